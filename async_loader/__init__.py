@@ -1,0 +1,74 @@
+"""A loader for tables that live in several databases: fast, checked, and with nothing lost.
+
+These are all its public names. It knows nothing of Django.
+"""
+
+from async_loader.api import Run, init, load
+from async_loader.effects import Show
+from async_loader.errors import (
+    ConfigurationError,
+    ConflictError,
+    LedgerError,
+    LoaderError,
+    OverLimitError,
+    SourceError,
+    StoreError,
+)
+from async_loader.modes import MODES
+from async_loader.report import LISTED, Reason, Reject, Report, TableReport, as_typed
+from async_loader.rules import (
+    Rule,
+    at_least,
+    at_most,
+    contains,
+    each_value,
+    greater_than,
+    less_than,
+    matches,
+    max_length,
+    not_empty,
+    one_of,
+)
+from async_loader.run import LOCK_TIMEOUT, ON_CONFLICT, Options
+from async_loader.sources import Source
+from async_loader.tables import Column, Reference, Table, Type
+
+__all__ = [
+    "LISTED",
+    "LOCK_TIMEOUT",
+    "MODES",
+    "ON_CONFLICT",
+    "Column",
+    "ConfigurationError",
+    "ConflictError",
+    "LedgerError",
+    "LoaderError",
+    "Options",
+    "OverLimitError",
+    "Reason",
+    "Reference",
+    "Reject",
+    "Report",
+    "Rule",
+    "Run",
+    "Show",
+    "Source",
+    "SourceError",
+    "StoreError",
+    "Table",
+    "TableReport",
+    "Type",
+    "as_typed",
+    "at_least",
+    "at_most",
+    "contains",
+    "each_value",
+    "greater_than",
+    "init",
+    "less_than",
+    "load",
+    "matches",
+    "max_length",
+    "not_empty",
+    "one_of",
+]

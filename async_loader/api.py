@@ -1,0 +1,128 @@
+"""The engine's front door: carry out a plan in its mode, and come back with a report."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+from async_loader.effects import Show
+from async_loader.errors import LoaderError, OverLimitError
+from async_loader.modes import MODES
+from async_loader.modes.coroutines import Coroutines
+from async_loader.modes.sequential import Sequential
+from async_loader.report import Report
+from async_loader.run import Ledger, Options, Plan, initialise, run
+from async_loader.sources import Source
+from async_loader.stores.sqlite import Database
+from async_loader.tables import Table
+
+# What callers may give where a source is wanted: a path tells its format by its suffix.
+SourceLike = Source | str | PathLike[str]
+
+
+class Run:
+    """One run. `report` tells how far it is at any moment, also after it was interrupted.
+
+    Raises ConfigurationError where tables, sources and databases do not fit together.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        sources: Mapping[str, Sequence[SourceLike]],
+        databases: Mapping[str, str | PathLike[str]],
+        options: Options | None = None,
+        *,
+        mode: str = "async",
+        show: Callable[[Show], None] | None = None,
+    ) -> None:
+        plan = Plan(
+            run=uuid.uuid4().hex,
+            mode=mode,
+            tables=tuple(tables),
+            sources={name: tuple(map(_source, given)) for name, given in sources.items()},
+            databases=_databases(databases),
+            options=options or Options(),
+        )
+        self._ledger = Ledger(plan)
+        self._show = show or (lambda _: None)
+
+    @property
+    def id(self) -> str:
+        """What the run is called in `loader_runs` and `loader_rejects`."""
+        return self._ledger.plan.run
+
+    @property
+    def committed(self) -> tuple[str, ...]:
+        """The databases that have been committed so far."""
+        return tuple(self._ledger.committed)
+
+    def perform(self) -> Report:
+        """Load, in the plan's mode, and block until done. Raises LoaderError, with its report, where nothing was kept."""
+        with self._accounted():
+            MODES[self._ledger.plan.mode](run(self._ledger), self._show)
+        return self.report("complete")
+
+    async def perform_async(self) -> Report:
+        """Load in the running event loop. Raises as `perform` does."""
+        with self._accounted():
+            await Coroutines(self._show).run(run(self._ledger))
+        return self.report("complete")
+
+    def report(self, status: str, error: str | None = None) -> Report:
+        """The counts as they stand, under this status."""
+        return self._ledger.report(status, error)
+
+    @contextmanager
+    def _accounted(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        except LoaderError as error:
+            self._ledger.seconds = time.perf_counter() - began
+            status = "over-limit" if isinstance(error, OverLimitError) else "failed"
+            error.report = self.report(status, str(error))
+            raise
+        finally:
+            self._ledger.seconds = time.perf_counter() - began
+
+
+async def load(
+    tables: Iterable[Table],
+    sources: Mapping[str, Sequence[SourceLike]],
+    databases: Mapping[str, str | PathLike[str]],
+    options: Options | None = None,
+) -> Report:
+    """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
+
+    sources: by table name, what to read, in this order. Tables without sources are looked up where others reference
+        them, so declare those too.
+    databases: by the name that tables use, the path of an SQLite file made by `init`.
+
+    Raises LoaderError, whose `report` holds the counts by then.
+    """
+    return await Run(tables, sources, databases, options).perform_async()
+
+
+def init(
+    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], *, fresh: bool = False
+) -> tuple[str, ...]:
+    """Create the tables that are missing, the loader's own too; `fresh` empties them all first.
+
+    Returns the names of the databases, in the order in which tables first name them. Raises LoaderError.
+    """
+    tables = tuple(tables)
+    Sequential(lambda _: None).run(initialise(tables, _databases(databases), fresh=fresh))
+    return tuple(dict.fromkeys(table.database for table in tables))
+
+
+def _databases(paths: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
+    return {name: Database(name, Path(path)) for name, path in paths.items()}
+
+
+def _source(given: SourceLike) -> Source:
+    return given if isinstance(given, Source) else Source(str(given))

@@ -1,0 +1,101 @@
+"""What sources hand to checks: a batch of records of one table, in columns, with where each was read. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+# A fault frame: for each record of a batch the code of what is wrong with a value (null: nothing), and the value read.
+FAULT_SCHEMA = {"code": pl.String, "read": pl.String}
+
+# Keys under which a record that has no columns, or too many, is kept as read.
+RAW = "_raw"
+EXTRA = "_extra"
+# Columns that the files of rejects add; a source may hold them, and they are passed over.
+LINE = "_line"
+REASONS = "_reasons"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that could not be read into columns. `record` is a JSON object; lines are 1-based and inclusive."""
+
+    line: int
+    line_end: int
+    record: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of one source, n of them readable.
+
+    values: n x the table's columns, typed; null where nothing was read or what was read is at fault.
+    faults: by column, a FAULT_SCHEMA frame of n rows; only the columns that have a fault.
+    lines, line_ends: n 1-based physical lines each (row numbers for Parquet).
+    broken: the records that are in neither, in order of their lines.
+    as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
+    read_to: how far the source has been read, in bytes (rows for Parquet), for showing progress.
+    """
+
+    source: str
+    values: pl.DataFrame
+    lines: pl.Series
+    line_ends: pl.Series
+    as_read: pl.DataFrame
+    to_json: Callable[[pl.DataFrame], pl.Series]
+    faults: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+    read_to: int = 0
+
+    def __len__(self) -> int:
+        return len(self.lines) + len(self.broken)
+
+
+def slices(batch: Batch, size: int) -> list[Batch]:
+    """The batch in parts of at most `size` records, in order of their lines; the whole of it where it is small."""
+    if len(batch) <= size:
+        return [batch]
+    cuts = _cuts(batch, size)
+    parts = []
+    for (start, first), (stop, last) in zip(cuts, cuts[1:], strict=False):
+        length = stop - start
+        parts.append(
+            Batch(
+                batch.source,
+                batch.values.slice(start, length),
+                batch.lines.slice(start, length),
+                batch.line_ends.slice(start, length),
+                batch.as_read.slice(start, length),
+                batch.to_json,
+                {column: fault.slice(start, length) for column, fault in batch.faults.items()},
+                batch.broken[first:last],
+                batch.read_to,
+            )
+        )
+    return parts
+
+
+def _cuts(batch: Batch, size: int) -> list[tuple[int, int]]:
+    """Where each part begins, among the readable records and among the broken ones; the end last."""
+    readable = len(batch.lines)
+    if not batch.broken:
+        return [(start, 0) for start in range(0, readable, size)] + [(readable, 0)]
+    places = batch.lines.search_sorted(pl.Series([record.line for record in batch.broken], dtype=batch.lines.dtype))
+    # The position, among all records, of each broken one.
+    positions = pl.Series(places, dtype=pl.Int64) + pl.int_range(len(batch.broken), eager=True)
+    starts = list(range(0, len(batch), size))
+    passed = positions.search_sorted(pl.Series(starts, dtype=pl.Int64)).to_list()
+    return [(start - broken, broken) for start, broken in zip(starts, passed, strict=True)] + [
+        (readable, len(batch.broken))
+    ]
+
+
+def columns_as_json(as_read: pl.DataFrame) -> pl.Series:
+    """JSON objects of whole rows: the `to_json` of sources whose records are columns."""
+    if not as_read.height:
+        return pl.Series("record", [], dtype=pl.String)
+    return as_read.select(record=pl.struct(pl.all()).struct.json_encode()).to_series()

@@ -1,0 +1,114 @@
+"""What a load may ask of the mode that drives it. Values only; a mode gives each effect's result back by `send`.
+
+This is the whole vocabulary between "what a load does" and "how it waits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from async_loader.stores.sqlite import Database
+
+Result = TypeVar("Result")
+# A generator of effects that returns a Result. What comes back from each effect is sent in, so `yield` gives Any.
+Steps: TypeAlias = Generator["Effect", Any, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a connection to the database, to be closed by the mode. Result: None.
+
+    `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make the file if there is none.
+    """
+
+    database: Database
+    timeout: float
+    writable: bool = True
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Run one statement and fetch all it gives. Result: a list of rows."""
+
+    database: str
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Run one statement, or one for each group of parameters. Result: how many rows changed.
+
+    Groups are drawn where the connection works, so that building them is done there too.
+    """
+
+    database: str
+    sql: str
+    groups: Iterable[Sequence[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Work that blocks or takes long: reading, checking. Result: what the function returns."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin other steps and go on without them where the mode can. Result: a token for Finish."""
+
+    steps: Steps[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Wait for what Start began. Result: what those steps return."""
+
+    token: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Take all of these steps, side by side or one after another. The first that fails ends the others. Result: None."""
+
+    steps: Sequence[Steps[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Say that all keys of a table are known. Result: None."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until all keys of a table are known. Result: None."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Let whoever watches the run see how far it is. Result: None."""
+
+    table: str
+    given: int
+    rejected: int
+    read_to: int
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Result: the time, a datetime with zone UTC."""
+
+
+
+Effect: TypeAlias = Connect | Query | Change | Call | Start | Finish | Together | Announce | Await | Show | Now

@@ -1,0 +1,71 @@
+"""Every error the engine raises, by whose fault it is.
+
+Facts are attributes; the text is one line for a person: what is wrong, where, and what to do. All of them can be
+pickled, because they cross threads today and may cross processes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from async_loader.report import Report
+
+
+class LoaderError(Exception):
+    """The root. `report` is set on an error that ended a run: what the run had counted by then."""
+
+    report: Report | None = None
+
+
+class ConfigurationError(LoaderError):
+    """The declaration or the call is at fault: a rule on an unknown column, a reference that leads nowhere."""
+
+
+class SourceError(LoaderError):
+    """A source cannot be read to its end. Single bad records are rejects, never this error."""
+
+    def __init__(self, source: str, problem: str, line: int | None = None) -> None:
+        super().__init__(source, problem, line)
+        self.source = source
+        self.problem = problem
+        self.line = line
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}, line {self.line}"
+        return f"{where}: {self.problem}"
+
+
+class StoreError(LoaderError):
+    """A database cannot take or give records: locked, full, read-only, or of another shape than declared."""
+
+    def __init__(self, database: str, problem: str) -> None:
+        super().__init__(database, problem)
+        self.database = database
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"database {self.database}: {self.problem}"
+
+
+class ConflictError(StoreError):
+    """With `on_conflict="stop"`: the database holds a key of the source with other values."""
+
+
+class OverLimitError(LoaderError):
+    """More records were rejected than `max_rejects` allows."""
+
+    def __init__(self, rejected: int, limit: int) -> None:
+        super().__init__(rejected, limit)
+        self.rejected = rejected
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rejected} records rejected, more than the {self.limit} allowed: nothing was kept; "
+            "mend the source or allow more rejects"
+        )
+
+
+class LedgerError(LoaderError):
+    """Counts that must agree do not: a defect of the loader or of a store. Nothing is kept."""

@@ -1,0 +1,212 @@
+"""Sets of keys: which keys a run has accepted, and which a database is known to hold or to lack.
+
+A set takes and answers whole columns. Integer keys that lie close together are one bit each; far-flung ones are sorted
+arrays of 8 bytes each; text keys are a Python set. Nothing here touches a database.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from async_loader.tables import Column, Type
+
+# A bit for each value between the least and the greatest key takes less room than 8 bytes a key up to this spread.
+BITS_PER_KEY = 64
+# Below this many values between least and greatest (1 MiB of bits) the spread does not matter.
+SMALL_SPREAD = 8 << 20
+
+_BIT = (1 << np.arange(8)).astype(np.uint8)
+
+# The least and the greatest key of a table.
+KeyRange: TypeAlias = tuple[Any, Any]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+
+class KeySet(Protocol):
+    """Keys of one column type. Series are as long as the batch; nulls are never members and are never added."""
+
+    def add(self, keys: pl.Series) -> None:
+        """Take in keys; those already held are taken without harm."""
+
+    def holds(self, keys: pl.Series) -> pl.Series:
+        """For each key, whether the set holds it."""
+
+    def __len__(self) -> int:
+        """How many distinct keys it holds."""
+
+
+def key_set(column: Column) -> KeySet:
+    """An empty set for keys of that column."""
+    return IntegerKeys() if column.type is Type.INTEGER else TextKeys()
+
+
+class TextKeys:
+    """Text keys, in a Python set."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def add(self, keys: pl.Series) -> None:
+        """See KeySet."""
+        self._keys.update(keys.drop_nulls().to_list())
+
+    def holds(self, keys: pl.Series) -> pl.Series:
+        """See KeySet."""
+        return pl.Series([key in self._keys for key in keys.to_list()], dtype=pl.Boolean)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class IntegerKeys:
+    """Integer keys: bits while they lie close together, sorted arrays from the moment they do not."""
+
+    def __init__(self) -> None:
+        self._members: _Bits | _SortedRuns = _Bits()
+
+    def add(self, keys: pl.Series) -> None:
+        """See KeySet."""
+        new = np.unique(keys.drop_nulls().to_numpy())
+        if not len(new):
+            return
+        if isinstance(self._members, _Bits) and not self._members.can_take(new):
+            self._members = _SortedRuns(self._members.keys())
+        self._members.add(new)
+
+    def holds(self, keys: pl.Series) -> pl.Series:
+        """See KeySet."""
+        known = self._members.hold(keys.fill_null(0).to_numpy())
+        if keys.null_count():
+            known = known & keys.is_not_null().to_numpy()
+        return pl.Series(known, dtype=pl.Boolean)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+class _Bits:
+    """One bit a value from `_base` (a multiple of 8) on; `_least` and `_greatest` are true bounds of the keys."""
+
+    def __init__(self) -> None:
+        self._bits = np.zeros(0, np.uint8)
+        self._base = 0
+        self._least = 0
+        self._greatest = -1
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def can_take(self, new: Integers) -> bool:
+        least, greatest = self._bounds_with(new)
+        return greatest - least + 1 <= max(BITS_PER_KEY * (self._count + len(new)), SMALL_SPREAD)
+
+    def add(self, new: Integers) -> None:
+        """`new` is sorted and distinct."""
+        self._least, self._greatest = self._bounds_with(new)
+        self._make_room()
+        fresh = new[~self.hold(new)]
+        if not len(fresh):
+            return
+        self._count += len(fresh)
+        offsets = fresh - self._base
+        places, firsts = np.unique(offsets >> 3, return_index=True)
+        self._bits[places] |= np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
+
+    def hold(self, keys: Integers) -> Booleans:
+        if not len(self._bits):
+            return np.zeros(len(keys), np.bool_)
+        within = (keys >= self._least) & (keys <= self._greatest)
+        offsets = np.where(within, keys, self._least) - self._base
+        return within & ((self._bits[offsets >> 3] & _BIT[offsets & 7]) != 0)
+
+    def keys(self) -> Integers:
+        return np.flatnonzero(np.unpackbits(self._bits, bitorder="little")) + self._base
+
+    def _bounds_with(self, new: Integers) -> tuple[int, int]:
+        if not self._count:
+            return int(new[0]), int(new[-1])
+        return min(self._least, int(new[0])), max(self._greatest, int(new[-1]))
+
+    def _make_room(self) -> None:
+        """Grow to twice the spread on whichever side lacks room, so that growing stays cheap on the whole."""
+        end = self._base + 8 * len(self._bits)
+        if len(self._bits) and self._base <= self._least and self._greatest < end:
+            return
+        spare = (self._greatest - self._least + 1) // 2
+        base = self._least if not len(self._bits) else min(self._base, self._least - spare * (self._least < self._base))
+        base = max(base, -(2**63)) // 8 * 8
+        grown = np.zeros((self._greatest + spare - base) // 8 + 1, np.uint8)
+        shift = (self._base - base) // 8
+        grown[shift : shift + len(self._bits)] = self._bits
+        self._bits, self._base = grown, base
+
+
+class _SortedRuns:
+    """Sorted arrays, none shorter than half of the one before it once merged: few to search, cheap to add to."""
+
+    def __init__(self, keys: Integers) -> None:
+        self._runs = [keys] if len(keys) else []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs))
+
+    def add(self, new: Integers) -> None:
+        """`new` is sorted and distinct."""
+        fresh = new[~self.hold(new)]
+        while self._runs and len(self._runs[-1]) < 2 * len(fresh):
+            fresh = np.concatenate([self._runs.pop(), fresh])
+            fresh.sort(kind="stable")
+        if len(fresh):
+            self._runs.append(fresh)
+
+    def hold(self, keys: Integers) -> Booleans:
+        known = np.zeros(len(keys), np.bool_)
+        for run in self._runs:
+            places = np.searchsorted(run, keys)
+            places[places == len(run)] = 0
+            known |= run[places] == keys
+        return known
+
+
+class ReferencedKeys:
+    """What is known of the keys that one column names: those accepted in this run, and those asked of a database.
+
+    `accepted` is None where the referenced table takes no part in the run; `key_range` holds the least and greatest key
+    that its database held when the run began, None where it held none.
+    """
+
+    def __init__(self, column: Column, accepted: KeySet | None, key_range: KeyRange | None) -> None:
+        self._accepted = accepted if accepted is not None else key_set(column)
+        self._present = key_set(column)
+        self._asked = key_set(column)
+        self._range = key_range
+
+    def unknown(self, keys: pl.Series) -> pl.Series:
+        """The distinct keys that only the database can tell about."""
+        candidates = within(keys, self._range).unique()
+        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates)))
+
+    def learn(self, asked: pl.Series, present: list[Any]) -> None:
+        """Take in the database's answer."""
+        self._asked.add(asked)
+        self._present.add(pl.Series(present, dtype=asked.dtype))
+
+    def absent(self, keys: pl.Series) -> pl.Series:
+        """For each key, whether it exists nowhere; false for null."""
+        known = self._accepted.holds(keys)
+        if len(self._present):
+            known |= self._present.holds(keys)
+        return ~known & keys.is_not_null()
+
+
+def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
+    """The keys from the least to the greatest, both included, without nulls."""
+    if key_range is None:
+        return keys.clear()
+    return keys.filter(keys.is_between(*key_range))

@@ -1,0 +1,196 @@
+"""What loading one table is: a generator of effects, written once for every mode. No I/O, no clock, no waiting.
+
+Read a batch, learn what the world knows of its keys, judge it, and start writing it while the next one is read: one
+batch is being written and one judged, no more, so memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import polars as pl
+
+from async_loader.batches import Batch
+from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps
+from async_loader.errors import ConflictError, LedgerError, OverLimitError
+from async_loader.keys import KeyRange, KeySet, ReferencedKeys, within
+from async_loader.report import Tally
+from async_loader.tables import Reference, Table
+from async_loader.validation import Verdict, World, compare, judge, no
+
+if TYPE_CHECKING:
+    from async_loader.rejects import RejectFiles
+    from async_loader.sources import Source
+    from async_loader.stores.sqlite import Database
+
+
+class Readable(Protocol):
+    """An open source, as a load sees it."""
+
+    @property
+    def source(self) -> Source:
+        """What it reads."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of the source, in its order."""
+
+    @property
+    def ignored(self) -> list[str]:
+        """Columns that the table does not have."""
+
+    @property
+    def size(self) -> int | None:
+        """In bytes; None where unknown."""
+
+    @property
+    def delivered(self) -> int:
+        """How many records it has given."""
+
+    def read(self) -> Batch | None:
+        """The next batch; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """All that one table's load needs to know; `accepted` and `tally` fill as it goes.
+
+    targets: by table name, the referenced tables with the database of each.
+    ranges: by table name, the keys that a database held before the run, this table's own and its targets'.
+    target_keys: by table name, the accepted keys of the targets that take part in the run.
+    """
+
+    run: str
+    started_at: str
+    table: Table
+    database: Database
+    readers: Sequence[Readable]
+    on_conflict: str
+    dry_run: bool
+    rejects_left: RejectAllowance
+    accepted: KeySet
+    tally: Tally
+    targets: Mapping[str, tuple[Table, Database]]
+    target_keys: Mapping[str, KeySet]
+    ranges: Mapping[str, KeyRange | None]
+    files: RejectFiles | None = None
+
+
+class RejectAllowance:
+    """How many rejects a whole run may have: one count for all of its tables. None is any number."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._rejected = 0
+
+    def take(self, rejected: int) -> None:
+        """OverLimitError once there are too many."""
+        self._rejected += rejected
+        if self._limit is not None and self._rejected > self._limit:
+            raise OverLimitError(self._rejected, self._limit)
+
+
+def load(this: Load) -> Steps[None]:
+    """Load one table from all its sources, in their order, up to but without the commit."""
+    began = yield Now()
+    references = [(reference, _referenced(this, reference)) for reference in this.table.references]
+    writing = None
+    for reader in this.readers:
+        while (batch := (yield Call(reader.read))) is not None:
+            verdict = yield from _verdict(this, batch, references)
+            this.tally.take(batch, verdict)
+            this.rejects_left.take(len(verdict.rejects))
+            yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
+            if writing is not None:
+                yield Finish(writing)
+            writing = yield Start(_write(this, reader, verdict))
+    yield Announce(this.table.name)
+    if writing is not None:
+        yield Finish(writing)
+    this.tally.seconds = ((yield Now()) - began).total_seconds()
+    _check_ledger(this)
+
+
+def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
+    target, _ = this.targets[reference.table]
+    return ReferencedKeys(
+        target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name]
+    )
+
+
+def _verdict(
+    this: Load, batch: Batch, references: Sequence[tuple[Reference, ReferencedKeys]]
+) -> Steps[Verdict]:
+    """Learn what must be known, then judge."""
+    keys = batch.values[this.table.key]
+    taken, unsure = yield Call(_taken, (this, keys))
+    rows = (yield from this.database.rows_of(this.table, unsure)) if len(unsure) else []
+    held, differs = yield Call(compare, (this.table, batch.values, rows))
+    absent = {}
+    for reference, known in references:
+        absent[reference.column] = yield from _absent(this, reference, known, batch)
+    world = World(taken, held, differs, absent, conflicts_reject=this.on_conflict == "reject")
+    verdict: Verdict = yield Call(judge, (this.table, batch, world))
+    if this.on_conflict == "stop" and len(verdict.changed):
+        key = verdict.changed[this.table.key][0]
+        raise ConflictError(
+            this.database.name,
+            f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}; "
+            "mend the source, or load with --on-conflict reject or update",
+        )
+    yield Call(this.accepted.add, (verdict.accepted[this.table.key],))
+    return verdict
+
+
+def _taken(this: Load, keys: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Which keys this run has accepted before, and the others that the database may hold."""
+    taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
+    return taken, within(keys.filter(~taken), this.ranges[this.table.name]).unique()
+
+
+def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batch) -> Steps[pl.Series]:
+    """For each record, whether what it references exists nowhere."""
+    target, database = this.targets[reference.table]
+    keys = batch.values[reference.column]
+    if target.name in this.target_keys:
+        yield Await(target.name)
+    unknown = yield Call(known.unknown, (keys,))
+    if len(unknown):
+        present = yield from database.keys_of(target, unknown)
+        yield Call(known.learn, (unknown, present))
+    return (yield Call(known.absent, (keys,)))
+
+
+def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
+    """Store a verdict: what was accepted, and the rejects with it."""
+    if this.files is not None and len(verdict.rejects):
+        yield Call(this.files.write, (this.table, reader.source, reader.columns, verdict.rejects.rows()))
+    if this.dry_run:
+        this.tally.inserted += len(verdict.new)
+        this.tally.updated += len(verdict.changed)
+        return
+    this.tally.inserted += yield from this.database.insert(this.table, verdict.new)
+    this.tally.updated += yield from this.database.replace(this.table, verdict.changed)
+    kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, verdict.rejects)
+    _agree(this, "rejects kept", kept, len(verdict.rejects))
+
+
+def _check_ledger(this: Load) -> None:
+    """Every record that the sources gave is accounted for, by counts taken apart from each other."""
+    tally = this.tally
+    tally.ignored_columns = tuple(dict.fromkeys(name for reader in this.readers for name in reader.ignored))
+    _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
+    _agree(this, "records stored, unchanged or rejected", _outcomes(tally), tally.given)
+
+
+def _outcomes(tally: Tally) -> int:
+    return tally.inserted + tally.updated + tally.unchanged + tally.rejected
+
+
+def _agree(this: Load, what: str, found: Any, expected: int) -> None:
+    if found != expected:
+        raise LedgerError(
+            f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept, please report it"
+        )

@@ -1,0 +1,140 @@
+"""Coroutines: a task for each table over aiosqlite, whose connections have a thread each.
+
+The event loop only passes effects on: whatever reads, checks or copies a batch runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import aiosqlite
+
+from async_loader.effects import (
+    Announce,
+    Await,
+    Call,
+    Change,
+    Connect,
+    Effect,
+    Finish,
+    Now,
+    Query,
+    Result,
+    Show,
+    Start,
+    Steps,
+    Together,
+)
+from async_loader.modes.threads import PATIENCE_SECONDS
+from async_loader.stores.sqlite import Database
+
+
+class Coroutines:
+    """Takes steps to their end; `show` is told how far they are, in the event loop."""
+
+    def __init__(self, show: Callable[[Show], None]) -> None:
+        self._show = show
+        self._connections: dict[str, tuple[Database, aiosqlite.Connection]] = {}
+        self._pool = ThreadPoolExecutor(thread_name_prefix="loader", max_workers=64)
+        self._known: dict[str, asyncio.Event] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, steps: Steps[Result]) -> Result:
+        """All of it. Whatever is not committed at the end is rolled back."""
+        try:
+            return await self._drive(steps)
+        finally:
+            for _, connection in self._connections.values():
+                await connection.close()
+            self._pool.shutdown(wait=False)
+
+    async def _drive(self, steps: Steps[Result]) -> Result:
+        """Perform effect after effect; what one raises is raised where the steps asked for it."""
+        step: Callable[[Any], Effect] = steps.send
+        result: Any = None
+        while True:
+            try:
+                effect = step(result)
+            except StopIteration as done:
+                value: Result = done.value
+                return value
+            try:
+                result, step = await self._perform(effect), steps.send
+            except BaseException as error:  # noqa: BLE001 - the steps decide what to do about any of them
+                result, step = error, steps.throw
+
+    async def _perform(self, effect: Effect) -> Any:
+        """One effect's result."""
+        match effect:
+            case Call(function, arguments):
+                return await self._call(function, arguments)
+            case Connect():
+                return await self._connect(effect)
+            case Query(database) | Change(database):
+                return await self._execute(database, effect)
+            case Start(steps):
+                assert self._tasks is not None
+                return self._tasks.create_task(self._drive(steps))
+            case Finish(token):
+                return await token
+            case Together(several):
+                return await self._together(several)
+            case Announce(table):
+                return self._event(table).set()
+            case Await(table):
+                return await self._event(table).wait()
+            case Show():
+                return self._show(effect)
+            case Now():
+                return datetime.now(UTC)
+
+    async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """In a thread of the pool. A cancelled call is waited for: its thread may be using what is closed next."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+            raise
+
+    async def _together(self, several: Sequence[Steps[None]]) -> None:
+        """A task each. The task group ends the others when one fails; its error is the one to tell."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for steps in several:
+                    self._tasks.create_task(self._drive(steps))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    def _event(self, table: str) -> asyncio.Event:
+        return self._known.setdefault(table, asyncio.Event())
+
+    async def _execute(self, name: str, statement: Query | Change) -> Any:
+        """Rows of a query, or how many rows a change made."""
+        database, connection = self._connections[name]
+        try:
+            if isinstance(statement, Query):
+                return await connection.execute_fetchall(statement.sql, statement.parameters)
+            if statement.groups is None:
+                cursor = await connection.execute(statement.sql)
+            else:
+                cursor = await connection.executemany(statement.sql, statement.groups)
+        except sqlite3.Error as error:
+            raise database.error(error) from error
+        return cursor.rowcount
+
+    async def _connect(self, effect: Connect) -> None:
+        database = effect.database
+        target = database.target(writable=effect.writable, create=effect.create)
+        try:
+            connection = await aiosqlite.connect(
+                target, timeout=effect.timeout, isolation_level=None, uri=True
+            )
+        except sqlite3.Error as error:
+            raise database.error(error) from error
+        self._connections[database.name] = database, connection

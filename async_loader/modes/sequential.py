@@ -1,0 +1,126 @@
+"""Sequential: one table after another, each effect done at once in the calling thread.
+
+The threads mode stands on this one: it changes only what happens side by side.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from async_loader.effects import (
+    Announce,
+    Await,
+    Call,
+    Change,
+    Connect,
+    Effect,
+    Finish,
+    Now,
+    Query,
+    Result,
+    Show,
+    Start,
+    Steps,
+    Together,
+)
+from async_loader.stores.sqlite import Database
+
+
+class Sequential:
+    """Takes steps to their end; `show` is told how far they are."""
+
+    def __init__(self, show: Callable[[Show], None]) -> None:
+        self._show = show
+        self._connections: dict[str, tuple[Database, sqlite3.Connection]] = {}
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """All of it. Whatever is not committed at the end is rolled back."""
+        try:
+            return self.drive(steps)
+        finally:
+            for _, connection in self._connections.values():
+                connection.close()
+
+    def drive(self, steps: Steps[Result]) -> Result:
+        """Perform effect after effect; what one raises is raised where the steps asked for it."""
+        step: Callable[[Any], Effect] = steps.send
+        result: Any = None
+        while True:
+            try:
+                effect = step(result)
+            except StopIteration as done:
+                value: Result = done.value
+                return value
+            try:
+                result, step = self.perform(effect), steps.send
+            except BaseException as error:  # noqa: BLE001 - the steps decide what to do about any of them
+                result, step = error, steps.throw
+
+    def perform(self, effect: Effect) -> Any:
+        """One effect's result."""
+        match effect:
+            case Call(function, arguments):
+                return function(*arguments)
+            case Connect():
+                return self._connect(effect)
+            case Query(database) | Change(database):
+                return self.execute(database, effect)
+            case Start(steps):
+                return self.start(steps)
+            case Finish(token):
+                return self.finish(token)
+            case Together(several):
+                return self.together(several)
+            case Announce(table):
+                return self.announce(table)
+            case Await(table):
+                return self.wait_for(table)
+            case Show():
+                return self._show(effect)
+            case Now():
+                return datetime.now(UTC)
+
+    def start(self, steps: Steps[Any]) -> Any:
+        """Nothing goes on by itself here: begun is done."""
+        return self.drive(steps)
+
+    def finish(self, token: Any) -> Any:
+        """What `start` gave is the result."""
+        return token
+
+    def together(self, several: Sequence[Steps[None]]) -> None:
+        """One after another."""
+        for steps in several:
+            self.drive(steps)
+
+    def announce(self, table: str) -> None:
+        """Nobody waits."""
+
+    def wait_for(self, table: str) -> None:
+        """Tables come in reference order, so what is waited for is done."""
+
+    def execute(self, name: str, statement: Query | Change) -> Any:
+        """Rows of a query, or how many rows a change made."""
+        database, connection = self._connections[name]
+        try:
+            if isinstance(statement, Query):
+                return connection.execute(statement.sql, statement.parameters).fetchall()
+            if statement.groups is None:
+                return connection.execute(statement.sql).rowcount
+            return connection.executemany(statement.sql, statement.groups).rowcount
+        except sqlite3.Error as error:
+            raise database.error(error) from error
+
+    def _connect(self, effect: Connect) -> None:
+        database = effect.database
+        target = database.target(writable=effect.writable, create=effect.create)
+        try:
+            connection = sqlite3.connect(
+                target, effect.timeout, isolation_level=None, check_same_thread=False, uri=True
+            )
+        except sqlite3.Error as error:
+            raise database.error(error) from error
+        self._connections[database.name] = database, connection

@@ -1,0 +1,97 @@
+"""Threads: a thread for each table, and one more for what each table has started; sqlite3 called directly.
+
+A connection is shared under a lock, a statement at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from async_loader.effects import Change, Effect, Query, Result, Show, Steps
+from async_loader.modes.sequential import Sequential
+
+# How long to wait, once a run is given up, for threads that may be stuck reading from a pipe.
+PATIENCE_SECONDS = 5.0
+
+
+class Threads(Sequential):
+    """Sequential, but for what happens side by side."""
+
+    def __init__(self, show: Callable[[Show], None]) -> None:
+        super().__init__(show)
+        self._pool = ThreadPoolExecutor(thread_name_prefix="loader", max_workers=64)
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._known: set[str] = set()
+        self._news = threading.Condition()
+        self._given_up = False
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """See Sequential."""
+        try:
+            return super().run(steps)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def perform(self, effect: Effect) -> Any:
+        """See Sequential. A run that is given up goes no further than the effect in hand."""
+        if self._given_up:
+            raise _GivenUpError
+        return super().perform(effect)
+
+    def start(self, steps: Steps[Any]) -> Future[Any]:
+        """In a thread of the pool."""
+        return self._pool.submit(self.drive, steps)
+
+    def finish(self, token: Future[Any]) -> Any:
+        """Wait for that thread."""
+        return token.result()
+
+    def together(self, several: Sequence[Steps[None]]) -> None:
+        """A thread each. The first failure, or an interrupt of this thread, makes all others stop."""
+        futures = [self._pool.submit(self.drive, steps) for steps in several]
+        try:
+            for future in futures:
+                future.add_done_callback(self._give_up_on_failure)
+            wait(futures)
+        except BaseException:
+            self._give_up()
+            wait(futures, PATIENCE_SECONDS)
+            raise
+        failures = [error for future in futures if (error := future.exception())]
+        for error in sorted(failures, key=lambda error: isinstance(error, _GivenUpError)):
+            raise error
+
+    def announce(self, table: str) -> None:
+        """Wake whoever waits."""
+        with self._news:
+            self._known.add(table)
+            self._news.notify_all()
+
+    def wait_for(self, table: str) -> None:
+        """Sleep until it is announced."""
+        with self._news:
+            self._news.wait_for(lambda: table in self._known or self._given_up)
+        if self._given_up:
+            raise _GivenUpError
+
+    def execute(self, name: str, statement: Query | Change) -> Any:
+        """See Sequential; one statement of a database at a time."""
+        with self._locks[name]:
+            return super().execute(name, statement)
+
+    def _give_up_on_failure(self, future: Future[Any]) -> None:
+        if future.exception() is not None:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with self._news:
+            self._given_up = True
+            self._news.notify_all()
+
+
+class _GivenUpError(Exception):
+    """Another table's load has failed, or the user has interrupted the run."""

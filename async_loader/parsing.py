@@ -1,0 +1,98 @@
+"""Text to typed values, exactly or not at all. Pure.
+
+A value is taken where its text is exactly one (the README's table of spellings); everything else is a fault with a
+code. Nothing is trimmed, rounded to an integer or cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from async_loader.tables import Column, Type
+
+# Reals hold every integer up to here; above, an integer may fall between two of them.
+EXACT_REAL = 2**53
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_NOT_ZERO = re.compile(r"[^eE]*[1-9]")
+
+
+def parse_text(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The column's values, and its faults (`batches.FAULT_SCHEMA`) or None where there are none.
+
+    A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`.
+    """
+    if not column.nullable:
+        text = text.fill_null("")
+    if column.type is Type.TEXT:
+        return with_faults(text, text, nul_codes(text))
+    if column.type is Type.INTEGER:
+        values = text.cast(pl.Int64, strict=False)
+        return _judged(text, values, values.is_null(), _integer_code)
+    values = text.cast(pl.Float64, strict=False)
+    doubtful = ~values.is_finite().fill_null(value=False) | (values == 0) | (values.abs() >= EXACT_REAL)
+    return _judged(text, values, doubtful, real_code)
+
+
+def with_faults(values: pl.Series, read: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The values, made null where they have a code, and the faults."""
+    if codes.null_count() == len(codes):
+        return values, None
+    kept = values.zip_with(codes.is_null(), pl.Series([None], dtype=values.dtype))
+    return kept, pl.DataFrame({"code": codes.cast(pl.String), "read": read.cast(pl.String)})
+
+
+def nul_codes(text: pl.Series) -> pl.Series:
+    """`nul_character` where the text has a NUL, at which programs that read the database cut it off."""
+    has_nul = text.str.contains("\0", literal=True)
+    return pl.select(pl.when(has_nul).then(pl.lit("nul_character"))).to_series()
+
+
+def real_code(read: str, value: float | None) -> str | None:
+    """What is wrong with a real read as `value` from the decimal number `read`, if anything."""
+    if value is None:
+        return _unreadable(read, "not_number")
+    if _NOT_FINITE.fullmatch(read):
+        return "not_finite"
+    overflow = abs(value) == float("inf")
+    underflow = value == 0 and _NOT_ZERO.match(read)
+    if overflow or underflow or (_INTEGER.fullmatch(read) and int(read) != value):
+        return "out_of_range"
+    return None
+
+
+def _integer_code(read: str, value: int | None) -> str | None:
+    if value is None and _INTEGER.fullmatch(read):
+        return "out_of_range"
+    return _unreadable(read, "not_integer")
+
+
+def _unreadable(read: str, code: str) -> str:
+    if not read:
+        return "missing"
+    return "nul_character" if "\0" in read else code
+
+
+def _judged(
+    text: pl.Series,
+    values: pl.Series,
+    doubtful: pl.Series,
+    code_of: Callable[[str, Any], str | None],
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Ask `code_of` about the doubtful values alone: they are few, and telling faults apart is slow."""
+    places = (doubtful & text.is_not_null()).arg_true()
+    if not len(places):
+        return values, None
+    codes = map(code_of, text.gather(places), values.gather(places))
+    found = pl.Series(codes, dtype=pl.String)
+    return with_faults(values, text, nulls(len(text)).scatter(places, found))
+
+
+def nulls(length: int) -> pl.Series:
+    """So many null codes."""
+    return pl.Series([None], dtype=pl.String).new_from_index(0, length)

@@ -1,0 +1,166 @@
+"""What a run says at the end: counts, reasons and the first rejects. Values, and a Ledger that adds them up.
+
+`Report.as_dict` is the JSON form, version 1. Nothing here reads a clock or writes a file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+from async_loader.batches import Batch
+from async_loader.tables import Table, Type
+from async_loader.validation import Verdict
+
+# A load of no more records than this is shown record by record.
+LISTED = 100
+# Python makes no integers of more than 4,300 digits from text; nobody wants to see one that is.
+_LONGEST_NUMBER = 100
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a record was rejected. `column` is None where the whole record is at fault."""
+
+    code: str
+    column: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record as it was read, with all its reasons. Lines are 1-based and inclusive (row numbers for Parquet)."""
+
+    source: str
+    line: int
+    line_end: int
+    record: dict[str, Any]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """One table's part. given = inserted + updated + unchanged + rejected in a run that is complete.
+
+    `accepted` holds the first records that passed, in the table's columns, for showing; it is not part of the JSON.
+    """
+
+    database: str
+    sources: tuple[str, ...]
+    given: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+    ignored_columns: tuple[str, ...]
+    seconds: float
+    reasons: dict[str, int]
+    rejects: tuple[Reject, ...]
+    accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run. `status` is complete, failed, interrupted or over-limit; `error` the line that says why."""
+
+    run: str
+    mode: str
+    status: str
+    dry_run: bool
+    seconds: float
+    error: str | None
+    tables: dict[str, TableReport]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        report = {"version": 1, **asdict(self)}
+        for table in report["tables"].values():
+            del table["accepted"]
+        return report
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one table while its load runs, and what will be shown of it."""
+
+    database: str
+    sources: tuple[str, ...]
+    rejects_shown: int
+    given: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    ignored_columns: tuple[str, ...] = ()
+    reasons: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+    accepted: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def take(self, batch: Batch, verdict: Verdict) -> None:
+        """Count a verdict; what becomes of the accepted records is counted when it is written."""
+        self.given += len(verdict)
+        self.unchanged += len(verdict.unchanged)
+        self.rejected += len(verdict.rejects)
+        self.reasons.update(verdict.reasons)
+        self.accepted += verdict.accepted.head(LISTED - len(self.accepted)).rows()
+        wanted = verdict.rejects.head(self.rejects_shown - len(self.rejects))
+        self.rejects += [_reject(batch.source, *row) for row in wanted.rows()]
+
+    def report(self, *, kept: bool) -> TableReport:
+        """As it stands; without `kept`, nothing was stored and the counts of what was are zero."""
+        return TableReport(
+            database=self.database,
+            sources=self.sources,
+            given=self.given,
+            inserted=self.inserted if kept else 0,
+            updated=self.updated if kept else 0,
+            unchanged=self.unchanged if kept else 0,
+            rejected=self.rejected,
+            ignored_columns=self.ignored_columns,
+            seconds=round(self.seconds, 3),
+            reasons=dict(self.reasons.most_common()),
+            rejects=tuple(self.rejects),
+            accepted=tuple(self.accepted),
+        )
+
+
+def plain_json(record: str) -> dict[str, Any]:
+    """A record's JSON text as a value that can be written as JSON again; numbers past all bounds stay text."""
+    value: dict[str, Any] = json.loads(record, parse_float=_finite, parse_int=_readable)
+    return value
+
+
+def as_typed(table: Table, record: dict[str, Any]) -> tuple[Any, ...]:
+    """A rejected record for showing: numbers where the text is one, and everything else as it was read."""
+    if not set(table.column_names) <= set(record):
+        return tuple(record.values())
+    return tuple(_typed(column.type, record[column.name]) for column in table.columns)
+
+
+def _typed(kind: Type, value: Any) -> Any:
+    if not isinstance(value, str) or kind is Type.TEXT or len(value) > _LONGEST_NUMBER:
+        return value
+    if kind is Type.INTEGER:
+        return int(value) if _INTEGER.fullmatch(value) else value
+    return float(value) if _REAL.fullmatch(value) else value
+
+
+def _reject(source: str, line: int, line_end: int, record: str, reasons: str) -> Reject:
+    return Reject(source, line, line_end, plain_json(record), tuple(Reason(**reason) for reason in json.loads(reasons)))
+
+
+def _finite(digits: str) -> float | str:
+    """JSON has no infinity to write: a number too large for a real stays text."""
+    value = float(digits)
+    return digits if abs(value) == float("inf") else value
+
+
+def _readable(digits: str) -> int | str:
+    return digits if len(digits) > _LONGEST_NUMBER else int(digits)

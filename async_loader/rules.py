@@ -1,0 +1,93 @@
+"""Rules: pure checks of one record, stated over columns.
+
+A rule is a Polars expression that is true where the record holds. It is never asked about a value that is null or could
+not be read (that has a reason of its own), and it knows nothing of other records, databases or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """`holds` is an expression over `columns`, one boolean a record; null counts as held.
+
+    `code` and `message` make the reason of a record that breaks it. A rule of one column speaks of that column; a rule
+    of several speaks of the whole record.
+    """
+
+    code: str
+    columns: tuple[str, ...]
+    message: str
+    holds: pl.Expr
+
+    @property
+    def column(self) -> str | None:
+        """The column its reason names."""
+        return self.columns[0] if len(self.columns) == 1 else None
+
+
+def not_empty(column: str) -> Rule:
+    """Text of at least one character."""
+    return Rule("not_empty", (column,), f"{column} must not be empty", pl.col(column) != "")
+
+
+def contains(column: str, text: str) -> Rule:
+    """Text with `text` somewhere in it."""
+    holds = pl.col(column).str.contains(text, literal=True)
+    return Rule("contains", (column,), f"{column} must contain {text!r}", holds)
+
+
+def matches(column: str, pattern: str) -> Rule:
+    """Text in which the regular expression `pattern` (Rust's regex syntax) is found."""
+    return Rule("matches", (column,), f"{column} must match {pattern}", pl.col(column).str.contains(pattern))
+
+
+def max_length(column: str, characters: int) -> Rule:
+    """Text of no more than so many characters."""
+    message = f"{column} must have at most {characters} characters"
+    return Rule("max_length", (column,), message, pl.col(column).str.len_chars() <= characters)
+
+
+def one_of(column: str, choices: Collection[str | int | float]) -> Rule:
+    """One of the values given."""
+    allowed = list(choices)
+    message = f"{column} must be one of {', '.join(map(repr, allowed))}"
+    return Rule("one_of", (column,), message, pl.col(column).is_in(allowed))
+
+
+def greater_than(column: str, bound: float) -> Rule:
+    """A number above `bound`."""
+    return Rule("greater_than", (column,), f"{column} must be greater than {bound}", pl.col(column) > bound)
+
+
+def at_least(column: str, bound: float) -> Rule:
+    """A number not below `bound`."""
+    return Rule("at_least", (column,), f"{column} must be at least {bound}", pl.col(column) >= bound)
+
+
+def less_than(column: str, bound: float) -> Rule:
+    """A number below `bound`."""
+    return Rule("less_than", (column,), f"{column} must be less than {bound}", pl.col(column) < bound)
+
+
+def at_most(column: str, bound: float) -> Rule:
+    """A number not above `bound`."""
+    return Rule("at_most", (column,), f"{column} must be at most {bound}", pl.col(column) <= bound)
+
+
+def each_value(column: str, code: str, message: str, holds: Callable[[object], bool]) -> Rule:
+    """A plain Python function of one value: true where the value is good. It is called once per distinct value of a
+    batch, and never for null; slower than the rules above, for what they cannot say.
+    """
+
+    def over_column(values: pl.Series) -> pl.Series:
+        distinct = values.unique()
+        verdicts = [None if value is None else bool(holds(value)) for value in distinct]
+        return values.replace_strict(distinct, pl.Series(verdicts, dtype=pl.Boolean), return_dtype=pl.Boolean)
+
+    return Rule(code, (column,), message, pl.col(column).map_batches(over_column, return_dtype=pl.Boolean))

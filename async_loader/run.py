@@ -1,0 +1,258 @@
+"""A whole run: check everything, lock, load the tables side by side, and commit in the order of references.
+
+Like `load`, a generator of effects. Until the first commit nothing is kept anywhere; from then on every commit leaves
+the databases without a reference that leads nowhere, because a table's targets are committed before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from async_loader.effects import Call, Connect, Now, Steps, Together
+from async_loader.errors import ConfigurationError, StoreError
+from async_loader.keys import KeyRange, key_set
+from async_loader.load import Load, RejectAllowance, load
+from async_loader.rejects import RejectFiles
+from async_loader.report import Report, Tally
+from async_loader.sources import Reader, Source
+from async_loader.sources.streams import STDIN
+from async_loader.stores.sqlite import Database
+from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+
+# Seconds to wait for a database that another program writes to, unless told otherwise.
+LOCK_TIMEOUT = 30.0
+
+ON_CONFLICT = ("reject", "update", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to load. Raises ConfigurationError for a value out of range.
+
+    on_conflict: what to do with a key that the database holds with other values: reject the record, update the row, or
+        stop the run.
+    batch_size: records judged and written at a time, at most.
+    max_rejects: more rejects than this end the run; None is any number.
+    dry_run: read and check, write nothing to any database.
+    report_rejects: how many rejects a table's report names.
+    lock_timeout: seconds to wait for a database that another program writes to.
+    rejects_dir: where to write the rejects as files, `<run>/<table>.<format>`; None for nowhere.
+    """
+
+    on_conflict: str = "reject"
+    batch_size: int = 50_000
+    max_rejects: int | None = None
+    dry_run: bool = False
+    report_rejects: int = 100
+    lock_timeout: float = LOCK_TIMEOUT
+    rejects_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_conflict not in ON_CONFLICT:
+            raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
+        if self.batch_size < 1:
+            raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
+        for name in ("max_rejects", "report_rejects", "lock_timeout"):
+            if (getattr(self, name) or 0) < 0:
+                raise ConfigurationError(f"{name} is at least 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do: `tables` in reference order with all that they reference, `sources` by table name.
+
+    Raises ConfigurationError where a source has no table, a table no database, or stdin two readers.
+    """
+
+    run: str
+    mode: str
+    tables: tuple[Table, ...]
+    sources: Mapping[str, tuple[Source, ...]]
+    databases: Mapping[str, Database]
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", in_reference_order(self.tables))
+        databases_in_commit_order(self.tables)
+        names = [table.name for table in self.tables]
+        for name in self.sources:
+            if name not in names:
+                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
+        for table in self.tables:
+            if table.database not in self.databases:
+                raise ConfigurationError(f"table {table.name} is in database {table.database!r}, which is not configured")
+        if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
+            raise ConfigurationError("stdin can be read for one source only")
+
+    @property
+    def loaded(self) -> tuple[Table, ...]:
+        """The tables that have sources, in reference order."""
+        return tuple(table for table in self.tables if self.sources.get(table.name))
+
+    @property
+    def referenced_only(self) -> tuple[Table, ...]:
+        """The tables that are referenced by those, and have no sources themselves."""
+        names = {reference.table for table in self.loaded for reference in table.references}
+        return tuple(table for table in self.tables if table.name in names and table not in self.loaded)
+
+    def database(self, table: Table) -> Database:
+        """Where the table lives."""
+        return self.databases[table.database]
+
+
+class Ledger:
+    """The tallies of a run while it goes on; at any moment a report can be made of them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seconds = 0.0
+        self.committed: list[str] = []
+        self.tallies = {
+            table.name: Tally(
+                table.database,
+                tuple(source.path for source in plan.sources[table.name]),
+                plan.options.report_rejects,
+            )
+            for table in plan.loaded
+        }
+
+    def report(self, status: str, error: str | None = None) -> Report:
+        """As it stands now. A run that is not complete has kept just what it committed before it failed."""
+        return Report(
+            run=self.plan.run,
+            mode=self.plan.mode,
+            status=status,
+            dry_run=self.plan.options.dry_run,
+            seconds=round(self.seconds, 3),
+            error=error,
+            tables={
+                name: tally.report(kept=status == "complete" or tally.database in self.committed)
+                for name, tally in self.tallies.items()
+            },
+        )
+
+
+def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fresh: bool) -> Steps[None]:
+    """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
+    ordered = in_reference_order(tables)
+    for name in dict.fromkeys(table.database for table in reversed(ordered)):
+        database = databases[name]
+        yield Connect(database, LOCK_TIMEOUT, create=True)
+        yield from database.begin()
+        yield from database.create([table for table in ordered if table.database == name], fresh=fresh)
+        yield from database.commit()
+
+
+def run(ledger: Ledger) -> Steps[None]:
+    """Carry out the plan, counting in the ledger."""
+    plan = ledger.plan
+    began = yield Now()
+    files = RejectFiles(plan.options.rejects_dir / plan.run) if plan.options.rejects_dir else None
+    readers: dict[str, list[Reader]] = {}
+    try:
+        for table in plan.loaded:
+            readers[table.name] = []
+            for source in plan.sources[table.name]:
+                reader = yield Call(Reader, (source, table, plan.options.batch_size))
+                readers[table.name].append(reader)
+        yield from _open_databases(plan)
+        yield from _load_all(ledger, readers, files, began)
+        if not plan.options.dry_run:
+            yield from _keep_runs(ledger, began)
+            yield from _commit(ledger)
+    finally:
+        for reader in [reader for opened in readers.values() for reader in opened]:
+            reader.close()
+        if files is not None:
+            files.close()
+
+
+def _open_databases(plan: Plan) -> Steps[None]:
+    """Connect, check and lock: always in the order of names, so that two runs cannot wait for each other."""
+    written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
+    tables = plan.loaded + plan.referenced_only
+    for name in sorted({table.database for table in tables}):
+        database = plan.databases[name]
+        yield Connect(database, plan.options.lock_timeout, writable=name in written)
+        for table in tables:
+            if table.database == name:
+                yield from database.check(table)
+    for name in sorted({table.database for table in tables}):
+        database = plan.databases[name]
+        yield from database.begin() if name in written else database.begin_reading()
+
+
+def _load_all(
+    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: RejectFiles | None, began: datetime
+) -> Steps[None]:
+    plan = ledger.plan
+    options = plan.options
+    ranges: dict[str, KeyRange | None] = {}
+    for table in plan.loaded + plan.referenced_only:
+        ranges[table.name] = yield from plan.database(table).key_range(table)
+    accepted = {table.name: key_set(table.column(table.key)) for table in plan.loaded}
+    allowance = RejectAllowance(options.max_rejects)
+    by_name = {table.name: (table, plan.database(table)) for table in plan.tables}
+    loads = [
+        Load(
+            run=plan.run,
+            started_at=began.isoformat(),
+            table=table,
+            database=plan.database(table),
+            readers=readers[table.name],
+            on_conflict=options.on_conflict,
+            dry_run=options.dry_run,
+            rejects_left=allowance,
+            accepted=accepted[table.name],
+            tally=ledger.tallies[table.name],
+            targets=by_name,
+            target_keys=accepted,
+            ranges=ranges,
+            files=files,
+        )
+        for table in plan.loaded
+    ]
+    yield Together([load(each) for each in loads])
+
+
+def _keep_runs(ledger: Ledger, began: datetime) -> Steps[None]:
+    """One line for each table, in its own database and in the transaction of its records."""
+    plan = ledger.plan
+    finished_at = (yield Now()).isoformat()
+    for table in plan.loaded:
+        tally = ledger.tallies[table.name]
+        yield from plan.database(table).add_run(
+            {
+                "run": plan.run,
+                "table_name": table.name,
+                "mode": plan.mode,
+                "sources": json.dumps(tally.sources),
+                "state": "complete",
+                "given": tally.given,
+                "inserted": tally.inserted,
+                "updated": tally.updated,
+                "unchanged": tally.unchanged,
+                "rejected": tally.rejected,
+                "checkpoint": tally.given,
+                "started_at": began.isoformat(),
+                "finished_at": finished_at,
+            }
+        )
+
+
+def _commit(ledger: Ledger) -> Steps[None]:
+    """A database is committed behind every one that its tables reference."""
+    plan = ledger.plan
+    for name in databases_in_commit_order(plan.loaded):
+        try:
+            yield from plan.databases[name].commit()
+        except StoreError as error:
+            if not ledger.committed:
+                raise
+            kept = ", ".join(ledger.committed)
+            raise StoreError(name, f"{error.problem}; {kept} kept, run the same command again to finish") from error
+        ledger.committed.append(name)

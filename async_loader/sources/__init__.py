@@ -1,0 +1,138 @@
+"""Sources: what is read. Each format turns a stream into batches; a Reader counts them and cuts them to size.
+
+To add a format: a module here with a class like the others', and a line in `_OPEN`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol
+
+from async_loader.batches import Batch, slices
+from async_loader.errors import ConfigurationError
+from async_loader.sources.csv import CsvSource
+from async_loader.sources.jsonl import JsonLinesSource
+from async_loader.sources.parquet import ParquetSource
+from async_loader.sources.streams import CODECS, STDIN, Stream
+from async_loader.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to read: a path, or `-` for stdin.
+
+    `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
+    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for what it cannot read.
+    """
+
+    path: str
+    format: str = ""
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        if not self.format:
+            object.__setattr__(self, "format", _format_of(self.path))
+        kind, codec = self._parts()
+        if kind not in _OPEN or codec not in ("", *CODECS) or (codec and kind == "parquet"):
+            raise ConfigurationError(
+                f"{self.path}: unknown format {self.format!r}; "
+                f"known are {', '.join(_OPEN)}, the first three also with {', '.join(CODECS)} behind"
+            )
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
+            raise ConfigurationError(f"{self.path}: a delimiter is one ASCII character, not {self.delimiter!r}")
+
+    @property
+    def kind(self) -> str:
+        """The format less its compression."""
+        return self._parts()[0]
+
+    @property
+    def codec(self) -> str | None:
+        """pyarrow's name of the compression."""
+        return CODECS.get(self._parts()[1])
+
+    def _parts(self) -> tuple[str, str]:
+        kind, dot, codec = self.format.partition(".")
+        return kind, dot + codec
+
+
+class Format(Protocol):
+    """What a format's class offers once it has opened a stream and checked its columns against the table."""
+
+    columns: list[str]
+    ignored: list[str]
+
+    def batches(self) -> Iterator[Batch]:
+        """All records, in order; read as they are asked for."""
+
+
+class Reader:
+    """An open source: its batches, cut to size, and how many records it has delivered."""
+
+    def __init__(self, source: Source, table: Table, batch_size: int) -> None:
+        self.source = source
+        self.delivered = 0
+        self._batch_size = batch_size
+        self._stream = Stream(source.path, source.codec)
+        try:
+            self._format = _OPEN[source.kind](self._stream, table, source)
+        except BaseException:
+            self._stream.close()
+            raise
+        self._batches = self._format.batches()
+        self._waiting: deque[Batch] = deque()
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of the source."""
+        return self._format.columns
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns met so far that the table does not have."""
+        return self._format.ignored
+
+    @property
+    def size(self) -> int | None:
+        """In bytes on disk; None where unknown."""
+        return self._stream.size
+
+    def read(self) -> Batch | None:
+        """The next records, one at least; None at the end. SourceError where the source cannot be read on."""
+        while not self._waiting:
+            with self._stream.failures():
+                batch = next(self._batches, None)
+            if batch is None:
+                self._stream.check_unchanged()
+                self._stream.close()
+                return None
+            if len(batch):
+                self._waiting.extend(slices(batch, self._batch_size))
+        self.delivered += len(self._waiting[0])
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """Let go of the source; harmless when done already."""
+        self._stream.close()
+
+
+_OPEN: dict[str, Callable[[Stream, Table, Source], Format]] = {
+    "csv": lambda stream, table, source: CsvSource(stream, table, source.delimiter),
+    "jsonl": lambda stream, table, _: JsonLinesSource(stream, table),
+    "ndjson": lambda stream, table, _: JsonLinesSource(stream, table),
+    "parquet": lambda stream, table, _: ParquetSource(stream, table),
+}
+
+
+def _format_of(path: str) -> str:
+    if path == STDIN:
+        return "csv"
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
+    if suffixes and suffixes[-1] in CODECS:
+        return "".join(suffixes[-2:]).removeprefix(".")
+    if suffixes:
+        return suffixes[-1].removeprefix(".")
+    raise ConfigurationError(f"{path}: has no suffix that tells its format; name it, as in users:csv={path}")

@@ -1,0 +1,222 @@
+"""JSON Lines: one object a line, each decoded by itself, so that one bad line is one reject.
+
+JSON says what is text and what is a number, and it is taken at its word: `"5"` is no integer and 5 is no text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
+from async_loader.errors import SourceError
+from async_loader.parsing import EXACT_REAL, real_code, with_faults
+from async_loader.sources.csv import BLOCK, RECORD_LIMIT
+from async_loader.sources.streams import Stream, without_bom
+from async_loader.tables import Column, Table, Type
+
+_PYTHON = {Type.INTEGER: int, Type.REAL: float, Type.TEXT: str}
+_POLARS = {Type.INTEGER: pl.Int64, Type.REAL: pl.Float64, Type.TEXT: pl.String}
+_WRONG_TYPE = {Type.INTEGER: "not_integer", Type.REAL: "not_number", Type.TEXT: "not_text"}
+# Longer numbers cannot be a value of any column; Python would take time quadratic in their length to read them.
+_MANY_DIGITS = 400
+
+_decode = msgspec.json.Decoder().decode
+
+
+class JsonLinesSource:
+    """`columns` are the table's; `ignored` grows by the keys met that the table does not have."""
+
+    def __init__(self, stream: Stream, table: Table) -> None:
+        self._stream = stream
+        self._table = table
+        self.columns = list(table.column_names)
+        self.ignored: list[str] = []
+        self._head = without_bom(stream.name, stream.read(BLOCK))
+
+    def batches(self) -> Iterator[Batch]:
+        """Each block's records, in order."""
+        number = 1
+        for block in self._blocks():
+            lines = block.split(b"\n")
+            yield self._batch([(n, line) for n, line in enumerate(lines, number) if line.strip()])
+            number += len(lines) - 1
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Whole lines, each block cut off behind a line end; the last one where the source ends."""
+        rest = self._head
+        while more := self._stream.read(max(BLOCK, len(rest))):
+            end = more.rfind(b"\n") + 1
+            if end:
+                yield rest + more[:end]
+                rest = more[end:]
+            elif len(rest) > RECORD_LIMIT:
+                raise SourceError(self._stream.name, f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?")
+            else:
+                rest += more
+        yield rest
+
+    def _batch(self, lines: list[tuple[int, bytes]]) -> Batch:
+        records, broken, numbers, texts = [], [], [], []
+        for number, line in lines:
+            record = _read(number, line)
+            if isinstance(record, Broken):
+                broken.append(record)
+                continue
+            records.append(record)
+            numbers.append(number)
+            texts.append(line)
+        self._notice(records)
+        values, faults = {}, {}
+        for column in self._table.columns:
+            values[column.name], fault = _column(column, records, texts)
+            if fault is not None:
+                faults[column.name] = fault
+        at = pl.Series(numbers, dtype=pl.Int64)
+        return Batch(
+            source=self._stream.name,
+            values=pl.DataFrame(values),
+            lines=at,
+            line_ends=at,
+            as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
+            to_json=_as_read,
+            faults=faults,
+            broken=tuple(broken),
+            read_to=self._stream.read_to,
+        )
+
+    def _notice(self, records: list[dict[str, Any]]) -> None:
+        known = {*self._table.column_names, *self.ignored, LINE, REASONS}
+        self.ignored += sorted(set(chain.from_iterable(records)) - known)
+
+
+def _as_read(rows: pl.DataFrame) -> pl.Series:
+    return rows["line"].cast(pl.String).str.strip_chars().rename("record")
+
+
+def _read(number: int, line: bytes) -> dict[str, Any] | Broken:
+    """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
+    try:
+        record = _decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_slowly(number, line)
+    if type(record) is not dict:
+        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+    if line.count(b":") != len(record):
+        return _read_slowly(number, line)
+    return record
+
+
+def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
+    """With the standard library, which takes numbers of any size and shows every key."""
+    try:
+        record = json.loads(
+            line.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer
+        )
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        return _broken(number, line, "invalid_utf8", "the line is not valid UTF-8")
+    except UnicodeEncodeError:
+        return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
+    except json.JSONDecodeError as error:
+        return _broken(number, line, "invalid_json", f"{error.msg.lower()} at character {error.pos + 1}")
+    except RecursionError:
+        return _broken(number, line, "invalid_json", "nested too deeply")
+    except ValueError as error:
+        return _broken(number, line, "invalid_json", str(error))
+    if not isinstance(record, dict):
+        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+    return record
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} comes twice")
+    return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MANY_DIGITS else float(digits)
+
+
+def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
+    text = line.removesuffix(b"\r").decode(errors="backslashreplace")
+    return Broken(number, number, json.dumps({RAW: text}), code, message)
+
+
+def _column(
+    column: Column, records: list[dict[str, Any]], texts: list[bytes]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The column's values and faults. All values of the one right type, the common case, go through at once."""
+    read = [record.get(column.name) for record in records]
+    types = set(map(type, read))
+    expected = _PYTHON[column.type]
+    if types <= ({expected, type(None)} if column.nullable else {expected}):
+        try:
+            values = pl.Series(read, dtype=_POLARS[column.type])
+        except (OverflowError, TypeError, pl.exceptions.PolarsError):
+            pass
+        else:
+            if not _needs_a_closer_look(values):
+                return values, None
+    judged = [_judge(column, value, text) for value, text in zip(read, texts, strict=True)]
+    good = [None if code else _as_typed(column, value) for code, value in zip(judged, read, strict=True)]
+    values = pl.Series(good, dtype=_POLARS[column.type])
+    shown = [_shown(value) if code else None for code, value in zip(judged, read, strict=True)]
+    return with_faults(values, pl.Series(shown, dtype=pl.String), pl.Series(judged, dtype=pl.String))
+
+
+def _needs_a_closer_look(values: pl.Series) -> bool:
+    if values.dtype == pl.String:
+        return bool(values.str.contains("\0", literal=True).any())
+    return values.dtype == pl.Float64 and bool((values.is_infinite() | (values == 0)).any())
+
+
+def _judge(column: Column, value: Any, line: bytes) -> str | None:
+    """What is wrong with one decoded value, if anything."""
+    if value is None:
+        return None if column.nullable else "missing"
+    kind = type(value)
+    if column.type is Type.REAL and kind is int:
+        return None if abs(value) <= EXACT_REAL or _exact(value) else "out_of_range"
+    if column.type is Type.INTEGER and kind is float and abs(value) == float("inf"):
+        return "out_of_range" if _written(column, line).lstrip("-").isdigit() else "not_integer"
+    if kind is not _PYTHON[column.type]:
+        return _WRONG_TYPE[column.type]
+    if kind is int:
+        return None if -(2**63) <= value < 2**63 else "out_of_range"
+    if kind is str:
+        return "nul_character" if "\0" in value else None
+    return real_code(_written(column, line), value) if value == 0 or abs(value) == float("inf") else None
+
+
+def _written(column: Column, line: bytes) -> str:
+    """The number as it stands in the line."""
+    return str(json.loads(line, parse_float=str, parse_int=str)[column.name])
+
+
+def _exact(value: int) -> bool:
+    try:
+        return int(float(value)) == value
+    except OverflowError:
+        return False
+
+
+def _as_typed(column: Column, value: Any) -> Any:
+    return float(value) if column.type is Type.REAL and value is not None else value
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,123 @@
+"""Bytes of a source: a file or stdin, decompressed, read to its very end or refused.
+
+The only place that opens what is read. Every failure of a file, disk or decompressor leaves here as a SourceError.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from async_loader.errors import SourceError
+
+STDIN = "-"
+# Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
+CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+_UTF_16_AND_32 = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+class Stream:
+    """A source open for reading: `name` as the user gave it, `size` in bytes on disk (None where unknown)."""
+
+    def __init__(self, name: str, codec: str | None = None) -> None:
+        self.name = name
+        with self.failures():
+            self._file = _open(name)
+            self._opened = os.fstat(self._file.fileno())
+            self.size = self._opened.st_size if stat.S_ISREG(self._opened.st_mode) else None
+            self._reader = pa.PythonFile(self._file, mode="r")
+            if codec is not None:
+                if self.size == 0:
+                    raise SourceError(name, f"is empty, not a {codec} file")
+                self._reader = pa.CompressedInputStream(self._reader, codec)
+
+    def read(self, size: int) -> bytes:
+        """So many bytes; fewer only at the end of the source."""
+        with self.failures():
+            parts = [cast("bytes", self._reader.read(size))]
+            while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
+                parts.append(cast("bytes", self._reader.read(missing)))
+        return b"".join(parts)
+
+    @property
+    def read_to(self) -> int:
+        """How many bytes on disk have been read; 0 where the source cannot tell."""
+        return self._file.tell() if self.size is not None else 0
+
+    def seekable_file(self) -> BinaryIO:
+        """The file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
+        with self.failures():
+            if self.size is not None:
+                return self._file
+            copy = cast("BinaryIO", tempfile.TemporaryFile())
+            while block := self._file.read(1 << 20):
+                copy.write(block)
+            self._file.close()
+            self._file = copy
+            return copy
+
+    def check_unchanged(self) -> None:
+        """SourceError if the file is not the one that was opened, or was written to since."""
+        if self.size is None:
+            return
+        with self.failures():
+            now = os.stat(self.name)
+        if _fingerprint(now) != _fingerprint(self._opened):
+            raise SourceError(self.name, "changed while it was read; load it again when nothing writes to it")
+
+    def close(self) -> None:
+        """Let go of the file; stdin is left open."""
+        if self.name != STDIN:
+            self._file.close()
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """Translate what reading can raise."""
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(self.name, f"cannot be read: {_plain(error)}") from error
+        except pa.ArrowException as error:
+            raise SourceError(self.name, f"cannot be read: {' '.join(str(error).split())}") from error
+
+
+def without_bom(name: str, head: bytes) -> bytes:
+    """The first bytes of a text source, less a UTF-8 byte order mark. SourceError for UTF-16 and UTF-32."""
+    encoding = next((encoding for mark, encoding in _UTF_16_AND_32 if head.startswith(mark)), None)
+    if encoding is None and head[:1] and b"\0" in (head[:1], head[1:2]) and any(head[:2]):
+        encoding = "UTF-16"
+    if encoding is not None:
+        raise SourceError(name, f"is {encoding}, not UTF-8; convert it first (iconv -f {encoding} -t UTF-8)")
+    return head.removeprefix(codecs.BOM_UTF8)
+
+
+def _open(name: str) -> BinaryIO:
+    if name == STDIN:
+        return sys.stdin.buffer
+    file = cast("BinaryIO", open(name, "rb", buffering=0))
+    if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise IsADirectoryError(21, "Is a directory")
+    return file
+
+
+def _fingerprint(facts: os.stat_result) -> tuple[int, ...]:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _plain(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,1 @@
+"""Stores: databases that take records. SQL is built here and nowhere else."""

@@ -1,0 +1,130 @@
+"""What is loaded: tables, their columns and references, as declarations that check themselves.
+
+Values only: nothing here reads, writes or knows a database beyond its name.
+"""
+
+from __future__ import annotations
+
+import enum
+import graphlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from async_loader.errors import ConfigurationError
+from async_loader.rules import Rule
+
+
+class Type(enum.Enum):
+    """What a column holds: a 64-bit signed integer, a finite 64-bit real, or text without NUL."""
+
+    INTEGER = "integer"
+    REAL = "real"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `nullable` lets a record go without a value."""
+
+    name: str
+    type: Type
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`column` holds keys of `table`, which may live in another database."""
+
+    column: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of `database` (a name, not a path), with one key column, its rules and its references.
+
+    Raises ConfigurationError where the parts do not fit together.
+    """
+
+    name: str
+    database: str
+    columns: tuple[Column, ...]
+    key: str = "id"
+    rules: tuple[Rule, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.column_names
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"table {self.name}: a column is declared twice")
+        used = [("key", self.key)]
+        used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
+        used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
+        for what, column in used:
+            if column not in names:
+                raise ConfigurationError(f"table {self.name}: {what} names the unknown column {column!r}")
+        if self.column(self.key).type is Type.REAL or self.column(self.key).nullable:
+            raise ConfigurationError(f"table {self.name}: key {self.key} must be integer or text, and not nullable")
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """In the order of the declaration."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """The tables, each behind all that it references, otherwise as given: the order to load and to commit.
+
+    Raises ConfigurationError for a name used twice, an undeclared target, a key of another type, or a cycle.
+    """
+    tables = tuple(tables)
+    by_name = {table.name: table for table in tables}
+    if len(by_name) < len(tables):
+        raise ConfigurationError("two tables have the same name")
+    for table in tables:
+        for reference in table.references:
+            _check_reference(table, reference, by_name)
+    graph = {table.name: [reference.table for reference in table.references] for table in tables}
+    return tuple(by_name[name] for name in _sorted(graph, "tables"))
+
+
+def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
+    """The names of the tables' databases, each behind all that its tables reference.
+
+    Raises ConfigurationError where two databases reference each other: no order of commits would then keep every
+    reference whole at every instant.
+    """
+    tables = tuple(tables)
+    home = {table.name: table.database for table in tables}
+    graph: dict[str, list[str]] = {table.database: [] for table in tables}
+    for table in tables:
+        targets = [home[reference.table] for reference in table.references if reference.table in home]
+        graph[table.database] += [target for target in targets if target != table.database]
+    return _sorted(graph, "databases")
+
+
+def _sorted(graph: dict[str, list[str]], what: str) -> tuple[str, ...]:
+    try:
+        return tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        cycle = " -> ".join(error.args[1])
+        raise ConfigurationError(f"{what} that reference each other in a circle cannot be loaded: {cycle}") from error
+
+
+def _check_reference(table: Table, reference: Reference, by_name: dict[str, Table]) -> None:
+    target = by_name.get(reference.table)
+    if target is None:
+        raise ConfigurationError(f"table {table.name}: {reference.column} references undeclared {reference.table}")
+    key, column = target.column(target.key), table.column(reference.column)
+    if key.type is not column.type:
+        raise ConfigurationError(
+            f"table {table.name}: {column.name} is {column.type.value}, but {target.name}.{key.name}, "
+            f"which it references, is {key.type.value}"
+        )

@@ -1,0 +1,218 @@
+"""A batch, and what is known of the world, to a Verdict. Pure: the same answers for the same questions, no I/O.
+
+Every check sees every record, so a rejected record carries all its reasons. The order of records is the order of the
+source: of records with one key the first accepted one stays, however the source is cut into batches.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from async_loader.batches import Batch
+from async_loader.reasons import FAULT_MESSAGES, Check, reason_json, reasons_json
+from async_loader.tables import Table, Type
+
+_TYPES: dict[Type, tuple[type, type[pl.DataType]]] = {
+    Type.INTEGER: (int, pl.Int64),
+    Type.REAL: (float, pl.Float64),
+    Type.TEXT: (str, pl.String),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is known outside a batch of n readable records; each series is n long.
+
+    taken: the key was accepted earlier in this run.
+    held, differs: the database held the key before this run; and with other values than the record's.
+    absent: by referencing column, the key that it names exists nowhere.
+    conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
+    """
+
+    taken: pl.Series
+    held: pl.Series
+    differs: pl.Series
+    absent: Mapping[str, pl.Series]
+    conflicts_reject: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a batch's records.
+
+    accepted: in their order, the table's columns, typed. Of these
+    new, changed, unchanged: to insert, to replace, to leave alone.
+    rejects: line, line_end, record and reasons (both JSON text), in order of lines.
+    reasons: how often each came, by `column.code`, or `code` where the whole record is at fault.
+    """
+
+    accepted: pl.DataFrame
+    new: pl.DataFrame
+    changed: pl.DataFrame
+    unchanged: pl.DataFrame
+    rejects: pl.DataFrame
+    reasons: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.accepted) + len(self.rejects)
+
+
+def compare(table: Table, values: pl.DataFrame, rows: Sequence[tuple[Any, ...]]) -> tuple[pl.Series, pl.Series]:
+    """For each record, whether its key is among the database's rows, and whether with other values than its own.
+
+    `rows` have the table's columns in their order.
+    """
+    if not rows:
+        return no(len(values)), no(len(values))
+    stored = {
+        column.name: _stored(column.type, held)
+        for column, held in zip(table.columns, zip(*rows, strict=True), strict=True)
+    }
+    joined = values.join(
+        pl.DataFrame(stored).with_columns(_held=pl.lit(value=True)),
+        on=table.key,
+        how="left",
+        suffix="_stored",
+        maintain_order="left",
+    )
+    held = joined["_held"].fill_null(value=False)
+    same = [pl.col(name).eq_missing(pl.col(f"{name}_stored")) for name in table.column_names if name != table.key]
+    equal = joined.select(pl.all_horizontal(pl.lit(value=True), *same).alias("equal"))["equal"]
+    return held, held & ~equal
+
+
+def judge(table: Table, batch: Batch, world: World) -> Verdict:
+    """Every check on every record."""
+    size = len(batch.lines)
+    checks = [*_faults(batch), *_broken_rules(table, batch), *_absent(table, batch, world)]
+    failed = _any((check.failed for check in checks), size)
+    conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else no(size)
+    keys = batch.values[table.key]
+    duplicate = _duplicates(keys, world.taken, failed | conflict)
+    message = f"{table.key} {{read}} appears earlier in this run"
+    checks.append(Check("duplicate", table.key, message, duplicate, keys))
+    # A key that this run has accepted is no longer compared with what the database held before.
+    exists = conflict & ~duplicate
+    message = f"{table.key} {{read}} is in the database with other values"
+    checks.append(Check("exists", table.key, message, exists, keys))
+    checks = [check for check in checks if check.failed.any()]
+    bad = failed | duplicate | exists
+    accepted = _kept(batch.values, ~bad)
+    held, differs = world.held.filter(~bad), world.differs.filter(~bad)
+    return Verdict(
+        accepted=accepted,
+        new=_kept(accepted, ~held),
+        changed=accepted.filter(differs),
+        unchanged=accepted.filter(held & ~differs),
+        rejects=_rejects(batch, checks, bad),
+        reasons=_counted(batch, checks),
+    )
+
+
+def no(size: int) -> pl.Series:
+    """So many times false."""
+    return pl.repeat(value=False, n=size, dtype=pl.Boolean, eager=True)
+
+
+def _stored(kind: Type, values: Sequence[Any]) -> pl.Series:
+    """Values that a database may hold in any type: one of another type than the column's equals nothing read."""
+    python, polars = _TYPES[kind]
+    if set(map(type, values)) - {python, type(None)}:
+        values = [value if type(value) is python else None for value in values]
+    return pl.Series(values, dtype=polars)
+
+
+def _faults(batch: Batch) -> Iterator[Check]:
+    for column, fault in batch.faults.items():
+        for code in fault["code"].drop_nulls().unique(maintain_order=True):
+            message = FAULT_MESSAGES[code].replace("{column}", column)
+            yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["read"])
+
+
+def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
+    holds = batch.values.select(rule.holds.alias(str(number)) for number, rule in enumerate(table.rules))
+    for rule, held in zip(table.rules, holds, strict=True):
+        yield Check(rule.code, rule.column, rule.message, ~held.fill_null(value=True))
+
+
+def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
+    for reference in table.references:
+        column = reference.column
+        message = f"{column} {{read}} does not exist in {reference.table}"
+        yield Check("exists_in", column, message, world.absent[column], batch.values[column])
+
+
+def _faulty(batch: Batch) -> pl.Series:
+    return _any((fault["code"].is_not_null() for fault in batch.faults.values()), len(batch.lines))
+
+
+def _any(masks: Iterator[pl.Series], size: int) -> pl.Series:
+    return functools.reduce(operator.or_, masks, no(size))
+
+
+def _duplicates(keys: pl.Series, taken: pl.Series, failed: pl.Series) -> pl.Series:
+    """Records behind the first accepted one of their key, in this batch or before it."""
+    if _increasing(keys):
+        return taken
+    frame = pl.DataFrame({"key": keys, "good": ~(failed | taken)}).with_row_index("place")
+    first = pl.when("good").then("place").min().over("key")
+    behind = frame.select((pl.col("place") > first) & pl.col("key").is_not_null()).to_series()
+    return taken | behind.fill_null(value=False)
+
+
+def _increasing(keys: pl.Series) -> bool:
+    """Whether each key is above the one before: the common case, in which none comes twice."""
+    return not keys.null_count() and bool((keys.slice(1) > keys.head(-1)).all() if len(keys) > 1 else True)
+
+
+def _kept(frame: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:
+    return frame if keep.all() else frame.filter(keep)
+
+
+def _rejects(batch: Batch, checks: Sequence[Check], bad: pl.Series) -> pl.DataFrame:
+    places = bad.arg_true()
+    frames = []
+    if len(places):
+        as_read = batch.as_read[places]
+        frames.append(
+            pl.DataFrame(
+                {
+                    "line": batch.lines.gather(places),
+                    "line_end": batch.line_ends.gather(places),
+                    "record": batch.to_json(as_read),
+                    "reasons": reasons_json(checks, places),
+                }
+            )
+        )
+    if batch.broken:
+        frames.append(_broken(batch))
+    return pl.concat(frames).sort("line") if frames else _NO_REJECTS
+
+
+def _broken(batch: Batch) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            (record.line, record.line_end, record.record, f"[{reason_json(record.code, None, record.message)}]")
+            for record in batch.broken
+        ],
+        schema=_REJECTS,
+        orient="row",
+    )
+
+
+def _counted(batch: Batch, checks: Sequence[Check]) -> Counter[str]:
+    counts = Counter(record.code for record in batch.broken)
+    for check in checks:
+        counts[check.name] += int(check.failed.sum())
+    return counts
+
+
+_REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons": pl.String}
+_NO_REJECTS = pl.DataFrame(schema=_REJECTS)

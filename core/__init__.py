@@ -1,0 +1,1 @@
+"""The Django shell: every Django import of the repository."""

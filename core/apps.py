@@ -1,0 +1,9 @@
+"""The app that brings the models and the commands."""
+
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    """Named `core`."""
+
+    name = "core"

@@ -1,0 +1,73 @@
+"""What all commands share: errors as one line, exit codes, and output that no terminal can choke on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from async_loader import ConfigurationError, LoaderError
+from core.text import printable
+
+FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
+
+
+class Failure(CommandError):
+    """What ends a command: one line, and its exit code."""
+
+    def __init__(self, message: str, returncode: int = FAILED) -> None:
+        super().__init__(message, returncode=returncode)
+
+
+class LoaderCommand(BaseCommand):
+    """A command that fails with one line, `error: ...`, and an exit code."""
+
+    requires_system_checks = []
+    epilog = ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """One that says what is wrong with the command line in one line."""
+        parser = super().create_parser(prog_name, subcommand, epilog=self.epilog, **kwargs)
+        if parser.called_from_command_line:
+            parser.error = _usage_error  # type: ignore[method-assign]
+        return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line and leave with the exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that is not UTF-8 gets escapes instead of a traceback.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        try:
+            parser = self.create_parser(argv[0], argv[1])
+            options = vars(parser.parse_args(argv[2:]))
+            arguments = options.pop("args", ())
+            self.execute(*arguments, **options)
+            sys.stdout.flush()
+        except CommandError as error:
+            _leave(str(error), error.returncode)
+        except ConfigurationError as error:
+            _leave(str(error), USAGE)
+        except LoaderError as error:
+            _leave(str(error), FAILED)
+        except BrokenPipeError:
+            # Whoever read the output has left; the work itself is done.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            _leave("interrupted", INTERRUPTED)
+
+
+def _usage_error(message: str) -> NoReturn:
+    _leave(f"{message}; --help tells more", USAGE)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    if message:
+        print(f"error: {printable(message)}", file=sys.stderr)
+    sys.stderr.flush()
+    if code in (INTERRUPTED, TERMINATED) and threading.active_count() > 1:
+        # A thread that waits for a pipe would keep the process for as long as nothing comes.
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,24 @@
+"""`manage.py init_db`: create the databases and their tables, with plain SQL."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandParser
+
+import async_loader
+from core import tables
+from core.management.commands._command import LoaderCommand
+
+
+class Command(LoaderCommand):
+    """See `help`."""
+
+    help = "Create the databases and tables that are missing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One option."""
+        parser.add_argument("--fresh", action="store_true", help="empty all tables first, the loader's own too")
+
+    def handle(self, *, fresh: bool, **_: object) -> None:
+        """Say which databases are ready."""
+        for name in async_loader.init(tables.tables(), tables.databases(), fresh=fresh):
+            self.stdout.write(f"{name} database initialized.")

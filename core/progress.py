@@ -1,0 +1,42 @@
+"""Progress on a terminal: a bar for each table. The only module that draws while a run goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from async_loader import Show
+
+
+@contextmanager
+def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
+    """A function that takes what a run shows; it draws on stderr if that is a terminal and `wanted` is true."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    # rich takes 60 ms to import: only who sees its bars waits for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[given]:,} records, {task.fields[rejected]:,} rejected"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(event: Show) -> None:
+            if event.table not in tasks:
+                tasks[event.table] = bars.add_task(event.table, total=None, given=0, rejected=0)
+            bars.update(
+                tasks[event.table],
+                total=event.size,
+                completed=event.read_to,
+                given=event.given,
+                rejected=event.rejected,
+            )
+
+        yield show

@@ -1,0 +1,20 @@
+"""Settings: one database alias per SQLite file, in the directory that DATABASE_DIR names (by default `data/`)."""
+
+import os
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATABASE_DIR = Path(os.environ.get("DATABASE_DIR") or BASE_DIR / "data")
+
+# Signs nothing as long as no web views are served; set DJANGO_SECRET_KEY before any are.
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "unused"
+DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
+ALLOWED_HOSTS: list[str] = []
+
+INSTALLED_APPS = ["core.apps.CoreConfig"]
+DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
+    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE_DIR / f"{alias}.db"} for alias in ("users", "products", "orders")
+}
+DATABASE_ROUTERS = ["core.routers.ModelRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True

@@ -1,0 +1,109 @@
+"""A report as text for people: record by record for a small load, as counts for a large one. Pure: report in, lines out.
+
+Whatever comes from records is escaped, so that no terminal obeys it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from async_loader import LISTED, Reject, Report, Table, as_typed
+
+# Characters of one value, and reasons and rejects of one table, that are worth showing.
+_VALUE_SHOWN = 200
+_REASONS_SHOWN = 5
+_REJECTS_SHOWN = 5
+
+
+def printable(text: str) -> str:
+    """The text with everything that could steer a terminal as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    """The whole report. `tables` are the declared ones, in their order."""
+    shown = [table for table in _referencing_first(tables) if table.name in report.tables]
+    if sum(table.given for table in report.tables.values()) <= LISTED:
+        return _listing(report, shown)
+    return _summary(report, shown)
+
+
+def _referencing_first(tables: Sequence[Table]) -> list[Table]:
+    """Those that stand on most others first, otherwise in the order of the declaration."""
+    by_name = {table.name: table for table in tables}
+
+    def height(table: Table) -> int:
+        return max((1 + height(by_name[reference.table]) for reference in table.references), default=0)
+
+    return sorted(tables, key=height, reverse=True)
+
+
+def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    yield "=== DRY RUN, NOTHING WRITTEN ===" if report.dry_run else "=== INSERTED DATA ==="
+    for table in tables:
+        yield ""
+        yield f"{printable(table.name.upper())} TABLE (Inserted):"
+        yield from map(_row, report.tables[table.name].accepted)
+    for table in tables:
+        yield ""
+        yield f"{printable(table.name.upper())} TABLE (Skipped):"
+        yield from (_skipped(table, reject) for reject in report.tables[table.name].rejects)
+        yield from _unnamed(report, table)
+
+
+def _skipped(table: Table, reject: Reject) -> str:
+    reasons = "; ".join(printable(reason.message) for reason in reject.reasons)
+    return f"{_row(as_typed(table, reject.record))} --> Failed validation: {reasons}"
+
+
+def _row(values: Iterable[object]) -> str:
+    """As Python writes a tuple, each value clipped."""
+    shown = [_clipped(repr(value)) for value in values]
+    return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}... ({len(text):,} characters)"
+
+
+def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator[str]:
+    counts = report.tables[table.name]
+    more = counts.rejected - (len(counts.rejects) if shown is None else shown)
+    if more:
+        where = "" if report.dry_run else f"; all are in table loader_rejects of database {counts.database}"
+        yield f"... and {more:,} more{where}"
+
+
+def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    names = ("given", "inserted", "updated", "unchanged", "rejected")
+    rows = [("table", *names, "seconds")]
+    for table in tables:
+        counts = report.tables[table.name]
+        numbers = [f"{getattr(counts, name):,}" for name in names]
+        rows.append((printable(table.name), *numbers, f"{counts.seconds:.1f}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if report.dry_run:
+        yield "Dry run: nothing was written."
+    for first, *others in rows:
+        cells = [number.rjust(width) for number, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([first.ljust(widths[0]), *cells])
+    for table in tables:
+        if report.tables[table.name].rejected:
+            yield from _rejected(report, table)
+
+
+def _rejected(report: Report, table: Table) -> Iterator[str]:
+    counts = report.tables[table.name]
+    yield ""
+    yield f"{printable(table.name)}: {counts.rejected:,} rejected"
+    reasons = list(counts.reasons.items())
+    for name, count in reasons[:_REASONS_SHOWN]:
+        yield f"  {count:>10,}  {printable(name)}"
+    if len(reasons) > _REASONS_SHOWN:
+        yield f"  {'':>10}  ... and {len(reasons) - _REASONS_SHOWN} other reasons"
+    shown = counts.rejects[:_REJECTS_SHOWN]
+    for reject in shown:
+        lines = f"{reject.line:,}" if reject.line == reject.line_end else f"{reject.line:,}-{reject.line_end:,}"
+        yield f"  {printable(reject.source)}, line {lines}: {_skipped(table, reject)}"
+    for line in _unnamed(report, table, len(shown)):
+        yield f"  {line}"
