@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-# A fault frame: for each record of a batch the code of what is wrong with a value (null: nothing), and the value read.
-FAULT_SCHEMA = {"code": pl.String, "read": pl.String}
-
 # Keys under which a record that has no columns, or too many, is kept as read.
 RAW = "_raw"
 EXTRA = "_extra"
@@ -34,7 +31,8 @@ class Batch:
     """Some records of one source, n of them readable.
 
     values: n x the table's columns, typed; null where nothing was read or what was read is at fault.
-    faults: by column, a FAULT_SCHEMA frame of n rows; only the columns that have a fault.
+    faults: by column, n rows of `code`, what is wrong with the value or null, and `shown`, the value as messages show it;
+        only the columns that have a fault.
     lines, line_ends: n 1-based physical lines each (row numbers for Parquet).
     broken: the records that are in neither, in order of their lines.
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.

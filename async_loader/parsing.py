@@ -17,20 +17,23 @@ from async_loader.tables import Column, Type
 # Reals hold every integer up to here; above, an integer may fall between two of them.
 EXACT_REAL = 2**53
 
+# Characters of a value that a message shows; the record as read has it whole.
+_SHOWN = 60
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]")
 
 
 def parse_text(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The column's values, and its faults (`batches.FAULT_SCHEMA`) or None where there are none.
+    """The column's values, and its faults (as in `Batch`) or None where there are none.
 
     A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`.
     """
     if not column.nullable:
         text = text.fill_null("")
     if column.type is Type.TEXT:
-        return with_faults(text, text, nul_codes(text))
+        return with_faults(text, shown_text(text), nul_codes(text))
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
         return _judged(text, values, values.is_null(), _integer_code)
@@ -39,12 +42,21 @@ def parse_text(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame
     return _judged(text, values, doubtful, real_code)
 
 
-def with_faults(values: pl.Series, read: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The values, made null where they have a code, and the faults."""
+def with_faults(values: pl.Series, shown: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The values, made null where they have a code, and the faults; `shown` is what messages show of a value."""
     if codes.null_count() == len(codes):
         return values, None
     kept = values.zip_with(codes.is_null(), pl.Series([None], dtype=values.dtype))
-    return kept, pl.DataFrame({"code": codes.cast(pl.String), "read": read.cast(pl.String)})
+    return kept, pl.DataFrame({"code": codes.cast(pl.String), "shown": shown})
+
+
+def shown_text(text: pl.Series) -> pl.Series:
+    """Text as messages show it: in quotes, and no more than its beginning."""
+    read = pl.col("text")
+    long = read.str.len_chars() > _SHOWN
+    clipped = pl.when(long).then(read.str.head(_SHOWN) + "…").otherwise(read)
+    quote = pl.lit("'")
+    return text.to_frame("text").select(pl.concat_str(quote, clipped, quote)).to_series()
 
 
 def nul_codes(text: pl.Series) -> pl.Series:
@@ -90,7 +102,7 @@ def _judged(
         return values, None
     codes = map(code_of, text.gather(places), values.gather(places))
     found = pl.Series(codes, dtype=pl.String)
-    return with_faults(values, text, nulls(len(text)).scatter(places, found))
+    return with_faults(values, shown_text(text), nulls(len(text)).scatter(places, found))
 
 
 def nulls(length: int) -> pl.Series:

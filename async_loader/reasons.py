@@ -7,24 +7,23 @@ just for the records that need them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-# Values are shown in messages up to so many characters; the record as read has them whole.
-_SHOWN = 60
-_READ = "{read}"
+# Stands in a message for the record's own value.
+SHOWN = "{shown}"
 
 FAULT_MESSAGES = {
     "missing": "{column} is missing",
-    "not_integer": "{column} must be an integer, not {read}",
-    "not_number": "{column} must be a number, not {read}",
-    "not_text": "{column} must be text, not {read}",
-    "not_finite": "{column} must be finite, not {read}",
-    "out_of_range": "{column} is out of range: {read}",
-    "nul_character": "{column} holds a NUL character: {read}",
-    "invalid_utf8": "{column} is not valid UTF-8: {read}",
+    "not_integer": "{column} must be an integer, not {shown}",
+    "not_number": "{column} must be a number, not {shown}",
+    "not_text": "{column} must be text, not {shown}",
+    "not_finite": "{column} must be finite, not {shown}",
+    "out_of_range": "{column} is out of range: {shown}",
+    "nul_character": "{column} holds a NUL character: {shown}",
+    "invalid_utf8": "{column} is not valid UTF-8: {shown}",
 }
 
 
@@ -32,14 +31,14 @@ FAULT_MESSAGES = {
 class Check:
     """One thing that was asked of all n records of a batch, and which of them failed it.
 
-    `message` may hold `{read}`, which stands for the record's own text in `read` (n long).
+    `message` may hold `{shown}`: what `shown` gives for the records at some places, asked only about failed ones.
     """
 
     code: str
     column: str | None
     message: str
     failed: pl.Series
-    read: pl.Series | None = None
+    shown: Callable[[pl.Series], pl.Series] | None = None
 
     @property
     def name(self) -> str:
@@ -63,16 +62,14 @@ def _texts(check: Check, places: pl.Series) -> pl.Series:
     """The check's reason where a record failed it, else null."""
     text = reason_json(check.code, check.column, check.message)
     whole: pl.Expr = pl.lit(text)
-    if check.read is not None and _READ in text:
-        before, after = text.split(_READ, 1)
-        whole = pl.concat_str(pl.lit(before), _escaped(check.read.gather(places)), pl.lit(after))
+    if check.shown is not None and SHOWN in text:
+        before, after = text.split(SHOWN, 1)
+        whole = pl.concat_str(pl.lit(before), _escaped(check.shown(places)), pl.lit(after))
     return pl.select(pl.when(check.failed.gather(places)).then(whole)).to_series()
 
 
-def _escaped(read: pl.Series) -> pl.Series:
-    """The texts as they stand inside a JSON text, cut to what a message shows."""
-    text = pl.col("text")
-    cut = pl.when(text.str.len_chars() > _SHOWN).then(text.str.head(_SHOWN) + "…").otherwise(text)
-    encoded = pl.DataFrame({"text": read.cast(pl.String).fill_null("")}).select(pl.struct(cut).struct.json_encode())
+def _escaped(texts: pl.Series) -> pl.Series:
+    """The texts as they stand inside a JSON text; nothing for null."""
+    encoded = texts.fill_null("").to_frame("text").select(pl.struct("text").struct.json_encode()).to_series()
     prefix, suffix = len('{"text":"'), len('"}')
-    return encoded.to_series().str.slice(prefix).str.head(-suffix)
+    return encoded.str.slice(prefix).str.head(-suffix)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from async_loader.batches import Batch
-from async_loader.reasons import FAULT_MESSAGES, Check, reason_json, reasons_json
+from async_loader.parsing import shown_text
+from async_loader.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
 from async_loader.tables import Table, Type
 
 _TYPES: dict[Type, tuple[type, type[pl.DataType]]] = {
@@ -96,12 +97,13 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else no(size)
     keys = batch.values[table.key]
     duplicate = _duplicates(keys, world.taken, failed | conflict)
-    message = f"{table.key} {{read}} appears earlier in this run"
-    checks.append(Check("duplicate", table.key, message, duplicate, keys))
+    shown = _shown(keys)
+    message = f"{table.key} {SHOWN} appears earlier in this run"
+    checks.append(Check("duplicate", table.key, message, duplicate, shown))
     # A key that this run has accepted is no longer compared with what the database held before.
     exists = conflict & ~duplicate
-    message = f"{table.key} {{read}} is in the database with other values"
-    checks.append(Check("exists", table.key, message, exists, keys))
+    message = f"{table.key} {SHOWN} is in the database with other values"
+    checks.append(Check("exists", table.key, message, exists, shown))
     checks = [check for check in checks if check.failed.any()]
     bad = failed | duplicate | exists
     accepted = _kept(batch.values, ~bad)
@@ -133,7 +135,7 @@ def _faults(batch: Batch) -> Iterator[Check]:
     for column, fault in batch.faults.items():
         for code in fault["code"].drop_nulls().unique(maintain_order=True):
             message = FAULT_MESSAGES[code].replace("{column}", column)
-            yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["read"])
+            yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["shown"].gather)
 
 
 def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
@@ -145,8 +147,16 @@ def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
 def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
     for reference in table.references:
         column = reference.column
-        message = f"{column} {{read}} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, world.absent[column], batch.values[column])
+        message = f"{column} {SHOWN} does not exist in {reference.table}"
+        yield Check("exists_in", column, message, world.absent[column], _shown(batch.values[column]))
+
+
+def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:
+    def at(places: pl.Series) -> pl.Series:
+        chosen = keys.gather(places)
+        return shown_text(chosen) if keys.dtype == pl.String else chosen.cast(pl.String)
+
+    return at
 
 
 def _faulty(batch: Batch) -> pl.Series:

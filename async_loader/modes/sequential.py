@@ -41,8 +41,8 @@ class Sequential:
         try:
             return self.drive(steps)
         finally:
-            for _, connection in self._connections.values():
-                connection.close()
+            for name in self._connections:
+                self.close(name)
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -113,6 +113,11 @@ class Sequential:
             return connection.executemany(statement.sql, statement.groups).rowcount
         except sqlite3.Error as error:
             raise database.error(error) from error
+
+    def close(self, name: str) -> None:
+        """Close a database's connection."""
+        _, connection = self._connections[name]
+        connection.close()
 
     def _connect(self, effect: Connect) -> None:
         database = effect.database

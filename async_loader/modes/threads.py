@@ -28,6 +28,7 @@ class Threads(Sequential):
         self._known: set[str] = set()
         self._news = threading.Condition()
         self._given_up = False
+        self._futures: list[Future[Any]] = []
 
     def run(self, steps: Steps[Result]) -> Result:
         """See Sequential."""
@@ -44,7 +45,9 @@ class Threads(Sequential):
 
     def start(self, steps: Steps[Any]) -> Future[Any]:
         """In a thread of the pool."""
-        return self._pool.submit(self.drive, steps)
+        future = self._pool.submit(self.drive, steps)
+        self._futures.append(future)
+        return future
 
     def finish(self, token: Future[Any]) -> Any:
         """Wait for that thread."""
@@ -52,15 +55,16 @@ class Threads(Sequential):
 
     def together(self, several: Sequence[Steps[None]]) -> None:
         """A thread each. The first failure, or an interrupt of this thread, makes all others stop."""
-        futures = [self._pool.submit(self.drive, steps) for steps in several]
+        futures = [self.start(steps) for steps in several]
+        for future in futures:
+            future.add_done_callback(self._give_up_on_failure)
         try:
-            for future in futures:
-                future.add_done_callback(self._give_up_on_failure)
             wait(futures)
         except BaseException:
             self._give_up()
-            wait(futures, PATIENCE_SECONDS)
             raise
+        finally:
+            wait(self._futures, PATIENCE_SECONDS)
         failures = [error for future in futures if (error := future.exception())]
         for error in sorted(failures, key=lambda error: isinstance(error, _GivenUpError)):
             raise error
@@ -82,6 +86,11 @@ class Threads(Sequential):
         """See Sequential; one statement of a database at a time."""
         with self._locks[name]:
             return super().execute(name, statement)
+
+    def close(self, name: str) -> None:
+        """See Sequential; never while a statement is being run, which would crash the process."""
+        with self._locks[name]:
+            super().close(name)
 
     def _give_up_on_failure(self, future: Future[Any]) -> None:
         if future.exception() is not None:

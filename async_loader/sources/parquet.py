@@ -14,7 +14,7 @@ import pyarrow.types as kinds
 
 from async_loader.batches import Batch, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, nul_codes, with_faults
+from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, with_faults
 from async_loader.sources.csv import decoded
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table, Type
@@ -107,14 +107,15 @@ def _checked(
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
-    return with_faults(values, read, codes)
+    shown = shown_text(values) if column.type is Type.TEXT else read.cast(pl.String)
+    return with_faults(values, shown, codes)
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
     values = read.cast(pl.Float64)
     if read.dtype.is_integer():
         # Converting back is a fair test only while the real is within the integers' range.
-        inexact = (values.abs() > EXACT_REAL) & (values.cast(read.dtype, strict=False).ne_missing(read))
+        inexact = (values.abs() >= EXACT_REAL) & (values.cast(read.dtype, strict=False).ne_missing(read))
         return values, _codes(inexact, "out_of_range")
     return values, _codes(~values.is_finite(), "not_finite")
 

@@ -1,0 +1,199 @@
+"""Keys: the first accepted record of a key stays, and what references it must be able to find it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from async_loader import Column, ConfigurationError, ConflictError, Reference, Table, Type
+from tests.sample import Place, reject_names
+
+HEADER = "id,name,email\n"
+PRODUCTS = "id,name,price\n1,a,1\n"
+
+
+def users(*keys: int, name: str = "a") -> str:
+    return HEADER + "".join(f"{key},{name},@\n" for key in keys)
+
+
+def orders(*references: tuple[int, int]) -> str:
+    return "id,user_id,product_id,quantity\n" + "".join(
+        f"{number},{user},{product},1\n" for number, (user, product) in enumerate(references, 1)
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_key_seen_before_in_the_run_is_a_duplicate(place: Place, mode: str, size: int) -> None:
+    first = place.file("a.csv", users(1, 2, 1, 3) + ",,\n")
+    second = place.file("b.csv", users(2, 4, 4, name="b"))
+    report = place.load(mode, {"users": [first, second]}, batch_size=size)
+    assert [row[:2] for row in place.rows("users")] == [(1, "a"), (2, "a"), (3, "a"), (4, "b")]
+    assert reject_names(report, "users") == [
+        (4, 4, ["id.duplicate"]),
+        (6, 6, ["id.missing", "name.not_empty", "email.contains"]),
+        (2, 2, ["id.duplicate"]),
+        (4, 4, ["id.duplicate"]),
+    ]
+    assert [reject.source for reject in report.tables["users"].rejects] == [first, first, second, second]
+
+
+def test_a_key_far_apart_is_a_duplicate(place: Place, mode: str) -> None:
+    report = place.load(mode, {"users": place.file("a.csv", users(*range(150_000), 5))}, batch_size=10_000)
+    assert reject_names(report, "users") == [(150_002, 150_002, ["id.duplicate"])]
+
+
+def test_a_rejected_record_does_not_take_its_key(place: Place, mode: str) -> None:
+    content = HEADER + "1,,@\n1,b,@\n1,,@\n"
+    report = place.load(mode, {"users": place.file("a.csv", content)})
+    assert place.rows("users") == [(1, "b", "@")]
+    assert reject_names(report, "users") == [
+        (2, 2, ["name.not_empty"]),
+        (4, 4, ["name.not_empty", "id.duplicate"]),
+    ]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_key_in_the_database_is_unchanged_or_exists(place: Place, mode: str, dry_run: bool) -> None:  # noqa: FBT001
+    place.load(mode, {"users": place.file("a.csv", users(1, 2))})
+    content = HEADER + "1,a,@\n2,other,@\n3,c,@\n2,a,@\n"
+    report = place.load(mode, {"users": place.file("b.csv", content)}, dry_run=dry_run)
+    counts = report.tables["users"]
+    assert (counts.inserted, counts.updated, counts.unchanged, counts.rejected) == (1, 0, 2, 1)
+    assert reject_names(report, "users") == [(3, 3, ["id.exists"])]
+    assert counts.rejects[0].reasons[0].message == "id 2 is in the database with other values"
+    assert place.rows("users") == [(1, "a", "@"), (2, "a", "@"), (3, "c", "@")][: 2 if dry_run else 3]
+
+
+def test_update_replaces_the_row(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("a.csv", users(1, 2))})
+    content = HEADER + "1,a,@\n2,b,@\n3,c,@\n2,a,@\n"
+    report = place.load(mode, {"users": place.file("b.csv", content)}, on_conflict="update")
+    counts = report.tables["users"]
+    assert (counts.inserted, counts.updated, counts.unchanged, counts.rejected) == (1, 1, 1, 1)
+    assert reject_names(report, "users") == [(5, 5, ["id.duplicate"])]
+    assert place.rows("users") == [(1, "a", "@"), (2, "b", "@"), (3, "c", "@")]
+
+
+def test_stop_ends_the_run_and_keeps_nothing(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("a.csv", users(1, 2))})
+    with pytest.raises(ConflictError, match=r"database users: table users holds id 2 with other values"):
+        place.load(mode, {"users": place.file("b.csv", users(3) + "2,b,@\n")}, on_conflict="stop")
+    assert [row[0] for row in place.rows("users")] == [1, 2]
+    report = place.load(mode, {"users": place.file("c.csv", users(2, 3))}, on_conflict="stop")
+    assert (report.tables["users"].unchanged, report.tables["users"].inserted) == (1, 1)
+
+
+def test_a_row_of_another_type_than_declared_is_another_value(place: Place, mode: str) -> None:
+    place.query("users", "INSERT INTO users VALUES (1, x'61', '@')")
+    report = place.load(mode, {"users": place.file("a.csv", users(1))})
+    assert reject_names(report, "users") == [(2, 2, ["id.exists"])]
+
+
+def test_running_a_finished_load_again_changes_nothing(place: Place, mode: str) -> None:
+    sources = {
+        "users": place.file("u.csv", users(*range(1, 400))),
+        "products": place.file("p.csv", PRODUCTS),
+        "orders": place.file("o.csv", orders(*((user, 1) for user in range(500)))),
+    }
+    place.load(mode, sources, batch_size=64)
+    before = [place.rows(name) for name in sources]
+    report = place.load(mode, sources, batch_size=64)
+    assert [place.rows(name) for name in sources] == before
+    assert [report.tables[name].unchanged for name in sources] == [399, 1, 399]
+    assert len(place.stored_rejects("orders")) == 2 * 101
+
+
+def test_references_to_what_was_rejected_and_to_what_never_was(place: Place, mode: str) -> None:
+    sources = {
+        "orders": place.file("o.csv", orders((1, 1), (2, 1), (3, 9), (1, 7))),
+        "users": place.file("u.csv", users(1) + "2,,@\n"),
+        "products": place.file("p.csv", PRODUCTS),
+    }
+    report = place.load(mode, sources)
+    assert [row[0] for row in place.rows("orders")] == [1]
+    assert reject_names(report, "orders") == [
+        (3, 3, ["user_id.exists_in"]),
+        (4, 4, ["user_id.exists_in", "product_id.exists_in"]),
+        (5, 5, ["product_id.exists_in"]),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_references_to_what_an_earlier_run_stored(place: Place, mode: str, size: int) -> None:
+    place.load(mode, {"users": place.file("u.csv", users(1, 5)), "products": place.file("p.csv", PRODUCTS)})
+    alone = place.load(mode, {"orders": place.file("o.csv", orders((1, 1), (5, 1), (3, 1), (9, 1), (3, 1)))}, batch_size=size)
+    assert reject_names(alone, "orders") == [(line, line, ["user_id.exists_in"]) for line in (4, 5, 6)]
+    both = place.load(
+        mode,
+        {"users": place.file("v.csv", users(5, name="z") + "3,c,@\n"), "orders": place.file("o.csv", orders((5, 1), (3, 1)))},
+        on_conflict="update",
+        batch_size=size,
+    )
+    assert both.tables["orders"].rejected == 0
+    assert place.rows("users") == [(1, "a", "@"), (3, "c", "@"), (5, "z", "@")]
+
+
+def test_a_row_kept_against_a_conflict_is_still_there_to_be_referenced(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.csv", users(1)), "products": place.file("p.csv", PRODUCTS)})
+    sources = {"users": place.file("v.csv", users(1, name="z")), "orders": place.file("o.csv", orders((1, 1)))}
+    report = place.load(mode, sources)
+    assert reject_names(report, "users") == [(2, 2, ["id.exists"])]
+    assert report.tables["orders"].inserted == 1
+
+
+EXTREMES = [-(2**63), -1, 0, 2**53 + 1, 2**63 - 1]
+
+
+def test_keys_of_any_size_are_told_apart(place: Place, mode: str) -> None:
+    sources = {
+        "users": place.file("u.csv", users(*EXTREMES, *EXTREMES)),
+        "products": place.file("p.csv", PRODUCTS),
+        "orders": place.file("o.csv", orders(*((key, 1) for key in [*EXTREMES, 2**53, 2**62]))),
+    }
+    report = place.load(mode, sources, batch_size=2)
+    assert [row[0] for row in place.rows("users")] == EXTREMES
+    assert report.tables["users"].reasons == {"id.duplicate": 5}
+    assert reject_names(report, "orders") == [(line, line, ["user_id.exists_in"]) for line in (7, 8)]
+
+
+COUNTRIES = Table("countries", "places", (Column("code", Type.TEXT), Column("name", Type.TEXT)), key="code")
+CITIES = Table(
+    "cities",
+    "places",
+    (Column("id", Type.INTEGER), Column("country", Type.TEXT, nullable=True)),
+    references=(Reference("country", "countries"),),
+)
+
+
+def test_text_keys_and_two_tables_in_one_database(tmp_path: Path, mode: str) -> None:
+    place = Place(tmp_path, (CITIES, COUNTRIES))
+    countries = place.file("countries.csv", "code,name\nde,Germany\nDE,Other\nfr,France\nde,again\n\"o'x\",q\n")
+    cities = place.file("cities.csv", "id,country\n1,de\n2,De\n3,\n4,o'x\n5,\"\"\n")
+    report = place.load(mode, {"cities": cities, "countries": countries}, batch_size=2)
+    assert place.rows("cities") == [(1, "de"), (3, None), (4, "o'x")]
+    assert report.tables["countries"].reasons == {"code.duplicate": 1}
+    assert report.tables["cities"].rejects[0].reasons[0].message == "country 'De' does not exist in countries"
+    again = place.load(mode, {"cities": cities})
+    assert (again.tables["cities"].unchanged, again.tables["cities"].rejected) == (3, 2)
+
+
+def _table(name: str, database: str, *references: str) -> Table:
+    columns = tuple(Column(column, Type.INTEGER) for column in ("id", *references))
+    return Table(name, database, columns, references=tuple(Reference(column, column) for column in references))
+
+
+CIRCLES: list[tuple[tuple[Table, ...], str]] = [
+    ((_table("a", "x", "a"),), "tables that reference each other in a circle cannot be loaded: a -> a"),
+    ((_table("a", "x", "b"), _table("b", "y", "a")), "in a circle"),
+    ((_table("a", "x", "b"), _table("b", "y"), _table("c", "y", "d"), _table("d", "x")), "databases that reference"),
+    ((_table("a", "x", "b"),), "table a: b references undeclared b"),
+    ((_table("a", "x"), _table("a", "y")), "two tables have the same name"),
+]
+
+
+@pytest.mark.parametrize(("tables", "message"), CIRCLES)
+def test_declarations_that_cannot_be_loaded_are_refused(tmp_path: Path, tables: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Place(tmp_path, tables).load("sequential", {})

@@ -1,0 +1,125 @@
+"""Parquet: typed by the file; a column that cannot fit is refused before any row, a value that cannot is a reject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from async_loader import Column, SourceError, Table, Type
+from tests.sample import Place, reject_names
+
+GOOD = {"id": pa.array([1, 2]), "name": pa.array(["a", "b"]), "price": pa.array([1.5, 2.0])}
+
+
+def parquet(place: Place, columns: dict[str, Any], **options: Any) -> str:
+    path = place.directory / "p.parquet"
+    pq.write_table(pa.table(columns), path, **options)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"id": pa.array([1, 2], pa.int8())},
+        {"id": pa.array([1, 2], pa.uint64())},
+        {"price": pa.array([1.5, 2.0], pa.float32())},
+        {"name": pa.array(["a", "b"]).dictionary_encode()},
+        {"name": pa.array(["a", "b"], pa.large_string())},
+        {"name": pa.array(["a", "b"], pa.string_view())},
+        {"extra": pa.array([b"x", None])},
+    ],
+)
+def test_columns_of_kindred_types_are_read(place: Place, mode: str, columns: dict[str, Any]) -> None:
+    report = place.load(mode, {"products": parquet(place, GOOD | columns)})
+    assert place.rows("products") == [(1, "a", 1.5), (2, "b", 2.0)]
+    assert report.tables["products"].ignored_columns == (("extra",) if "extra" in columns else ())
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("id", pa.array(["1", "2"]), "column 'id' is string, and the table wants integer"),
+        ("id", pa.array([1.0, 2.0]), "column 'id' is double, and the table wants integer"),
+        ("id", pa.array([True, False]), "column 'id' is bool, and the table wants integer"),
+        ("price", pa.array(["1", "2"]), "column 'price' is string, and the table wants real"),
+        ("name", pa.array([1, 2]), "column 'name' is int64, and the table wants text"),
+        ("name", pa.array([b"a", b"b"]), "column 'name' is binary, and the table wants text"),
+        ("name", pa.array([["a"], ["b"]]), "column 'name' is list"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_refused(place: Place, mode: str, column: str, values: Any, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        place.load(mode, {"products": parquet(place, GOOD | {column: values})})
+
+
+def test_a_missing_column_is_refused(place: Place, mode: str) -> None:
+    with pytest.raises(SourceError, match="lacks the column 'price'"):
+        place.load(mode, {"products": parquet(place, {"id": GOOD["id"], "name": GOOD["name"]})})
+
+
+def test_values_that_do_not_fit_are_rejects_with_their_row_numbers(place: Place, mode: str) -> None:
+    columns = {
+        "id": pa.array([1, None, 3, 2**64 - 1, 5, 6], pa.uint64()),
+        "name": pa.array(["a", "b", None, "d", "e\0", "f"]),
+        "price": pa.array([1.0, 2.0, float("nan"), None, float("inf"), -0.0]),
+    }
+    report = place.load(mode, {"products": parquet(place, columns)}, batch_size=2)
+    assert place.rows("products") == [(1, "a", 1.0)]
+    assert reject_names(report, "products") == [
+        (2, 2, ["id.missing"]),
+        (3, 3, ["name.missing", "price.not_finite"]),
+        (4, 4, ["id.out_of_range", "price.missing"]),
+        (5, 5, ["name.nul_character", "price.not_finite"]),
+        (6, 6, ["price.greater_than"]),
+    ]
+    assert report.tables["products"].rejects[1].record == {"id": 3, "name": None, "price": "NaN"}
+
+
+def test_integers_are_reals_only_where_nothing_is_lost(place: Place, mode: str) -> None:
+    prices = pa.array([5, 2**53, 2**53 + 1, 2**62, 2**63 - 1], pa.int64())
+    columns = {"id": pa.array(range(5)), "name": pa.array(["a"] * 5), "price": prices}
+    report = place.load(mode, {"products": parquet(place, columns)})
+    assert [row[2] for row in place.rows("products")] == [5.0, 2.0**53, 2.0**62]
+    assert reject_names(report, "products") == [(3, 3, ["price.out_of_range"]), (5, 5, ["price.out_of_range"])]
+
+
+def test_text_that_is_not_utf_8_is_a_reject(place: Place, mode: str) -> None:
+    binary = pa.array([b"a", b"\xff"])
+    name = pa.Array.from_buffers(pa.string(), 2, binary.buffers())
+    report = place.load(mode, {"products": parquet(place, GOOD | {"name": name})})
+    assert place.rows("products") == [(1, "a", 1.5)]
+    assert reject_names(report, "products") == [(2, 2, ["name.invalid_utf8"])]
+
+
+def test_null_columns_and_no_rows(tmp_path: Path, mode: str) -> None:
+    columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT, nullable=True), Column("size", Type.REAL, nullable=True))
+    place = Place(tmp_path, (Table("things", "things", columns),))
+    nulls = {"id": pa.array([1]), "note": pa.nulls(1), "size": pa.array([None], pa.float64())}
+    place.load(mode, {"things": [parquet(place, nulls)]})
+    assert place.rows("things") == [(1, None, None)]
+    none = {"id": pa.array([], pa.int64()), "note": pa.nulls(0), "size": pa.nulls(0)}
+    assert place.load(mode, {"things": parquet(place, none)}).tables["things"].given == 0
+
+
+def test_a_page_that_was_damaged_is_found_by_its_checksum(place: Place, mode: str) -> None:
+    count = 200_000
+    columns = {"id": pa.array(range(count)), "name": pa.array(["n"] * count), "price": pa.array([1.0] * count)}
+    path = Path(parquet(place, columns, write_page_checksum=True, compression="none", use_dictionary=False))
+    content = bytearray(path.read_bytes())
+    content[1_000_000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="crc checksum verification failed"):
+        place.load(mode, {"products": str(path)})
+    assert place.rows("products") == []
+
+
+def test_a_truncated_file_is_refused(place: Place, mode: str) -> None:
+    path = Path(parquet(place, GOOD))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(SourceError, match="cannot be read"):
+        place.load(mode, {"products": str(path)})

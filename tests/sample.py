@@ -1,0 +1,117 @@
+"""The sample's three tables, declared without Django, and small ways to load them and look at what came of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from async_loader import (
+    Column,
+    Options,
+    Reference,
+    Report,
+    Run,
+    Source,
+    Table,
+    Type,
+    contains,
+    greater_than,
+    init,
+    not_empty,
+)
+
+USERS = Table(
+    "users",
+    "users",
+    (Column("id", Type.INTEGER), Column("name", Type.TEXT), Column("email", Type.TEXT)),
+    rules=(not_empty("name"), contains("email", "@")),
+)
+PRODUCTS = Table(
+    "products",
+    "products",
+    (Column("id", Type.INTEGER), Column("name", Type.TEXT), Column("price", Type.REAL)),
+    rules=(greater_than("price", 0),),
+)
+ORDERS = Table(
+    "orders",
+    "orders",
+    tuple(Column(name, Type.INTEGER) for name in ("id", "user_id", "product_id", "quantity")),
+    rules=(greater_than("quantity", 0),),
+    references=(Reference("user_id", "users"), Reference("product_id", "products")),
+)
+TABLES = (USERS, PRODUCTS, ORDERS)
+MODES = ("async", "threads", "sequential")
+
+
+class Place:
+    """A directory with fresh databases and whatever sources a test writes there."""
+
+    def __init__(self, directory: Path, tables: Sequence[Table] = TABLES) -> None:
+        self.directory = directory
+        self.tables = tables
+        self.databases = {table.database: directory / f"{table.database}.db" for table in tables}
+        init(tables, self.databases, fresh=True)
+
+    def file(self, name: str, content: bytes | str) -> str:
+        """Write a source; its path."""
+        path = self.directory / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    def load(self, mode: str, sources: Mapping[str, Source | str | Sequence[Source | str]], **options: Any) -> Report:
+        """Load sources by table name, one or several each."""
+        several = {
+            name: [given] if isinstance(given, str | Source) else list(given) for name, given in sources.items()
+        }
+        return Run(self.tables, several, self.databases, Options(**options), mode=mode).perform()
+
+    def query(self, database: str, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Ask a database, apart from the loader."""
+        with closing(sqlite3.connect(self.databases[database])) as connection:
+            rows = connection.execute(sql, tuple(parameters)).fetchall()
+            connection.commit()
+        return rows
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        """All of a table, by key."""
+        return self.query(self._home(table).database, f'SELECT * FROM "{table}" ORDER BY 1')
+
+    def stored_rejects(self, table: str) -> list[tuple[int, int, Any, list[str]]]:
+        """line, line_end, record and `column.code` names of every reject that the table's database holds."""
+        rows = self.query(
+            self._home(table).database, "SELECT line, line_end, record, reasons FROM loader_rejects ORDER BY id"
+        )
+        # JSON from outside may hold numbers of more digits than Python reads.
+        return [
+            (line, end, json.loads(record, parse_int=str), names(json.loads(reasons)))
+            for line, end, record, reasons in rows
+        ]
+
+    def _home(self, table: str) -> Table:
+        return next(each for each in self.tables if each.name == table)
+
+
+def names(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Reasons as counts name them: `column.code`, or `code` where the whole record is at fault."""
+    return [f"{reason['column']}.{reason['code']}" if reason["column"] else reason["code"] for reason in reasons]
+
+
+def reject_names(report: Report, table: str) -> list[tuple[int, int, list[str]]]:
+    """line, line_end and reasons of each reject that a report names."""
+    return [
+        (reject.line, reject.line_end, [f"{r.column}.{r.code}" if r.column else r.code for r in reject.reasons])
+        for reject in report.tables[table].rejects
+    ]
+
+
+def comparable(report: Report) -> dict[str, Any]:
+    """A report less what differs from run to run."""
+    facts = report.as_dict()
+    del facts["run"], facts["mode"], facts["seconds"]
+    for table in facts["tables"].values():
+        del table["seconds"]
+    return facts
