@@ -94,12 +94,15 @@ class Coroutines:
                 return datetime.now(UTC)
 
     async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """In a thread of the pool. A cancelled call is waited for: its thread may be using what is closed next."""
+        """In a thread of the pool. A cancelled call is waited for: its thread may be using what is closed next. What comes
+        of it then interests nobody.
+        """
         future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
 
     async def _together(self, several: Sequence[Steps[None]]) -> None:

@@ -15,7 +15,7 @@ from async_loader.effects import Change, Effect, Query, Result, Show, Steps
 from async_loader.modes.sequential import Sequential
 
 # How long to wait, once a run is given up, for threads that may be stuck reading from a pipe.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 1.0
 
 
 class Threads(Sequential):

@@ -41,9 +41,10 @@ class Stream:
             self.size = self._opened.st_size if stat.S_ISREG(self._opened.st_mode) else None
             self._reader = pa.PythonFile(self._file, mode="r")
             if codec is not None:
-                if self.size == 0:
-                    raise SourceError(name, f"is empty, not a {codec} file")
                 self._reader = pa.CompressedInputStream(self._reader, codec)
+        if codec is not None and self.size == 0:
+            self.close()
+            raise SourceError(name, f"is empty, not a {codec} file")
 
     def read(self, size: int) -> bytes:
         """So many bytes; fewer only at the end of the source."""

@@ -40,6 +40,7 @@ class LoaderCommand(BaseCommand):
         for stream in (sys.stdout, sys.stderr):
             # A terminal that is not UTF-8 gets escapes instead of a traceback.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        self._called_from_command_line = True
         try:
             parser = self.create_parser(argv[0], argv[1])
             options = vars(parser.parse_args(argv[2:]))

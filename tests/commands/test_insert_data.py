@@ -1,0 +1,265 @@
+"""`init_db` and `insert_data`: what they print, the codes they leave with, and what is in the databases then."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+
+import pytest
+
+from tests.commands.conftest import ROOT, Project
+from tests.sample import MODES
+
+EXPECTED = ROOT / "tests" / "data"
+BAD_USERS = "id,name,email\n1,a,@\n2,,x\n"
+
+
+def test_init_db_says_which_databases_are_ready(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    for arguments in ((), (), ("--fresh",)):
+        done = project.manage("init_db", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == (EXPECTED / "init_db.txt").read_text()
+
+
+def test_fresh_empties_everything(project: Project) -> None:
+    project.manage("insert_data")
+    project.manage("init_db")
+    assert len(project.query("users", "SELECT * FROM users")) == 9
+    project.manage("init_db", "--fresh")
+    for table in ("users", "loader_rejects", "loader_runs"):
+        assert project.query("users", f"SELECT * FROM {table}") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_reference_run_is_reproduced_and_again_on_a_second_run(project: Project, mode: str) -> None:
+    for _ in range(2):
+        done = project.manage("insert_data", f"--mode={mode}")
+        assert (done.returncode, done.stderr) == (0, "")
+        without_reasons = re.sub(r"(?<=--> Failed validation): .*", "", done.stdout)
+        assert without_reasons == (EXPECTED / "insert_data.txt").read_text()
+        assert (
+            "(10, 10, 11, 2) --> Failed validation: "
+            "user_id 10 does not exist in users; product_id 11 does not exist in products\n"
+        ) in done.stdout
+    assert len(project.query("users", "SELECT * FROM users")) == 9
+    assert project.query("products", "SELECT * FROM products")[0] == (1, "Laptop", 1000.0)
+    assert len(project.query("products", "SELECT * FROM products")) == 9
+    assert project.query("orders", "SELECT * FROM orders") == [
+        *((1, 1, 1, 2), (2, 2, 2, 1), (3, 3, 3, 5), (4, 4, 4, 1), (5, 5, 5, 3), (6, 6, 6, 4), (7, 7, 7, 2))
+    ]
+
+
+def test_the_report_has_the_documented_shape(project: Project) -> None:
+    path = project.directory / "report.json"
+    done = project.manage("insert_data", "--format=json", "--report", str(path))
+    report = json.loads(done.stdout)
+    assert json.loads(path.read_text()) == report
+    users = report["tables"]["users"]
+    assert users.pop("seconds") >= 0
+    assert users == {
+        "database": "users",
+        "sources": ["data/users.csv"],
+        "given": 10,
+        "inserted": 9,
+        "updated": 0,
+        "unchanged": 0,
+        "rejected": 1,
+        "ignored_columns": [],
+        "reasons": {"name.not_empty": 1},
+        "rejects": [
+            {
+                "source": "data/users.csv",
+                "line": 11,
+                "line_end": 11,
+                "record": {"id": "10", "name": "", "email": "jane@example.com"},
+                "reasons": [{"code": "not_empty", "column": "name", "message": "name must not be empty"}],
+            }
+        ],
+    }
+    assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
+    assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)
+    assert project.query("users", "SELECT run, table_name, mode, sources, state, given, checkpoint FROM loader_runs") == [
+        (report["run"], "users", "async", '["data/users.csv"]', "complete", 10, 10)
+    ]
+    assert project.query("users", "SELECT run, source, line, line_end, record, reasons FROM loader_rejects") == [
+        (report["run"], "data/users.csv", 11, 11, *(json.dumps(users["rejects"][0][key], separators=s) for key, s in (("record", (",", ":")), ("reasons", None))))
+    ]
+
+
+def test_stdin_and_several_sources_are_read(project: Project) -> None:
+    other = project.file("more.jsonl", '{"id": 5, "name": "e", "email": "@"}\n')
+    done = project.manage("insert_data", "users:csv=-", f"users={other}", "--format=json", given=BAD_USERS)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tables"]["users"]["sources"] == ["-", other]
+    assert [row[0] for row in project.query("users", "SELECT id FROM users")] == [1, 5]
+
+
+def test_a_large_load_is_summed_up(project: Project) -> None:
+    rows = "".join(f"{key},{'' if key % 10 else 'n'},{'@' if key % 3 else ''}\n" for key in range(1000))
+    done = project.manage("insert_data", f"users={project.file('u.csv', 'age,id,name,email' + chr(10) + re.sub('^', '7,', rows, flags=re.M)[:-2])}")
+    assert done.stderr == "warning: users: columns that the table does not have were ignored: age\n"
+    head, counts, empty, title, *rest = re.sub(r"\d\.\d$", "0.0", done.stdout, flags=re.M).splitlines()
+    assert head == "table  given  inserted  updated  unchanged  rejected  seconds"
+    assert counts == "users  1,000        66        0          0       934      0.0"
+    assert (empty, title) == ("", "users: 934 rejected")
+    assert rest[:2] == ["         900  name.not_empty", "         334  email.contains"]
+    assert rest[2].endswith("u.csv, line 2: (0, 'n', '') --> Failed validation: email must contain '@'")
+    assert rest[-1] == "  ... and 929 more; all are in table loader_rejects of database users"
+    assert len(rest) == 8
+
+
+def test_text_from_records_cannot_steer_a_terminal(project: Project) -> None:
+    source = project.file("u\x1b[1m.csv", "id,name,email,\x1b[2m\n1,\x1b[31m,@,\n2,\u202e,no\x07,\n\x1b[3m,n,@\n")
+    done = project.manage("insert_data", f"users={source}")
+    assert done.returncode == 0
+    assert not set(done.stdout + done.stderr) & set("\x1b\x07\u202e")
+    assert "(2, '\\u202e', 'no\\x07') --> Failed validation: email must contain '@'" in done.stdout
+    failed = project.manage("insert_data", f"users={source}.csv")
+    assert "\x1b" not in failed.stderr
+
+
+def test_a_terminal_that_knows_no_unicode_gets_escapes(project: Project) -> None:
+    source = project.file("u.csv", "id,name,email\n1,é😀,@\n")
+    project.environment |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = project.manage("insert_data", f"users={source}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "(1, '\\xe9\\U0001f600', '@')" in done.stdout
+
+
+USAGE = {
+    ("--mode=fast",): "argument --mode: invalid choice: 'fast'",
+    ("--batch-size=x",): "argument --batch-size: invalid int value: 'x'",
+    ("--batch-size=0",): "batch_size is at least 1, not 0",
+    ("people=users.csv",): "no table is called 'people'; there are orders, products, users",
+    ("users.csv",): "'users.csv' is not of the form TABLE=SOURCE",
+    ("users=",): "'users=' is not of the form TABLE=SOURCE",
+    ("users=a.txt",): "a.txt: unknown format 'txt'",
+    ("users:xml=a",): "a: unknown format 'xml'",
+    ("users=-", "orders=-"): "stdin can be read for one source only",
+    ("--delimiter=ab",): "a delimiter is one ASCII character, not 'ab'",
+    ("--nonsense",): "unrecognized arguments: --nonsense",
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE)
+def test_a_wrong_command_line_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = Project(tmp_path).manage("insert_data", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {USAGE[arguments]}") or USAGE[arguments] in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_failure_is_one_line_a_report_and_exit_1(project: Project) -> None:
+    done = project.manage("insert_data", "users=none.csv", "--format=json")
+    assert done.returncode == 1
+    assert done.stderr == "error: none.csv: cannot be read: no such file or directory\n"
+    report = json.loads(done.stdout)
+    assert (report["status"], report["error"]) == ("failed", "none.csv: cannot be read: no such file or directory")
+    assert report["tables"]["users"]["inserted"] == 0
+
+
+def test_strict_keeps_what_was_accepted_and_exits_3(project: Project) -> None:
+    done = project.manage("insert_data", f"users={project.file('u.csv', BAD_USERS)}", "--strict")
+    assert done.returncode == 3
+    assert done.stderr == "error: 1 records were rejected; all others were kept\n"
+    assert "(1, 'a', '@')" in done.stdout
+    assert len(project.query("users", "SELECT * FROM users")) == 1
+    good = project.file("v.csv", "id,name,email\n1,a,@\n")
+    assert project.manage("insert_data", f"users={good}", "--strict").returncode == 0
+
+
+def test_too_many_rejects_keep_nothing_and_exit_4(project: Project) -> None:
+    report = project.directory / "report.json"
+    source = project.file("u.csv", BAD_USERS)
+    done = project.manage("insert_data", f"users={source}", "--max-rejects=0", "--report", str(report))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: 1 records rejected, more than the 0 allowed: nothing was kept")
+    assert json.loads(report.read_text())["status"] == "over-limit"
+    assert project.query("users", "SELECT * FROM users") == []
+
+
+def test_a_dry_run_says_so(project: Project) -> None:
+    done = project.manage("insert_data", "-n")
+    assert done.stdout.startswith("=== DRY RUN, NOTHING WRITTEN ===\n")
+    assert project.query("users", "SELECT * FROM loader_runs") == []
+
+
+def test_a_report_that_cannot_be_written_fails_before_anything_is_loaded(project: Project) -> None:
+    done = project.manage("insert_data", "--report", str(project.directory / "none" / "report.json"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: report ")
+    assert done.stderr.endswith("cannot be written: No such file or directory\n")
+    assert project.query("users", "SELECT * FROM users") == []
+
+
+def test_without_init_db_the_line_says_to_run_it(tmp_path: Path) -> None:
+    done = Project(tmp_path).manage("insert_data")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: database orders: unable to open database file")
+    assert "init_db" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_locked_database_is_named_after_the_time_allowed(project: Project) -> None:
+    with closing(sqlite3.connect(project.directory / "products.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        done = project.manage("insert_data", "--lock-timeout=0.2")
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: database products: database is locked")
+        connection.execute("ROLLBACK")
+    assert project.query("users", "SELECT * FROM users") == []
+    assert project.manage("insert_data").returncode == 0
+
+
+def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
+    with project.start("insert_data") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert len(project.query("users", "SELECT * FROM users")) == 9
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_keeps_nothing_and_leaves_one_line(
+    project: Project, mode: str, number: signal.Signals, code: int
+) -> None:
+    rows = "".join(f"{key},n,@\n" for key in range(300_000))
+    source = project.file("u.csv", f"id,name,email\n{rows}")
+    report = project.directory / "report.json"
+    # Stdin never ends, so the run is still going on whenever the signal comes.
+    with project.start(
+        *("insert_data", f"--mode={mode}", f"users={source}", "users:csv=-", "--report", str(report)),
+        stdin=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write("id,name,email\n" + "x" * 2_000_000)
+        process.stdin.flush()
+        time.sleep(0.2)
+        process.send_signal(number)
+        out, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert (out, error) == ("", "error: interrupted: nothing was kept; run the same command again\n")
+    assert json.loads(report.read_text())["status"] == "interrupted"
+    assert project.query("users", "SELECT * FROM users") == []
+
+
+@pytest.mark.parametrize("command", ["init_db", "insert_data"])
+def test_help_fits_80_columns(tmp_path: Path, command: str) -> None:
+    project = Project(tmp_path)
+    project.environment["COLUMNS"] = "80"
+    done = project.manage(command, "--help")
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+

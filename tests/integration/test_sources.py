@@ -1,0 +1,298 @@
+"""Sources as a whole: compressed or piped, and what happens when one cannot be read to its end."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from async_loader import ConfigurationError, LoaderError, OverLimitError, Source, SourceError, StoreError
+from tests.sample import Place, comparable, reject_names
+
+ROWS = "".join(f"{key},name {key},user{key}@example.com\n" for key in range(60_000))
+CSV = f"id,name,email\n{ROWS}".encode()
+JSON_LINES = b"".join(b'{"id": %d, "name": "n", "email": "@"}\n' % key for key in range(60_000))
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize(("kind", "content"), [("csv", CSV), ("jsonl", JSON_LINES), ("ndjson", JSON_LINES)])
+def test_compressed_sources_are_read(place: Place, mode: str, suffix: str, kind: str, content: bytes) -> None:
+    report = place.load(mode, {"users": place.file(f"u.{kind}.{suffix}", COMPRESS[suffix](content))})
+    assert report.tables["users"].inserted == 60_000
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("harm", ["cut at the end", "cut in the middle", "garbage behind", "damaged", "empty"])
+def test_a_damaged_compressed_source_keeps_nothing(place: Place, mode: str, suffix: str, harm: str) -> None:
+    whole = COMPRESS[suffix](CSV)
+    content = {
+        "cut at the end": whole[:-3],
+        "cut in the middle": whole[: len(whole) // 2],
+        "garbage behind": whole + b"garbage",
+        "damaged": whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:],
+        "empty": b"",
+    }[harm]
+    if (suffix, harm) == ("zst", "damaged"):
+        content = whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:]
+    products = place.file("p.csv", b"id,name,price\n1,a,1\n")
+    source = place.file(f"u.csv.{suffix}", content)
+    with pytest.raises(SourceError) as caught:
+        place.load(mode, {"products": products, "users": source})
+    assert str(caught.value).startswith(f"{source}: ")
+    for table in ("users", "products"):
+        assert place.rows(table) == []
+        assert place.query(table, "SELECT * FROM loader_runs") == []
+
+
+def test_two_compressed_members_are_one_source(place: Place, mode: str) -> None:
+    middle = CSV.index(b"\n300,") + 1
+    content = gzip.compress(CSV[:middle]) + gzip.compress(CSV[middle:])
+    assert place.load(mode, {"users": place.file("u.csv.gz", content)}).tables["users"].inserted == 60_000
+
+
+def test_a_pipe_is_read_to_its_end(place: Place, mode: str) -> None:
+    pipe = str(place.directory / "pipe")
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: Path(pipe).write_bytes(CSV))
+    writer.start()
+    report = place.load(mode, {"users": Source(pipe, "csv")})
+    writer.join()
+    assert report.tables["users"].inserted == 60_000
+
+
+def _missing(place: Place) -> str:
+    return str(place.directory / "none.csv")
+
+
+def _directory(place: Place) -> str:
+    path = place.directory / "directory.csv"
+    path.mkdir()
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [(_missing, "no such file or directory"), (_directory, "is a directory")],
+)
+def test_a_source_that_cannot_be_opened_is_named(
+    place: Place, mode: str, make: Callable[[Place], str], problem: str
+) -> None:
+    path = make(place)
+    with pytest.raises(SourceError, match=f"^{path}: cannot be read: {problem}$") as caught:
+        place.load(mode, {"users": path})
+    assert caught.value.report is not None
+    assert caught.value.report.status == "failed"
+    assert caught.value.report.error == str(caught.value)
+
+
+def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode: str) -> None:
+    path = Path(place.file("u.csv", CSV))
+    # The pipe of the second source holds the run until the first one has been changed.
+    pipe = str(place.directory / "pipe")
+    os.mkfifo(pipe)
+
+    def change() -> None:
+        with open(pipe, "wb") as file:
+            file.write(b"id,name,price\n")
+            with path.open("ab") as source:
+                source.write(b"1,a,@\n")
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    with pytest.raises(SourceError, match=r"u.csv: changed while it was read"):
+        place.load(mode, {"users": str(path), "products": Source(pipe, "csv")})
+    writer.join()
+    assert place.rows("users") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "delimiter", "problem"),
+    [
+        ("users.txt", "", ",", "unknown format 'txt'"),
+        ("users", "", ",", "has no suffix that tells its format"),
+        ("users.parquet.gz", "", ",", "unknown format 'parquet.gz'"),
+        ("users.csv", "xlsx", ",", "unknown format 'xlsx'"),
+        ("users.csv", "", "::", "a delimiter is one ASCII character"),
+        ("users.csv", "", '"', "a delimiter is one ASCII character"),
+    ],
+)
+def test_what_cannot_be_a_source_is_refused(path: str, kind: str, delimiter: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        Source(path, kind, delimiter)
+
+
+def test_what_does_not_fit_together_is_refused(place: Place) -> None:
+    with pytest.raises(ConfigurationError, match="no table is called 'people'; there are orders, products, users"):
+        place.load("async", {"people": "users.csv"})
+    with pytest.raises(ConfigurationError, match="stdin can be read for one source only"):
+        place.load("async", {"users": "-", "products": "-"})
+    for options in ({"batch_size": 0}, {"max_rejects": -1}, {"on_conflict": "ignore"}, {"lock_timeout": -1}):
+        with pytest.raises(ConfigurationError):
+            place.load("async", {}, **options)
+
+
+def test_all_sources_are_checked_before_the_first_write(place: Place, mode: str) -> None:
+    sources = {
+        "users": [place.file("a.csv", CSV), place.file("b.csv", b"id,name\n")],
+        "products": place.file("p.csv", b"id,name,price\n1,a,1\n"),
+    }
+    with pytest.raises(SourceError, match=r"b.csv, line 1: the header lacks 'email'"):
+        place.load(mode, sources)
+    assert place.rows("products") == []
+
+
+def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None:
+    bad = place.file("u.csv", "id,name,email\n" + "1,,@\n" * 3 + "2,a,@\n")
+    products = place.file("p.csv", b"id,name,price\n1,a,-1\n2,a,1\n")
+    with pytest.raises(OverLimitError, match="more than the 3 allowed") as caught:
+        place.load(mode, {"users": bad, "products": products}, max_rejects=3)
+    assert caught.value.report is not None
+    assert caught.value.report.status == "over-limit"
+    assert place.rows("users") == place.rows("products") == []
+    assert place.stored_rejects("users") == []
+    report = place.load(mode, {"users": bad, "products": products}, max_rejects=4)
+    assert sum(table.rejected for table in report.tables.values()) == 4
+
+
+def test_a_dry_run_reports_the_same_and_writes_nothing(place: Place, mode: str) -> None:
+    place.load(mode, {"products": place.file("p.csv", b"id,name,price\n1,a,1\n")})
+    files = {name: path.read_bytes() for name, path in place.databases.items()}
+    sources = {
+        "users": place.file("u.csv", "id,name,email\n1,a,@\n2,,@\n1,b,@\n"),
+        "products": place.file("q.csv", b"id,name,price\n1,b,1\n2,b,1\n"),
+        "orders": place.file("o.csv", b"id,user_id,product_id,quantity\n1,1,2,1\n2,2,1,1\n3,1,1,1\n"),
+    }
+    dry = comparable(place.load(mode, sources, dry_run=True, on_conflict="update"))
+    assert {name: path.read_bytes() for name, path in place.databases.items()} == files
+    wet = comparable(place.load(mode, sources, on_conflict="update"))
+    assert dry.pop("dry_run") is True
+    assert wet.pop("dry_run") is False
+    assert dry == wet
+    assert dry["tables"]["products"]["updated"] == 1
+
+
+def test_the_modes_give_one_report_and_one_set_of_databases(tmp_path: Path) -> None:
+    outcomes = []
+    for mode in ("async", "threads", "sequential"):
+        directory = tmp_path / mode
+        directory.mkdir()
+        place = Place(directory)
+        os.chdir(directory)
+        place.file("users.csv", 'id,name,email\n1,a,@\nx,"\n",y\n2,b"c,@\n1,z,@\n3,q\n')
+        place.file("products.csv", "id,name,price\n1,a,1\n2,b,1e400\n")
+        place.file("orders.csv", "id,user_id,product_id,quantity\n1,1,1,1\n2,3,2,0\n")
+        report = place.load(mode, {name: f"{name}.csv" for name in ("users", "products", "orders")})
+        stored = [place.rows(name) + place.stored_rejects(name) for name in report.tables]
+        outcomes.append((comparable(report), stored))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no file": (lambda path: path.unlink(), "unable to open database file"),
+    "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
+    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
+}
+
+
+@pytest.mark.parametrize("harm", BREAK_DATABASE)
+def test_a_database_that_cannot_be_used_is_named(place: Place, mode: str, harm: str) -> None:
+    do, problem = BREAK_DATABASE[harm]
+    do(place.databases["users"])
+    products = place.file("p.csv", b"id,name,price\n1,a,1\n")
+    with pytest.raises(StoreError, match=problem) as caught:
+        place.load(mode, {"users": place.file("u.csv", CSV), "products": products})
+    assert caught.value.database == "users"
+    assert place.rows("products") == []
+
+
+SCHEMAS = {
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)": "table users has no column email",
+    "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, email TEXT)": "column id is TEXT, not INTEGER",
+    "CREATE TABLE users (id INTEGER, name TEXT, email TEXT)": "key id is neither primary key nor unique",
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT, x TEXT NOT NULL)": "column x must not be null",
+}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_table_of_another_shape_is_refused(place: Place, mode: str, schema: str) -> None:
+    place.query("users", "DROP TABLE users")
+    place.query("users", schema)
+    with pytest.raises(StoreError, match=SCHEMAS[schema]):
+        place.load(mode, {"users": place.file("u.csv", CSV)})
+
+
+def test_a_table_that_was_made_elsewhere_with_more_is_fine(place: Place, mode: str) -> None:
+    place.query("users", "DROP TABLE users")
+    place.query(
+        "users",
+        'CREATE TABLE users ("name" varchar(20), email text, id bigint NOT NULL UNIQUE, "at" text DEFAULT \'now\')',
+    )
+    place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,a,@\n")})
+    assert place.rows("users") == [("a", "@", 1, "now")]
+
+
+def test_a_constraint_of_the_database_fails_the_run_with_its_words(place: Place, mode: str) -> None:
+    place.query("users", "CREATE UNIQUE INDEX one_email ON users (email)")
+    products = place.file("p.csv", b"id,name,price\n1,a,1\n")
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: users.email"):
+        place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,a,@\n2,b,@\n"), "products": products})
+    assert place.rows("users") == place.rows("products") == []
+
+
+REJECTED = """\
+id,name,email,note
+1,,=1+1,@SUM(A1)
+2,'=x,nobody,'quoted
+x,"line
+break",a@b,-5
+4,b"c,a@b,n
+5,a
+-6,,+7,"tab\there"
+"""
+
+
+def test_reject_files_are_safe_to_open_and_give_the_same_rejects_again(place: Place, mode: str) -> None:
+    rejects_dir = place.directory / "rejects"
+    report = place.load(mode, {"users": place.file("u.csv", REJECTED)}, rejects_dir=rejects_dir)
+    file = rejects_dir / report.run / "users.csv"
+    lines = file.read_text().splitlines()
+    assert lines[0] == "id,name,email,note,_line,_reasons"
+    assert lines[1] == "1,,'=1+1,'@SUM(A1),2,name must not be empty; email must contain '@'"
+    again = place.load(mode, {"users": str(file)})
+    first, second = (tables.tables["users"].rejects for tables in (report, again))
+    whole = [reject.record for reject in first if "_raw" not in reject.record and len(reject.record) == 4]
+    assert [reject.record for reject in second if reject.record["email"]] == whole
+    assert len(first) == len(second) == 6
+    assert again.tables["users"].ignored_columns == ("note",)
+
+
+def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> None:
+    content = b'{"id": 1, "name": "", "email": "@", "x": [1.50]}\n{broken\n{"id": 2}\n'
+    report = place.load(mode, {"users": place.file("u.jsonl", content)}, rejects_dir=place.directory / "r")
+    file = place.directory / "r" / report.run / "users.jsonl"
+    first, second, third = file.read_text().splitlines()
+    assert first.startswith('{"id": 1, "name": "", "email": "@", "x": [1.50], "_line": 1, "_reasons": [{"code": "not_empty"')
+    assert second.startswith('{"_raw": "{broken", "_line": 2')
+    assert third.startswith('{"id": 2, "_line": 3')
+    again = place.load(mode, {"users": str(file)}, rejects_dir=place.directory / "s")
+    assert [line for line, _, _ in reject_names(again, "users")] == [1, 2, 3]
+    assert again.tables["users"].ignored_columns == ("_raw", "x")
+    rewritten = (place.directory / "s" / again.run / "users.jsonl").read_text().splitlines()
+    assert [line.count('"_line"') for line in rewritten] == [1, 1, 1]
+
+
+def test_a_rejects_directory_that_cannot_be_made_fails_the_run(place: Place, mode: str) -> None:
+    blocked = Path(place.file("blocked", b""))
+    with pytest.raises(LoaderError, match="cannot be written: not a directory|Not a directory"):
+        place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,,@\n")}, rejects_dir=blocked)
