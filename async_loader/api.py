@@ -62,7 +62,7 @@ class Run:
         return tuple(self._ledger.committed)
 
     def perform(self) -> Report:
-        """Load, in the plan's mode, and block until done. Raises LoaderError, with its report, where nothing was kept."""
+        """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
         with self._accounted():
             MODES[self._ledger.plan.mode](run(self._ledger), self._show)
         return self.report("complete")

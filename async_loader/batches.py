@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,8 +32,8 @@ class Batch:
     """Some records of one source, n of them readable.
 
     values: n x the table's columns, typed; null where nothing was read or what was read is at fault.
-    faults: by column, n rows of `code`, what is wrong with the value or null, and `shown`, the value as messages show it;
-        only the columns that have a fault.
+    faults: for each column that has any, n rows of `code` (what is wrong with the value, or null) and `shown` (the
+        value as messages show it).
     lines, line_ends: n 1-based physical lines each (row numbers for Parquet).
     broken: the records that are in neither, in order of their lines.
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
@@ -59,7 +60,7 @@ def slices(batch: Batch, size: int) -> list[Batch]:
         return [batch]
     cuts = _cuts(batch, size)
     parts = []
-    for (start, first), (stop, last) in zip(cuts, cuts[1:], strict=False):
+    for (start, first), (stop, last) in itertools.pairwise(cuts):
         length = stop - start
         parts.append(
             Batch(

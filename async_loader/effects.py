@@ -75,7 +75,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Take all of these steps, side by side or one after another. The first that fails ends the others. Result: None."""
+    """Take all of these steps, side by side or one after another; the first failure ends them. Result: None."""
 
     steps: Sequence[Steps[None]]
 
@@ -108,7 +108,6 @@ class Show:
 @dataclass(frozen=True, slots=True)
 class Now:
     """Result: the time, a datetime with zone UTC."""
-
 
 
 Effect: TypeAlias = Connect | Query | Change | Call | Start | Finish | Together | Announce | Await | Show | Now

@@ -123,7 +123,8 @@ class _Bits:
             return np.zeros(len(keys), np.bool_)
         within = (keys >= self._least) & (keys <= self._greatest)
         offsets = np.where(within, keys, self._least) - self._base
-        return within & ((self._bits[offsets >> 3] & _BIT[offsets & 7]) != 0)
+        is_set: Booleans = self._bits[offsets >> 3] & _BIT[offsets & 7] != 0
+        return within & is_set
 
     def keys(self) -> Integers:
         return np.flatnonzero(np.unpackbits(self._bits, bitorder="little")) + self._base

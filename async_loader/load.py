@@ -96,33 +96,29 @@ def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order, up to but without the commit."""
     began = yield Now()
     references = [(reference, _referenced(this, reference)) for reference in this.table.references]
-    writing = None
+    writing: list[Any] = []
     for reader in this.readers:
         while (batch := (yield Call(reader.read))) is not None:
             verdict = yield from _verdict(this, batch, references)
             this.tally.take(batch, verdict)
             this.rejects_left.take(len(verdict.rejects))
             yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
-            if writing is not None:
-                yield Finish(writing)
-            writing = yield Start(_write(this, reader, verdict))
+            if writing:
+                yield Finish(writing.pop())
+            writing.append((yield Start(_write(this, reader, verdict))))
     yield Announce(this.table.name)
-    if writing is not None:
-        yield Finish(writing)
+    for last in writing:
+        yield Finish(last)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     _check_ledger(this)
 
 
 def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
     target, _ = this.targets[reference.table]
-    return ReferencedKeys(
-        target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name]
-    )
+    return ReferencedKeys(target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name])
 
 
-def _verdict(
-    this: Load, batch: Batch, references: Sequence[tuple[Reference, ReferencedKeys]]
-) -> Steps[Verdict]:
+def _verdict(this: Load, batch: Batch, references: Sequence[tuple[Reference, ReferencedKeys]]) -> Steps[Verdict]:
     """Learn what must be known, then judge."""
     keys = batch.values[this.table.key]
     taken, unsure = yield Call(_taken, (this, keys))
@@ -160,7 +156,8 @@ def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batc
     if len(unknown):
         present = yield from database.keys_of(target, unknown)
         yield Call(known.learn, (unknown, present))
-    return (yield Call(known.absent, (keys,)))
+    absent: pl.Series = yield Call(known.absent, (keys,))
+    return absent
 
 
 def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
@@ -191,6 +188,4 @@ def _outcomes(tally: Tally) -> int:
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:
     if found != expected:
-        raise LedgerError(
-            f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept, please report it"
-        )
+        raise LedgerError(f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept")

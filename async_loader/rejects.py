@@ -107,9 +107,7 @@ class _JsonLines:
 
     def write(self, rows: list[Row]) -> None:
         for line, _, record, reasons in rows:
-            if LINE in record or REASONS in record:
-                record = _without_marks(record)
-            body = record.strip()[1:-1].strip()
+            body = _without_marks(record).strip()[1:-1].strip()
             self._file.write(f'{{{body}{", " if body else ""}"{LINE}": {line}, "{REASONS}": {reasons}}}\n')
         self._file.flush()
 
@@ -140,6 +138,8 @@ _OPEN: dict[str, Any] = {"csv": _Csv, "jsonl": _JsonLines, "ndjson": _JsonLines,
 
 def _without_marks(record: str) -> str:
     """A record from a file of rejects, less what that file added."""
+    if LINE not in record and REASONS not in record:
+        return record
     return json.dumps({key: value for key, value in json.loads(record).items() if key not in (LINE, REASONS)})
 
 

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-
 from async_loader.batches import Batch
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict

@@ -84,7 +84,9 @@ class Plan:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         for table in self.tables:
             if table.database not in self.databases:
-                raise ConfigurationError(f"table {table.name} is in database {table.database!r}, which is not configured")
+                raise ConfigurationError(
+                    f"table {table.name} is in database {table.database!r}, which is not configured"
+                )
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
 

@@ -13,7 +13,8 @@ ALLOWED_HOSTS: list[str] = []
 
 INSTALLED_APPS = ["core.apps.CoreConfig"]
 DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
-    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE_DIR / f"{alias}.db"} for alias in ("users", "products", "orders")
+    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE_DIR / f"{alias}.db"}
+    for alias in ("users", "products", "orders")
 }
 DATABASE_ROUTERS = ["core.routers.ModelRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

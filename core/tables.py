@@ -3,7 +3,10 @@
 This is the file to edit for tables of your own.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 from django.db import connections, models, router
 
@@ -20,31 +23,29 @@ from async_loader import (
 )
 from core.models import Order, Product, User
 
-_TYPES: tuple[tuple[type[models.Field], Type], ...] = (
+_TYPES: tuple[tuple[type[models.Field[Any, Any]], Type], ...] = (
     (models.BigIntegerField, Type.INTEGER),
     (models.FloatField, Type.REAL),
     (models.TextField, Type.TEXT),
 )
 
 
-def table_of(
-    model: type[models.Model], rules: tuple[Rule, ...] = (), references: tuple[Reference, ...] = ()
-) -> Table:
+def table_of(model: type[models.Model], rules: tuple[Rule, ...] = (), references: tuple[Reference, ...] = ()) -> Table:
     """The engine's table for a model. ConfigurationError for a field of a type that the loader does not know."""
     return Table(
         name=model._meta.db_table,
         database=router.db_for_write(model),
         columns=tuple(_column(field) for field in model._meta.concrete_fields),
-        key=model._meta.pk.column,
+        key=str(model._meta.pk.column),
         rules=rules,
         references=references,
     )
 
 
-def _column(field: models.Field) -> Column:
+def _column(field: models.Field[Any, Any]) -> Column:
     for kind, column_type in _TYPES:
         if isinstance(field, kind):
-            return Column(field.column, column_type, nullable=field.null)
+            return Column(str(field.column), column_type, nullable=field.null)
     known = ", ".join(kind.__name__ for kind, _ in _TYPES)
     raise ConfigurationError(f"{field}: cannot load a {type(field).__name__}; known are {known}")
 

@@ -1,4 +1,4 @@
-"""A report as text for people: record by record for a small load, as counts for a large one. Pure: report in, lines out.
+"""A report as text: record by record for a small load, as counts for a large one. Pure: report in, lines out.
 
 Whatever comes from records is escaped, so that no terminal obeys it.
 """
@@ -76,7 +76,7 @@ def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator
 
 def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     names = ("given", "inserted", "updated", "unchanged", "rejected")
-    rows = [("table", *names, "seconds")]
+    rows: list[tuple[str, ...]] = [("table", *names, "seconds")]
     for table in tables:
         counts = report.tables[table.name]
         numbers = [f"{getattr(counts, name):,}" for name in names]

@@ -94,8 +94,8 @@ class Coroutines:
                 return datetime.now(UTC)
 
     async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """In a thread of the pool. A cancelled call is waited for: its thread may be using what is closed next. What comes
-        of it then interests nobody.
+        """In a thread of the pool. A cancelled call is waited for, as its thread may be using what is closed next; what
+        comes of it then interests nobody.
         """
         future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         try:
@@ -135,9 +135,7 @@ class Coroutines:
         database = effect.database
         target = database.target(writable=effect.writable, create=effect.create)
         try:
-            connection = await aiosqlite.connect(
-                target, timeout=effect.timeout, isolation_level=None, uri=True
-            )
+            connection = await aiosqlite.connect(target, timeout=effect.timeout, isolation_level=None, uri=True)
         except sqlite3.Error as error:
             raise database.error(error) from error
         self._connections[database.name] = database, connection

@@ -25,7 +25,7 @@ class Source:
     """One thing to read: a path, or `-` for stdin.
 
     `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
-    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for what it cannot read.
+    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Source:
 
     @property
     def codec(self) -> str | None:
-        """pyarrow's name of the compression."""
+        """Pyarrow's name of the compression."""
         return CODECS.get(self._parts()[1])
 
     def _parts(self) -> tuple[str, str]:

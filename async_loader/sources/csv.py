@@ -189,7 +189,7 @@ def _broken_quoting(line: int, text: bytes) -> Broken:
 
 
 def _decoded(table: pa.Table) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    """The text columns, and for those that hold invalid UTF-8 (shown as `\\xff`) which values do."""
+    """The text columns, and for those that hold invalid UTF-8 which values do."""
     columns, undecodable = {}, {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if column.type == pa.large_binary():
@@ -202,7 +202,7 @@ def _decoded(table: pa.Table) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
 
 
 def decoded(column: pa.ChunkedArray) -> tuple[pl.Series, pl.Series]:
-    """Bytes as text, invalid UTF-8 shown as `\\xff`, and for each value whether it was invalid."""
+    """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
     texts: list[str | None] = []
     bad = []
     for value in column.to_pylist():
@@ -213,7 +213,7 @@ def decoded(column: pa.ChunkedArray) -> tuple[pl.Series, pl.Series]:
 
 
 def fields(record: str, delimiter: str) -> list[str]:
-    """The fields of one well-formed record. (The standard library's reader takes no field over 128 KiB.)"""
+    """The fields of one well-formed record, of any length; the standard library stops at 128 KiB a field."""
     edge = re.escape(delimiter)
     found = re.finditer(f'(?:^|{edge})(?:"((?:[^"]|"")*+)"|([^{edge}]*+))', record)
     return [match[2] if match[1] is None else match[1].replace('""', '"') for match in found]

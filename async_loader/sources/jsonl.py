@@ -56,7 +56,9 @@ class JsonLinesSource:
                 yield rest + more[:end]
                 rest = more[end:]
             elif len(rest) > RECORD_LIMIT:
-                raise SourceError(self._stream.name, f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?")
+                raise SourceError(
+                    self._stream.name, f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?"
+                )
             else:
                 rest += more
         yield rest
@@ -115,9 +117,7 @@ def _read(number: int, line: bytes) -> dict[str, Any] | Broken:
 def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
     """With the standard library, which takes numbers of any size and shows every key."""
     try:
-        record = json.loads(
-            line.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer
-        )
+        record = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer)
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         return _broken(number, line, "invalid_utf8", "the line is not valid UTF-8")
@@ -156,9 +156,7 @@ def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
     return Broken(number, number, json.dumps({RAW: text}), code, message)
 
 
-def _column(
-    column: Column, records: list[dict[str, Any]], texts: list[bytes]
-) -> tuple[pl.Series, pl.DataFrame | None]:
+def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -> tuple[pl.Series, pl.DataFrame | None]:
     """The column's values and faults. All values of the one right type, the common case, go through at once."""
     read = [record.get(column.name) for record in records]
     types = set(map(type, read))

@@ -24,7 +24,7 @@ ROWS = 50_000
 
 
 class ParquetSource:
-    """`columns` are those that are read. Raises SourceError where one is missing or cannot hold what the table wants."""
+    """`columns` are those that are read. Raises SourceError where one is missing or of a type that does not fit."""
 
     def __init__(self, stream: Stream, table: Table) -> None:
         self._stream = stream
@@ -78,7 +78,9 @@ def _check_column(name: str, schema: pa.Schema, column: Column) -> None:
         Type.TEXT: kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind),
     }
     if not (fits[column.type] or kinds.is_null(kind)):
-        raise SourceError(name, f"column {column.name!r} is {kind}, and the table wants {column.type.value}; convert it")
+        raise SourceError(
+            name, f"column {column.name!r} is {kind}, and the table wants {column.type.value}; convert it"
+        )
 
 
 def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
@@ -92,9 +94,7 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     return pl.Series(pl.from_arrow(array)), None
 
 
-def _checked(
-    column: Column, read: pl.Series, undecodable: pl.Series | None
-) -> tuple[pl.Series, pl.DataFrame | None]:
+def _checked(column: Column, read: pl.Series, undecodable: pl.Series | None) -> tuple[pl.Series, pl.DataFrame | None]:
     if column.type is Type.TEXT:
         values = read.cast(pl.String)
         codes = nul_codes(values)

@@ -1,7 +1,7 @@
-"""Where the records of CSV text begin and end (RFC 4180, strictly), found by looking at quotes and line ends alone. Pure.
+"""Where the records of CSV text begin and end (strict RFC 4180), found by looking at quotes and line ends alone. Pure.
 
-Well-formed means: a quote opens a field right behind a delimiter or line end, closes it right before one, and is doubled
-inside. A record that breaks this is broken: just its first physical line is given up, and reading starts again at the
+Well-formed means: a quote opens a field right behind a delimiter or line end, closes it right before one, and inside is
+doubled. A record that breaks this is broken: just its first physical line is given up, and reading starts again at the
 next line. Line ends are LF, CRLF and a lone CR; empty lines are no records.
 """
 
@@ -99,7 +99,7 @@ def _one_stretch(good: bytes) -> Split:
 
 
 class _Scan:
-    """One look at a part of a block that starts with a record: its well-formed records, and whether a broken follows."""
+    """A look at a part of a block that starts with a record: its well-formed records; does a broken one follow?"""
 
     def __init__(self, part: bytes, delimiter: int, *, final: bool) -> None:
         text = np.frombuffer(part, np.uint8)

@@ -64,7 +64,7 @@ class Stream:
         with self.failures():
             if self.size is not None:
                 return self._file
-            copy = cast("BinaryIO", tempfile.TemporaryFile())
+            copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
             while block := self._file.read(1 << 20):
                 copy.write(block)
             self._file.close()
@@ -109,7 +109,7 @@ def without_bom(name: str, head: bytes) -> bytes:
 def _open(name: str) -> BinaryIO:
     if name == STDIN:
         return sys.stdin.buffer
-    file = cast("BinaryIO", open(name, "rb", buffering=0))
+    file = cast("BinaryIO", open(name, "rb", buffering=0))  # noqa: SIM115 - the stream closes it
     if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
         file.close()
         raise IsADirectoryError(21, "Is a directory")

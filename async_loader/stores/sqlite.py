@@ -110,7 +110,9 @@ class Database:
 
     def check(self, table: Table) -> Steps[None]:
         """StoreError unless the database has the table as declared, and the loader's own."""
-        columns = yield Query(self.name, "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?)", (table.name,))
+        columns = yield Query(
+            self.name, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table.name,)
+        )
         unique = yield Query(self.name, _UNIQUE_COLUMNS, (table.name,))
         self._check_columns(table, columns, {name for (name,) in unique})
         for name, wanted in _OWN_TABLES.items():
@@ -133,13 +135,15 @@ class Database:
             raise StoreError(self.name, f"table {table.name}: key {table.key} is neither primary key nor unique")
         for name, _, not_null, default, place in rows:
             if not_null and default is None and not place and name not in table.column_names:
-                raise StoreError(self.name, f"table {table.name}: column {name} must not be null, and no source fills it")
+                raise StoreError(
+                    self.name, f"table {table.name}: column {name} must not be null, and no source fills it"
+                )
 
     def key_range(self, table: Table) -> Steps[tuple[Any, Any] | None]:
         """The least and the greatest key; None where the table is empty."""
         key, name = quoted(table.key), quoted(table.name)
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
-        sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"  # noqa: S608
+        sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
         return None if least is None else (least, greatest)
 
@@ -155,7 +159,7 @@ class Database:
     def _select(self, table: Table, columns: Sequence[str], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         names = ", ".join(map(quoted, columns))
         wanted = f"{quoted(table.key)} IN (SELECT value FROM json_each(?))"
-        sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {wanted}"  # noqa: S608
+        sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {wanted}"
         rows: list[tuple[Any, ...]] = []
         for part in keys.to_frame().iter_slices(KEYS_PER_QUERY):
             rows += yield Query(self.name, sql, (json.dumps(part.to_series().to_list()),))
@@ -247,7 +251,7 @@ def _affinity(declared: str) -> str:
 def _insert_sql(table: str, columns: Sequence[str], rows: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
     names = ", ".join(map(quoted, columns))
-    return f"INSERT INTO {quoted(table)} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+    return f"INSERT INTO {quoted(table)} ({names}) VALUES {', '.join([row] * rows)}"
 
 
 def _flat_groups(records: pl.DataFrame, rows: int) -> Iterator[list[Any]]:

@@ -11,7 +11,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-
 import pytest
 
 from tests.commands.conftest import ROOT, Project
@@ -86,11 +85,20 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
     }
     assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
     assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)
-    assert project.query("users", "SELECT run, table_name, mode, sources, state, given, checkpoint FROM loader_runs") == [
-        (report["run"], "users", "async", '["data/users.csv"]', "complete", 10, 10)
-    ]
+    assert project.query(
+        "users", "SELECT run, table_name, mode, sources, state, given, checkpoint FROM loader_runs"
+    ) == [(report["run"], "users", "async", '["data/users.csv"]', "complete", 10, 10)]
     assert project.query("users", "SELECT run, source, line, line_end, record, reasons FROM loader_rejects") == [
-        (report["run"], "data/users.csv", 11, 11, *(json.dumps(users["rejects"][0][key], separators=s) for key, s in (("record", (",", ":")), ("reasons", None))))
+        (
+            report["run"],
+            "data/users.csv",
+            11,
+            11,
+            *(
+                json.dumps(users["rejects"][0][key], separators=s)
+                for key, s in (("record", (",", ":")), ("reasons", None))
+            ),
+        )
     ]
 
 
@@ -103,10 +111,11 @@ def test_stdin_and_several_sources_are_read(project: Project) -> None:
 
 
 def test_a_large_load_is_summed_up(project: Project) -> None:
-    rows = "".join(f"{key},{'' if key % 10 else 'n'},{'@' if key % 3 else ''}\n" for key in range(1000))
-    done = project.manage("insert_data", f"users={project.file('u.csv', 'age,id,name,email' + chr(10) + re.sub('^', '7,', rows, flags=re.M)[:-2])}")
+    rows = "".join(f"7,{key},{'' if key % 10 else 'n'},{'@' if key % 3 else ''}\n" for key in range(1000))
+    source = project.file("u.csv", f"age,id,name,email\n{rows}")
+    done = project.manage("insert_data", f"users={source}")
     assert done.stderr == "warning: users: columns that the table does not have were ignored: age\n"
-    head, counts, empty, title, *rest = re.sub(r"\d\.\d$", "0.0", done.stdout, flags=re.M).splitlines()
+    head, counts, empty, title, *rest = re.sub(r"\d\.\d$", "0.0", done.stdout, flags=re.MULTILINE).splitlines()
     assert head == "table  given  inserted  updated  unchanged  rejected  seconds"
     assert counts == "users  1,000        66        0          0       934      0.0"
     assert (empty, title) == ("", "users: 934 rejected")
@@ -261,5 +270,3 @@ def test_help_fits_80_columns(tmp_path: Path, command: str) -> None:
     done = project.manage(command, "--help")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
-
-

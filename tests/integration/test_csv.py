@@ -30,7 +30,11 @@ CASES: dict[str, tuple[bytes, list[int], list[tuple[int, int, list[str]]]]] = {
     "too few fields over several lines": (b'1,"a\nb"\n2,b,@\n', [2], [(2, 3, ["wrong_field_count"])]),
     "CRLF": (b"1,a,@\r\n2,,@\r\n3,c,@\r\n", [1, 3], [(3, 3, ["name.not_empty"])]),
     "lone CR": (b"1,a,@\r2,,@\r3,c,@\r", [1, 3], [(3, 3, ["name.not_empty"])]),
-    "line ends of all kinds": (b"1,a,@\r2,,@\r\n3,c,@\n4,,@", [1, 3], [(3, 3, ["name.not_empty"]), (5, 5, ["name.not_empty"])]),
+    "line ends of all kinds": (
+        b"1,a,@\r2,,@\r\n3,c,@\n4,,@",
+        [1, 3],
+        [(3, 3, ["name.not_empty"]), (5, 5, ["name.not_empty"])],
+    ),
     "no final line end": (b"1,a,@\n2,b,@", [1, 2], []),
     "blank lines": (b"\n1,a,@\n\r\n\n2,,@\n\n", [1], [(6, 6, ["name.not_empty"])]),
     "a byte order mark in the middle": (b"1,a,@\n\xef\xbb\xbf2,b,@\n", [1], [(3, 3, ["id.not_integer"])]),
@@ -83,7 +87,7 @@ def test_a_reject_holds_the_values_as_read(place: Place, mode: str) -> None:
 TEXTS = [
     "'); DROP TABLE users; --",
     "\x1b[31mred\x1b[0m\x07",
-    "=HYPERLINK(\"x\")",
+    '=HYPERLINK("x")',
     "-1+1",
     "👩‍🚀🏳️‍🌈",
     "e\u0301\u0327 \u202eright to left",
@@ -137,7 +141,9 @@ def test_records_on_the_edges_of_blocks_are_whole(place: Place, mode: str) -> No
         else:
             expected.append((line, line + height - 1))
         line += height
-    report = place.load(mode, {"users": place.file("users.csv", "id,name,email\n" + "".join(lines))}, report_rejects=9_999)
+    report = place.load(
+        mode, {"users": place.file("users.csv", "id,name,email\n" + "".join(lines))}, report_rejects=9_999
+    )
     assert place.rows("users") == rows
     assert [(reject.line, reject.line_end) for reject in report.tables["users"].rejects] == expected
 
@@ -169,7 +175,9 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("content", HEADERS)
-def test_a_header_that_does_not_fit_is_one_clear_line_and_nothing_is_kept(place: Place, mode: str, content: bytes) -> None:
+def test_a_header_that_does_not_fit_is_one_clear_line_and_nothing_is_kept(
+    place: Place, mode: str, content: bytes
+) -> None:
     good = place.file("products.csv", b"id,name,price\n1,a,1\n")
     source = place.file("users.csv", content)
     with pytest.raises(SourceError) as caught:
@@ -194,7 +202,11 @@ def test_another_delimiter_reads_such_files(place: Place, mode: str, delimiter: 
 
 
 def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path, mode: str) -> None:
-    columns = (Column("id", Type.TEXT), Column("note", Type.TEXT, nullable=True), Column("size", Type.REAL, nullable=True))
+    columns = (
+        Column("id", Type.TEXT),
+        Column("note", Type.TEXT, nullable=True),
+        Column("size", Type.REAL, nullable=True),
+    )
     place = Place(tmp_path, (Table("things", "things", columns),))
     place.load(mode, {"things": place.file("things.csv", b'id,note,size\na,,\nb,"",1\n"",x,2\n')})
     assert place.rows("things") == [("", "x", 2.0), ("a", None, None), ("b", "", 1.0)]
@@ -205,5 +217,3 @@ def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str) ->
     report = place.load(mode, {"words": place.file("words.csv", b'word\na\n\n""\nb\na\n')})
     assert place.rows("words") == [("",), ("a",), ("b",)]
     assert reject_names(report, "words") == [(6, 6, ["word.duplicate"])]
-
-

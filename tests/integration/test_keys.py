@@ -123,11 +123,16 @@ def test_references_to_what_was_rejected_and_to_what_never_was(place: Place, mod
 @pytest.mark.parametrize("size", [1, 100])
 def test_references_to_what_an_earlier_run_stored(place: Place, mode: str, size: int) -> None:
     place.load(mode, {"users": place.file("u.csv", users(1, 5)), "products": place.file("p.csv", PRODUCTS)})
-    alone = place.load(mode, {"orders": place.file("o.csv", orders((1, 1), (5, 1), (3, 1), (9, 1), (3, 1)))}, batch_size=size)
+    alone = place.load(
+        mode, {"orders": place.file("o.csv", orders((1, 1), (5, 1), (3, 1), (9, 1), (3, 1)))}, batch_size=size
+    )
     assert reject_names(alone, "orders") == [(line, line, ["user_id.exists_in"]) for line in (4, 5, 6)]
     both = place.load(
         mode,
-        {"users": place.file("v.csv", users(5, name="z") + "3,c,@\n"), "orders": place.file("o.csv", orders((5, 1), (3, 1)))},
+        {
+            "users": place.file("v.csv", users(5, name="z") + "3,c,@\n"),
+            "orders": place.file("o.csv", orders((5, 1), (3, 1))),
+        },
         on_conflict="update",
         batch_size=size,
     )
@@ -169,8 +174,8 @@ CITIES = Table(
 
 def test_text_keys_and_two_tables_in_one_database(tmp_path: Path, mode: str) -> None:
     place = Place(tmp_path, (CITIES, COUNTRIES))
-    countries = place.file("countries.csv", "code,name\nde,Germany\nDE,Other\nfr,France\nde,again\n\"o'x\",q\n")
-    cities = place.file("cities.csv", "id,country\n1,de\n2,De\n3,\n4,o'x\n5,\"\"\n")
+    countries = place.file("countries.csv", 'code,name\nde,Germany\nDE,Other\nfr,France\nde,again\n"o\'x",q\n')
+    cities = place.file("cities.csv", 'id,country\n1,de\n2,De\n3,\n4,o\'x\n5,""\n')
     report = place.load(mode, {"cities": cities, "countries": countries}, batch_size=2)
     assert place.rows("cities") == [(1, "de"), (3, None), (4, "o'x")]
     assert report.tables["countries"].reasons == {"code.duplicate": 1}

@@ -1,4 +1,4 @@
-"""The one table of number spellings, which the README shows: what CSV text is an integer or a real, and what it is else."""
+"""The one table of number spellings, which the README shows: what CSV text is an integer or a real."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SPELLINGS: dict[str, tuple[int | str, float | str]] = {
     "1_000": ("not_integer", "not_number"),
     "1,5": ("not_integer", "not_number"),
     "0x10": ("not_integer", "not_number"),
-    "７": ("not_integer", "not_number"),
+    "\uff17": ("not_integer", "not_number"),
     "٣": ("not_integer", "not_number"),
     "9223372036854775807": (2**63 - 1, "out_of_range"),
     "9223372036854775808": ("out_of_range", 2.0**63),
@@ -77,7 +77,9 @@ def test_each_spelling_is_the_value_that_the_table_says_or_a_reject(tmp_path: Pa
 def test_the_reason_says_what_was_read_and_clips_it(tmp_path: Path) -> None:
     place = Place(tmp_path, TABLES)
     long = "x" * 1_000_000
-    report = place.load("sequential", {"numbers": place.file("n.csv", f'id,whole,real\n1,a"b,1\n2,{long},1\n3,5 €,z\n')})
+    report = place.load(
+        "sequential", {"numbers": place.file("n.csv", f'id,whole,real\n1,a"b,1\n2,{long},1\n3,5 €,z\n')}
+    )
     messages = [[reason.message for reason in reject.reasons] for reject in report.tables["numbers"].rejects]
     assert messages == [
         ["a quote stands inside an unquoted field, is not doubled, or never closes"],

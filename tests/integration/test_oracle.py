@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from hypothesis import strategies as st
 from tests.sample import MODES, TABLES, Place
 
 INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-CONVERT: dict[str, Any] = {
+CONVERT: dict[str, Callable[[str], Any]] = {
     "integer": lambda text: int(text) if INTEGER.fullmatch(text) else None,
     "real": float,
     "text": str,
 }
-BROKEN = {
+BROKEN: dict[str, Callable[[Any], bool]] = {
     "not_empty": lambda value: value == "",
     "contains": lambda value: "@" not in value,
     "greater_than": lambda value: value <= 0,
@@ -39,8 +40,16 @@ def oracle(stored: dict[str, dict[Any, tuple[Any, ...]]], given: Rows, on_confli
                 values.append(CONVERT[column.type.value](text))
                 reasons += [f"{column.name}.{'not_integer' if text else 'missing'}"] if values[-1] is None else []
             read = dict(zip(table.column_names, values, strict=True))
-            reasons += [f"{r.column}.{r.code}" for r in table.rules if read[r.columns[0]] is not None and BROKEN[r.code](read[r.columns[0]])]
-            reasons += [f"{r.column}.exists_in" for r in table.references if read[r.column] is not None and read[r.column] not in stored[r.table]]
+            reasons += [
+                f"{r.column}.{r.code}"
+                for r in table.rules
+                if read[r.columns[0]] is not None and BROKEN[r.code](read[r.columns[0]])
+            ]
+            reasons += [
+                f"{r.column}.exists_in"
+                for r in table.references
+                if read[r.column] is not None and read[r.column] not in stored[r.table]
+            ]
             differs = read["id"] in before and before[read["id"]] != tuple(values) and None not in values
             if read["id"] in accepted:
                 reasons.append("id.duplicate")
@@ -86,7 +95,9 @@ def write(place: Place, given: Rows) -> dict[str, str]:
     size=2,
     on_conflict="reject",
 )
-def test_every_mode_does_what_one_insert_per_record_does(first: Rows, second: Rows, size: int, on_conflict: str) -> None:
+def test_every_mode_does_what_one_insert_per_record_does(
+    first: Rows, second: Rows, size: int, on_conflict: str
+) -> None:
     expected: dict[str, dict[Any, tuple[Any, ...]]] = {table.name: {} for table in TABLES}
     rejected = [oracle(expected, given, on_conflict) for given in (first, second)]
     for mode in MODES:
@@ -102,5 +113,3 @@ def test_every_mode_does_what_one_insert_per_record_does(first: Rows, second: Ro
                 counts = report.tables[table.name]
                 assert counts.given == len(second[table.name])
                 assert counts.given == counts.inserted + counts.updated + counts.unchanged + counts.rejected
-
-

@@ -97,7 +97,11 @@ def test_text_that_is_not_utf_8_is_a_reject(place: Place, mode: str) -> None:
 
 
 def test_null_columns_and_no_rows(tmp_path: Path, mode: str) -> None:
-    columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT, nullable=True), Column("size", Type.REAL, nullable=True))
+    columns = (
+        Column("id", Type.INTEGER),
+        Column("note", Type.TEXT, nullable=True),
+        Column("size", Type.REAL, nullable=True),
+    )
     place = Place(tmp_path, (Table("things", "things", columns),))
     nulls = {"id": pa.array([1]), "note": pa.nulls(1), "size": pa.array([None], pa.float64())}
     place.load(mode, {"things": [parquet(place, nulls)]})

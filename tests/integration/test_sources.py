@@ -282,7 +282,9 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
     report = place.load(mode, {"users": place.file("u.jsonl", content)}, rejects_dir=place.directory / "r")
     file = place.directory / "r" / report.run / "users.jsonl"
     first, second, third = file.read_text().splitlines()
-    assert first.startswith('{"id": 1, "name": "", "email": "@", "x": [1.50], "_line": 1, "_reasons": [{"code": "not_empty"')
+    assert first.startswith(
+        '{"id": 1, "name": "", "email": "@", "x": [1.50], "_line": 1, "_reasons": [{"code": "not_empty"'
+    )
     assert second.startswith('{"_raw": "{broken", "_line": 2')
     assert third.startswith('{"id": 2, "_line": 3')
     again = place.load(mode, {"users": str(file)}, rejects_dir=place.directory / "s")
@@ -294,5 +296,5 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
 
 def test_a_rejects_directory_that_cannot_be_made_fails_the_run(place: Place, mode: str) -> None:
     blocked = Path(place.file("blocked", b""))
-    with pytest.raises(LoaderError, match="cannot be written: not a directory|Not a directory"):
+    with pytest.raises(LoaderError, match=r"cannot be written: .*(directory|exists)"):
         place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,,@\n")}, rejects_dir=blocked)

@@ -66,7 +66,7 @@ def _usage_error(message: str) -> NoReturn:
 
 def _leave(message: str, code: int) -> NoReturn:
     if message:
-        print(f"error: {printable(message)}", file=sys.stderr)
+        sys.stderr.write(f"error: {printable(message)}\n")
     sys.stderr.flush()
     if code in (INTERRUPTED, TERMINATED) and threading.active_count() > 1:
         # A thread that waits for a pipe would keep the process for as long as nothing comes.

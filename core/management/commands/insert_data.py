@@ -16,9 +16,28 @@ from typing import Any, TextIO
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from async_loader import MODES, ON_CONFLICT, ConfigurationError, LoaderError, Options, OverLimitError, Report, Run, Source, Table
+from async_loader import (
+    MODES,
+    ON_CONFLICT,
+    ConfigurationError,
+    LoaderError,
+    Options,
+    OverLimitError,
+    Report,
+    Run,
+    Source,
+    Table,
+)
 from core import tables
-from core.management.commands._command import FAILED, INTERRUPTED, OVER_LIMIT, STRICT, TERMINATED, Failure, LoaderCommand
+from core.management.commands._command import (
+    FAILED,
+    INTERRUPTED,
+    OVER_LIMIT,
+    STRICT,
+    TERMINATED,
+    Failure,
+    LoaderCommand,
+)
 from core.progress import progress
 from core.text import printable, report_lines
 
@@ -42,23 +61,30 @@ class Command(LoaderCommand):
             nargs="*",
             metavar="TABLE[:FORMAT]=SOURCE",
             help="what to read into a table: a file, or - for stdin; may be given several times for a table. FORMAT is "
-            "csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; the file's suffixes say "
-            "it otherwise (default: data/TABLE.csv for every table)",
+            "csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; without it the file's "
+            "suffixes say it (default: data/TABLE.csv for every table)",
         )
         parser.add_argument("--mode", choices=list(MODES), default="async", help="how the run waits (default: async)")
         parser.add_argument(
             "--on-conflict",
             choices=ON_CONFLICT,
             default=_DEFAULTS.on_conflict,
-            help="a key that the database holds with other values: reject the record (default), update the row, or stop",
+            help="for a key that the database holds with other values: reject the record (default), update the row, "
+            "or stop the run",
         )
         parser.add_argument(
-            "--batch-size", type=int, metavar="N", default=_DEFAULTS.batch_size, help="records per batch (default: %(default)s)"
+            "--batch-size",
+            type=int,
+            metavar="N",
+            default=_DEFAULTS.batch_size,
+            help="records per batch (default: %(default)s)",
         )
         parser.add_argument("--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing, exit 4")
         parser.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected")
         parser.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
-        parser.add_argument("--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab")
+        parser.add_argument(
+            "--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab"
+        )
         parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
         parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
         parser.add_argument(
@@ -76,7 +102,10 @@ class Command(LoaderCommand):
             help="how long to wait for a database that another writer holds (default: %(default)s)",
         )
         parser.add_argument(
-            "--rejects-dir", type=Path, metavar="DIR", help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)"
+            "--rejects-dir",
+            type=Path,
+            metavar="DIR",
+            help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)",
         )
         parser.add_argument("--no-progress", action="store_true", help="draw no progress bars")
 
@@ -125,8 +154,8 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         with _sigterm_as_ctrl_c() as terminated:
             return run.perform(), None
     except LoaderError as error:
-        assert error.report is not None
-        return error.report, Failure(str(error), OVER_LIMIT if isinstance(error, OverLimitError) else FAILED)
+        code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
+        return error.report or run.report("failed", str(error)), Failure(str(error), code)
     except KeyboardInterrupt:
         kept = f"{', '.join(run.committed)} kept, the rest not" if run.committed else "nothing was kept"
         message = f"interrupted: {kept}; run the same command again"

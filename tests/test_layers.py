@@ -1,0 +1,110 @@
+"""Who may import whom: the layers of the house, held by a walk over every import."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import async_loader
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE = sorted((ROOT / "async_loader").rglob("*.py"))
+SHELL = sorted((ROOT / "core").rglob("*.py"))
+PURE = [
+    ROOT / "async_loader" / f"{name}.py"
+    for name in (
+        "batches",
+        "effects",
+        "errors",
+        "keys",
+        "load",
+        "parsing",
+        "reasons",
+        "report",
+        "rules",
+        "tables",
+        "validation",
+    )
+] + [ROOT / "async_loader" / "sources" / "records.py"]
+IMPURE = {
+    "aiosqlite",
+    "asyncio",
+    "concurrent",
+    "os",
+    "pathlib",
+    "random",
+    "sqlite3",
+    "subprocess",
+    "sys",
+    "threading",
+    "time",
+    "uuid",
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports when it runs; what only type checkers read does not count."""
+    tree = ast.parse(path.read_text())
+    checking = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in checking:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=relative)
+def test_the_engine_knows_neither_django_nor_core(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & {"django", "core"}
+
+
+@pytest.mark.parametrize("path", PURE, ids=relative)
+def test_the_pure_parts_do_no_io(path: Path) -> None:
+    names = set(imports(path))
+    assert not {name.split(".")[0] for name in names} & IMPURE
+    inside = (
+        "async_loader.stores",
+        "async_loader.modes",
+        "async_loader.sources",
+        "async_loader.run",
+        "async_loader.api",
+    )
+    assert not [name for name in names if name.startswith(inside)]
+
+
+@pytest.mark.parametrize("path", SHELL, ids=relative)
+def test_the_shell_uses_public_names_only(path: Path) -> None:
+    assert not [name for name in imports(path) if name.startswith("async_loader.")]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=relative)
+def test_sql_is_built_in_stores_only(path: Path) -> None:
+    if path.parent.name != "stores":
+        assert not [
+            word for word in ("SELECT ", "INSERT INTO", "CREATE TABLE", "DELETE FROM") if word in path.read_text()
+        ]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=relative)
+def test_only_modes_know_how_to_wait(path: Path) -> None:
+    if path.parent.name != "modes":
+        assert not {name.split(".")[0] for name in imports(path)} & {"asyncio", "threading", "concurrent", "aiosqlite"}
+
+
+def test_the_public_names_exist_and_are_sorted() -> None:
+    assert all(hasattr(async_loader, name) for name in async_loader.__all__)
+    assert len(set(async_loader.__all__)) == len(async_loader.__all__)

@@ -1,0 +1,65 @@
+"""Sets of keys hold what a Python set holds, however the keys lie."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from async_loader.keys import IntegerKeys, ReferencedKeys, TextKeys, key_set
+from async_loader.tables import Column, Type
+
+NEAR = st.integers(-100, 100)
+FAR = st.integers(-(2**63), 2**63 - 1)
+BATCHES = st.lists(st.lists(NEAR | FAR | st.none(), max_size=20), max_size=8)
+
+
+@given(
+    st.lists(st.lists(NEAR | st.none(), max_size=20), max_size=8) | BATCHES,
+    st.lists(NEAR | FAR | st.none(), max_size=20),
+)
+def test_integer_keys_are_a_set(batches: list[list[int | None]], probes: list[int | None]) -> None:
+    keys, model = IntegerKeys(), set[int | None]()
+    for batch in batches:
+        keys.add(pl.Series(batch, dtype=pl.Int64))
+        model |= set(batch) - {None}
+        asked = [*probes, *batch]
+        assert keys.holds(pl.Series(asked, dtype=pl.Int64)).to_list() == [key in model for key in asked]
+        assert len(keys) == len(model)
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000_003, 2**40])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_many_keys_in_order_and_out_of_it(step: int, sign: int) -> None:
+    keys = IntegerKeys()
+    values = pl.int_range(0, 200_000, eager=True) * step * sign
+    for part in values.shuffle(seed=1).to_frame().iter_slices(9_999):
+        keys.add(part.to_series())
+    assert len(keys) == 200_000
+    assert keys.holds(values).all()
+    between = values + (1 if step > 1 else 200_000 * 2)
+    assert not keys.holds(between).any()
+
+
+@given(st.lists(st.lists(st.text(max_size=3) | st.none(), max_size=9), max_size=5))
+def test_text_keys_are_a_set(batches: list[list[str | None]]) -> None:
+    keys, model = TextKeys(), set[str | None]()
+    for batch in batches:
+        keys.add(pl.Series(batch, dtype=pl.String))
+        model |= set(batch) - {None}
+        assert keys.holds(pl.Series(batch, dtype=pl.String)).to_list() == [key in model for key in batch]
+        assert len(keys) == len(model)
+
+
+def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
+    column = Column("id", Type.INTEGER)
+    accepted = key_set(column)
+    accepted.add(pl.Series([1, 2]))
+    known = ReferencedKeys(column, accepted, (5, 10))
+    asked = known.unknown(pl.Series([1, 4, 5, 7, 7, 11, None]))
+    assert sorted(asked) == [5, 7]
+    known.learn(asked, [7])
+    assert known.unknown(pl.Series([5, 7])).to_list() == []
+    assert known.absent(pl.Series([1, 4, 5, 7, None])).to_list() == [False, True, True, False, False]
+    assert ReferencedKeys(column, None, None).unknown(pl.Series([1])).to_list() == []
