@@ -1,0 +1,55 @@
+"""The README keeps its word: its examples run, and its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from async_loader.reasons import FAULT_MESSAGES
+from tests.commands.conftest import ROOT, Project
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_asyncio_example_prints_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "cities.csv").write_text(blocks("csv")[0])
+    (tmp_path / "visits.jsonl").write_text(blocks("json")[0])
+    example = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocks("python")[0]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (example.stdout, example.stderr) == (blocks("text")[-1], "")
+
+
+def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert "python manage.py init_db && python manage.py insert_data" in blocks("sh")[0]
+    printed = project.manage("init_db").stdout + project.manage("insert_data").stdout
+    beginning, ending = blocks("text")[:2]
+    assert printed.startswith(beginning)
+    assert printed.endswith(ending)
+
+
+def test_every_option_is_in_the_table(tmp_path: Path) -> None:
+    text = Project(tmp_path).manage("insert_data", "--help").stdout
+    django = {"--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color"}
+    own = set(re.findall(r"^ +(?:-n, )?(--[a-z-]+)", text, re.MULTILINE)) - django - {"--force-color", "--skip-checks"}
+    assert set(re.findall(r"^\| .*?`(--[a-z-]+)", README, re.MULTILINE)) == own
+
+
+@pytest.mark.parametrize("code", [*FAULT_MESSAGES, "duplicate", "exists", "exists_in", "invalid_json"])
+def test_every_code_is_in_the_table(code: str) -> None:
+    assert f"`{code}`" in README
