@@ -18,6 +18,8 @@ from async_loader.tables import Column, Type
 BITS_PER_KEY = 64
 # Below this many values between least and greatest (1 MiB of bits) the spread does not matter.
 SMALL_SPREAD = 8 << 20
+# Where there are fewer values than this to a key, bits are set faster all at once than one by one.
+DENSE = 64
 
 _BIT = (1 << np.arange(8)).astype(np.uint8)
 
@@ -71,9 +73,11 @@ class IntegerKeys:
 
     def add(self, keys: pl.Series) -> None:
         """See KeySet."""
-        new = np.unique(keys.drop_nulls().to_numpy())
+        new = keys.drop_nulls().to_numpy()
         if not len(new):
             return
+        if not (new[1:] > new[:-1]).all():
+            new = np.unique(new)
         if isinstance(self._members, _Bits) and not self._members.can_take(new):
             self._members = _SortedRuns(self._members.keys())
         self._members.add(new)
@@ -110,13 +114,10 @@ class _Bits:
         """`new` is sorted and distinct."""
         self._least, self._greatest = self._bounds_with(new)
         self._make_room()
-        fresh = new[~self.hold(new)]
-        if not len(fresh):
-            return
-        self._count += len(fresh)
-        offsets = fresh - self._base
-        places, firsts = np.unique(offsets >> 3, return_index=True)
-        self._bits[places] |= np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
+        offsets = new - self._base
+        places, bits = _packed(offsets) if offsets[-1] - offsets[0] < DENSE * len(new) else _gathered(offsets)
+        self._count += int(np.bitwise_count(bits & ~self._bits[places]).sum())
+        self._bits[places] |= bits
 
     def hold(self, keys: Integers) -> Booleans:
         if not len(self._bits):
@@ -146,6 +147,21 @@ class _Bits:
         shift = (self._base - base) // 8
         grown[shift : shift + len(self._bits)] = self._bits
         self._bits, self._base = grown, base
+
+
+def _packed(offsets: Integers) -> tuple[slice, npt.NDArray[np.uint8]]:
+    """Bytes to set, all those from the first offset to the last: fast where most of them have a bit."""
+    first = int(offsets[0]) & ~7
+    chosen = np.zeros(int(offsets[-1]) - first + 1, np.bool_)
+    chosen[offsets - first] = True
+    bits = np.packbits(chosen, bitorder="little")
+    return slice(first >> 3, (first >> 3) + len(bits)), bits
+
+
+def _gathered(offsets: Integers) -> tuple[Integers, npt.NDArray[np.uint8]]:
+    """Bytes to set, just those that have a bit."""
+    places, firsts = np.unique(offsets >> 3, return_index=True)
+    return places, np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
 
 
 class _SortedRuns:

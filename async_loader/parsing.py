@@ -6,6 +6,7 @@ code. Nothing is trimmed, rounded to an integer or cut off.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,9 @@ import polars as pl
 from async_loader.tables import Column, Type
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
-EXACT_REAL = 2**53
+EXACT_REAL = 2.0**53
+# The least real above zero.
+LEAST_REAL = math.ulp(0.0)
 
 # Characters of a value that a message shows; the record as read has it whole.
 _SHOWN = 60
@@ -25,21 +28,23 @@ _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]")
 
 
-def parse_text(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:
+def parse_text(text: pl.Series, column: Column, *, nul: bool) -> tuple[pl.Series, pl.DataFrame | None]:
     """The column's values, and its faults (as in `Batch`) or None where there are none.
 
-    A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`.
+    A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`. `nul`
+    tells whether there can be a NUL in it at all.
     """
-    if not column.nullable:
+    if text.null_count() and not column.nullable:
         text = text.fill_null("")
     if column.type is Type.TEXT:
-        return with_faults(text, shown_text(text), nul_codes(text))
+        return with_faults(text, shown_text(text), nul_codes(text)) if nul else (text, None)
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
         return _judged(text, values, values.is_null(), _integer_code)
     values = text.cast(pl.Float64, strict=False)
-    doubtful = ~values.is_finite().fill_null(value=False) | (values == 0) | (values.abs() >= EXACT_REAL)
-    return _judged(text, values, doubtful, real_code)
+    # Neither zero, which may be an underflow, nor infinite or NaN, nor where not every integer is a real.
+    certain = values.abs().is_between(LEAST_REAL, EXACT_REAL, closed="left")
+    return _judged(text, values, ~certain.fill_null(value=False), real_code)
 
 
 def with_faults(values: pl.Series, shown: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:

@@ -106,10 +106,11 @@ class CsvSource:
         as_read, undecodable = _decoded(text)
         if self._is_rejects:
             as_read = as_read.with_columns(pl.all().str.replace(_MARKED, "${1}"))
+        nul = b"\0" in part.good
         values, faults = {}, {}
         for column in self._table.columns:
             read = as_read[column.name]
-            values[column.name], fault = parse_text(read, column)
+            values[column.name], fault = parse_text(read, column, nul=nul)
             if column.name in undecodable:
                 codes = fault["code"] if fault is not None else pl.Series([None] * len(read), dtype=pl.String)
                 codes = codes.zip_with(~undecodable[column.name], pl.Series(["invalid_utf8"]))
