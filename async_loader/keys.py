@@ -206,8 +206,8 @@ class ReferencedKeys:
 
     def unknown(self, keys: pl.Series) -> pl.Series:
         """The distinct keys that only the database can tell about."""
-        candidates = within(keys, self._range).unique()
-        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates)))
+        candidates = within(keys, self._range)
+        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique()
 
     def learn(self, asked: pl.Series, present: list[Any]) -> None:
         """Take in the database's answer."""

@@ -73,8 +73,8 @@ def compare(table: Table, values: pl.DataFrame, rows: Sequence[tuple[Any, ...]])
     if not rows:
         return no(len(values)), no(len(values))
     stored = {
-        column.name: _stored(column.type, held)
-        for column, held in zip(table.columns, zip(*rows, strict=True), strict=True)
+        column.name: _stored(column.type, list(map(operator.itemgetter(place), rows)))
+        for place, column in enumerate(table.columns)
     }
     joined = values.join(
         pl.DataFrame(stored).with_columns(_held=pl.lit(value=True)),
@@ -126,9 +126,10 @@ def no(size: int) -> pl.Series:
 def _stored(kind: Type, values: Sequence[Any]) -> pl.Series:
     """Values that a database may hold in any type: one of another type than the column's equals nothing read."""
     python, polars = _TYPES[kind]
-    if set(map(type, values)) - {python, type(None)}:
-        values = [value if type(value) is python else None for value in values]
-    return pl.Series(values, dtype=polars)
+    try:
+        return pl.Series(values, dtype=polars)
+    except TypeError:
+        return pl.Series([value if type(value) is python else None for value in values], dtype=polars)
 
 
 def _faults(batch: Batch) -> Iterator[Check]:
