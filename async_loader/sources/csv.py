@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from async_loader.batches import EXTRA, LINE, RAW, REASONS, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import parse_text, with_faults
+from async_loader.parsing import nulls, parse_text, shown_text, with_faults
 from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
 from async_loader.sources.streams import Stream, without_bom
 from async_loader.tables import Table
@@ -96,41 +96,51 @@ class CsvSource:
         return block[stop + 1 :], final, int(part.ends[0]) + 2, header
 
     def _batch(self, part: Split) -> Batch:
-        text, misfits = self._cutfields(part.good)
+        table, misfits = self._cut_fields(part.good)
         starts, ends = part.starts + self._line, part.ends + self._line
-        broken = [_broken_quoting(line + self._line, line_text) for line, line_text in part.broken]
+        broken = [_broken_quoting(line + self._line, text) for line, text in part.broken]
         if misfits:
             broken += self._misfits(part.good, misfits, starts, ends)
             broken.sort(key=lambda record: record.line)
             starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
-        as_read, undecodable = _decoded(text)
+        as_read, undecodable = _decoded(table)
         if self._is_rejects:
             as_read = as_read.with_columns(pl.all().str.replace(_MARKED, "${1}"))
-        nul = b"\0" in part.good
-        values, faults = {}, {}
-        for column in self._table.columns:
-            read = as_read[column.name]
-            values[column.name], fault = parse_text(read, column, nul=nul)
-            if column.name in undecodable:
-                codes = fault["code"] if fault is not None else pl.Series([None] * len(read), dtype=pl.String)
-                codes = codes.zip_with(~undecodable[column.name], pl.Series(["invalid_utf8"]))
-                values[column.name], fault = with_faults(values[column.name], read, codes)
-            if fault is not None:
-                faults[column.name] = fault
-        nothing = [pl.col(column.name).fill_null("") for column in self._table.columns if not column.nullable]
+        values, faults = self._parsed(as_read, undecodable, nul=b"\0" in part.good)
         return Batch(
             source=self._stream.name,
-            values=pl.DataFrame(values),
+            values=values,
             lines=pl.Series(starts, dtype=pl.Int64),
             line_ends=pl.Series(ends, dtype=pl.Int64),
             as_read=as_read.drop(LINE, REASONS, strict=False),
-            to_json=lambda rows: columns_as_json(rows.with_columns(nothing)),
+            to_json=self._to_json,
             faults=faults,
             broken=tuple(broken),
             read_to=self._stream.read_to,
         )
 
-    def _cutfields(self, good: bytes) -> tuple[pa.Table, list[int]]:
+    def _parsed(
+        self, as_read: pl.DataFrame, undecodable: dict[str, pl.Series], *, nul: bool
+    ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+        """The table's columns, typed, and the faults of those that have any."""
+        values, faults = {}, {}
+        for column in self._table.columns:
+            name = column.name
+            values[name], fault = parse_text(as_read[name], column, nul=nul)
+            if name in undecodable:
+                codes = nulls(len(as_read)) if fault is None else fault["code"]
+                codes = codes.zip_with(~undecodable[name], pl.Series(["invalid_utf8"]))
+                values[name], fault = with_faults(values[name], shown_text(as_read[name]), codes)
+            if fault is not None:
+                faults[name] = fault
+        return pl.DataFrame(values), faults
+
+    def _to_json(self, as_read: pl.DataFrame) -> pl.Series:
+        """A field with nothing in it is empty text, but for columns that may be null."""
+        nullable = [column.name for column in self._table.columns if column.nullable]
+        return columns_as_json(as_read.with_columns(pl.exclude(nullable).fill_null("")))
+
+    def _cut_fields(self, good: bytes) -> tuple[pa.Table, list[int]]:
         """The records as text columns (binary where some value is not UTF-8), and the places of those with too few or
         too many fields, which are left out.
         """
@@ -194,7 +204,7 @@ def _decoded(table: pa.Table) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
     columns, undecodable = {}, {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if column.type == pa.large_binary():
-            columns[name], bad = decoded(column)
+            columns[name], bad = text_of_bytes(column)
             if bad.any():
                 undecodable[name] = bad
         else:
@@ -202,7 +212,7 @@ def _decoded(table: pa.Table) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
     return pl.DataFrame(columns), undecodable
 
 
-def decoded(column: pa.ChunkedArray) -> tuple[pl.Series, pl.Series]:
+def text_of_bytes(column: pa.ChunkedArray) -> tuple[pl.Series, pl.Series]:
     """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
     texts: list[str | None] = []
     bad = []

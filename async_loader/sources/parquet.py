@@ -15,7 +15,7 @@ import pyarrow.types as kinds
 from async_loader.batches import Batch, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, with_faults
-from async_loader.sources.csv import decoded
+from async_loader.sources.csv import text_of_bytes
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table, Type
 
@@ -90,7 +90,7 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        return decoded(pa.chunked_array([array.cast(pa.large_string(), safe=False).cast(pa.large_binary())]))
+        return text_of_bytes(pa.chunked_array([array.cast(pa.large_string(), safe=False).cast(pa.large_binary())]))
     return pl.Series(pl.from_arrow(array)), None
 
 

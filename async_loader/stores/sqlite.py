@@ -266,9 +266,8 @@ def _insert_sql(table: str, columns: Sequence[str], rows: int) -> str:
 def _flat_groups(records: pl.DataFrame, rows: int) -> Iterator[list[Any]]:
     """The records' values, so many rows in each list, row after row: the cheapest parameters to make."""
     width = records.width
-    columns = [column.to_list() for column in records]
-    for start in range(0, len(records), rows):
+    for group in records.iter_slices(rows):
         flat: list[Any] = [None] * (rows * width)
-        for place, column in enumerate(columns):
-            flat[place::width] = column[start : start + rows]
+        for place, column in enumerate(group.get_columns()):
+            flat[place::width] = column.to_list()
         yield flat
