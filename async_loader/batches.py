@@ -11,6 +11,8 @@ import polars as pl
 # Keys under which a record that has no columns, or too many, is kept as read.
 RAW = "_raw"
 EXTRA = "_extra"
+# In a CSV file of rejects, stands before a whole record that could not be put into its columns.
+RAW_MARK = "_raw:"
 # Columns that the files of rejects add; a source may hold them, and they are passed over.
 LINE = "_line"
 REASONS = "_reasons"

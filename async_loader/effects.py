@@ -81,6 +81,13 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class Complete:
+    """Take these steps to their end before any interrupt is felt. Result: None."""
+
+    steps: Steps[None]
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Say that all keys of a table are known. Result: None."""
 
@@ -110,4 +117,6 @@ class Now:
     """Result: the time, a datetime with zone UTC."""
 
 
-Effect: TypeAlias = Connect | Query | Change | Call | Start | Finish | Together | Announce | Await | Show | Now
+Effect: TypeAlias = (
+    Connect | Query | Change | Call | Start | Finish | Together | Complete | Announce | Await | Show | Now
+)

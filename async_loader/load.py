@@ -34,10 +34,6 @@ class Readable(Protocol):
         """What it reads."""
 
     @property
-    def columns(self) -> list[str]:
-        """Those of the source, in its order."""
-
-    @property
     def ignored(self) -> list[str]:
         """Columns that the table does not have."""
 
@@ -163,7 +159,7 @@ def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batc
 def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
     """Store a verdict: what was accepted, and the rejects with it."""
     if this.files is not None and len(verdict.rejects):
-        yield Call(this.files.write, (this.table, reader.source, reader.columns, verdict.rejects.rows()))
+        yield Call(this.files.write, (this.table, reader, verdict.rejects.rows()))
     if this.dry_run:
         this.tally.inserted += len(verdict.new)
         this.tally.updated += len(verdict.changed)

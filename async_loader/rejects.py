@@ -1,33 +1,32 @@
 """Rejects as files: in the source's own format and columns, plus `_line` and `_reasons`, for a person to mend and load.
 
-A record that has no columns (broken quoting, a wrong number of fields, no JSON) stands whole in the first column of a
-CSV file, or under `_raw` in JSON Lines: loaded again as it is, it is rejected again, never taken for something else.
+A record that has no columns (broken quoting, a wrong number of fields, no JSON), or that no text shows exactly (invalid
+UTF-8), stands whole in the first column of a CSV file behind `_raw:`, or under `_raw` in JSON Lines. Loaded again as it
+is, it is rejected again, never taken for something else.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet
+import pyarrow.types as kinds
 
-from async_loader.batches import EXTRA, LINE, RAW, REASONS
+from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS
 from async_loader.errors import LoaderError
 from async_loader.report import plain_json
-from async_loader.sources import Source
-from async_loader.tables import Table, Type
+from async_loader.sources import Reader
+from async_loader.tables import Table
 
-# What a spreadsheet would run as a formula. A plain number with a sign is none.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# What a spreadsheet would run as a formula (a plain number with a sign is none), and what marks a whole record.
+_MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
-
-_ARROW = {Type.INTEGER: pa.int64(), Type.REAL: pa.float64(), Type.TEXT: pa.string()}
 
 # line, line_end, record and reasons of one reject; the last two are JSON.
 Row = tuple[int, int, str, str]
@@ -40,20 +39,21 @@ class _File(Protocol):
 
 
 class RejectFiles:
-    """The files of one run, made in `directory` when their first reject comes; one for each table and format."""
+    """The files of one run, made in `directory` when their first reject comes; one for each table and layout."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files: dict[tuple[str, ...], _File] = {}
 
-    def write(self, table: Table, source: Source, columns: list[str], rows: list[Row]) -> None:
+    def write(self, table: Table, reader: Reader, rows: list[Row]) -> None:
         """Add a batch's rejects. LoaderError where the file cannot be written."""
+        source = reader.source
         path = self._directory / f"{table.name}.{source.kind}"
-        layout = (str(path), source.delimiter, *columns)
+        layout = (str(path), source.delimiter, *reader.layout)
         try:
             if layout not in self._files:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                self._files[layout] = _OPEN[source.kind](self._free(path), table, columns, source.delimiter)
+                self._files[layout] = _OPEN[source.kind](self._free(path), table, reader)
             self._files[layout].write(rows)
         except OSError as error:
             raise LoaderError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -70,32 +70,34 @@ class RejectFiles:
 
 
 class _Csv:
-    def __init__(self, path: Path, _: Table, columns: list[str], delimiter: str) -> None:
+    def __init__(self, path: Path, _: Table, reader: Reader) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._columns = [name for name in columns if name not in (LINE, REASONS)]
-        self._delimiter = delimiter
-        self._writer = csv.writer(self._file, delimiter=delimiter)
-        self._writer.writerow([*self._columns, LINE, REASONS])
+        self._columns = [name for name in reader.columns if name not in (LINE, REASONS)]
+        self._delimiter = reader.source.delimiter
+        self._writer = csv.writer(self._file, delimiter=self._delimiter)
+        self._writer.writerow([_safe(name) for name in (*self._columns, LINE, REASONS)])
 
     def write(self, rows: list[Row]) -> None:
         for line, _, record, reasons in rows:
-            messages = "; ".join(reason["message"] for reason in json.loads(reasons))
-            cells = [*self._cells(json.loads(record)), str(line), messages]
-            self._writer.writerow([_safe(cell) for cell in cells])
+            why = json.loads(reasons)
+            messages = "; ".join(reason["message"] for reason in why)
+            cells = self._cells(json.loads(record), {reason["code"] for reason in why})
+            self._writer.writerow([*cells, line, _safe(messages)])
         self._file.flush()
 
-    def _cells(self, record: dict[str, Any]) -> Iterator[str]:
-        if set(self._columns) <= set(record) and EXTRA not in record:
-            return (record[name] or "" for name in self._columns)
-        whole = record[RAW] if RAW in record else self._joined(record)
-        return iter([whole, *[""] * (len(self._columns) - 1)])
+    def _cells(self, record: dict[str, Any], codes: set[str]) -> list[str]:
+        if "invalid_utf8" not in codes and self._has_columns(record):
+            return [_safe(record[name] or "") for name in self._columns]
+        whole = record[RAW] if set(record) == {RAW} else self._joined(record)
+        return [RAW_MARK + whole, *[""] * (len(self._columns) - 1)]
+
+    def _has_columns(self, record: dict[str, Any]) -> bool:
+        return set(self._columns) == set(record)
 
     def _joined(self, record: dict[str, Any]) -> str:
-        """A record of too few or too many fields, as a line."""
-        text = io.StringIO()
-        extra = record.pop(EXTRA, [])
-        csv.writer(text, delimiter=self._delimiter, lineterminator="").writerow([*record.values(), *extra])
-        return text.getvalue()
+        """A record that does not fit the columns, as a line."""
+        extra = [] if EXTRA in self._columns else record.pop(EXTRA, [])
+        return self._delimiter.join(_quoted(field or "") for field in [*record.values(), *extra])
 
     def close(self) -> None:
         self._file.close()
@@ -116,18 +118,27 @@ class _JsonLines:
 
 
 class _Parquet:
-    def __init__(self, path: Path, table: Table, *_: object) -> None:
-        fields = [(column.name, _ARROW[column.type]) for column in table.columns]
+    """In the source's own types, so that no value changes on its way through the file."""
+
+    def __init__(self, path: Path, table: Table, reader: Reader) -> None:
+        self._key = table.key
+        fields = [pa.field(field.name, _plain(field.type)) for field in reader.schema]
         self._schema = pa.schema([*fields, (LINE, pa.int64()), (REASONS, pa.string())])
         self._writer = pa.parquet.ParquetWriter(path, self._schema)
 
     def write(self, rows: list[Row]) -> None:
-        records = [plain_json(record) | {LINE: line, REASONS: reasons} for line, _, record, reasons in rows]
-        for record in records:
-            for field in self._schema:
-                if pa.types.is_floating(field.type) and record[field.name] is not None:
-                    record[field.name] = float(record[field.name])
+        records = [self._record(*row) for row in rows]
         self._writer.write_table(pa.Table.from_pylist(records, self._schema))
+
+    def _record(self, line: int, _: int, record: str, reasons: str) -> dict[str, Any]:
+        values = plain_json(record)
+        for field in self._schema:
+            if kinds.is_floating(field.type) and values[field.name] is not None:
+                values[field.name] = float(values[field.name])
+        if '"invalid_utf8"' in reasons:
+            # Its text is shown with escapes, which must not be taken for the text.
+            values[self._key] = None
+        return values | {LINE: line, REASONS: reasons}
 
     def close(self) -> None:
         self._writer.close()
@@ -137,12 +148,25 @@ _OPEN: dict[str, Any] = {"csv": _Csv, "jsonl": _JsonLines, "ndjson": _JsonLines,
 
 
 def _without_marks(record: str) -> str:
-    """A record from a file of rejects, less what that file added."""
+    """A JSON object less what a file of rejects adds, everything else as it stands."""
     if LINE not in record and REASONS not in record:
         return record
-    return json.dumps({key: value for key, value in json.loads(record).items() if key not in (LINE, REASONS)})
+    fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    kept = {name: value for name, value in fields.items() if name not in (LINE, REASONS)}
+    return msgspec.json.encode(kept).decode()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if kinds.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return pa.string() if kinds.is_string_view(kind) else kind
+
+
+def _quoted(field: str) -> str:
+    """A field as it may stand in a line of CSV."""
+    return field if field.isalnum() else '"' + field.replace('"', '""') + '"'
 
 
 def _safe(cell: str) -> str:
     """With an apostrophe in front of what a spreadsheet would run; reading the file again takes it away."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if _MISLEADING.match(cell) and not _NUMBER.fullmatch(cell) else cell

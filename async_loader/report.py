@@ -109,7 +109,7 @@ class Tally:
         self.rejected += len(verdict.rejects)
         self.reasons.update(verdict.reasons)
         self.accepted += verdict.accepted.head(LISTED - len(self.accepted)).rows()
-        wanted = verdict.rejects.head(self.rejects_shown - len(self.rejects))
+        wanted = verdict.rejects.head(min(self.rejects_shown - len(self.rejects), len(verdict.rejects)))
         self.rejects += [_reject(batch.source, *row) for row in wanted.rows()]
 
     def report(self, *, kept: bool) -> TableReport:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from async_loader.effects import Call, Connect, Now, Steps, Together
+from async_loader.effects import Call, Complete, Connect, Now, Steps, Together
 from async_loader.errors import ConfigurationError, StoreError
 from async_loader.keys import KeyRange, key_set
 from async_loader.load import Load, RejectAllowance, load
@@ -165,7 +165,7 @@ def run(ledger: Ledger) -> Steps[None]:
         yield from _load_all(ledger, readers, files, began)
         if not plan.options.dry_run:
             yield from _keep_runs(ledger, began)
-            yield from _commit(ledger)
+            yield Complete(_commit(ledger))
     finally:
         for reader in [reader for opened in readers.values() for reader in opened]:
             reader.close()

@@ -73,20 +73,18 @@ def compare(table: Table, values: pl.DataFrame, rows: Sequence[tuple[Any, ...]])
     if not rows:
         return no(len(values)), no(len(values))
     stored = {
-        column.name: _stored(column.type, list(map(operator.itemgetter(place), rows)))
+        f"stored {place}": _stored(column.type, list(map(operator.itemgetter(place), rows)))
         for place, column in enumerate(table.columns)
     }
-    joined = values.join(
-        pl.DataFrame(stored).with_columns(_held=pl.lit(value=True)),
-        on=table.key,
-        how="left",
-        suffix="_stored",
-        maintain_order="left",
-    )
-    held = joined["_held"].fill_null(value=False)
-    same = [pl.col(name).eq_missing(pl.col(f"{name}_stored")) for name in table.column_names if name != table.key]
-    equal = joined.select(pl.all_horizontal(pl.lit(value=True), *same).alias("equal"))["equal"]
-    return held, held & ~equal
+    read = values.select(pl.col(name).alias(f"read {place}") for place, name in enumerate(table.column_names))
+    key = table.column_names.index(table.key)
+    held = pl.DataFrame(stored).with_columns(held=pl.lit(value=True))
+    joined = read.join(held, left_on=f"read {key}", right_on=f"stored {key}", how="left", maintain_order="left")
+    others = [place for place in range(len(table.columns)) if place != key]
+    same = [pl.col(f"read {place}").eq_missing(pl.col(f"stored {place}")) for place in others]
+    known = joined["held"].fill_null(value=False)
+    equal = joined.select(equal=pl.all_horizontal(pl.lit(value=True), *same))["equal"]
+    return known, known & ~equal
 
 
 def judge(table: Table, batch: Batch, world: World) -> Verdict:

@@ -19,6 +19,7 @@ from async_loader.effects import (
     Await,
     Call,
     Change,
+    Complete,
     Connect,
     Effect,
     Finish,
@@ -84,6 +85,8 @@ class Coroutines:
                 return await token
             case Together(several):
                 return await self._together(several)
+            case Complete(steps):
+                return await self._complete(steps)
             case Announce(table):
                 return self._event(table).set()
             case Await(table):
@@ -113,6 +116,15 @@ class Coroutines:
                     self._tasks.create_task(self._drive(steps))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
+
+    async def _complete(self, steps: Steps[None]) -> None:
+        """With a cancellation put off until the end."""
+        task = asyncio.create_task(self._drive(steps))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await task
+            raise
 
     def _event(self, table: str) -> asyncio.Event:
         return self._known.setdefault(table, asyncio.Event())

@@ -5,7 +5,9 @@ The threads mode stands on this one: it changes only what happens side by side.
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +17,7 @@ from async_loader.effects import (
     Await,
     Call,
     Change,
+    Complete,
     Connect,
     Effect,
     Finish,
@@ -74,6 +77,8 @@ class Sequential:
                 return self.finish(token)
             case Together(several):
                 return self.together(several)
+            case Complete(steps):
+                return self._complete(steps)
             case Announce(table):
                 return self.announce(table)
             case Await(table):
@@ -95,6 +100,19 @@ class Sequential:
         """One after another."""
         for steps in several:
             self.drive(steps)
+
+    def _complete(self, steps: Steps[None]) -> None:
+        """With Ctrl-C put off until the end. Only the main thread is ever interrupted."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.drive(steps)
+        interrupts: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+        try:
+            return self.drive(steps)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            for number in interrupts[:1]:
+                signal.raise_signal(number)
 
     def announce(self, table: str) -> None:
         """Nobody waits."""

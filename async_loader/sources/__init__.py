@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Protocol
 
+import pyarrow as pa
+
 from async_loader.batches import Batch, slices
 from async_loader.errors import ConfigurationError
 from async_loader.sources.csv import CsvSource
@@ -64,6 +66,8 @@ class Format(Protocol):
 
     columns: list[str]
     ignored: list[str]
+    # The types of the columns, for a format that has them.
+    schema: pa.Schema | None
 
     def batches(self) -> Iterator[Batch]:
         """All records, in order; read as they are asked for."""
@@ -89,6 +93,16 @@ class Reader:
     def columns(self) -> list[str]:
         """Those of the source."""
         return self._format.columns
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types, of a format that has types."""
+        return self._format.schema
+
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """The columns as they stand in a file, in order."""
+        return tuple(map(str, self.schema or self.columns))
 
     @property
     def ignored(self) -> list[str]:

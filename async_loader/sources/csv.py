@@ -9,14 +9,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from async_loader.batches import EXTRA, LINE, RAW, REASONS, Batch, Broken, columns_as_json
+from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import nulls, parse_text, shown_text, with_faults
 from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
@@ -30,7 +30,7 @@ RECORD_LIMIT = 64 << 20
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 # A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.
-_MARKED = r"^'('*[=+\-@\t\r])"
+_MARKED = rf"^'('*([=+\-@\t\r]|{RAW_MARK}))"
 
 
 class CsvSource:
@@ -38,74 +38,88 @@ class CsvSource:
     not fit the table.
     """
 
+    schema = None
+
     def __init__(self, stream: Stream, table: Table, delimiter: str) -> None:
         self._stream = stream
         self._table = table
         self._delimiter = delimiter
-        self._rest, self._final, self._line, header = self._read_header()
-        self.columns = fields(header, delimiter)
-        _check_header(stream.name, table, self.columns, delimiter)
+        # What has been read and not taken yet, which begins on this line; and whether that is all there is.
+        self._rest, self._line, self._ended = b"", 1, False
+        self.columns = fields(self._read_header(), delimiter)
         self._is_rejects = {LINE, REASONS} <= set(self.columns)
+        if self._is_rejects:
+            self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
+        _check_header(stream.name, table, self.columns, delimiter)
         self.ignored = [name for name in self.columns if name not in (*table.column_names, LINE, REASONS)]
 
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
-        while True:
-            block, self._final = self._longer(self._rest, final=self._final)
-            part = split(block, self._delimiter.encode(), final=self._final)
-            if not (part.consumed or self._final):
-                if len(block) <= RECORD_LIMIT:
-                    self._rest = block
-                    continue
-                part = give_up_first_line(block)
-                if not part.consumed:
-                    raise _too_long(self._stream.name, self._line)
-            yield self._batch(part)
+        while self._rest or not self._ended:
+            part = self._next()
             self._line += part.lines
-            self._rest = block[part.consumed :]
-            if self._final and not self._rest:
-                return
+            self._rest = self._rest[part.consumed :]
+            yield self._batch(part, self._line - part.lines)
 
-    def _longer(self, block: bytes, *, final: bool) -> tuple[bytes, bool]:
-        """Read on; a long record is read in ever larger steps, so that its length costs no more than once over."""
-        if final:
-            return block, True
-        size = max(BLOCK, len(block))
-        more = self._stream.read(size)
-        return block + more, len(more) < size
+    def _next(self) -> Split:
+        """The records at the front of what is not taken yet, one at least while there is any.
 
-    def _read_header(self) -> tuple[bytes, bool, int, str]:
-        """What is behind the header in the first block, whether that is all, the next line's number, the header."""
-        name = self._stream.name
-        block, final = self._longer(b"", final=False)
-        block = without_bom(name, block)
+        Looks at one block, and at twice as much each time where that holds no whole record.
+        """
+        size = BLOCK
         while True:
-            part = split(block, self._delimiter.encode(), final=final)
-            if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
-                raise SourceError(name, "the header has broken quoting", part.broken[0][0] + 1)
-            if len(part.ends):
-                break
-            if final:
-                raise SourceError(name, "is empty: not even a header")
-            if len(block) > RECORD_LIMIT:
-                raise _too_long(name, 1)
-            block, final = self._longer(block, final=final)
+            self._fill(size)
+            final = self._ended and len(self._rest) <= size
+            part = split(self._rest[:size], self._delimiter.encode(), final=final)
+            if part.consumed or final:
+                return part
+            if size >= RECORD_LIMIT:
+                part = give_up_first_line(self._rest[:size])
+                if not part.consumed:
+                    problem = f"a record longer than {RECORD_LIMIT >> 20} MiB; is this CSV?"
+                    raise SourceError(self._stream.name, problem, self._line)
+                return part
+            size *= 2
+
+    def _fill(self, size: int) -> None:
+        """Read on until that many bytes wait, or the source ends."""
+        missing = size - len(self._rest)
+        if missing > 0 and not self._ended:
+            more = self._stream.read(missing)
+            self._ended = len(more) < missing
+            self._rest += more
+
+    def _read_header(self) -> str:
+        """Take the header from the front, with the empty lines before it."""
+        name = self._stream.name
+        self._fill(BLOCK)
+        self._rest = without_bom(name, self._rest)
+        part = self._next()
+        if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
+            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + 1)
+        if not len(part.ends):
+            raise SourceError(name, "is empty: not even a header")
         begins, stops = record_spans(part.good)
         begin, stop = int(begins[0]), int(stops[0])
-        header = _text(name, block[begin:stop].removesuffix(b"\r"))
-        return block[stop + 1 :], final, int(part.ends[0]) + 2, header
+        header = self._rest[begin:stop].removesuffix(b"\r")
+        self._rest = self._rest[stop + 1 :]
+        self._line = int(part.ends[0]) + 2
+        return _text(name, header)
 
-    def _batch(self, part: Split) -> Batch:
-        table, misfits = self._cut_fields(part.good)
-        starts, ends = part.starts + self._line, part.ends + self._line
-        broken = [_broken_quoting(line + self._line, text) for line, text in part.broken]
+    def _batch(self, part: Split, first_line: int) -> Batch:
+        as_read, undecodable, misfits = self._cut_fields(part.good)
+        starts, ends = part.starts + first_line, part.ends + first_line
+        broken = [_broken_quoting(line + first_line, text) for line, text in part.broken]
         if misfits:
             broken += self._misfits(part.good, misfits, starts, ends)
-            broken.sort(key=lambda record: record.line)
             starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
-        as_read, undecodable = _decoded(table)
         if self._is_rejects:
-            as_read = as_read.with_columns(pl.all().str.replace(_MARKED, "${1}"))
+            kept = ~as_read[self.columns[0]].str.starts_with(RAW_MARK).fill_null(value=False)
+            broken += _unmended(as_read[self.columns[0]], ~kept, starts, ends)
+            as_read = as_read.filter(kept).with_columns(pl.all().str.replace(_MARKED, "${1}"))
+            undecodable = {name: bad.filter(kept) for name, bad in undecodable.items()}
+            starts, ends = starts[kept.to_numpy()], ends[kept.to_numpy()]
+        broken.sort(key=lambda record: record.line)
         values, faults = self._parsed(as_read, undecodable, nul=b"\0" in part.good)
         return Batch(
             source=self._stream.name,
@@ -140,43 +154,44 @@ class CsvSource:
         nullable = [column.name for column in self._table.columns if column.nullable]
         return columns_as_json(as_read.with_columns(pl.exclude(nullable).fill_null("")))
 
-    def _cut_fields(self, good: bytes) -> tuple[pa.Table, list[int]]:
-        """The records as text columns (binary where some value is not UTF-8), and the places of those with too few or
-        too many fields, which are left out.
+    def _cut_fields(self, good: bytes) -> tuple[pl.DataFrame, dict[str, pl.Series], list[int]]:
+        """The records' fields as text; by column, which of them are not UTF-8 (only for columns that have such); and
+        the places of the records with too few or too many fields, which are left out.
         """
+        if not good:
+            return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.String)), {}, []
+        if _is_utf_8(good):
+            table, misfits = self._cut_text(good)
+            return pl.DataFrame(table), {}, misfits
+        # Taken for Latin-1, in which all bytes are text, it is cut in the same places.
+        table, misfits = self._cut_text(good.decode("latin-1").encode())
+        columns = {name: _from_latin_1(column) for name, column in table.items()}
+        as_read = pl.DataFrame({name: texts for name, (texts, _) in columns.items()})
+        return as_read, {name: bad for name, (_, bad) in columns.items() if bad.any()}, misfits
+
+    def _cut_text(self, good: bytes) -> tuple[dict[str, pl.Series], list[int]]:
         misfits: list[int] = []
 
         def leave_out(row: pa.csv.InvalidRow) -> str:
             misfits.append(row.number - 1)
             return "skip"
 
-        if not good:
-            return pa.table({name: pa.array([], pa.large_string()) for name in self.columns}), []
         # pyarrow drops a byte order mark at the front of whatever it is given, and passes over an empty line.
         buffer = pa.py_buffer(b"\n" + good if good.startswith(codecs.BOM_UTF8) else good)
-        for kind in (pa.large_string(), pa.large_binary()):
-            misfits.clear()
-            try:
-                table = pa.csv.read_csv(
-                    pa.BufferReader(buffer),
-                    pa.csv.ReadOptions(use_threads=False, column_names=self.columns, block_size=buffer.size + 1),
-                    pa.csv.ParseOptions(
-                        delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out
-                    ),
-                    pa.csv.ConvertOptions(
-                        column_types=dict.fromkeys(self.columns, kind),
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                    ),
-                )
-            except pa.ArrowInvalid:
-                # The text has invalid UTF-8 somewhere: once more, as bytes, to find where.
-                if kind == pa.large_binary():
-                    raise
-                continue
-            return table, misfits
-        raise AssertionError
+        table = pa.csv.read_csv(
+            pa.BufferReader(buffer),
+            pa.csv.ReadOptions(use_threads=False, column_names=self.columns, block_size=buffer.size + 1),
+            pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out),
+            pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(self.columns, pa.large_string()),
+                check_utf8=False,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        columns = zip(table.column_names, table.columns, strict=True)
+        return {name: pl.Series(name, pl.from_arrow(column), dtype=pl.String) for name, column in columns}, misfits
 
     def _misfits(self, good: bytes, places: list[int], starts: Positions, ends: Positions) -> list[Broken]:
         begins, stops = record_spans(good)
@@ -187,6 +202,8 @@ class CsvSource:
             record: dict[str, object] = dict(zip(self.columns, read, strict=False))
             if len(read) > len(self.columns):
                 record[EXTRA] = read[len(self.columns) :]
+            if EXTRA in self.columns:
+                record = {RAW: text}
             message = f"{len(read)} fields where the header has {len(self.columns)}"
             line, line_end = int(starts[place]), int(ends[place])
             found.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message))
@@ -199,24 +216,40 @@ def _broken_quoting(line: int, text: bytes) -> Broken:
     return Broken(line, line, record, "invalid_quoting", message)
 
 
-def _decoded(table: pa.Table) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    """The text columns, and for those that hold invalid UTF-8 which values do."""
-    columns, undecodable = {}, {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.type == pa.large_binary():
-            columns[name], bad = text_of_bytes(column)
-            if bad.any():
-                undecodable[name] = bad
-        else:
-            columns[name] = pl.Series(name, pl.from_arrow(column), dtype=pl.String)
-    return pl.DataFrame(columns), undecodable
+def _unmended(texts: pl.Series, marked: pl.Series, starts: Positions, ends: Positions) -> list[Broken]:
+    """The records of a file of rejects that still stand whole in their first column."""
+    message = "the record still stands whole in the first column: put its values into their columns"
+    return [
+        Broken(
+            int(starts[place]),
+            int(ends[place]),
+            json.dumps({RAW: texts[place].removeprefix(RAW_MARK)}),
+            "wrong_field_count",
+            message,
+        )
+        for place in marked.arg_true()
+    ]
 
 
-def text_of_bytes(column: pa.ChunkedArray) -> tuple[pl.Series, pl.Series]:
+def _is_utf_8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _from_latin_1(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    return text_of_bytes([None if text is None else text.encode("latin-1") for text in column])
+
+
+def text_of_bytes(column: Iterable[bytes | None]) -> tuple[pl.Series, pl.Series]:
     """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
     texts: list[str | None] = []
     bad = []
-    for value in column.to_pylist():
+    for value in column:
         text = None if value is None else value.decode(errors="backslashreplace")
         texts.append(text)
         bad.append(text is not None and text.encode() != value)
@@ -235,10 +268,6 @@ def _text(name: str, header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError as error:
         raise SourceError(name, "the header is not valid UTF-8; convert the file first", 1) from error
-
-
-def _too_long(name: str, line: int) -> SourceError:
-    return SourceError(name, f"a record longer than {RECORD_LIMIT >> 20} MiB; is this CSV?", line)
 
 
 def _check_header(name: str, table: Table, columns: list[str], delimiter: str) -> None:

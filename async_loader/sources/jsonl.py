@@ -5,7 +5,9 @@ JSON says what is text and what is a number, and it is taken at its word: `"5"` 
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -26,11 +28,18 @@ _WRONG_TYPE = {Type.INTEGER: "not_integer", Type.REAL: "not_number", Type.TEXT: 
 # Longer numbers cannot be a value of any column; Python would take time quadratic in their length to read them.
 _MANY_DIGITS = 400
 
+# Nesting that Python can take wherever the record is read, shown or written; no column holds more than text anyway.
+_MAX_DEPTH = 64
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
 _decode = msgspec.json.Decoder().decode
 
 
 class JsonLinesSource:
     """`columns` are the table's; `ignored` grows by the keys met that the table does not have."""
+
+    schema = None
 
     def __init__(self, stream: Stream, table: Table) -> None:
         self._stream = stream
@@ -50,17 +59,16 @@ class JsonLinesSource:
     def _blocks(self) -> Iterator[bytes]:
         """Whole lines, each block cut off behind a line end; the last one where the source ends."""
         rest = self._head
-        while more := self._stream.read(max(BLOCK, len(rest))):
+        while more := self._stream.read(max(BLOCK, min(len(rest), RECORD_LIMIT - len(rest)))):
             end = more.rfind(b"\n") + 1
             if end:
                 yield rest + more[:end]
                 rest = more[end:]
-            elif len(rest) > RECORD_LIMIT:
-                raise SourceError(
-                    self._stream.name, f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?"
-                )
             else:
                 rest += more
+            if len(rest) > RECORD_LIMIT:
+                problem = f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?"
+                raise SourceError(self._stream.name, problem)
         yield rest
 
     def _batch(self, lines: list[tuple[int, bytes]]) -> Batch:
@@ -103,15 +111,22 @@ def _as_read(rows: pl.DataFrame) -> pl.Series:
 
 def _read(number: int, line: bytes) -> dict[str, Any] | Broken:
     """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
+    if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
+        return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
     try:
         record = _decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return _read_slowly(number, line)
     if type(record) is not dict:
         return _broken(number, line, "invalid_json", "the line is not a JSON object")
     if line.count(b":") != len(record):
         return _read_slowly(number, line)
     return record
+
+
+def _depth(line: bytes) -> int:
+    steps = (_BRACKETS.get(byte, 0) for byte in _TEXT.sub(b"", line))
+    return max(itertools.accumulate(steps), default=0)
 
 
 def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
@@ -125,8 +140,6 @@ def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
         return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
     except json.JSONDecodeError as error:
         return _broken(number, line, "invalid_json", f"{error.msg.lower()} at character {error.pos + 1}")
-    except RecursionError:
-        return _broken(number, line, "invalid_json", "nested too deeply")
     except ValueError as error:
         return _broken(number, line, "invalid_json", str(error))
     if not isinstance(record, dict):

@@ -36,6 +36,7 @@ class ParquetSource:
         self.ignored = [name for name in schema.names if name not in self.columns]
         for column in table.columns:
             _check_column(stream.name, schema, column)
+        self.schema = pa.schema([schema.field(name) for name in self.columns])
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order; lines are row numbers from 1."""
@@ -90,7 +91,7 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        return text_of_bytes(pa.chunked_array([array.cast(pa.large_string(), safe=False).cast(pa.large_binary())]))
+        return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
     return pl.Series(pl.from_arrow(array)), None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -76,7 +77,7 @@ class Stream:
         if self.size is None:
             return
         with self.failures():
-            now = os.stat(self.name)
+            now = os.fstat(self._file.fileno()) if self.name == STDIN else os.stat(self.name)
         if _fingerprint(now) != _fingerprint(self._opened):
             raise SourceError(self.name, "changed while it was read; load it again when nothing writes to it")
 
@@ -94,6 +95,9 @@ class Stream:
             raise SourceError(self.name, f"cannot be read: {_plain(error)}") from error
         except pa.ArrowException as error:
             raise SourceError(self.name, f"cannot be read: {' '.join(str(error).split())}") from error
+        except ValueError as error:
+            # What a thread gets that still reads when the run has been given up.
+            raise SourceError(self.name, f"cannot be read: {error}") from error
 
 
 def without_bom(name: str, head: bytes) -> bytes:
@@ -108,11 +112,13 @@ def without_bom(name: str, head: bytes) -> bytes:
 
 def _open(name: str) -> BinaryIO:
     if name == STDIN:
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "stdin is closed")
         return sys.stdin.buffer
     file = cast("BinaryIO", open(name, "rb", buffering=0))  # noqa: SIM115 - the stream closes it
     if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise IsADirectoryError(21, "Is a directory")
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     return file
 
 

@@ -147,6 +147,11 @@ class Database:
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
+        wanted = str if table.column(table.key).type is Type.TEXT else int
+        for key in (least, greatest):
+            if key is not None and type(key) is not wanted:
+                problem = f"table {table.name} holds {table.key} {key!r}, which is no {wanted.__name__}; mend that row"
+                raise StoreError(self.name, problem)
         return None if least is None else (least, greatest)
 
     def rows_of(self, table: Table, keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:

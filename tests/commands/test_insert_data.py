@@ -7,6 +7,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -236,6 +237,60 @@ def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert len(project.query("users", "SELECT * FROM users")) == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("--strict",), 3), (("users=none.csv", "--format=json"), 1), (("--max-rejects=0", "--format=json"), 4)],
+)
+def test_output_that_nobody_reads_changes_no_exit_code(project: Project, arguments: tuple[str, ...], code: int) -> None:
+    with project.start("insert_data", *arguments) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read().startswith("error: ")
+    assert process.returncode == code
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_the_output_is_one_line(project: Project) -> None:
+    done = project.manage("insert_data", "--report=/dev/full")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: report /dev/full: cannot be written: No space left on device\n",
+    )
+    with open("/dev/full", "w") as full, project.start("insert_data", stdout=full) as process:
+        assert process.stderr is not None
+        assert process.stderr.read() == "error: the output cannot be written: No space left on device\n"
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_no_harm(project: Project, closed: str) -> None:
+    command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data {closed}']
+    done = subprocess.run(command, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(project.query("users", "SELECT * FROM users")) == 9
+
+
+def test_stdin_may_be_a_file_or_closed(project: Project) -> None:
+    source = Path(project.file("u.csv", "id,name,email\n1,a,@\n"))
+    with source.open() as given, project.start("insert_data", "users=-", stdin=given) as process:
+        assert process.communicate()[1] == ""
+    assert len(project.query("users", "SELECT * FROM users")) == 1
+    command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data users=- <&-']
+    done = subprocess.run(command, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: -: cannot be read: stdin is closed\n")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_is_felt_while_a_pipe_is_silent(project: Project, mode: str) -> None:
+    with project.start("insert_data", f"--mode={mode}", "users=-", stdin=subprocess.PIPE) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == "error: interrupted: nothing was kept; run the same command again\n"
 
 
 @pytest.mark.parametrize("mode", MODES)

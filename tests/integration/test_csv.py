@@ -19,6 +19,12 @@ CASES: dict[str, tuple[bytes, list[int], list[tuple[int, int, list[str]]]]] = {
     "too many fields": (b"1,a,@\n2,b,@,x\n3,c,@\n", [1, 3], [(3, 3, ["wrong_field_count"])]),
     "invalid UTF-8": (b"1,a,@\n2,\xff,@\n3,c,@\n", [1, 3], [(3, 3, ["name.invalid_utf8"])]),
     "invalid UTF-8 in two fields": (b"\xc3\x28,\xff,@\n", [], [(2, 2, ["id.invalid_utf8", "name.invalid_utf8"])]),
+    "invalid UTF-8 in a record of too few fields": (b"1,\xff\n2,b,@\n", [2], [(2, 2, ["wrong_field_count"])]),
+    "invalid UTF-8 behind a quoted line break": (
+        b'1,"\xc3\xa9\n",@\n2,"\xc3\n",@\n3,,@\n',
+        [1],
+        [(4, 5, ["name.invalid_utf8"]), (6, 6, ["name.not_empty"])],
+    ),
     "a NUL": (b"1,a\0b,@\n2,b,@\n", [2], [(2, 2, ["name.nul_character"])]),
     "a NUL in a number": (b"1\0,a,@\n", [], [(2, 2, ["id.nul_character"])]),
     "lines after quoted line breaks": (
@@ -148,6 +154,22 @@ def test_records_on_the_edges_of_blocks_are_whole(place: Place, mode: str) -> No
     assert [(reject.line, reject.line_end) for reject in report.tables["users"].rejects] == expected
 
 
+def test_quotes_that_never_close_far_apart_cost_a_line_each(place: Place, mode: str) -> None:
+    """Each is looked for up to the limit; what was read for that is not read or held again."""
+    stretch = b"".join(GOOD % key for key in range(10, 99)) * 100_000
+    content = HEADER + b'1,"a,@\n' + stretch + b'2,"a,@\n3,b,@\n'
+    report = place.load(mode, {"users": place.file("users.csv", content)}, dry_run=True)
+    counts = report.tables["users"]
+    assert counts.reasons["invalid_quoting"] == 2
+    assert (counts.given, counts.inserted) == (8_900_003, 90)
+
+
+def test_wide_records_with_too_few_fields_are_rejects(place: Place, mode: str) -> None:
+    long = "x" * 1_000_000
+    report = place.load(mode, {"users": place.file("users.csv", f"id,name,email\n1,{long}\n")})
+    assert report.tables["users"].rejects[0].record == {"id": "1", "name": long}
+
+
 def test_columns_may_come_in_any_order_and_unknown_ones_are_named(place: Place, mode: str) -> None:
     report = place.load(mode, {"users": place.file("users.csv", b"age,email,id,name\n9,a@b,1,A\n8,x,2,B\n")})
     assert place.rows("users") == [(1, "A", "a@b")]
@@ -162,6 +184,7 @@ HEADERS = {
     b"id,name\n1,a\n": "the header lacks 'email'",
     b"id,name,email,name\n": "the header names 'name' twice",
     b"1,Alice,alice@example.com\n": "the header names no column of table users; the first line must name",
+    b"id,name,email," + b"x" * 200_000 + b",id\n": "the header names 'id' twice",
     b"id;name;email\n1;a;@\n": "the delimiter seems to be a semicolon: --delimiter ';' reads it",
     b"id\tname\temail\n1\ta\t@\n": "the delimiter seems to be a tab: --delimiter '\\t' reads it",
     b"id|name|email\n": "the delimiter seems to be a pipe: --delimiter '|' reads it",

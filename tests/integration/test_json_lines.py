@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ BROKEN = {
     b'{"a":' * 100_000: "invalid_json",
     b"\xef\xbb\xbf{}": "invalid_json",
     b"'": "invalid_json",
+    b'{"id": 2, "x": ' + b"[" * 65 + b"]" * 65 + b"}": "invalid_json",
 }
 
 
@@ -108,6 +110,18 @@ def test_lines_longer_than_a_block_are_whole(place: Place, mode: str) -> None:
     lines = [f'{{"id": {key}, "name": "{long}", "email": "@"}}\n' for key in range(3)]
     place.load(mode, {"users": place.file("u.jsonl", "".join(lines))})
     assert place.rows("users") == [(key, long, "@") for key in range(3)]
+
+
+def test_brackets_in_text_and_side_by_side_are_no_nesting(place: Place, mode: str) -> None:
+    line = {"id": 1, "name": '["{' * 100, "email": "@", "x": [[]] * 100, "y": json.loads("[" * 60 + "]" * 60)}
+    report = place.load(mode, {"users": place.file("u.jsonl", json.dumps(line))}, max_rejects=0)
+    assert report.tables["users"].inserted == 1
+    assert json.dumps(report.as_dict())
+
+
+def test_a_line_without_end_is_refused(place: Place, mode: str) -> None:
+    with pytest.raises(SourceError, match="a line longer than 64 MiB; is this JSON Lines"):
+        place.load(mode, {"users": place.file("u.jsonl", b"x" * (65 << 20))})
 
 
 def test_an_empty_file_has_no_records_and_utf_16_is_named(place: Place, mode: str) -> None:

@@ -184,6 +184,18 @@ def test_text_keys_and_two_tables_in_one_database(tmp_path: Path, mode: str) -> 
     assert (again.tables["cities"].unchanged, again.tables["cities"].rejected) == (3, 2)
 
 
+def test_column_names_may_be_anything(tmp_path: Path, mode: str) -> None:
+    odd = ("select", "held", "price_stored", "read 1", "stored 1", 'quote"d', "key", "place", "text", "code")
+    columns = (Column("id", Type.INTEGER), *(Column(name, Type.REAL) for name in odd))
+    place = Place(tmp_path, (Table('group"by', "odd name", columns),))
+    lines = ['id,"' + '","'.join(name.replace('"', '""') for name in odd) + '"', "1" + ",1.5" * len(odd)]
+    source = place.file("t.csv", "\n".join([*lines, "2" + ",x" * len(odd)]))
+    for _ in range(2):
+        report = place.load(mode, {'group"by': source})
+    assert report.tables['group"by'].unchanged == 1
+    assert len(report.tables['group"by'].rejects[0].reasons) == len(odd)
+
+
 def _table(name: str, database: str, *references: str) -> Table:
     columns = tuple(Column(column, Type.INTEGER) for column in ("id", *references))
     return Table(name, database, columns, references=tuple(Reference(column, column) for column in references))

@@ -9,10 +9,22 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from async_loader import ConfigurationError, LoaderError, OverLimitError, Source, SourceError, StoreError
+from async_loader import (
+    Column,
+    ConfigurationError,
+    LoaderError,
+    OverLimitError,
+    Source,
+    SourceError,
+    StoreError,
+    Table,
+    Type,
+)
 from tests.sample import Place, comparable, reject_names
 
 ROWS = "".join(f"{key},name {key},user{key}@example.com\n" for key in range(60_000))
@@ -221,13 +233,17 @@ SCHEMAS = {
     "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, email TEXT)": "column id is TEXT, not INTEGER",
     "CREATE TABLE users (id INTEGER, name TEXT, email TEXT)": "key id is neither primary key nor unique",
     "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT, x TEXT NOT NULL)": "column x must not be null",
+    "CREATE TABLE users (id BIGINT PRIMARY KEY, name TEXT, email TEXT); INSERT INTO users (id) VALUES ('x')": (
+        "table users holds id 'x', which is no int"
+    ),
 }
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_table_of_another_shape_is_refused(place: Place, mode: str, schema: str) -> None:
     place.query("users", "DROP TABLE users")
-    place.query("users", schema)
+    for statement in schema.split(";"):
+        place.query("users", statement)
     with pytest.raises(StoreError, match=SCHEMAS[schema]):
         place.load(mode, {"users": place.file("u.csv", CSV)})
 
@@ -264,17 +280,31 @@ break",a@b,-5
 
 def test_reject_files_are_safe_to_open_and_give_the_same_rejects_again(place: Place, mode: str) -> None:
     rejects_dir = place.directory / "rejects"
-    report = place.load(mode, {"users": place.file("u.csv", REJECTED)}, rejects_dir=rejects_dir)
+    report = place.load(
+        mode,
+        {"users": place.file("u.csv", REJECTED.encode() + b"7,\xff,a@b,n\n8,a,a@b,n,more\n9,_raw:x,,n\n")},
+        rejects_dir=rejects_dir,
+    )
     file = rejects_dir / report.run / "users.csv"
     lines = file.read_text().splitlines()
     assert lines[0] == "id,name,email,note,_line,_reasons"
     assert lines[1] == "1,,'=1+1,'@SUM(A1),2,name must not be empty; email must contain '@'"
     again = place.load(mode, {"users": str(file)})
     first, second = (tables.tables["users"].rejects for tables in (report, again))
-    whole = [reject.record for reject in first if "_raw" not in reject.record and len(reject.record) == 4]
-    assert [reject.record for reject in second if reject.record["email"]] == whole
-    assert len(first) == len(second) == 6
+    whole = [reject.record for reject in first if len(reject.record) == 4 and reject.record["name"] != "\\xff"]
+    assert [reject.record for reject in second if "_raw" not in reject.record] == whole
+    assert [reject.record["_raw"] for reject in second if "_raw" in reject.record] == [
+        '4,b"c,a@b,n',
+        "5,a",
+        '7,"\\xff","a@b",n',
+        '8,a,"a@b",n,more',
+    ]
+    assert {reason.code for reject in second if "_raw" in reject.record for reason in reject.reasons} == {
+        "wrong_field_count"
+    }
+    assert len(first) == len(second) == 9
     assert again.tables["users"].ignored_columns == ("note",)
+    assert again.tables["users"].inserted == 0
 
 
 def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> None:
@@ -292,6 +322,42 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
     assert again.tables["users"].ignored_columns == ("_raw", "x")
     rewritten = (place.directory / "s" / again.run / "users.jsonl").read_text().splitlines()
     assert [line.count('"_line"') for line in rewritten] == [1, 1, 1]
+
+
+def test_reject_files_of_texts_alone_are_still_rejected(tmp_path: Path, mode: str) -> None:
+    columns = (Column("k", Type.TEXT), Column("note", Type.TEXT, nullable=True))
+    place = Place(tmp_path, (Table("words", "words", columns, key="k"),))
+    report = place.load(mode, {"words": place.file("w.csv", 'k,note\n"x"y,\na\n')}, rejects_dir=tmp_path / "r")
+    again = place.load(mode, {"words": str(tmp_path / "r" / report.run / "words.csv")})
+    assert reject_names(again, "words") == [(2, 2, ["wrong_field_count"]), (3, 3, ["wrong_field_count"])]
+
+
+def test_reject_files_of_parquet_keep_types_and_values(place: Place, mode: str) -> None:
+    path = place.directory / "p.parquet"
+    binary = pa.array([b"a", b"\xff", b"c", b"d"])
+    columns = {
+        "id": pa.array([2**64 - 1, 2, 3, 4], pa.uint64()),
+        "name": pa.Array.from_buffers(pa.string(), 4, binary.buffers()).dictionary_encode(),
+        "price": pa.array([1, 2, 2**53 + 3, None], pa.int64()),
+    }
+    pq.write_table(pa.table(columns), path)
+    report = place.load(mode, {"products": str(path)}, rejects_dir=place.directory / "r")
+    file = place.directory / "r" / report.run / "products.parquet"
+    again = place.load(mode, {"products": str(file)})
+    assert again.tables["products"].reasons == {
+        "id.out_of_range": 1,
+        "id.missing": 1,
+        "price.out_of_range": 1,
+        "price.missing": 1,
+    }
+
+
+def test_json_numbers_of_any_length_pass_through_reject_files(place: Place, mode: str) -> None:
+    line = '{"id": %s, "name": "_line", "email": "@", "x": 1e400}' % ("1" * 5_000)
+    report = place.load(mode, {"users": place.file("u.jsonl", line)}, rejects_dir=place.directory / "r")
+    text = (place.directory / "r" / report.run / "users.jsonl").read_text()
+    assert "1" * 5_000 in text
+    assert "1e400" in text
 
 
 def test_a_rejects_directory_that_cannot_be_made_fails_the_run(place: Place, mode: str) -> None:

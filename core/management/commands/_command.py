@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -35,29 +37,46 @@ class LoaderCommand(BaseCommand):
             parser.error = _usage_error  # type: ignore[method-assign]
         return parser
 
+    def say(self, lines: Iterable[str]) -> None:
+        """Print lines. Who reads them may leave early; that changes nothing about what was done. Failure where they
+        cannot be written.
+        """
+        try:
+            for line in lines:
+                self.stdout.write(line)
+            self.stdout.flush()
+        except BrokenPipeError:
+            _to_nowhere(sys.stdout)
+        except OSError as error:
+            _to_nowhere(sys.stdout)
+            raise Failure(f"the output cannot be written: {error.strerror or error}") from error
+
     def run_from_argv(self, argv: list[str]) -> None:
         """Run from the command line and leave with the exit code."""
         for stream in (sys.stdout, sys.stderr):
             # A terminal that is not UTF-8 gets escapes instead of a traceback.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        # Libraries may have changed how Ctrl-C reaches a thread that waits for a pipe or a lock: change it back.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self._called_from_command_line = True
         try:
             parser = self.create_parser(argv[0], argv[1])
             options = vars(parser.parse_args(argv[2:]))
             arguments = options.pop("args", ())
             self.execute(*arguments, **options)
-            sys.stdout.flush()
         except CommandError as error:
             _leave(str(error), error.returncode)
         except ConfigurationError as error:
             _leave(str(error), USAGE)
         except LoaderError as error:
             _leave(str(error), FAILED)
-        except BrokenPipeError:
-            # Whoever read the output has left; the work itself is done.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             _leave("interrupted", INTERRUPTED)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Let what is still buffered go where it can do no harm."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _usage_error(message: str) -> NoReturn:

@@ -20,5 +20,5 @@ class Command(LoaderCommand):
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
-        for name in async_loader.init(tables.tables(), tables.databases(), fresh=fresh):
-            self.stdout.write(f"{name} database initialized.")
+        ready = async_loader.init(tables.tables(), tables.databases(), fresh=fresh)
+        self.say(f"{name} database initialized." for name in ready)

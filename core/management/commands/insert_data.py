@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.core.management.base import CommandParser
@@ -137,10 +137,9 @@ class Command(LoaderCommand):
                 ignored = ", ".join(map(printable, table.ignored_columns))
                 self.stderr.write(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
         if format == "json":
-            self.stdout.write(as_json)
+            self.say([as_json])
         elif failure is None:
-            for line in report_lines(outcome, declared):
-                self.stdout.write(line)
+            self.say(report_lines(outcome, declared))
         if failure is not None:
             raise failure
         rejected = sum(table.rejected for table in outcome.tables.values())
@@ -196,23 +195,22 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
 
 
 @contextmanager
-def _report_file(path: Path | None) -> Iterator[TextIO | None]:
+def _report_file(path: Path | None) -> Iterator[BinaryIO | None]:
     """The file, opened before anything is loaded: who cannot have a report learns it first. Written at the end."""
     if path is None:
         yield None
         return
     with _report_failures(path):
-        file = path.open("a", encoding="utf-8")
+        file = path.open("ab", buffering=0)
     with file:
         yield file
 
 
-def _write_report(file: TextIO, text: str) -> None:
+def _write_report(file: BinaryIO, text: str) -> None:
     with _report_failures(Path(file.name)):
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.truncate(0)
-        file.write(text + "\n")
-        file.flush()
+        file.write(f"{text}\n".encode())
 
 
 @contextmanager
