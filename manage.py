@@ -11,7 +11,7 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             # Whoever closed a stream wants to hear nothing on it.
-            setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))
+            setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))  # noqa: SIM115
     from django.core.management import execute_from_command_line
 
     try:
