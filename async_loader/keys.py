@@ -84,10 +84,9 @@ class IntegerKeys:
 
     def holds(self, keys: pl.Series) -> pl.Series:
         """See KeySet."""
-        known = self._members.hold(keys.fill_null(0).to_numpy())
-        if keys.null_count():
-            known = known & keys.is_not_null().to_numpy()
-        return pl.Series(known, dtype=pl.Boolean)
+        if not keys.null_count():
+            return pl.Series(self._members.hold(keys.to_numpy()))
+        return pl.Series(self._members.hold(keys.fill_null(0).to_numpy())) & keys.is_not_null()
 
     def __len__(self) -> int:
         return len(self._members)
@@ -206,6 +205,8 @@ class ReferencedKeys:
 
     def unknown(self, keys: pl.Series) -> pl.Series:
         """The distinct keys that only the database can tell about."""
+        if self._range is None:
+            return keys.clear()
         candidates = within(keys, self._range)
         return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique()
 
@@ -219,11 +220,9 @@ class ReferencedKeys:
         known = self._accepted.holds(keys)
         if len(self._present):
             known |= self._present.holds(keys)
-        return ~known & keys.is_not_null()
+        return ~known & keys.is_not_null() if keys.null_count() else ~known
 
 
-def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
+def within(keys: pl.Series, key_range: KeyRange) -> pl.Series:
     """The keys from the least to the greatest, both included, without nulls."""
-    if key_range is None:
-        return keys.clear()
     return keys.filter(keys.is_between(*key_range))

@@ -139,7 +139,8 @@ def _verdict(this: Load, batch: Batch, references: Sequence[tuple[Reference, Ref
 def _taken(this: Load, keys: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Which keys this run has accepted before, and the others that the database may hold."""
     taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
-    return taken, within(keys.filter(~taken), this.ranges[this.table.name]).unique()
+    held = this.ranges[this.table.name]
+    return taken, keys.clear() if held is None else within(keys.filter(~taken), held).unique()
 
 
 def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batch) -> Steps[pl.Series]:

@@ -44,7 +44,7 @@ class Options:
     """
 
     on_conflict: str = "reject"
-    batch_size: int = 50_000
+    batch_size: int = 100_000
     max_rejects: int | None = None
     dry_run: bool = False
     report_rejects: int = 100

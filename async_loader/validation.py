@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from async_loader.batches import Batch
@@ -118,7 +119,7 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
 
 def no(size: int) -> pl.Series:
     """So many times false."""
-    return pl.repeat(value=False, n=size, dtype=pl.Boolean, eager=True)
+    return pl.Series(np.zeros(size, np.bool_))
 
 
 def _stored(kind: Type, values: Sequence[Any]) -> pl.Series:
@@ -138,9 +139,9 @@ def _faults(batch: Batch) -> Iterator[Check]:
 
 
 def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
-    holds = batch.values.select(rule.holds.alias(str(number)) for number, rule in enumerate(table.rules))
-    for rule, held in zip(table.rules, holds, strict=True):
-        yield Check(rule.code, rule.column, rule.message, ~held.fill_null(value=True))
+    broken = [(~rule.holds).fill_null(value=False).alias(str(number)) for number, rule in enumerate(table.rules)]
+    for rule, failed in zip(table.rules, batch.values.select(broken), strict=True):
+        yield Check(rule.code, rule.column, rule.message, failed)
 
 
 def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:

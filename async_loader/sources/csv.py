@@ -24,7 +24,7 @@ from async_loader.sources.streams import Stream, without_bom
 from async_loader.tables import Table
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
-BLOCK = 1 << 20
+BLOCK = 2 << 20
 # A record may span blocks up to this many bytes. A quoted field that has not closed by then is taken as never closing.
 RECORD_LIMIT = 64 << 20
 

@@ -20,7 +20,7 @@ from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table, Type
 
 # Rows taken from a row group at a time.
-ROWS = 50_000
+ROWS = 100_000
 
 
 class ParquetSource:

@@ -18,8 +18,9 @@ from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.tables import Table, Type
 
-# Rows of one INSERT: the fastest of 1 to 10,000 when three databases are written at once.
-ROWS_PER_INSERT = 500
+# Rows of one INSERT: the fastest of 100 to 8,000 when three databases are written at once. More rows mean fewer times
+# that the interpreter's lock is handed on, fewer mean smaller statements.
+ROWS_PER_INSERT = 2_000
 # SQLite takes at least so many parameters a statement since 3.32.
 PARAMETERS_PER_STATEMENT = 32_766
 # Keys of one look-up.
