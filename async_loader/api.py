@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from async_loader.effects import Show
-from async_loader.errors import LoaderError, OverLimitError
+from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
 from async_loader.modes import MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
@@ -25,7 +25,7 @@ SourceLike = Source | str | PathLike[str]
 
 
 class Run:
-    """One run. `report` tells how far it is at any moment, also after it was interrupted.
+    """One run, to be performed once. `report` tells how far it is at any moment, also after it was interrupted.
 
     Raises ConfigurationError where tables, sources and databases do not fit together.
     """
@@ -40,6 +40,8 @@ class Run:
         mode: str = "async",
         show: Callable[[Show], None] | None = None,
     ) -> None:
+        if mode not in MODES:
+            raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         plan = Plan(
             run=uuid.uuid4().hex,
             mode=mode,
@@ -61,6 +63,11 @@ class Run:
         """The databases that have been committed so far."""
         return tuple(self._ledger.committed)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether every database has been committed."""
+        return set(self._ledger.committed) == {table.database for table in self._ledger.plan.loaded}
+
     def perform(self) -> Report:
         """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
         with self._accounted():
@@ -68,7 +75,9 @@ class Run:
         return self.report("complete")
 
     async def perform_async(self) -> Report:
-        """Load in the running event loop. Raises as `perform` does."""
+        """Load in the running event loop, which is the mode `async`. Raises as `perform` does."""
+        if self._ledger.plan.mode != "async":
+            raise ConfigurationError(f"mode {self._ledger.plan.mode} does not run in an event loop")
         with self._accounted():
             await Coroutines(self._show).run(run(self._ledger))
         return self.report("complete")
@@ -81,14 +90,14 @@ class Run:
     def _accounted(self) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            yield
+            try:
+                yield
+            finally:
+                self._ledger.seconds = time.perf_counter() - began
         except LoaderError as error:
-            self._ledger.seconds = time.perf_counter() - began
             status = "over-limit" if isinstance(error, OverLimitError) else "failed"
             error.report = self.report(status, str(error))
             raise
-        finally:
-            self._ledger.seconds = time.perf_counter() - began
 
 
 async def load(

@@ -39,7 +39,7 @@ class Batch:
     lines, line_ends: n 1-based physical lines each (row numbers for Parquet).
     broken: the records that are in neither, in order of their lines.
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
-    read_to: how far the source has been read, in bytes (rows for Parquet), for showing progress.
+    read_to: how far the source has been read, in bytes, for showing progress.
     """
 
     source: str

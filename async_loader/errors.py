@@ -67,5 +67,22 @@ class OverLimitError(LoaderError):
         )
 
 
+class OutputError(LoaderError):
+    """A file of rejects cannot be written."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: cannot be written: {self.problem}"
+
+
 class LedgerError(LoaderError):
     """Counts that must agree do not: a defect of the loader or of a store. Nothing is kept."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says, as one line."""
+    return " ".join(str(error).split()) or type(error).__name__

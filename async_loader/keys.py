@@ -69,7 +69,7 @@ class IntegerKeys:
     """Integer keys: bits while they lie close together, sorted arrays from the moment they do not."""
 
     def __init__(self) -> None:
-        self._members: _Bits | _SortedRuns = _Bits()
+        self._members: _Bits | _SortedArrays = _Bits()
 
     def add(self, keys: pl.Series) -> None:
         """See KeySet."""
@@ -79,7 +79,7 @@ class IntegerKeys:
         if not (new[1:] > new[:-1]).all():
             new = np.unique(new)
         if isinstance(self._members, _Bits) and not self._members.can_take(new):
-            self._members = _SortedRuns(self._members.keys())
+            self._members = _SortedArrays(self._members.keys())
         self._members.add(new)
 
     def holds(self, keys: pl.Series) -> pl.Series:
@@ -163,30 +163,30 @@ def _gathered(offsets: Integers) -> tuple[Integers, npt.NDArray[np.uint8]]:
     return places, np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
 
 
-class _SortedRuns:
-    """Sorted arrays, none shorter than half of the one before it once merged: few to search, cheap to add to."""
+class _SortedArrays:
+    """Sorted arrays, each at least twice as long as the next: few to search, cheap to add to."""
 
     def __init__(self, keys: Integers) -> None:
-        self._runs = [keys] if len(keys) else []
+        self._arrays = [keys] if len(keys) else []
 
     def __len__(self) -> int:
-        return sum(map(len, self._runs))
+        return sum(map(len, self._arrays))
 
     def add(self, new: Integers) -> None:
         """`new` is sorted and distinct."""
         fresh = new[~self.hold(new)]
-        while self._runs and len(self._runs[-1]) < 2 * len(fresh):
-            fresh = np.concatenate([self._runs.pop(), fresh])
+        while self._arrays and len(self._arrays[-1]) < 2 * len(fresh):
+            fresh = np.concatenate([self._arrays.pop(), fresh])
             fresh.sort(kind="stable")
         if len(fresh):
-            self._runs.append(fresh)
+            self._arrays.append(fresh)
 
     def hold(self, keys: Integers) -> Booleans:
         known = np.zeros(len(keys), np.bool_)
-        for run in self._runs:
-            places = np.searchsorted(run, keys)
-            places[places == len(run)] = 0
-            known |= run[places] == keys
+        for array in self._arrays:
+            places = np.searchsorted(array, keys)
+            places[places == len(array)] = 0
+            known |= array[places] == keys
         return known
 
 
@@ -198,6 +198,7 @@ class ReferencedKeys:
     """
 
     def __init__(self, column: Column, accepted: KeySet | None, key_range: KeyRange | None) -> None:
+        self._type = column.type
         self._accepted = accepted if accepted is not None else key_set(column)
         self._present = key_set(column)
         self._asked = key_set(column)
@@ -213,7 +214,7 @@ class ReferencedKeys:
     def learn(self, asked: pl.Series, present: list[Any]) -> None:
         """Take in the database's answer."""
         self._asked.add(asked)
-        self._present.add(pl.Series(present, dtype=asked.dtype))
+        self._present.add(self._type.series(present))
 
     def absent(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it exists nowhere; false for null."""

@@ -6,7 +6,7 @@ batch is being written and one judged, no more, so memory stays flat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,7 +65,7 @@ class Load:
     readers: Sequence[Readable]
     on_conflict: str
     dry_run: bool
-    rejects_left: RejectAllowance
+    allowance: RejectAllowance
     accepted: KeySet
     tally: Tally
     targets: Mapping[str, tuple[Table, Database]]
@@ -75,17 +75,19 @@ class Load:
 
 
 class RejectAllowance:
-    """How many rejects a whole run may have: one count for all of its tables. None is any number."""
+    """How many rejects a whole run may have, all its tables together. None is any number."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, tables: Iterable[str]) -> None:
         self._limit = limit
-        self._rejected = 0
+        # A count for each table, which its load alone sets: so loads side by side cannot lose one another's.
+        self._rejected = dict.fromkeys(tables, 0)
 
-    def take(self, rejected: int) -> None:
-        """OverLimitError once there are too many."""
-        self._rejected += rejected
-        if self._limit is not None and self._rejected > self._limit:
-            raise OverLimitError(self._rejected, self._limit)
+    def check(self, table: str, rejected: int) -> None:
+        """OverLimitError once there are too many; `rejected` is all of this table's so far."""
+        self._rejected[table] = rejected
+        total = sum(self._rejected.values())
+        if self._limit is not None and total > self._limit:
+            raise OverLimitError(total, self._limit)
 
 
 def load(this: Load) -> Steps[None]:
@@ -94,10 +96,13 @@ def load(this: Load) -> Steps[None]:
     references = [(reference, _referenced(this, reference)) for reference in this.table.references]
     writing: list[Any] = []
     for reader in this.readers:
+        this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
             verdict = yield from _verdict(this, batch, references)
-            this.tally.take(batch, verdict)
-            this.rejects_left.take(len(verdict.rejects))
+            yield Call(this.tally.take, (batch, verdict))
+            this.tally.notice(reader.ignored)
+            this.tally.seconds = ((yield Now()) - began).total_seconds()
+            this.allowance.check(this.table.name, this.tally.rejected)
             yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
             if writing:
                 yield Finish(writing.pop())
@@ -105,6 +110,8 @@ def load(this: Load) -> Steps[None]:
     yield Announce(this.table.name)
     for last in writing:
         yield Finish(last)
+    if this.files is not None:
+        yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     _check_ledger(this)
 
@@ -160,7 +167,7 @@ def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batc
 def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
     """Store a verdict: what was accepted, and the rejects with it."""
     if this.files is not None and len(verdict.rejects):
-        yield Call(this.files.write, (this.table, reader, verdict.rejects.rows()))
+        yield Call(this.files.write, (reader, verdict.rejects))
     if this.dry_run:
         this.tally.inserted += len(verdict.new)
         this.tally.updated += len(verdict.changed)
@@ -174,7 +181,6 @@ def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
 def _check_ledger(this: Load) -> None:
     """Every record that the sources gave is accounted for, by counts taken apart from each other."""
     tally = this.tally
-    tally.ignored_columns = tuple(dict.fromkeys(name for reader in this.readers for name in reader.ignored))
     _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
     _agree(this, "records stored, unchanged or rejected", _outcomes(tally), tally.given)
 

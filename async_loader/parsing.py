@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -21,7 +22,7 @@ EXACT_REAL = 2.0**53
 LEAST_REAL = math.ulp(0.0)
 
 # Characters of a value that a message shows; the record as read has it whole.
-_SHOWN = 60
+_CLIPPED_TO = 60
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
@@ -58,8 +59,8 @@ def with_faults(values: pl.Series, shown: pl.Series, codes: pl.Series) -> tuple[
 def shown_text(text: pl.Series) -> pl.Series:
     """Text as messages show it: in quotes, and no more than its beginning."""
     read = pl.col("text")
-    long = read.str.len_chars() > _SHOWN
-    clipped = pl.when(long).then(read.str.head(_SHOWN) + "…").otherwise(read)
+    long = read.str.len_chars() > _CLIPPED_TO
+    clipped = pl.when(long).then(read.str.head(_CLIPPED_TO) + "…").otherwise(read)
     quote = pl.lit("'")
     return text.to_frame("text").select(pl.concat_str(quote, clipped, quote)).to_series()
 
@@ -78,7 +79,7 @@ def real_code(read: str, value: float | None) -> str | None:
         return "not_finite"
     overflow = abs(value) == float("inf")
     underflow = value == 0 and _NOT_ZERO.match(read)
-    if overflow or underflow or (_INTEGER.fullmatch(read) and int(read) != value):
+    if overflow or underflow or (_INTEGER.fullmatch(read) and Decimal(read) != Decimal(value)):
         return "out_of_range"
     return None
 
@@ -113,3 +114,14 @@ def _judged(
 def nulls(length: int) -> pl.Series:
     """So many null codes."""
     return pl.Series([None], dtype=pl.String).new_from_index(0, length)
+
+
+def text_of_bytes(column: Iterable[bytes | None]) -> tuple[pl.Series, pl.Series]:
+    """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
+    texts: list[str | None] = []
+    bad = []
+    for value in column:
+        text = None if value is None else value.decode(errors="backslashreplace")
+        texts.append(text)
+        bad.append(text is not None and text.encode() != value)
+    return pl.Series(texts, dtype=pl.String), pl.Series(bad, dtype=pl.Boolean)

@@ -7,19 +7,21 @@ is, it is rejected again, never taken for something else.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pyarrow.types as kinds
 
 from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS
-from async_loader.errors import LoaderError
+from async_loader.errors import OutputError
 from async_loader.report import plain_json
 from async_loader.sources import Reader
 from async_loader.tables import Table
@@ -39,57 +41,79 @@ class _File(Protocol):
 
 
 class RejectFiles:
-    """The files of one run, made in `directory` when their first reject comes; one for each table and layout."""
+    """The files of one table, made in `directory` when their first reject comes; one for each layout of a source.
 
-    def __init__(self, directory: Path) -> None:
+    Raises OutputError where one cannot be written.
+    """
+
+    def __init__(self, directory: Path, table: Table) -> None:
         self._directory = directory
+        self._table = table
         self._files: dict[tuple[str, ...], _File] = {}
 
-    def write(self, table: Table, reader: Reader, rows: list[Row]) -> None:
-        """Add a batch's rejects. LoaderError where the file cannot be written."""
+    def write(self, reader: Reader, rejects: pl.DataFrame) -> None:
+        """Add a batch's rejects."""
         source = reader.source
-        path = self._directory / f"{table.name}.{source.kind}"
-        layout = (str(path), source.delimiter, *reader.layout)
-        try:
+        layout = (source.kind, source.delimiter, *reader.layout)
+        with self._failures():
             if layout not in self._files:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                self._files[layout] = _OPEN[source.kind](self._free(path), table, reader)
-            self._files[layout].write(rows)
-        except OSError as error:
-            raise LoaderError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-    def _free(self, path: Path) -> Path:
-        """The path, or `users-2.csv` for a table whose sources differ in their columns."""
-        others = sum(layout[0] == str(path) for layout in self._files)
-        return path.with_stem(f"{path.stem}-{others + 1}") if others else path
+                self._files[layout] = _OPEN[source.kind](self._path(source.kind), self._table, reader)
+            self._files[layout].write(rejects.rows())
 
     def close(self) -> None:
-        """Finish all files."""
-        for file in self._files.values():
-            file.close()
+        """Finish all files; harmless when done already."""
+        while self._files:
+            _, file = self._files.popitem()
+            with self._failures():
+                file.close()
+
+    def _path(self, kind: str) -> Path:
+        """`users.csv`, or `users-2.csv` and so on for sources that differ in their columns."""
+        others = sum(layout[0] == kind for layout in self._files)
+        return self._directory / f"{self._table.name}{f'-{others + 1}' if others else ''}.{kind}"
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(str(self._directory), error.strerror or str(error)) from error
 
 
 class _Csv:
-    def __init__(self, path: Path, _: Table, reader: Reader) -> None:
+    def __init__(self, path: Path, table: Table, reader: Reader) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._columns = [name for name in reader.columns if name not in (LINE, REASONS)]
+        self._nullable = {column.name for column in table.columns if column.nullable}
         self._delimiter = reader.source.delimiter
-        self._writer = csv.writer(self._file, delimiter=self._delimiter)
-        self._writer.writerow([_safe(name) for name in (*self._columns, LINE, REASONS)])
+        self._write_row([*map(_safe, self._columns), LINE, REASONS])
 
     def write(self, rows: list[Row]) -> None:
         for line, _, record, reasons in rows:
             why = json.loads(reasons)
             messages = "; ".join(reason["message"] for reason in why)
             cells = self._cells(json.loads(record), {reason["code"] for reason in why})
-            self._writer.writerow([*cells, line, _safe(messages)])
+            self._write_row([*cells, str(line), _safe(messages)])
         self._file.flush()
 
-    def _cells(self, record: dict[str, Any], codes: set[str]) -> list[str]:
+    def _write_row(self, cells: list[str | None]) -> None:
+        self._file.write(self._delimiter.join(map(self._field, cells)) + "\r\n")
+
+    def _field(self, cell: str | None) -> str:
+        """Nothing for null, and quotes where reading needs them: around empty text too, which is not null."""
+        if cell is None:
+            return ""
+        return cell if cell and not set(cell) & {self._delimiter, *'"\r\n'} else '"' + cell.replace('"', '""') + '"'
+
+    def _cells(self, record: dict[str, Any], codes: set[str]) -> list[str | None]:
         if "invalid_utf8" not in codes and self._has_columns(record):
-            return [_safe(record[name] or "") for name in self._columns]
+            return [self._cell(name, record[name]) for name in self._columns]
         whole = record[RAW] if set(record) == {RAW} else self._joined(record)
-        return [RAW_MARK + whole, *[""] * (len(self._columns) - 1)]
+        return [RAW_MARK + whole, *[None] * (len(self._columns) - 1)]
+
+    def _cell(self, name: str, value: str | None) -> str | None:
+        return None if value is None or (not value and name not in self._nullable) else _safe(value)
 
     def _has_columns(self, record: dict[str, Any]) -> bool:
         return set(self._columns) == set(record)
@@ -97,7 +121,7 @@ class _Csv:
     def _joined(self, record: dict[str, Any]) -> str:
         """A record that does not fit the columns, as a line."""
         extra = [] if EXTRA in self._columns else record.pop(EXTRA, [])
-        return self._delimiter.join(_quoted(field or "") for field in [*record.values(), *extra])
+        return self._delimiter.join(map(self._field, [*record.values(), *extra]))
 
     def close(self) -> None:
         self._file.close()
@@ -135,7 +159,7 @@ class _Parquet:
         for field in self._schema:
             if kinds.is_floating(field.type) and values[field.name] is not None:
                 values[field.name] = float(values[field.name])
-        if '"invalid_utf8"' in reasons:
+        if "invalid_utf8" in {reason["code"] for reason in json.loads(reasons)}:
             # Its text is shown with escapes, which must not be taken for the text.
             values[self._key] = None
         return values | {LINE: line, REASONS: reasons}
@@ -160,11 +184,6 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if kinds.is_dictionary(kind):
         return _plain(kind.value_type)
     return pa.string() if kinds.is_string_view(kind) else kind
-
-
-def _quoted(field: str) -> str:
-    """A field as it may stand in a line of CSV."""
-    return field if field.isalnum() else '"' + field.replace('"', '""') + '"'
 
 
 def _safe(cell: str) -> str:

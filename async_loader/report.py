@@ -1,4 +1,4 @@
-"""What a run says at the end: counts, reasons and the first rejects. Values, and a Ledger that adds them up.
+"""What a run says at the end: counts, reasons and the first rejects. Values, and a Tally that adds them up.
 
 `Report.as_dict` is the JSON form, version 1. Nothing here reads a clock or writes a file.
 """
@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -112,6 +114,10 @@ class Tally:
         wanted = verdict.rejects.head(min(self.rejects_shown - len(self.rejects), len(verdict.rejects)))
         self.rejects += [_reject(batch.source, *row) for row in wanted.rows()]
 
+    def notice(self, ignored: Iterable[str]) -> None:
+        """Remember columns that the table does not have."""
+        self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))
+
     def report(self, *, kept: bool) -> TableReport:
         """As it stands; without `kept`, nothing was stored and the counts of what was are zero."""
         return TableReport(
@@ -148,7 +154,7 @@ def _typed(kind: Type, value: Any) -> Any:
         return value
     if kind is Type.INTEGER:
         return int(value) if _INTEGER.fullmatch(value) else value
-    return float(value) if _REAL.fullmatch(value) else value
+    return float(value) if _REAL.fullmatch(value) and math.isfinite(float(value)) else value
 
 
 def _reject(source: str, line: int, line_end: int, record: str, reasons: str) -> Reject:
@@ -158,7 +164,7 @@ def _reject(source: str, line: int, line_end: int, record: str, reasons: str) ->
 def _finite(digits: str) -> float | str:
     """JSON has no infinity to write: a number too large for a real stays text."""
     value = float(digits)
-    return digits if abs(value) == float("inf") else value
+    return value if math.isfinite(value) else digits
 
 
 def _readable(digits: str) -> int | str:

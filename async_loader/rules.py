@@ -86,6 +86,8 @@ def each_value(column: str, code: str, message: str, holds: Callable[[object], b
     """
 
     def over_column(values: pl.Series) -> pl.Series:
+        if values.is_empty():
+            return pl.Series([], dtype=pl.Boolean)
         distinct = values.unique()
         verdicts = [None if value is None else bool(holds(value)) for value in distinct]
         return values.replace_strict(distinct, pl.Series(verdicts, dtype=pl.Boolean), return_dtype=pl.Boolean)

@@ -6,14 +6,15 @@ the databases without a reference that leads nowhere, because a table's targets 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Together
-from async_loader.errors import ConfigurationError, StoreError
+from async_loader.errors import ConfigurationError, OutputError, StoreError
 from async_loader.keys import KeyRange, key_set
 from async_loader.load import Load, RejectAllowance, load
 from async_loader.rejects import RejectFiles
@@ -25,6 +26,8 @@ from async_loader.tables import Table, databases_in_commit_order, in_reference_o
 
 # Seconds to wait for a database that another program writes to, unless told otherwise.
 LOCK_TIMEOUT = 30.0
+# SQLite counts milliseconds in 32 bits.
+LONGEST_LOCK_TIMEOUT = 2_147_483
 
 ON_CONFLICT = ("reject", "update", "stop")
 
@@ -56,9 +59,11 @@ class Options:
             raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
         if self.batch_size < 1:
             raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
-        for name in ("max_rejects", "report_rejects", "lock_timeout"):
+        for name in ("max_rejects", "report_rejects"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigurationError(f"{name} is at least 0, not {getattr(self, name)}")
+        if not 0 <= self.lock_timeout <= LONGEST_LOCK_TIMEOUT:
+            raise ConfigurationError(f"lock_timeout is from 0 to {LONGEST_LOCK_TIMEOUT}, not {self.lock_timeout}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Plan:
     tables: tuple[Table, ...]
     sources: Mapping[str, tuple[Source, ...]]
     databases: Mapping[str, Database]
-    options: Options = field(default_factory=Options)
+    options: Options
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
@@ -82,11 +87,7 @@ class Plan:
         for name in self.sources:
             if name not in names:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
-        for table in self.tables:
-            if table.database not in self.databases:
-                raise ConfigurationError(
-                    f"table {table.name} is in database {table.database!r}, which is not configured"
-                )
+        _check_databases(self.tables, self.databases)
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
 
@@ -104,6 +105,12 @@ class Plan:
     def database(self, table: Table) -> Database:
         """Where the table lives."""
         return self.databases[table.database]
+
+
+def _check_databases(tables: Iterable[Table], databases: Mapping[str, Database]) -> None:
+    for table in tables:
+        if table.database not in databases:
+            raise ConfigurationError(f"table {table.name} is in database {table.database!r}, which is not configured")
 
 
 class Ledger:
@@ -141,7 +148,8 @@ class Ledger:
 def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fresh: bool) -> Steps[None]:
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
-    for name in dict.fromkeys(table.database for table in reversed(ordered)):
+    _check_databases(ordered, databases)
+    for name in reversed(databases_in_commit_order(ordered)):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
         yield from database.begin()
@@ -153,7 +161,7 @@ def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
     began = yield Now()
-    files = RejectFiles(plan.options.rejects_dir / plan.run) if plan.options.rejects_dir else None
+    files = _reject_files(plan)
     readers: dict[str, list[Reader]] = {}
     try:
         for table in plan.loaded:
@@ -169,12 +177,20 @@ def run(ledger: Ledger) -> Steps[None]:
     finally:
         for reader in [reader for opened in readers.values() for reader in opened]:
             reader.close()
-        if files is not None:
-            files.close()
+        for each in files.values():
+            # Closed already where all went well; else the error that ended the run is the one to tell.
+            with contextlib.suppress(OutputError):
+                each.close()
+
+
+def _reject_files(plan: Plan) -> dict[str, RejectFiles]:
+    if plan.options.rejects_dir is None:
+        return {}
+    return {table.name: RejectFiles(plan.options.rejects_dir / plan.run, table) for table in plan.loaded}
 
 
 def _open_databases(plan: Plan) -> Steps[None]:
-    """Connect, check and lock: always in the order of names, so that two runs cannot wait for each other."""
+    """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for."""
     written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
     tables = plan.loaded + plan.referenced_only
     for name in sorted({table.database for table in tables}):
@@ -189,7 +205,7 @@ def _open_databases(plan: Plan) -> Steps[None]:
 
 
 def _load_all(
-    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: RejectFiles | None, began: datetime
+    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: Mapping[str, RejectFiles], began: datetime
 ) -> Steps[None]:
     plan = ledger.plan
     options = plan.options
@@ -197,7 +213,7 @@ def _load_all(
     for table in plan.loaded + plan.referenced_only:
         ranges[table.name] = yield from plan.database(table).key_range(table)
     accepted = {table.name: key_set(table.column(table.key)) for table in plan.loaded}
-    allowance = RejectAllowance(options.max_rejects)
+    allowance = RejectAllowance(options.max_rejects, accepted)
     by_name = {table.name: (table, plan.database(table)) for table in plan.tables}
     loads = [
         Load(
@@ -208,13 +224,13 @@ def _load_all(
             readers=readers[table.name],
             on_conflict=options.on_conflict,
             dry_run=options.dry_run,
-            rejects_left=allowance,
+            allowance=allowance,
             accepted=accepted[table.name],
             tally=ledger.tallies[table.name],
             targets=by_name,
             target_keys=accepted,
             ranges=ranges,
-            files=files,
+            files=files.get(table.name),
         )
         for table in plan.loaded
     ]

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from async_loader.errors import ConfigurationError
+import polars as pl
+
+from async_loader.errors import ConfigurationError, one_line
 from async_loader.rules import Rule
+
+# The loader's own tables, in every database.
+OWN_PREFIX = "loader_"
 
 
 class Type(enum.Enum):
@@ -20,6 +26,23 @@ class Type(enum.Enum):
     INTEGER = "integer"
     REAL = "real"
     TEXT = "text"
+
+    @property
+    def python(self) -> type:
+        """The type of one value."""
+        return {Type.INTEGER: int, Type.REAL: float, Type.TEXT: str}[self]
+
+    @property
+    def dtype(self) -> type[pl.DataType]:
+        """The type of a column of values."""
+        return {Type.INTEGER: pl.Int64, Type.REAL: pl.Float64, Type.TEXT: pl.String}[self]
+
+    def series(self, values: Sequence[Any]) -> pl.Series:
+        """Values that a database may hold in any type: those of another type become null, and equal nothing read."""
+        try:
+            return pl.Series(values, dtype=self.dtype)
+        except TypeError:
+            return pl.Series([value if type(value) is self.python else None for value in values], dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +86,22 @@ class Table:
         for what, column in used:
             if column not in names:
                 raise ConfigurationError(f"table {self.name}: {what} names the unknown column {column!r}")
+        for rule in self.rules:
+            self._try_rule(rule)
+        if self.name.lower().startswith(OWN_PREFIX):
+            raise ConfigurationError(f"table {self.name}: names that begin with {OWN_PREFIX} are the loader's own")
         if self.column(self.key).type is Type.REAL or self.column(self.key).nullable:
             raise ConfigurationError(f"table {self.name}: key {self.key} must be integer or text, and not nullable")
+
+    def _try_rule(self, rule: Rule) -> None:
+        """On no records, which shows a rule that cannot be asked about its columns at all."""
+        none = pl.DataFrame(schema={column.name: column.type.dtype for column in self.columns})
+        try:
+            kind = none.select(rule.holds).to_series().dtype
+        except Exception as error:
+            raise ConfigurationError(f"table {self.name}: rule {rule.code}: {one_line(error)}") from error
+        if kind != pl.Boolean:
+            raise ConfigurationError(f"table {self.name}: rule {rule.code} gives {kind}, not a boolean")
 
     @property
     def column_names(self) -> tuple[str, ...]:

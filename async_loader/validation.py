@@ -17,15 +17,10 @@ import numpy as np
 import polars as pl
 
 from async_loader.batches import Batch
+from async_loader.errors import ConfigurationError, one_line
 from async_loader.parsing import shown_text
 from async_loader.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
-from async_loader.tables import Table, Type
-
-_TYPES: dict[Type, tuple[type, type[pl.DataType]]] = {
-    Type.INTEGER: (int, pl.Int64),
-    Type.REAL: (float, pl.Float64),
-    Type.TEXT: (str, pl.String),
-}
+from async_loader.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ def compare(table: Table, values: pl.DataFrame, rows: Sequence[tuple[Any, ...]])
     if not rows:
         return no(len(values)), no(len(values))
     stored = {
-        f"stored {place}": _stored(column.type, list(map(operator.itemgetter(place), rows)))
+        f"stored {place}": column.type.series(list(map(operator.itemgetter(place), rows)))
         for place, column in enumerate(table.columns)
     }
     read = values.select(pl.col(name).alias(f"read {place}") for place, name in enumerate(table.column_names))
@@ -122,15 +117,6 @@ def no(size: int) -> pl.Series:
     return pl.Series(np.zeros(size, np.bool_))
 
 
-def _stored(kind: Type, values: Sequence[Any]) -> pl.Series:
-    """Values that a database may hold in any type: one of another type than the column's equals nothing read."""
-    python, polars = _TYPES[kind]
-    try:
-        return pl.Series(values, dtype=polars)
-    except TypeError:
-        return pl.Series([value if type(value) is python else None for value in values], dtype=polars)
-
-
 def _faults(batch: Batch) -> Iterator[Check]:
     for column, fault in batch.faults.items():
         for code in fault["code"].drop_nulls().unique(maintain_order=True):
@@ -140,7 +126,12 @@ def _faults(batch: Batch) -> Iterator[Check]:
 
 def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
     broken = [(~rule.holds).fill_null(value=False).alias(str(number)) for number, rule in enumerate(table.rules)]
-    for rule, failed in zip(table.rules, batch.values.select(broken), strict=True):
+    try:
+        answers = batch.values.select(broken)
+    except Exception as error:
+        names = ", ".join(rule.code for rule in table.rules)
+        raise ConfigurationError(f"table {table.name}: one of the rules {names} failed: {one_line(error)}") from error
+    for rule, failed in zip(table.rules, answers, strict=True):
         yield Check(rule.code, rule.column, rule.message, failed)
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import async_loader
 from async_loader import (
     Column,
     Options,
@@ -44,7 +45,7 @@ ORDERS = Table(
     references=(Reference("user_id", "users"), Reference("product_id", "products")),
 )
 TABLES = (USERS, PRODUCTS, ORDERS)
-MODES = ("async", "threads", "sequential")
+MODES = tuple(async_loader.MODES)
 
 
 class Place:

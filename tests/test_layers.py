@@ -107,4 +107,19 @@ def test_only_modes_know_how_to_wait(path: Path) -> None:
 
 def test_the_public_names_exist_and_are_sorted() -> None:
     assert all(hasattr(async_loader, name) for name in async_loader.__all__)
-    assert len(set(async_loader.__all__)) == len(async_loader.__all__)
+    constants = [name for name in async_loader.__all__ if name.isupper()]
+    classes = [name for name in async_loader.__all__ if name[0].isupper() and not name.isupper()]
+    functions = [name for name in async_loader.__all__ if name.islower()]
+    assert async_loader.__all__ == sorted(constants) + sorted(classes) + sorted(functions)
+
+
+@pytest.mark.parametrize("path", SHELL, ids=relative)
+def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    taken = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "async_loader"
+        for alias in node.names
+    ]
+    assert set(taken) <= set(async_loader.__all__)

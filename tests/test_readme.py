@@ -11,6 +11,7 @@ import pytest
 
 from async_loader.reasons import FAULT_MESSAGES
 from tests.commands.conftest import ROOT, Project
+from tests.integration.test_numbers import SPELLINGS
 
 README = (ROOT / "README.md").read_text()
 
@@ -50,6 +51,16 @@ def test_every_option_is_in_the_table(tmp_path: Path) -> None:
     assert set(re.findall(r"^\| .*?`(--[a-z-]+)", README, re.MULTILINE)) == own
 
 
-@pytest.mark.parametrize("code", [*FAULT_MESSAGES, "duplicate", "exists", "exists_in", "invalid_json"])
+CODES = ["duplicate", "exists", "exists_in", "invalid_json", "invalid_quoting", "wrong_field_count", *FAULT_MESSAGES]
+
+
+@pytest.mark.parametrize("code", CODES)
 def test_every_code_is_in_the_table(code: str) -> None:
-    assert f"`{code}`" in README
+    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+    assert any(f"`{code}`" in row for row in rows)
+
+
+def test_every_spelling_in_the_table_of_numbers_is_tested() -> None:
+    table = README.split("| text | as an integer | as a real |")[1].split("\n\n")[0]
+    spellings = {text for line in table.splitlines()[2:] for text in re.findall(r"`([^`]*)`", line.split("|")[1])}
+    assert spellings - {'""'} <= set(SPELLINGS)

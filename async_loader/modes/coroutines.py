@@ -31,7 +31,7 @@ from async_loader.effects import (
     Steps,
     Together,
 )
-from async_loader.modes.threads import PATIENCE_SECONDS
+from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 from async_loader.stores.sqlite import Database
 
 
@@ -41,7 +41,7 @@ class Coroutines:
     def __init__(self, show: Callable[[Show], None]) -> None:
         self._show = show
         self._connections: dict[str, tuple[Database, aiosqlite.Connection]] = {}
-        self._pool = ThreadPoolExecutor(thread_name_prefix="loader", max_workers=64)
+        self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._known: dict[str, asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -66,7 +66,7 @@ class Coroutines:
                 return value
             try:
                 result, step = await self._perform(effect), steps.send
-            except BaseException as error:  # noqa: BLE001 - the steps decide what to do about any of them
+            except BaseException as error:
                 result, step = error, steps.throw
 
     async def _perform(self, effect: Effect) -> Any:
@@ -120,11 +120,15 @@ class Coroutines:
     async def _complete(self, steps: Steps[None]) -> None:
         """With a cancellation put off until the end."""
         task = asyncio.create_task(self._drive(steps))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await task
-            raise
+        cancelled = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        task.result()
+        if cancelled is not None:
+            raise cancelled
 
     def _event(self, table: str) -> asyncio.Event:
         return self._known.setdefault(table, asyncio.Event())

@@ -59,7 +59,7 @@ class Sequential:
                 return value
             try:
                 result, step = self.perform(effect), steps.send
-            except BaseException as error:  # noqa: BLE001 - the steps decide what to do about any of them
+            except BaseException as error:
                 result, step = error, steps.throw
 
     def perform(self, effect: Effect) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 from async_loader.effects import Change, Effect, Query, Result, Show, Steps
 from async_loader.modes.sequential import Sequential
 
+# Threads are made as they are needed: two for each table.
+MOST_THREADS = 1_000
 # How long to wait, once a run is given up, for threads that may be stuck reading from a pipe.
 PATIENCE_SECONDS = 1.0
 
@@ -23,12 +25,12 @@ class Threads(Sequential):
 
     def __init__(self, show: Callable[[Show], None]) -> None:
         super().__init__(show)
-        self._pool = ThreadPoolExecutor(thread_name_prefix="loader", max_workers=64)
+        self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._known: set[str] = set()
         self._news = threading.Condition()
         self._given_up = False
-        self._futures: list[Future[Any]] = []
+        self._running: set[Future[Any]] = set()
 
     def run(self, steps: Steps[Result]) -> Result:
         """See Sequential."""
@@ -46,7 +48,8 @@ class Threads(Sequential):
     def start(self, steps: Steps[Any]) -> Future[Any]:
         """In a thread of the pool."""
         future = self._pool.submit(self.drive, steps)
-        self._futures.append(future)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
         return future
 
     def finish(self, token: Future[Any]) -> Any:
@@ -64,7 +67,7 @@ class Threads(Sequential):
             self._give_up()
             raise
         finally:
-            wait(self._futures, PATIENCE_SECONDS)
+            wait(set(self._running), PATIENCE_SECONDS)
         failures = [error for future in futures if (error := future.exception())]
         for error in sorted(failures, key=lambda error: isinstance(error, _GivenUpError)):
             raise error

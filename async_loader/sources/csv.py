@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -18,15 +18,10 @@ import pyarrow.csv
 
 from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import nulls, parse_text, shown_text, with_faults
+from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
-from async_loader.sources.streams import Stream, without_bom
+from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.tables import Table
-
-# Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
-BLOCK = 2 << 20
-# A record may span blocks up to this many bytes. A quoted field that has not closed by then is taken as never closing.
-RECORD_LIMIT = 64 << 20
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 # A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.
@@ -243,17 +238,6 @@ def _is_utf_8(text: bytes) -> bool:
 
 def _from_latin_1(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     return text_of_bytes([None if text is None else text.encode("latin-1") for text in column])
-
-
-def text_of_bytes(column: Iterable[bytes | None]) -> tuple[pl.Series, pl.Series]:
-    """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
-    texts: list[str | None] = []
-    bad = []
-    for value in column:
-        text = None if value is None else value.decode(errors="backslashreplace")
-        texts.append(text)
-        bad.append(text is not None and text.encode() != value)
-    return pl.Series(texts, dtype=pl.String), pl.Series(bad, dtype=pl.Boolean)
 
 
 def fields(record: str, delimiter: str) -> list[str]:

@@ -18,12 +18,9 @@ import polars as pl
 from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, real_code, with_faults
-from async_loader.sources.csv import BLOCK, RECORD_LIMIT
-from async_loader.sources.streams import Stream, without_bom
+from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.tables import Column, Table, Type
 
-_PYTHON = {Type.INTEGER: int, Type.REAL: float, Type.TEXT: str}
-_POLARS = {Type.INTEGER: pl.Int64, Type.REAL: pl.Float64, Type.TEXT: pl.String}
 _WRONG_TYPE = {Type.INTEGER: "not_integer", Type.REAL: "not_number", Type.TEXT: "not_text"}
 # Longer numbers cannot be a value of any column; Python would take time quadratic in their length to read them.
 _MANY_DIGITS = 400
@@ -173,10 +170,10 @@ def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -
     """The column's values and faults. All values of the one right type, the common case, go through at once."""
     read = [record.get(column.name) for record in records]
     types = set(map(type, read))
-    expected = _PYTHON[column.type]
+    expected = column.type.python
     if types <= ({expected, type(None)} if column.nullable else {expected}):
         try:
-            values = pl.Series(read, dtype=_POLARS[column.type])
+            values = pl.Series(read, dtype=column.type.dtype)
         except (OverflowError, TypeError, pl.exceptions.PolarsError):
             pass
         else:
@@ -184,7 +181,7 @@ def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -
                 return values, None
     judged = [_judge(column, value, text) for value, text in zip(read, texts, strict=True)]
     good = [None if code else _as_typed(column, value) for code, value in zip(judged, read, strict=True)]
-    values = pl.Series(good, dtype=_POLARS[column.type])
+    values = pl.Series(good, dtype=column.type.dtype)
     shown = [_shown(value) if code else None for code, value in zip(judged, read, strict=True)]
     return with_faults(values, pl.Series(shown, dtype=pl.String), pl.Series(judged, dtype=pl.String))
 
@@ -204,7 +201,7 @@ def _judge(column: Column, value: Any, line: bytes) -> str | None:
         return None if abs(value) <= EXACT_REAL or _exact(value) else "out_of_range"
     if column.type is Type.INTEGER and kind is float and abs(value) == float("inf"):
         return "out_of_range" if _written(column, line).lstrip("-").isdigit() else "not_integer"
-    if kind is not _PYTHON[column.type]:
+    if kind is not column.type.python:
         return _WRONG_TYPE[column.type]
     if kind is int:
         return None if -(2**63) <= value < 2**63 else "out_of_range"

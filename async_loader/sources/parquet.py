@@ -14,8 +14,7 @@ import pyarrow.types as kinds
 
 from async_loader.batches import Batch, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, with_faults
-from async_loader.sources.csv import text_of_bytes
+from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, text_of_bytes, with_faults
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table, Type
 

@@ -19,6 +19,12 @@ import pyarrow as pa
 
 from async_loader.errors import SourceError
 
+# Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
+BLOCK = 2 << 20
+# A record may span blocks up to this many bytes. A quoted CSV field that has not closed by then is
+# taken as never closing.
+RECORD_LIMIT = 64 << 20
+
 STDIN = "-"
 # Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
@@ -38,6 +44,7 @@ class Stream:
         self.name = name
         with self.failures():
             self._file = _open(name)
+            self._is_ours = name != STDIN
             self._opened = os.fstat(self._file.fileno())
             self.size = self._opened.st_size if stat.S_ISREG(self._opened.st_mode) else None
             self._reader = pa.PythonFile(self._file, mode="r")
@@ -68,8 +75,8 @@ class Stream:
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
             while block := self._file.read(1 << 20):
                 copy.write(block)
-            self._file.close()
-            self._file = copy
+            self.close()
+            self._file, self._is_ours = copy, True
             return copy
 
     def check_unchanged(self) -> None:
@@ -83,7 +90,7 @@ class Stream:
 
     def close(self) -> None:
         """Let go of the file; stdin is left open."""
-        if self.name != STDIN:
+        if self._is_ours:
             self._file.close()
 
     @contextlib.contextmanager
@@ -97,6 +104,8 @@ class Stream:
             raise SourceError(self.name, f"cannot be read: {' '.join(str(error).split())}") from error
         except ValueError as error:
             # What a thread gets that still reads when the run has been given up.
+            if not self._file.closed:
+                raise
             raise SourceError(self.name, f"cannot be read: {error}") from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from async_loader.effects import Change, Query, Steps
+from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.tables import Table, Type
 
@@ -35,40 +35,33 @@ _AFFINITIES = {
     Type.TEXT: {"TEXT", "BLOB"},
 }
 
-_REJECTS_TABLE = """\
-CREATE TABLE IF NOT EXISTS loader_rejects (
-    id INTEGER PRIMARY KEY,
-    run TEXT NOT NULL,
-    source TEXT NOT NULL,
-    line INTEGER NOT NULL,
-    line_end INTEGER NOT NULL,
-    record TEXT NOT NULL,
-    reasons TEXT NOT NULL,
-    created_at TEXT NOT NULL
-)"""
-_RUNS_TABLE = """\
-CREATE TABLE IF NOT EXISTS loader_runs (
-    run TEXT NOT NULL,
-    table_name TEXT NOT NULL,
-    mode TEXT NOT NULL,
-    sources TEXT NOT NULL,
-    state TEXT NOT NULL,
-    given INTEGER NOT NULL,
-    inserted INTEGER NOT NULL,
-    updated INTEGER NOT NULL,
-    unchanged INTEGER NOT NULL,
-    rejected INTEGER NOT NULL,
-    checkpoint INTEGER NOT NULL,
-    started_at TEXT NOT NULL,
-    finished_at TEXT,
-    PRIMARY KEY (run, table_name)
-)"""
+# The loader's own tables, written in the transaction of the records that they speak of.
 _OWN_TABLES = {
-    "loader_rejects": ("run", "source", "line", "line_end", "record", "reasons", "created_at"),
-    "loader_runs": (
-        *("run", "table_name", "mode", "sources", "state", "given", "inserted", "updated", "unchanged", "rejected"),
-        *("checkpoint", "started_at", "finished_at"),
-    ),
+    "loader_rejects": {
+        "id": "INTEGER PRIMARY KEY",
+        "run": "TEXT NOT NULL",
+        "source": "TEXT NOT NULL",
+        "line": "INTEGER NOT NULL",
+        "line_end": "INTEGER NOT NULL",
+        "record": "TEXT NOT NULL",
+        "reasons": "TEXT NOT NULL",
+        "created_at": "TEXT NOT NULL",
+    },
+    "loader_runs": {
+        "run": "TEXT NOT NULL",
+        "table_name": "TEXT NOT NULL",
+        "mode": "TEXT NOT NULL",
+        "sources": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "given": "INTEGER NOT NULL",
+        "inserted": "INTEGER NOT NULL",
+        "updated": "INTEGER NOT NULL",
+        "unchanged": "INTEGER NOT NULL",
+        "rejected": "INTEGER NOT NULL",
+        "checkpoint": "INTEGER NOT NULL",
+        "started_at": "TEXT NOT NULL",
+        "finished_at": "TEXT",
+    },
 }
 
 _ADVICE = (
@@ -92,7 +85,8 @@ class Database:
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """Create what is missing, the loader's own tables too; with `fresh`, empty all of it."""
-        statements = [_create_table(table) for table in tables] + [_REJECTS_TABLE, _RUNS_TABLE]
+        statements = [_create_sql(table.name, _columns_of(table)) for table in tables]
+        statements += [_create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
         if fresh:
             names = [*(table.name for table in tables), *_OWN_TABLES]
             statements += [f"DELETE FROM {quoted(name)}" for name in names]
@@ -121,7 +115,7 @@ class Database:
         for name, wanted in _OWN_TABLES.items():
             found = yield Query(self.name, "SELECT name FROM pragma_table_info(?)", (name,))
             if not set(wanted) <= {column for (column,) in found}:
-                raise StoreError(self.name, f"has no table {name}; run init_db first")
+                raise StoreError(self.name, f"has no table {name} as this version makes it; run init_db first")
 
     def _check_columns(self, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:
         if not rows:
@@ -148,10 +142,10 @@ class Database:
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
-        wanted = str if table.column(table.key).type is Type.TEXT else int
+        wanted = table.column(table.key).type
         for key in (least, greatest):
-            if key is not None and type(key) is not wanted:
-                problem = f"table {table.name} holds {table.key} {key!r}, which is no {wanted.__name__}; mend that row"
+            if key is not None and type(key) is not wanted.python:
+                problem = f"table {table.name} holds {table.key} {key!r}, which is not {wanted.value}; mend that row"
                 raise StoreError(self.name, problem)
         return None if least is None else (least, greatest)
 
@@ -167,8 +161,7 @@ class Database:
     def _select(self, table: Table, columns: Sequence[str], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         names, key = ", ".join(map(quoted, columns)), quoted(table.key)
         rows: list[tuple[Any, ...]] = []
-        for part in keys.sort().to_frame().iter_slices(KEYS_PER_QUERY):
-            wanted, parameters = _wanted(part.to_series())
+        for wanted, parameters in (yield Call(_look_ups, (keys,))):
             sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {key} {wanted} ORDER BY {key}"
             rows += yield Query(self.name, sql, parameters)
         return rows
@@ -234,14 +227,24 @@ SELECT min(columns.name) FROM pragma_index_list(?) AS indexes, pragma_index_info
 WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING count(*) = 1"""
 
 
-def _create_table(table: Table) -> str:
-    columns = []
+def _columns_of(table: Table) -> dict[str, str]:
+    """The table's columns with their declarations in SQL."""
+    columns = {}
     for column in table.columns:
-        constraint = " PRIMARY KEY" if column.name == table.key else ""
-        if not column.nullable and not (constraint and column.type is Type.INTEGER):
-            constraint = " NOT NULL" + constraint
-        columns.append(f"    {quoted(column.name)} {_SQL_TYPES[column.type]}{constraint}")
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(columns) + "\n)"
+        null = "" if column.nullable else " NOT NULL"
+        key = " PRIMARY KEY" if column.name == table.key else ""
+        columns[column.name] = f"{_SQL_TYPES[column.type]}{null}{key}"
+    return columns
+
+
+def _create_sql(table: str, columns: Mapping[str, str]) -> str:
+    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
+    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+
+
+def _look_ups(keys: pl.Series) -> list[tuple[str, tuple[Any, ...]]]:
+    """Conditions that between them find distinct keys, in order."""
+    return [_wanted(part.to_series()) for part in keys.sort().to_frame().iter_slices(KEYS_PER_QUERY)]
 
 
 def _wanted(keys: pl.Series) -> tuple[str, tuple[Any, ...]]:

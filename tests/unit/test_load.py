@@ -54,7 +54,7 @@ def orders(database: Database) -> Load:
         readers=[Batches()],
         on_conflict="reject",
         dry_run=False,
-        rejects_left=RejectAllowance(None),
+        allowance=RejectAllowance(None, ["orders"]),
         accepted=accepted["orders"],
         tally=Tally("orders", ("orders.csv",), 10),
         targets={table.name: (table, database) for table in (USERS, PRODUCTS)},

@@ -42,6 +42,7 @@ RULES: list[tuple[Rule, list[object], list[object]]] = [
 
 @pytest.mark.parametrize(("rule", "good", "bad"), RULES, ids=[rule.code for rule, _, _ in RULES])
 def test_a_rule_tells_good_from_bad(rule: Rule, good: list[object], bad: list[object]) -> None:
+    assert pl.DataFrame({"x": good}).clear().select(rule.holds).height == 0
     held = pl.DataFrame({"x": pl.Series(good + bad)}).select(rule.holds).to_series().fill_null(value=True)
     assert held.to_list() == [True] * len(good) + [False] * len(bad)
     assert rule.message.startswith("x must ")
@@ -58,6 +59,9 @@ DECLARATIONS: dict[str, dict[str, Any]] = {
     "reference to t names the unknown column 'y'": {"references": (Reference("y", "t"),)},
     "key names the unknown column 'y'": {"key": "y"},
     "key id must be integer or text, and not nullable": {"columns": (Column("id", Type.REAL),)},
+    "rule greater_than: ": {"rules": (greater_than("x", 5),)},
+    "rule matches: .*regex": {"rules": (matches("x", "("),)},
+    "rule odd gives String, not a boolean": {"rules": (Rule("odd", ("x",), "x", pl.col("x")),)},
     "a column is declared twice": {"columns": (*COLUMNS, *COLUMNS)},
 }
 

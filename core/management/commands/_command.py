@@ -87,7 +87,7 @@ def _leave(message: str, code: int) -> NoReturn:
     if message:
         sys.stderr.write(f"error: {printable(message)}\n")
     sys.stderr.flush()
-    if code in (INTERRUPTED, TERMINATED) and threading.active_count() > 1:
+    if threading.active_count() > 1:
         # A thread that waits for a pipe would keep the process for as long as nothing comes.
         os._exit(code)
     sys.exit(code)

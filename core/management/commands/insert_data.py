@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -44,7 +45,7 @@ from core.text import printable, report_lines
 _DEFAULTS = Options()
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
 _EXIT_CODES = """\
-exit codes: 0 done, 1 failed (nothing kept), 2 usage, 3 records rejected with
+exit codes: 0 done, 1 failed, 2 usage, 3 records rejected with
 --strict, 4 more than --max-rejects, 130 Ctrl-C, 143 SIGTERM"""
 
 
@@ -127,11 +128,12 @@ class Command(LoaderCommand):
         chosen = _sources(sources or _sample(declared), _DELIMITERS.get(delimiter, delimiter))
         with _report_file(report) as report_file:
             with progress(wanted=not no_progress) as show:
+                # What is imported by now stays: the garbage collector need not look at it again and again.
+                gc.freeze()
                 run = Run(declared, chosen, tables.databases(), wanted, mode=mode, show=show)
                 outcome, failure = _perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
-            if report_file is not None:
-                _write_report(report_file, as_json)
+            unwritten = None if report_file is None else _write_report(report_file, as_json)
         for name, table in outcome.tables.items():
             if table.ignored_columns:
                 ignored = ", ".join(map(printable, table.ignored_columns))
@@ -140,8 +142,9 @@ class Command(LoaderCommand):
             self.say([as_json])
         elif failure is None:
             self.say(report_lines(outcome, declared))
-        if failure is not None:
-            raise failure
+        ended_by = failure or unwritten
+        if ended_by is not None:
+            raise ended_by
         rejected = sum(table.rejected for table in outcome.tables.values())
         if strict and rejected:
             raise Failure(f"{rejected:,} records were rejected; all others were kept", STRICT)
@@ -156,8 +159,12 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
         return error.report or run.report("failed", str(error)), Failure(str(error), code)
     except KeyboardInterrupt:
-        kept = f"{', '.join(run.committed)} kept, the rest not" if run.committed else "nothing was kept"
-        message = f"interrupted: {kept}; run the same command again"
+        if run.is_kept:
+            message = "interrupted, but everything was kept already"
+        elif run.committed:
+            message = f"interrupted: {', '.join(run.committed)} kept, the rest not; run the same command again"
+        else:
+            message = "interrupted: nothing was kept; run the same command again"
         return run.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
 
 
@@ -200,22 +207,24 @@ def _report_file(path: Path | None) -> Iterator[BinaryIO | None]:
     if path is None:
         yield None
         return
-    with _report_failures(path):
+    try:
         file = path.open("ab", buffering=0)
+    except OSError as error:
+        raise _unwritable(str(path), error, "nothing was loaded") from error
     with file:
         yield file
 
 
-def _write_report(file: BinaryIO, text: str) -> None:
-    with _report_failures(Path(file.name)):
+def _write_report(file: BinaryIO, text: str) -> Failure | None:
+    """Replace the file's text; what to fail with where that cannot be done."""
+    try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.truncate(0)
         file.write(f"{text}\n".encode())
-
-
-@contextmanager
-def _report_failures(path: Path) -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
-        raise Failure(f"report {path}: cannot be written: {error.strerror or error}", FAILED) from error
+        return _unwritable(file.name, error, "look at loader_runs for what the run did")
+    return None
+
+
+def _unwritable(path: str, error: OSError, outcome: str) -> Failure:
+    return Failure(f"report {path}: cannot be written: {error.strerror or error}; {outcome}")
