@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import polars as pl
 
@@ -90,6 +90,10 @@ class RejectAllowance:
             raise OverLimitError(total, self._limit)
 
 
+# The references of a table, each with what is known of the keys that it names.
+References: TypeAlias = Sequence[tuple[Reference, ReferencedKeys]]
+
+
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order, up to but without the commit."""
     began = yield Now()
@@ -99,7 +103,6 @@ def load(this: Load) -> Steps[None]:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
             verdict = yield from _verdict(this, batch, references)
-            yield Call(this.tally.take, (batch, verdict))
             this.tally.notice(reader.ignored)
             this.tally.seconds = ((yield Now()) - began).total_seconds()
             this.allowance.check(this.table.name, this.tally.rejected)
@@ -121,17 +124,49 @@ def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
     return ReferencedKeys(target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name])
 
 
-def _verdict(this: Load, batch: Batch, references: Sequence[tuple[Reference, ReferencedKeys]]) -> Steps[Verdict]:
-    """Learn what must be known, then judge."""
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What a batch's records leave open: which keys were accepted before, which of the others the table may hold, and,
+    for each reference, which keys only the database can tell about.
+    """
+
+    taken: pl.Series
+    unsure: pl.Series
+    unknown: list[pl.Series]
+
+
+def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]:
+    """Learn what must be known, then judge. Each crossing into a thread and back is felt, so there are few."""
+    for reference, _ in references:
+        if reference.table in this.target_keys:
+            yield Await(reference.table)
+    questions: _Questions = yield Call(_questions, (this, batch, references))
+    rows = (yield from this.database.rows_of(this.table, questions.unsure)) if len(questions.unsure) else []
+    for (reference, known), unknown in zip(references, questions.unknown, strict=True):
+        if len(unknown):
+            target, database = this.targets[reference.table]
+            present = yield from database.keys_of(target, unknown)
+            yield Call(known.learn, (unknown, present))
+    verdict: Verdict = yield Call(_conclude, (this, batch, references, questions.taken, rows))
+    return verdict
+
+
+def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     keys = batch.values[this.table.key]
-    taken, unsure = yield Call(_taken, (this, keys))
-    rows = (yield from this.database.rows_of(this.table, unsure)) if len(unsure) else []
-    held, differs = yield Call(compare, (this.table, batch.values, rows))
-    absent = {}
-    for reference, known in references:
-        absent[reference.column] = yield from _absent(this, reference, known, batch)
+    taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
+    held = this.ranges[this.table.name]
+    unsure = keys.clear() if held is None else within(keys.filter(~taken), held).unique()
+    return _Questions(taken, unsure, [known.unknown(batch.values[reference.column]) for reference, known in references])
+
+
+def _conclude(
+    this: Load, batch: Batch, references: References, taken: pl.Series, rows: Sequence[tuple[Any, ...]]
+) -> Verdict:
+    """Judge, and remember what that accepted and rejected."""
+    held, differs = compare(this.table, batch.values, rows)
+    absent = {reference.column: known.absent(batch.values[reference.column]) for reference, known in references}
     world = World(taken, held, differs, absent, conflicts_reject=this.on_conflict == "reject")
-    verdict: Verdict = yield Call(judge, (this.table, batch, world))
+    verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
         raise ConflictError(
@@ -139,29 +174,9 @@ def _verdict(this: Load, batch: Batch, references: Sequence[tuple[Reference, Ref
             f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}; "
             "mend the source, or load with --on-conflict reject or update",
         )
-    yield Call(this.accepted.add, (verdict.accepted[this.table.key],))
+    this.accepted.add(verdict.accepted[this.table.key])
+    this.tally.take(batch, verdict)
     return verdict
-
-
-def _taken(this: Load, keys: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Which keys this run has accepted before, and the others that the database may hold."""
-    taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
-    held = this.ranges[this.table.name]
-    return taken, keys.clear() if held is None else within(keys.filter(~taken), held).unique()
-
-
-def _absent(this: Load, reference: Reference, known: ReferencedKeys, batch: Batch) -> Steps[pl.Series]:
-    """For each record, whether what it references exists nowhere."""
-    target, database = this.targets[reference.table]
-    keys = batch.values[reference.column]
-    if target.name in this.target_keys:
-        yield Await(target.name)
-    unknown = yield Call(known.unknown, (keys,))
-    if len(unknown):
-        present = yield from database.keys_of(target, unknown)
-        yield Call(known.learn, (unknown, present))
-    absent: pl.Series = yield Call(known.absent, (keys,))
-    return absent
 
 
 def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
