@@ -6,6 +6,7 @@ batch is being written and one judged, no more, so memory stays flat.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
     from async_loader.sources import Source
     from async_loader.stores.sqlite import Database
+
+
+# Batches of a table that may be written while the next one is read and judged. More were no faster.
+WRITES_AHEAD = 1
 
 
 class Readable(Protocol):
@@ -98,7 +103,7 @@ def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order, up to but without the commit."""
     began = yield Now()
     references = [(reference, _referenced(this, reference)) for reference in this.table.references]
-    writing: list[Any] = []
+    writing: deque[Any] = deque()
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
@@ -107,12 +112,12 @@ def load(this: Load) -> Steps[None]:
             this.tally.seconds = ((yield Now()) - began).total_seconds()
             this.allowance.check(this.table.name, this.tally.rejected)
             yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
-            if writing:
-                yield Finish(writing.pop())
+            if len(writing) == WRITES_AHEAD:
+                this.tally.add(*(yield Finish(writing.popleft())))
             writing.append((yield Start(_write(this, reader, verdict))))
     yield Announce(this.table.name)
-    for last in writing:
-        yield Finish(last)
+    while writing:
+        this.tally.add(*(yield Finish(writing.popleft())))
     if this.files is not None:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
@@ -179,18 +184,17 @@ def _conclude(
     return verdict
 
 
-def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[None]:
-    """Store a verdict: what was accepted, and the rejects with it."""
+def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[tuple[int, int]]:
+    """Store a verdict: what was accepted, and the rejects with it. Returns how many rows were inserted and updated."""
     if this.files is not None and len(verdict.rejects):
         yield Call(this.files.write, (reader, verdict.rejects))
     if this.dry_run:
-        this.tally.inserted += len(verdict.new)
-        this.tally.updated += len(verdict.changed)
-        return
-    this.tally.inserted += yield from this.database.insert(this.table, verdict.new)
-    this.tally.updated += yield from this.database.replace(this.table, verdict.changed)
+        return len(verdict.new), len(verdict.changed)
+    inserted = yield from this.database.insert(this.table, verdict.new)
+    updated = yield from this.database.replace(this.table, verdict.changed)
     kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, verdict.rejects)
     _agree(this, "rejects kept", kept, len(verdict.rejects))
+    return inserted, updated
 
 
 def _check_ledger(this: Load) -> None:

@@ -114,6 +114,11 @@ class Tally:
         wanted = verdict.rejects.head(min(self.rejects_shown - len(self.rejects), len(verdict.rejects)))
         self.rejects += [_reject(batch.source, *row) for row in wanted.rows()]
 
+    def add(self, inserted: int, updated: int) -> None:
+        """Count what was written."""
+        self.inserted += inserted
+        self.updated += updated
+
     def notice(self, ignored: Iterable[str]) -> None:
         """Remember columns that the table does not have."""
         self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))

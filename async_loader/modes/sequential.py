@@ -68,7 +68,7 @@ class Sequential:
             case Call(function, arguments):
                 return function(*arguments)
             case Connect():
-                return self._connect(effect)
+                return self.connect(effect)
             case Query(database) | Change(database):
                 return self.execute(database, effect)
             case Start(steps):
@@ -137,7 +137,8 @@ class Sequential:
         _, connection = self._connections[name]
         connection.close()
 
-    def _connect(self, effect: Connect) -> None:
+    def connect(self, effect: Connect) -> None:
+        """Open a database's connection."""
         database = effect.database
         target = database.target(writable=effect.writable, create=effect.create)
         try:

@@ -6,12 +6,11 @@ A connection is shared under a lock, a statement at a time.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from async_loader.effects import Change, Effect, Query, Result, Show, Steps
+from async_loader.effects import Change, Connect, Effect, Query, Result, Show, Steps
 from async_loader.modes.sequential import Sequential
 
 # Threads are made as they are needed: two for each table.
@@ -26,10 +25,11 @@ class Threads(Sequential):
     def __init__(self, show: Callable[[Show], None]) -> None:
         super().__init__(show)
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
-        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: dict[str, threading.Lock] = {}
         self._known: set[str] = set()
         self._news = threading.Condition()
         self._given_up = False
+        self._failure: BaseException | None = None
         self._running: set[Future[Any]] = set()
 
     def run(self, steps: Steps[Result]) -> Result:
@@ -68,9 +68,8 @@ class Threads(Sequential):
             raise
         finally:
             wait(set(self._running), PATIENCE_SECONDS)
-        failures = [error for future in futures if (error := future.exception())]
-        for error in sorted(failures, key=lambda error: isinstance(error, _GivenUpError)):
-            raise error
+        if self._failure is not None:
+            raise self._failure
 
     def announce(self, table: str) -> None:
         """Wake whoever waits."""
@@ -90,6 +89,11 @@ class Threads(Sequential):
         with self._locks[name]:
             return super().execute(name, statement)
 
+    def connect(self, effect: Connect) -> None:
+        """See Sequential."""
+        self._locks[effect.database.name] = threading.Lock()
+        super().connect(effect)
+
     def close(self, name: str) -> None:
         """See Sequential; never while a statement is being run, which would crash the process."""
         with self._locks[name]:
@@ -97,10 +101,12 @@ class Threads(Sequential):
 
     def _give_up_on_failure(self, future: Future[Any]) -> None:
         if future.exception() is not None:
-            self._give_up()
+            self._give_up(future.exception())
 
-    def _give_up(self) -> None:
+    def _give_up(self, failure: BaseException | None = None) -> None:
+        """The first failure is the one to tell: what fails after it may do so because of it."""
         with self._news:
+            self._failure = self._failure or failure
             self._given_up = True
             self._news.notify_all()
 

@@ -76,7 +76,9 @@ def answer(effect: Effect) -> Any:
         return effect.function(*effect.arguments)
     if isinstance(effect, Now):
         return datetime(2026, 1, 1, tzinfo=UTC)
-    return lead(effect.steps)[1] if isinstance(effect, Start) else None
+    if isinstance(effect, Start):
+        return lead(effect.steps)[1]
+    return effect.token if isinstance(effect, Finish) else None
 
 
 def lead(steps: Any) -> tuple[list[Effect], Any]:
