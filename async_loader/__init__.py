@@ -16,6 +16,7 @@ from async_loader.errors import (
     StoreError,
 )
 from async_loader.modes import MODES
+from async_loader.plan import ON_CONFLICT, Options
 from async_loader.report import LISTED, Reason, Reject, Report, TableReport, as_typed
 from async_loader.rules import (
     Rule,
@@ -30,13 +31,11 @@ from async_loader.rules import (
     not_empty,
     one_of,
 )
-from async_loader.run import LOCK_TIMEOUT, ON_CONFLICT, Options
 from async_loader.sources import Source
 from async_loader.tables import Column, Reference, Table, Type
 
 __all__ = [
     "LISTED",
-    "LOCK_TIMEOUT",
     "MODES",
     "ON_CONFLICT",
     "Column",

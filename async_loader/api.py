@@ -14,8 +14,9 @@ from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
 from async_loader.modes import MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
+from async_loader.plan import Options, Plan
 from async_loader.report import Report
-from async_loader.run import Ledger, Options, Plan, initialise, run
+from async_loader.run import Ledger, initialise, run
 from async_loader.sources import Source
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table
