@@ -18,9 +18,10 @@ from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.tables import Table, Type
 
-# Rows of one INSERT: the fastest of 100 to 8,000 when three databases are written at once. More rows mean fewer times
-# that the interpreter's lock is handed on, fewer mean smaller statements.
-ROWS_PER_INSERT = 2_000
+# Rows of one INSERT. 2,000 is the fastest of 100 to 8,000 when three databases are written at once: with more rows the
+# interpreter's lock is handed on less often, with fewer the statements are smaller. What is left over goes in smaller
+# groups, of few sizes, because the connection keeps each statement that it has prepared, and these are large.
+ROWS_PER_INSERT = (2_000, 100, 1)
 # SQLite takes at least so many parameters a statement since 3.32.
 PARAMETERS_PER_STATEMENT = 32_766
 # Keys of one look-up.
@@ -195,14 +196,15 @@ class Database:
         return (yield from self._insert("loader_runs", pl.DataFrame([row])))
 
     def _insert(self, table: str, records: pl.DataFrame, clause: str = "") -> Steps[int]:
-        """Groups of rows of one size, then the rest."""
-        size = max(1, min(ROWS_PER_INSERT, PARAMETERS_PER_STATEMENT // records.width))
-        even = len(records) - len(records) % size
+        """As many rows at a time as can be, then fewer, then one by one."""
         changed = 0
-        for part, rows in ((records.head(even), size), (records.slice(even), len(records) - even)):
-            if len(part):
+        for most in ROWS_PER_INSERT:
+            rows = max(1, min(most, PARAMETERS_PER_STATEMENT // records.width))
+            whole = len(records) - len(records) % rows
+            if whole:
                 sql = _insert_sql(table, records.columns, rows) + clause
-                changed += yield Change(self.name, sql, _flat_groups(part, rows))
+                changed += yield Change(self.name, sql, _flat_groups(records.head(whole), rows))
+                records = records.slice(whole)
         return changed
 
     def error(self, error: sqlite3.Error) -> StoreError:

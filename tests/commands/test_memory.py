@@ -1,0 +1,38 @@
+"""Memory does not grow with the source: measured on whole processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Project
+from tests.sample import MODES
+
+RECORDS = 300_000
+# What one process may take more than another that does the same; holding the longer source would take over 200 MB.
+NOISE_MB = 60
+
+
+def peak_megabytes(project: Project, mode: str, source: Path) -> float:
+    """The most memory that a load took, in MB."""
+    project.manage("init_db", "--fresh")
+    with project.start("insert_data", f"--mode={mode}", f"users={source}", stdout=None) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1024
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_five_times_the_records_take_no_more_memory(project: Project, mode: str) -> None:
+    peaks = []
+    for times in (1, 5):
+        source = project.directory / f"{times}.csv"
+        with source.open("w") as file:
+            file.write("id,name,email\n")
+            # Every seventh record is a reject, so that these are seen to pass through as well.
+            file.writelines(f"{key},{'name' if key % 7 else ''},user{key}@b\n" for key in range(times * RECORDS))
+        peaks.append(peak_megabytes(project, mode, source))
+    assert peaks[1] < peaks[0] + NOISE_MB
