@@ -180,7 +180,7 @@ def test_a_failure_is_one_line_a_report_and_exit_1(project: Project) -> None:
 def test_strict_keeps_what_was_accepted_and_exits_3(project: Project) -> None:
     done = project.manage("insert_data", f"users={project.file('u.csv', BAD_USERS)}", "--strict")
     assert done.returncode == 3
-    assert done.stderr == "error: 1 records were rejected; all others were kept\n"
+    assert done.stderr == "error: 1 record was rejected; all others were kept\n"
     assert "(1, 'a', '@')" in done.stdout
     assert len(project.query("users", "SELECT * FROM users")) == 1
     good = project.file("v.csv", "id,name,email\n1,a,@\n")

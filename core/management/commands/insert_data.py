@@ -134,20 +134,29 @@ class Command(LoaderCommand):
                 outcome, failure = _perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
             unwritten = None if report_file is None else _write_report(report_file, as_json)
-        for name, table in outcome.tables.items():
-            if table.ignored_columns:
-                ignored = ", ".join(map(printable, table.ignored_columns))
-                self.stderr.write(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
+        self._warn_of_ignored_columns(outcome)
         if format == "json":
             self.say([as_json])
         elif failure is None:
             self.say(report_lines(outcome, declared))
-        ended_by = failure or unwritten
+        ended_by = failure or unwritten or (_strictness(outcome) if strict else None)
         if ended_by is not None:
             raise ended_by
-        rejected = sum(table.rejected for table in outcome.tables.values())
-        if strict and rejected:
-            raise Failure(f"{rejected:,} records were rejected; all others were kept", STRICT)
+
+    def _warn_of_ignored_columns(self, outcome: Report) -> None:
+        for name, table in outcome.tables.items():
+            if table.ignored_columns:
+                ignored = ", ".join(map(printable, table.ignored_columns))
+                self.stderr.write(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
+
+
+def _strictness(outcome: Report) -> Failure | None:
+    rejected = sum(table.rejected for table in outcome.tables.values())
+    if not rejected:
+        return None
+    were = "record was" if rejected == 1 else "records were"
+    kept = "nothing was written" if outcome.dry_run else "all others were kept"
+    return Failure(f"{rejected:,} {were} rejected; {kept}", STRICT)
 
 
 def _perform(run: Run) -> tuple[Report, Failure | None]:
