@@ -34,7 +34,7 @@ class Run:
     def __init__(
         self,
         tables: Iterable[Table],
-        sources: Mapping[str, Sequence[SourceLike]],
+        sources: Mapping[str, SourceLike | Sequence[SourceLike]],
         databases: Mapping[str, str | PathLike[str]],
         options: Options | None = None,
         *,
@@ -47,7 +47,7 @@ class Run:
             run=uuid.uuid4().hex,
             mode=mode,
             tables=tuple(tables),
-            sources={name: tuple(map(_source, given)) for name, given in sources.items()},
+            sources={name: _sources(given) for name, given in sources.items()},
             databases=_databases(databases),
             options=options or Options(),
         )
@@ -103,13 +103,13 @@ class Run:
 
 async def load(
     tables: Iterable[Table],
-    sources: Mapping[str, Sequence[SourceLike]],
+    sources: Mapping[str, SourceLike | Sequence[SourceLike]],
     databases: Mapping[str, str | PathLike[str]],
     options: Options | None = None,
 ) -> Report:
     """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
 
-    sources: by table name, what to read, in this order. Tables without sources are looked up where others reference
+    sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up where others reference
         them, so declare those too.
     databases: by the name that tables use, the path of an SQLite file made by `init`.
 
@@ -134,5 +134,6 @@ def _databases(paths: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
     return {name: Database(name, Path(path)) for name, path in paths.items()}
 
 
-def _source(given: SourceLike) -> Source:
-    return given if isinstance(given, Source) else Source(str(given))
+def _sources(given: SourceLike | Sequence[SourceLike]) -> tuple[Source, ...]:
+    several = [given] if isinstance(given, Source | str | PathLike) else given
+    return tuple(each if isinstance(each, Source) else Source(str(each)) for each in several)

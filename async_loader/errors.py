@@ -62,8 +62,8 @@ class OverLimitError(LoaderError):
 
     def __str__(self) -> str:
         return (
-            f"{self.rejected} records rejected, more than the {self.limit} allowed: nothing was kept; "
-            "mend the source or allow more rejects"
+            f"more rejects than the {self.limit} allowed, {self.rejected} so far: nothing was kept; "
+            "mend the source or allow more"
         )
 
 

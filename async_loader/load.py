@@ -174,10 +174,11 @@ def _conclude(
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
+        line = batch.lines.filter(differs & (batch.values[this.table.key] == key))[0]
         raise ConflictError(
             this.database.name,
-            f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}; "
-            "mend the source, or load with --on-conflict reject or update",
+            f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "
+            f"line {line}; mend the source, or load with --on-conflict reject or update",
         )
     this.accepted.add(verdict.accepted[this.table.key])
     this.tally.take(batch, verdict)

@@ -7,7 +7,9 @@ is, it is rejected again, never taken for something else.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +52,14 @@ class RejectFiles:
         self._directory = directory
         self._table = table
         self._files: dict[tuple[str, ...], _File] = {}
+
+    def check(self) -> None:
+        """Find out before anything is loaded whether files can be made."""
+        parent = self._directory.parent
+        with self._failures():
+            parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def write(self, reader: Reader, rejects: pl.DataFrame) -> None:
         """Add a batch's rejects."""

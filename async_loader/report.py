@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from async_loader.batches import Batch
+from async_loader.batches import EXTRA, Batch
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
 
@@ -135,7 +135,7 @@ class Tally:
             rejected=self.rejected,
             ignored_columns=self.ignored_columns,
             seconds=round(self.seconds, 3),
-            reasons=dict(self.reasons.most_common()),
+            reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
             rejects=tuple(self.rejects),
             accepted=tuple(self.accepted),
         )
@@ -151,7 +151,9 @@ def as_typed(table: Table, record: dict[str, Any]) -> tuple[Any, ...]:
     """A rejected record for showing: numbers where the text is one, and everything else as it was read."""
     if not set(table.column_names) <= set(record):
         return tuple(record.values())
-    return tuple(_typed(column.type, record[column.name]) for column in table.columns)
+    surplus = record.get(EXTRA, ()) if EXTRA not in table.column_names else ()
+    values = [_typed(column.type, record[column.name]) for column in table.columns]
+    return (*values, *(surplus if isinstance(surplus, list) else ()))
 
 
 def _typed(kind: Type, value: Any) -> Any:

@@ -63,7 +63,10 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
         yield from database.begin()
-        yield from database.create([table for table in ordered if table.database == name], fresh=fresh)
+        here = [table for table in ordered if table.database == name]
+        yield from database.create(here, fresh=fresh)
+        for table in here:
+            yield from database.check(table)
         yield from database.commit()
 
 
@@ -79,6 +82,8 @@ def run(ledger: Ledger) -> Steps[None]:
             for source in plan.sources[table.name]:
                 reader = yield Call(Reader, (source, table, plan.options.batch_size))
                 readers[table.name].append(reader)
+        for each in files.values():
+            yield Call(each.check)
         yield from _open_databases(plan)
         yield from _load_all(ledger, readers, files, began)
         if not plan.options.dry_run:

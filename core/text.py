@@ -47,13 +47,23 @@ def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     for table in tables:
         yield ""
         yield f"{printable(table.name.upper())} TABLE (Skipped):"
-        yield from (_skipped(table, reject) for reject in report.tables[table.name].rejects)
+        several = len(report.tables[table.name].sources) > 1
+        for reject in report.tables[table.name].rejects:
+            yield f"{_skipped(table, reject)} ({_place(reject) if several else _lines(reject)})"
         yield from _unnamed(report, table)
 
 
 def _skipped(table: Table, reject: Reject) -> str:
     reasons = "; ".join(printable(reason.message) for reason in reject.reasons)
     return f"{_row(as_typed(table, reject.record))} --> Failed validation: {reasons}"
+
+
+def _place(reject: Reject) -> str:
+    return f"{printable(reject.source)}, {_lines(reject)}"
+
+
+def _lines(reject: Reject) -> str:
+    return f"line {reject.line}" if reject.line == reject.line_end else f"lines {reject.line}-{reject.line_end}"
 
 
 def _row(values: Iterable[object]) -> str:
@@ -103,7 +113,6 @@ def _rejected(report: Report, table: Table) -> Iterator[str]:
         yield f"  {'':>10}  ... and {len(reasons) - _REASONS_SHOWN} other reasons"
     shown = counts.rejects[:_REJECTS_SHOWN]
     for reject in shown:
-        lines = f"{reject.line:,}" if reject.line == reject.line_end else f"{reject.line:,}-{reject.line_end:,}"
-        yield f"  {printable(reject.source)}, line {lines}: {_skipped(table, reject)}"
+        yield f"  {_place(reject)}: {_skipped(table, reject)}"
     for line in _unnamed(report, table, len(shown)):
         yield f"  {line}"

@@ -65,8 +65,7 @@ class Place:
 
     def load(self, mode: str, sources: Mapping[str, Source | str | Sequence[Source | str]], **options: Any) -> Report:
         """Load sources by table name, one or several each."""
-        several = {name: [given] if isinstance(given, str | Source) else list(given) for name, given in sources.items()}
-        return Run(self.tables, several, self.databases, Options(**options), mode=mode).perform()
+        return Run(self.tables, sources, self.databases, Options(**options), mode=mode).perform()
 
     def query(self, database: str, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Ask a database, apart from the loader."""

@@ -44,7 +44,9 @@ class Source:
                 f"known are {', '.join(_OPEN)}, the first three also with {', '.join(CODECS)} behind"
             )
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
-            raise ConfigurationError(f"{self.path}: a delimiter is one ASCII character, not {self.delimiter!r}")
+            raise ConfigurationError(
+                f"{self.path}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
+            )
 
     @property
     def kind(self) -> str:

@@ -199,7 +199,8 @@ class CsvSource:
                 record[EXTRA] = read[len(self.columns) :]
             if EXTRA in self.columns:
                 record = {RAW: text}
-            message = f"{len(read)} fields where the header has {len(self.columns)}"
+            found_fields = "1 field" if len(read) == 1 else f"{len(read)} fields"
+            message = f"{found_fields} where the header has {len(self.columns)}"
             line, line_end = int(starts[place]), int(ends[place])
             found.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message))
         return found

@@ -209,6 +209,8 @@ class Database:
 
     def error(self, error: sqlite3.Error) -> StoreError:
         """What SQLite said, as one line that says what to do."""
+        if not self.path.parent.is_dir():
+            return StoreError(self.name, f"the directory {self.path.parent} does not exist; create it first")
         code = getattr(error, "sqlite_errorcode", None)
         advice = next((text for known, text in _ADVICE if code is not None and code & 0xFF == known), None)
         return StoreError(self.name, f"{error} ({self.path}); {advice}" if advice else f"{error} ({self.path})")

@@ -47,7 +47,7 @@ def test_the_reference_run_is_reproduced_and_again_on_a_second_run(project: Proj
         assert without_reasons == (EXPECTED / "insert_data.txt").read_text()
         assert (
             "(10, 10, 11, 2) --> Failed validation: "
-            "user_id 10 does not exist in users; product_id 11 does not exist in products\n"
+            "user_id 10 does not exist in users; product_id 11 does not exist in products (line 11)\n"
         ) in done.stdout
     assert len(project.query("users", "SELECT * FROM users")) == 9
     assert project.query("products", "SELECT * FROM products")[0] == (1, "Laptop", 1000.0)
@@ -131,7 +131,7 @@ def test_text_from_records_cannot_steer_a_terminal(project: Project) -> None:
     done = project.manage("insert_data", f"users={source}")
     assert done.returncode == 0
     assert not set(done.stdout + done.stderr) & set("\x1b\x07\u202e")
-    assert "(2, '\\u202e', 'no\\x07') --> Failed validation: email must contain '@'" in done.stdout
+    assert "(2, '\\u202e', 'no\\x07') --> Failed validation: email must contain '@' (line 3)" in done.stdout
     failed = project.manage("insert_data", f"users={source}.csv")
     assert "\x1b" not in failed.stderr
 
@@ -154,7 +154,7 @@ USAGE = {
     ("users=a.txt",): "a.txt: unknown format 'txt'",
     ("users:xml=a",): "a: unknown format 'xml'",
     ("users=-", "orders=-"): "stdin can be read for one source only",
-    ("--delimiter=ab",): "a delimiter is one ASCII character, not 'ab'",
+    ("--delimiter=ab",): "a delimiter is one ASCII character and no quote, not 'ab'",
     ("--nonsense",): "unrecognized arguments: --nonsense",
 }
 
@@ -192,7 +192,7 @@ def test_too_many_rejects_keep_nothing_and_exit_4(project: Project) -> None:
     source = project.file("u.csv", BAD_USERS)
     done = project.manage("insert_data", f"users={source}", "--max-rejects=0", "--report", str(report))
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith("error: 1 records rejected, more than the 0 allowed: nothing was kept")
+    assert done.stderr.startswith("error: more rejects than the 0 allowed, 1 so far: nothing was kept; ")
     assert json.loads(report.read_text())["status"] == "over-limit"
     assert project.query("users", "SELECT * FROM users") == []
 
@@ -209,6 +209,40 @@ def test_a_report_that_cannot_be_written_fails_before_anything_is_loaded(project
     assert done.stderr.startswith("error: report ")
     assert done.stderr.endswith("cannot be written: No such file or directory; nothing was loaded\n")
     assert project.query("users", "SELECT * FROM users") == []
+
+
+def test_a_report_never_replaces_what_the_run_reads_or_writes(project: Project) -> None:
+    source = project.file("u.csv", BAD_USERS)
+    for report in (source, str(project.directory / "users.db")):
+        done = project.manage("insert_data", f"users={source}", "--report", report)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: --report {report}: is a source or database of this run")
+    assert Path(source).read_text() == BAD_USERS
+    assert project.query("users", "SELECT * FROM users") == []
+
+
+def test_init_db_says_what_it_cannot_use(project: Project) -> None:
+    with closing(sqlite3.connect(project.directory / "users.db")) as connection:
+        connection.execute("ALTER TABLE users DROP COLUMN email")
+    done = project.manage("init_db")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: database users: table users has no column email; alter the table\n",
+    )
+    project.environment["DATABASE_DIR"] = str(project.directory / "none")
+    done = project.manage("init_db")
+    assert done.returncode == 1
+    assert done.stderr.endswith("/none does not exist; create it first\n")
+
+
+def test_records_that_do_not_fit_are_listed_with_all_their_fields_and_their_place(project: Project) -> None:
+    first = project.file("a.csv", 'id,name,email\n1,"a\nb",@,x,y\n')
+    second = project.file("b.csv", "id,name,email\n2\n")
+    done = project.manage("insert_data", f"users={first}", f"users={second}")
+    assert done.stdout.splitlines()[-2:] == [
+        f"(1, 'a\\nb', '@', 'x', 'y') --> Failed validation: 5 fields where the header has 3 ({first}, lines 2-3)",
+        f"('2',) --> Failed validation: 1 field where the header has 3 ({second}, line 2)",
+    ]
 
 
 def test_without_init_db_the_line_says_to_run_it(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_all_sources_are_checked_before_the_first_write(place: Place, mode: str)
 def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None:
     bad = place.file("u.csv", "id,name,email\n" + "1,,@\n" * 3 + "2,a,@\n")
     products = place.file("p.csv", b"id,name,price\n1,a,-1\n2,a,1\n")
-    with pytest.raises(OverLimitError, match="more than the 3 allowed") as caught:
+    with pytest.raises(OverLimitError, match="more rejects than the 3 allowed") as caught:
         place.load(mode, {"users": bad, "products": products}, max_rejects=3)
     assert caught.value.report is not None
     assert caught.value.report.status == "over-limit"

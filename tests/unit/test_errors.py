@@ -25,9 +25,7 @@ ERRORS = {
     "rejects: cannot be written: full": OutputError("rejects", "full"),
     "no table": ConfigurationError("no table"),
     "counts differ": LedgerError("counts differ"),
-    "5 records rejected, more than the 3 allowed: nothing was kept; mend the source or allow more rejects": (
-        OverLimitError(5, 3)
-    ),
+    "more rejects than the 3 allowed, 5 so far: nothing was kept; mend the source or allow more": OverLimitError(5, 3),
 }
 
 

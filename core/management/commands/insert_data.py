@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -126,6 +126,8 @@ class Command(LoaderCommand):
         declared = tables.tables()
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
         chosen = _sources(sources or _sample(declared), _DELIMITERS.get(delimiter, delimiter))
+        if report is not None:
+            _refuse_to_overwrite(report, chosen)
         with _report_file(report) as report_file:
             with progress(wanted=not no_progress) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
@@ -208,6 +210,14 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
         table, _, file_format = target.partition(":")
         sources.setdefault(table, []).append(Source(path, file_format, delimiter))
     return sources
+
+
+def _refuse_to_overwrite(report: Path, sources: Mapping[str, Sequence[Source]]) -> None:
+    """ConfigurationError where the report would replace what this run reads or writes."""
+    read = [Path(source.path) for given in sources.values() for source in given]
+    for path in (*read, *tables.databases().values()):
+        if path.exists() and report.exists() and path.samefile(report):
+            raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
 
 
 @contextmanager
