@@ -109,8 +109,8 @@ async def load(
 ) -> Report:
     """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
 
-    sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up where others reference
-        them, so declare those too.
+    sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up
+        where others reference them, so declare those too.
     databases: by the name that tables use, the path of an SQLite file made by `init`.
 
     Raises LoaderError, whose `report` holds the counts by then.
