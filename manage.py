@@ -2,6 +2,7 @@
 """Django's command line for this project."""
 
 import os
+import signal
 import sys
 
 
@@ -12,13 +13,19 @@ def main() -> None:
         if getattr(sys, name) is None:
             # Whoever closed a stream wants to hear nothing on it.
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))  # noqa: SIM115
-    from django.core.management import execute_from_command_line
-
+    signal.signal(signal.SIGTERM, lambda *_: _leave("terminated", 143))
     try:
+        from django.core.management import execute_from_command_line
+
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted before anything was done\n")
-        sys.exit(130)
+        _leave("interrupted", 130)
+
+
+def _leave(how: str, code: int) -> None:
+    """Where no command is at work: it is not begun, or its work is done and told."""
+    sys.stderr.write(f"error: {how}\n")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ def shown_text(text: pl.Series) -> pl.Series:
     return text.to_frame("text").select(pl.concat_str(quote, clipped, quote)).to_series()
 
 
+def clipped(text: str) -> str:
+    """No more of one text than messages show."""
+    return text if len(text) <= _CLIPPED_TO else text[:_CLIPPED_TO] + "…"
+
+
 def nul_codes(text: pl.Series) -> pl.Series:
     """`nul_character` where the text has a NUL, at which programs that read the database cut it off."""
     has_nul = text.str.contains("\0", literal=True)

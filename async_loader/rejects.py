@@ -183,7 +183,7 @@ _OPEN: dict[str, Any] = {"csv": _Csv, "jsonl": _JsonLines, "ndjson": _JsonLines,
 
 def _without_marks(record: str) -> str:
     """A JSON object less what a file of rejects adds, everything else as it stands."""
-    if LINE not in record and REASONS not in record:
+    if LINE not in record and REASONS not in record and "\\u" not in record:
         return record
     fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
     kept = {name: value for name, value in fields.items() if name not in (LINE, REASONS)}

@@ -80,6 +80,9 @@ class Table:
         names = self.column_names
         if len(set(names)) < len(names):
             raise ConfigurationError(f"table {self.name}: a column is declared twice")
+        for name in names:
+            if name.startswith("^") and name.endswith("$"):
+                raise ConfigurationError(f"table {self.name}: column {name!r} reads like a pattern; rename it")
         used = [("key", self.key)]
         used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
         used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
@@ -97,11 +100,14 @@ class Table:
         """On no records, which shows a rule that cannot be asked about its columns at all."""
         none = pl.DataFrame(schema={column.name: column.type.dtype for column in self.columns})
         try:
-            kind = none.select(rule.holds).to_series().dtype
-        except Exception as error:
+            answers = none.select(rule.holds).to_series()
+        except (Exception, pl.exceptions.PanicException) as error:
             raise ConfigurationError(f"table {self.name}: rule {rule.code}: {one_line(error)}") from error
-        if kind != pl.Boolean:
-            raise ConfigurationError(f"table {self.name}: rule {rule.code} gives {kind}, not a boolean")
+        if answers.dtype != pl.Boolean or len(answers):
+            given = "one answer for all records" if len(answers) else str(answers.dtype)
+            raise ConfigurationError(
+                f"table {self.name}: rule {rule.code} gives {given}, not a boolean for each record"
+            )
 
     @property
     def column_names(self) -> tuple[str, ...]:

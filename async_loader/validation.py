@@ -126,11 +126,13 @@ def _faults(batch: Batch) -> Iterator[Check]:
 
 def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
     broken = [(~rule.holds).fill_null(value=False).alias(str(number)) for number, rule in enumerate(table.rules)]
+    failure = f"table {table.name}: one of the rules {', '.join(rule.code for rule in table.rules)} failed: "
     try:
         answers = batch.values.select(broken)
-    except Exception as error:
-        names = ", ".join(rule.code for rule in table.rules)
-        raise ConfigurationError(f"table {table.name}: one of the rules {names} failed: {one_line(error)}") from error
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise ConfigurationError(failure + one_line(error)) from error
+    if broken and len(answers) != len(batch.values):
+        raise ConfigurationError(f"{failure}{len(answers)} answers for {len(batch.values)} records")
     for rule, failed in zip(table.rules, answers, strict=True):
         yield Check(rule.code, rule.column, rule.message, failed)
 

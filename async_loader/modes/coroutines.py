@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ from async_loader.effects import (
     Steps,
     Together,
 )
+from async_loader.modes.sequential import ctrl_c_put_off
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 from async_loader.stores.sqlite import Database
 
@@ -50,9 +51,12 @@ class Coroutines:
         try:
             return await self._drive(steps)
         finally:
-            for _, connection in self._connections.values():
-                await connection.close()
+            await _to_the_end(self._close())
             self._pool.shutdown(wait=False)
+
+    async def _close(self) -> None:
+        for _, connection in self._connections.values():
+            await connection.close()
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -118,17 +122,9 @@ class Coroutines:
             raise group.exceptions[0] from None
 
     async def _complete(self, steps: Steps[None]) -> None:
-        """With a cancellation put off until the end."""
-        task = asyncio.create_task(self._drive(steps))
-        cancelled = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        task.result()
-        if cancelled is not None:
-            raise cancelled
+        """With Ctrl-C and cancellation put off until the end."""
+        with ctrl_c_put_off():
+            await _to_the_end(self._drive(steps))
 
     def _event(self, table: str) -> asyncio.Event:
         return self._known.setdefault(table, asyncio.Event())
@@ -155,3 +151,17 @@ class Coroutines:
         except sqlite3.Error as error:
             raise database.error(error) from error
         self._connections[database.name] = database, connection
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Whatever is cancelled meanwhile is cancelled when this is done."""
+    task = asyncio.create_task(work)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

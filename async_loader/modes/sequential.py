@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,22 @@ from async_loader.effects import (
     Together,
 )
 from async_loader.stores.sqlite import Database
+
+
+@contextmanager
+def ctrl_c_put_off() -> Iterator[None]:
+    """However often it comes, Ctrl-C is felt once and behind the block. Only the main thread is ever interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)
 
 
 class Sequential:
@@ -102,17 +119,8 @@ class Sequential:
             self.drive(steps)
 
     def _complete(self, steps: Steps[None]) -> None:
-        """With Ctrl-C put off until the end. Only the main thread is ever interrupted."""
-        if threading.current_thread() is not threading.main_thread():
-            return self.drive(steps)
-        interrupts: list[int] = []
-        before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-        try:
-            return self.drive(steps)
-        finally:
-            signal.signal(signal.SIGINT, before)
-            for number in interrupts[:1]:
-                signal.raise_signal(number)
+        with ctrl_c_put_off():
+            self.drive(steps)
 
     def announce(self, table: str) -> None:
         """Nobody waits."""

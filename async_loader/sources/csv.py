@@ -95,9 +95,9 @@ class CsvSource:
         if not len(part.ends):
             raise SourceError(name, "is empty: not even a header")
         begins, stops = record_spans(part.good)
-        begin, stop = int(begins[0]), int(stops[0])
-        header = self._rest[begin:stop].removesuffix(b"\r")
-        self._rest = self._rest[stop + 1 :]
+        header = part.good[int(begins[0]) : int(stops[0])].removesuffix(b"\r")
+        behind = self._rest[int(begins[0]) + len(header) :]
+        self._rest = behind[2:] if behind.startswith(b"\r\n") else behind[1:]
         self._line = int(part.ends[0]) + 2
         return _text(name, header)
 

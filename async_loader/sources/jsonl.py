@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -17,7 +19,7 @@ import polars as pl
 
 from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, real_code, with_faults
+from async_loader.parsing import EXACT_REAL, clipped, real_code, with_faults
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.tables import Column, Table, Type
 
@@ -27,7 +29,8 @@ _MANY_DIGITS = 400
 
 # Nesting that Python can take wherever the record is read, shown or written; no column holds more than text anyway.
 _MAX_DEPTH = 64
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+# A text, or what is left of the line where it never ends.
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _decode = msgspec.json.Decoder().decode
@@ -147,8 +150,8 @@ def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"the key {twice!r} comes twice")
     return record
 
@@ -182,7 +185,9 @@ def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -
     judged = [_judge(column, value, text) for value, text in zip(read, texts, strict=True)]
     good = [None if code else _as_typed(column, value) for code, value in zip(judged, read, strict=True)]
     values = pl.Series(good, dtype=column.type.dtype)
-    shown = [_shown(value) if code else None for code, value in zip(judged, read, strict=True)]
+    shown = [
+        _shown(column, value, text) if code else None for code, value, text in zip(judged, read, texts, strict=True)
+    ]
     return with_faults(values, pl.Series(shown, dtype=pl.String), pl.Series(judged, dtype=pl.String))
 
 
@@ -226,5 +231,7 @@ def _as_typed(column: Column, value: Any) -> Any:
     return float(value) if column.type is Type.REAL and value is not None else value
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _shown(column: Column, value: Any, line: bytes) -> str:
+    """As JSON, clipped; a number past all bounds as it stands in the line."""
+    past_bounds = isinstance(value, float) and math.isinf(value)
+    return clipped(_written(column, line) if past_bounds else json.dumps(value, ensure_ascii=False))

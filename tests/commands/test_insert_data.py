@@ -300,6 +300,42 @@ def test_a_full_disk_under_the_output_is_one_line(project: Project) -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--strict",), 3), (("--nonsense",), 2)])
+def test_errors_that_nobody_can_read_change_no_exit_code(
+    project: Project, arguments: tuple[str, ...], code: int
+) -> None:
+    source = project.file("u.csv", "id,name,email,age\n1,,@,7\n")
+    with (
+        open("/dev/full", "w") as full,
+        project.start("insert_data", f"users={source}", *arguments, stderr=full) as run,
+    ):
+        out, _ = run.communicate()
+    assert run.returncode == code
+    assert ("Failed validation" in out) == (code != 2)
+
+
+def test_signals_while_a_commit_waits_are_put_off_and_told_rightly(project: Project) -> None:
+    """A reader holds up the commit of the second database; two interrupts come meanwhile."""
+    for mode in MODES:
+        project.manage("init_db", "--fresh")
+        with closing(sqlite3.connect(project.directory / "products.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM products").fetchall()
+            with project.start("insert_data", f"--mode={mode}") as process:
+                deadline = time.monotonic() + 20
+                while not project.query("users", "SELECT * FROM loader_runs") and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                time.sleep(0.3)
+                for _ in range(2):
+                    process.send_signal(signal.SIGINT)
+                    time.sleep(0.3)
+                reader.execute("ROLLBACK")
+                _, error = process.communicate(timeout=30)
+        assert (process.returncode, error) == (130, "error: interrupted, but everything was kept already\n")
+        assert len(project.query("orders", "SELECT * FROM orders")) == 7
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_closed_streams_do_no_harm(project: Project, closed: str) -> None:
     command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data {closed}']

@@ -211,6 +211,16 @@ def test_a_header_that_does_not_fit_is_one_clear_line_and_nothing_is_kept(
     assert place.rows("products") == []
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("body", ['"1,a,@\n\n', '"\n\n', '91,a"b,@\n\n2,b,@\n', "\n1,a,@\n"])
+def test_nothing_behind_the_header_is_lost(place: Place, mode: str, end: str, body: str) -> None:
+    report = place.load(mode, {"users": place.file("users.csv", f"id,name,email{end}{body}")})
+    whole = [record["_raw"] for _, _, record, _ in place.stored_rejects("users")]
+    whole += [",".join(map(str, row)) for row in place.rows("users")]
+    assert whole == [line for line in body.split("\n") if line]
+    assert report.tables["users"].given == len(whole)
+
+
 def test_a_byte_order_mark_and_a_quoted_header_are_read(place: Place, mode: str) -> None:
     place.load(mode, {"users": place.file("users.csv", b'\xef\xbb\xbf"id","name",email\r\n1,a,@\r\n')})
     assert place.rows("users") == [(1, "a", "@")]

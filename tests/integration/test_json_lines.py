@@ -105,6 +105,25 @@ def test_the_record_is_kept_as_it_stands(place: Place) -> None:
     assert record == '{"id":1e400,"name":1.50,"more":["x",{}]}'
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":1,"x":"' + b'\\"[' * 500_000,
+        b'{"id":1,"x":"' + b"[" * 500_000 + b"\\",
+        b"{" + b",".join(b'"%d":1' % key for key in range(100_000)) + b',"99999":1}',
+    ],
+    ids=["escaped quotes", "a last backslash", "many keys"],
+)
+def test_a_hostile_line_takes_no_more_than_its_length(place: Place, mode: str, line: bytes) -> None:
+    report = place.load(mode, {"users": place.file("u.jsonl", line)})
+    assert report.tables["users"].reasons == {"invalid_json": 1}
+
+
+def test_a_number_past_all_bounds_is_shown_as_it_stands(place: Place) -> None:
+    report = place.load("sequential", {"products": place.file("p.jsonl", b'{"id": 1, "name": "a", "price": 1e400}')})
+    assert report.tables["products"].rejects[0].reasons[0].message == "price is out of range: 1e400"
+
+
 def test_lines_longer_than_a_block_are_whole(place: Place, mode: str) -> None:
     long = "x" * 5_000_000
     lines = [f'{{"id": {key}, "name": "{long}", "email": "@"}}\n' for key in range(3)]

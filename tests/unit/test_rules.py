@@ -62,6 +62,8 @@ DECLARATIONS: dict[str, dict[str, Any]] = {
     "rule greater_than: ": {"rules": (greater_than("x", 5),)},
     "rule matches: .*regex": {"rules": (matches("x", "("),)},
     "rule odd gives String, not a boolean": {"rules": (Rule("odd", ("x",), "x", pl.col("x")),)},
+    "rule odd gives one answer for all records": {"rules": (Rule("odd", ("x",), "x", pl.lit(value=True)),)},
+    r"column '\^x\$' reads like a pattern": {"columns": (Column("id", Type.INTEGER), Column("^x$", Type.TEXT))},
     "a column is declared twice": {"columns": (*COLUMNS, *COLUMNS)},
 }
 

@@ -79,14 +79,21 @@ def _to_nowhere(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def complain(line: str) -> None:
+    """A line on stderr; where nobody can read it, that changes nothing."""
+    try:
+        sys.stderr.write(f"{printable(line)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
 def _usage_error(message: str) -> NoReturn:
     _leave(f"{message}; --help tells more", USAGE)
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    if message:
-        sys.stderr.write(f"error: {printable(message)}\n")
-    sys.stderr.flush()
+    complain(f"error: {message}")
     if threading.active_count() > 1:
         # A thread that waits for a pipe would keep the process for as long as nothing comes.
         os._exit(code)

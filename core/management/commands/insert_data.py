@@ -38,9 +38,10 @@ from core.management.commands._command import (
     TERMINATED,
     Failure,
     LoaderCommand,
+    complain,
 )
 from core.progress import progress
-from core.text import printable, report_lines
+from core.text import report_lines
 
 _DEFAULTS = Options()
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
@@ -145,11 +146,12 @@ class Command(LoaderCommand):
         if ended_by is not None:
             raise ended_by
 
-    def _warn_of_ignored_columns(self, outcome: Report) -> None:
+    @staticmethod
+    def _warn_of_ignored_columns(outcome: Report) -> None:
         for name, table in outcome.tables.items():
             if table.ignored_columns:
-                ignored = ", ".join(map(printable, table.ignored_columns))
-                self.stderr.write(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
+                ignored = ", ".join(table.ignored_columns)
+                complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
 
 
 def _strictness(outcome: Report) -> Failure | None:
