@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from async_loader.batches import EXTRA, Batch
+from async_loader.reasons import FAULT_MESSAGES
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
 
@@ -147,12 +148,17 @@ def plain_json(record: str) -> dict[str, Any]:
     return value
 
 
-def as_typed(table: Table, record: dict[str, Any]) -> tuple[Any, ...]:
-    """A rejected record for showing: numbers where the text is one, and everything else as it was read."""
+def as_typed(table: Table, reject: Reject) -> tuple[Any, ...]:
+    """A rejected record for showing: typed where a value could be read, and everything else as it was read."""
+    record = reject.record
     if not set(table.column_names) <= set(record):
         return tuple(record.values())
+    unread = {reason.column for reason in reject.reasons if reason.code in FAULT_MESSAGES}
+    values = [
+        record[column.name] if column.name in unread else _typed(column.type, record[column.name])
+        for column in table.columns
+    ]
     surplus = record.get(EXTRA, ()) if EXTRA not in table.column_names else ()
-    values = [_typed(column.type, record[column.name]) for column in table.columns]
     return (*values, *(surplus if isinstance(surplus, list) else ()))
 
 

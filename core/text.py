@@ -55,7 +55,7 @@ def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 def _skipped(table: Table, reject: Reject) -> str:
     reasons = "; ".join(printable(reason.message) for reason in reject.reasons)
-    return f"{_row(as_typed(table, reject.record))} --> Failed validation: {reasons}"
+    return f"{_row(as_typed(table, reject))} --> Failed validation: {reasons}"
 
 
 def _place(reject: Reject) -> str:

@@ -245,6 +245,14 @@ def test_records_that_do_not_fit_are_listed_with_all_their_fields_and_their_plac
     ]
 
 
+def test_a_value_that_could_not_be_read_is_listed_as_it_stands(project: Project) -> None:
+    source = project.file("p.jsonl", '{"id": 1, "name": "a", "price": "3"}\n{"id": 2, "name": "5", "price": -3}\n')
+    assert project.manage("insert_data", f"products={source}").stdout.splitlines()[-2:] == [
+        "(1, 'a', '3') --> Failed validation: price must be a number, not \"3\" (line 1)",
+        "(2, '5', -3) --> Failed validation: price must be greater than 0 (line 2)",
+    ]
+
+
 def test_without_init_db_the_line_says_to_run_it(tmp_path: Path) -> None:
     done = Project(tmp_path).manage("insert_data")
     assert done.returncode == 1
