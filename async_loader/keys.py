@@ -206,8 +206,6 @@ class ReferencedKeys:
 
     def unknown(self, keys: pl.Series) -> pl.Series:
         """The distinct keys that only the database can tell about."""
-        if self._range is None:
-            return keys.clear()
         candidates = within(keys, self._range)
         return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique()
 
@@ -224,6 +222,8 @@ class ReferencedKeys:
         return ~known & keys.is_not_null() if keys.null_count() else ~known
 
 
-def within(keys: pl.Series, key_range: KeyRange) -> pl.Series:
-    """The keys from the least to the greatest, both included, without nulls."""
+def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
+    """The keys from the least to the greatest, both included, without nulls; none where there is no range."""
+    if key_range is None:
+        return keys.clear()
     return keys.filter(keys.is_between(*key_range))

@@ -159,8 +159,7 @@ def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]
 def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     keys = batch.values[this.table.key]
     taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
-    held = this.ranges[this.table.name]
-    unsure = keys.clear() if held is None else within(keys.filter(~taken), held).unique()
+    unsure = within(keys.filter(~taken), this.ranges[this.table.name]).unique()
     return _Questions(taken, unsure, [known.unknown(batch.values[reference.column]) for reference, known in references])
 
 

@@ -38,7 +38,7 @@ def parse_text(text: pl.Series, column: Column, *, nul: bool) -> tuple[pl.Series
     if text.null_count() and not column.nullable:
         text = text.fill_null("")
     if column.type is Type.TEXT:
-        return with_faults(text, shown_text(text), nul_codes(text)) if nul else (text, None)
+        return with_faults(text, nul_codes(text), lambda: shown_text(text)) if nul else (text, None)
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
         return _judged(text, values, values.is_null(), _integer_code)
@@ -48,21 +48,25 @@ def parse_text(text: pl.Series, column: Column, *, nul: bool) -> tuple[pl.Series
     return _judged(text, values, ~certain.fill_null(value=False), real_code)
 
 
-def with_faults(values: pl.Series, shown: pl.Series, codes: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The values, made null where they have a code, and the faults; `shown` is what messages show of a value."""
+def with_faults(
+    values: pl.Series, codes: pl.Series, shown: Callable[[], pl.Series]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The values, made null where they have a code, and the faults. `shown` gives what messages show of the values; it
+    is asked only where there is a fault.
+    """
     if codes.null_count() == len(codes):
         return values, None
     kept = values.zip_with(codes.is_null(), pl.Series([None], dtype=values.dtype))
-    return kept, pl.DataFrame({"code": codes.cast(pl.String), "shown": shown})
+    return kept, pl.DataFrame({"code": codes.cast(pl.String), "shown": shown()})
 
 
 def shown_text(text: pl.Series) -> pl.Series:
     """Text as messages show it: in quotes, and no more than its beginning."""
     read = pl.col("text")
     long = read.str.len_chars() > _CLIPPED_TO
-    clipped = pl.when(long).then(read.str.head(_CLIPPED_TO) + "…").otherwise(read)
+    beginning = pl.when(long).then(read.str.head(_CLIPPED_TO) + "…").otherwise(read)
     quote = pl.lit("'")
-    return text.to_frame("text").select(pl.concat_str(quote, clipped, quote)).to_series()
+    return text.to_frame("text").select(pl.concat_str(quote, beginning, quote)).to_series()
 
 
 def clipped(text: str) -> str:
@@ -113,7 +117,7 @@ def _judged(
         return values, None
     codes = map(code_of, text.gather(places), values.gather(places))
     found = pl.Series(codes, dtype=pl.String)
-    return with_faults(values, shown_text(text), nulls(len(text)).scatter(places, found))
+    return with_faults(values, nulls(len(text)).scatter(places, found), lambda: shown_text(text))
 
 
 def nulls(length: int) -> pl.Series:

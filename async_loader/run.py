@@ -108,13 +108,14 @@ def _open_databases(plan: Plan) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for."""
     written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
     tables = plan.loaded + plan.referenced_only
-    for name in sorted({table.database for table in tables}):
+    names = sorted({table.database for table in tables})
+    for name in names:
         database = plan.databases[name]
         yield Connect(database, plan.options.lock_timeout, writable=name in written)
         for table in tables:
             if table.database == name:
                 yield from database.check(table)
-    for name in sorted({table.database for table in tables}):
+    for name in names:
         database = plan.databases[name]
         yield from database.begin() if name in written else database.begin_reading()
 

@@ -172,7 +172,7 @@ def _duplicates(keys: pl.Series, taken: pl.Series, failed: pl.Series) -> pl.Seri
 
 def _increasing(keys: pl.Series) -> bool:
     """Whether each key is above the one before: the common case, in which none comes twice."""
-    return not keys.null_count() and bool((keys.slice(1) > keys.head(-1)).all() if len(keys) > 1 else True)
+    return not keys.null_count() and bool((keys.slice(1) > keys.head(-1)).all())
 
 
 def _kept(frame: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:

@@ -5,6 +5,7 @@ This is the file to edit for tables of your own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,6 @@ def tables() -> tuple[Table, ...]:
     )
 
 
-def databases() -> dict[str, Path]:
+def databases(declared: Iterable[Table]) -> dict[str, Path]:
     """By alias, the file of each database that the tables live in."""
-    return {table.database: Path(connections[table.database].settings_dict["NAME"]) for table in tables()}
+    return {table.database: Path(connections[table.database].settings_dict["NAME"]) for table in declared}

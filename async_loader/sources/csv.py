@@ -10,6 +10,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -139,7 +140,7 @@ class CsvSource:
             if name in undecodable:
                 codes = nulls(len(as_read)) if fault is None else fault["code"]
                 codes = codes.zip_with(~undecodable[name], pl.Series(["invalid_utf8"]))
-                values[name], fault = with_faults(values[name], shown_text(as_read[name]), codes)
+                values[name], fault = with_faults(values[name], codes, partial(shown_text, as_read[name]))
             if fault is not None:
                 faults[name] = fault
         return pl.DataFrame(values), faults

@@ -188,7 +188,7 @@ def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -
     shown = [
         _shown(column, value, text) if code else None for code, value, text in zip(judged, read, texts, strict=True)
     ]
-    return with_faults(values, pl.Series(shown, dtype=pl.String), pl.Series(judged, dtype=pl.String))
+    return with_faults(values, pl.Series(judged, dtype=pl.String), lambda: pl.Series(shown, dtype=pl.String))
 
 
 def _needs_a_closer_look(values: pl.Series) -> bool:

@@ -107,8 +107,7 @@ def _checked(column: Column, read: pl.Series, undecodable: pl.Series | None) -> 
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
-    shown = shown_text(values) if column.type is Type.TEXT else read.cast(pl.String)
-    return with_faults(values, shown, codes)
+    return with_faults(values, codes, lambda: shown_text(values) if column.type is Type.TEXT else read.cast(pl.String))
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from async_loader.errors import SourceError
+from async_loader.errors import SourceError, one_line
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -73,8 +74,7 @@ class Stream:
             if self.size is not None:
                 return self._file
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
-            while block := self._file.read(1 << 20):
-                copy.write(block)
+            shutil.copyfileobj(self._file, copy, BLOCK)
             self.close()
             self._file, self._is_ours = copy, True
             return copy
@@ -101,7 +101,7 @@ class Stream:
         except OSError as error:
             raise SourceError(self.name, f"cannot be read: {_plain(error)}") from error
         except pa.ArrowException as error:
-            raise SourceError(self.name, f"cannot be read: {' '.join(str(error).split())}") from error
+            raise SourceError(self.name, f"cannot be read: {one_line(error)}") from error
         except ValueError as error:
             # What a thread gets that still reads when the run has been given up.
             if not self._file.closed:

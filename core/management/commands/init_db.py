@@ -20,5 +20,6 @@ class Command(LoaderCommand):
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
-        ready = async_loader.init(tables.tables(), tables.databases(), fresh=fresh)
+        declared = tables.tables()
+        ready = async_loader.init(declared, tables.databases(declared), fresh=fresh)
         self.say(f"{name} database initialized." for name in ready)

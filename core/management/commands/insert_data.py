@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -125,15 +125,16 @@ class Command(LoaderCommand):
     ) -> None:
         """Load, and say what came of it."""
         declared = tables.tables()
+        databases = tables.databases(declared)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
         chosen = _sources(sources or _sample(declared), _DELIMITERS.get(delimiter, delimiter))
         if report is not None:
-            _refuse_to_overwrite(report, chosen)
+            _refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
         with _report_file(report) as report_file:
             with progress(wanted=not no_progress) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
-                run = Run(declared, chosen, tables.databases(), wanted, mode=mode, show=show)
+                run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
                 outcome, failure = _perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
             unwritten = None if report_file is None else _write_report(report_file, as_json)
@@ -214,10 +215,13 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
     return sources
 
 
-def _refuse_to_overwrite(report: Path, sources: Mapping[str, Sequence[Source]]) -> None:
+def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:
+    return [Path(source.path) for given in sources.values() for source in given]
+
+
+def _refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
     """ConfigurationError where the report would replace what this run reads or writes."""
-    read = [Path(source.path) for given in sources.values() for source in given]
-    for path in (*read, *tables.databases().values()):
+    for path in used:
         if path.exists() and report.exists() and path.samefile(report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
 
