@@ -5,9 +5,11 @@ This is the whole vocabulary between "what a load does" and "how it waits".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import polars as pl
 
 if TYPE_CHECKING:
     from async_loader.stores.sqlite import Database
@@ -32,23 +34,26 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Run one statement and fetch all it gives. Result: a list of rows."""
+    """Run one statement and fetch all it gives. Result: a list of rows.
 
-    database: str
-    sql: str
-    parameters: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Run one statement, or one for each group of parameters. Result: how many rows changed.
-
-    Groups are drawn where the connection works, so that building them is done there too.
+    `batch`: rows that the statement reads. A large batch may come in several parts, each with its own rows of result;
+    none where it is empty.
     """
 
     database: str
     sql: str
-    groups: Iterable[Sequence[Any]] | None = None
+    parameters: Sequence[Any] = ()
+    batch: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Run one statement, with `batch` as in Query. Result: how many rows changed."""
+
+    database: str
+    sql: str
+    parameters: Sequence[Any] = ()
+    batch: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

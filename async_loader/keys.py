@@ -21,6 +21,12 @@ SMALL_SPREAD = 8 << 20
 # Where there are fewer values than this to a key, bits are set faster all at once than one by one.
 DENSE = 64
 
+# All keys of a table are read once a load has asked about more than one in so many of them: a key that is asked about
+# costs some eight times one that is read in its turn.
+ASKED_OF_RANGE = 8
+# They are read from a range of so many integers at a time: 8 MB of text.
+READ_AT_ONCE = 1 << 20
+
 _BIT = (1 << np.arange(8)).astype(np.uint8)
 
 # The least and the greatest key of a table.
@@ -198,21 +204,40 @@ class ReferencedKeys:
     """
 
     def __init__(self, column: Column, accepted: KeySet | None, key_range: KeyRange | None) -> None:
-        self._type = column.type
         self._accepted = accepted if accepted is not None else key_set(column)
         self._present = key_set(column)
         self._asked = key_set(column)
         self._range = key_range
+        self._spread = key_range[1] - key_range[0] + 1 if key_range and column.type is Type.INTEGER else None
 
     def unknown(self, keys: pl.Series) -> pl.Series:
         """The distinct keys that only the database can tell about."""
-        candidates = within(keys, self._range)
-        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique()
+        candidates = keys.filter(within(keys, self._range))
+        if not len(candidates):
+            return candidates
+        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique().sort()
 
-    def learn(self, asked: pl.Series, present: list[Any]) -> None:
+    def ranges_to_read(self, unknown: pl.Series) -> list[tuple[int, int]]:
+        """The ranges in which to read all keys instead of asking about the unknown ones. Empty where asking is cheaper:
+        until a good part of all keys has been asked about.
+        """
+        if self._spread is None or len(self._asked) + len(unknown) < self._spread // ASKED_OF_RANGE:
+            return []
+        least, greatest = self._range or (0, -1)
+        return [(start, min(start + READ_AT_ONCE - 1, greatest)) for start in range(least, greatest + 1, READ_AT_ONCE)]
+
+    def learn(self, asked: pl.Series, present: pl.Series) -> None:
         """Take in the database's answer."""
         self._asked.add(asked)
-        self._present.add(self._type.series(present))
+        self._present.add(present)
+
+    def learn_present(self, present: pl.Series) -> None:
+        """Take in keys that the database holds."""
+        self._present.add(present)
+
+    def learned_all(self) -> None:
+        """All that the database holds has been learned: nothing is left to ask."""
+        self._range = self._spread = None
 
     def absent(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it exists nowhere; false for null."""
@@ -223,7 +248,7 @@ class ReferencedKeys:
 
 
 def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
-    """The keys from the least to the greatest, both included, without nulls; none where there is no range."""
+    """For each key, whether it is in the range, its ends included; false for null, or where there is no range."""
     if key_range is None:
-        return keys.clear()
-    return keys.filter(keys.is_between(*key_range))
+        return pl.Series(np.zeros(len(keys), np.bool_))
+    return keys.is_between(*key_range).fill_null(value=False)

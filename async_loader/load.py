@@ -19,7 +19,7 @@ from async_loader.errors import ConflictError, LedgerError, OverLimitError
 from async_loader.keys import KeyRange, KeySet, ReferencedKeys, within
 from async_loader.report import Tally
 from async_loader.tables import Reference, Table
-from async_loader.validation import Verdict, World, compare, judge, no
+from async_loader.validation import Verdict, World, judge, no
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
@@ -131,12 +131,16 @@ def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """What a batch's records leave open: which keys were accepted before, which of the others the table may hold, and,
-    for each reference, which keys only the database can tell about.
+    """What a batch's records leave open.
+
+    taken: for each record, whether its key was accepted before.
+    places, unsure: the others whose keys the table may hold: where they are, and what they are.
+    unknown: for each reference, the keys that only the database can tell about.
     """
 
     taken: pl.Series
-    unsure: pl.Series
+    places: pl.Series
+    unsure: pl.DataFrame
     unknown: list[pl.Series]
 
 
@@ -146,34 +150,52 @@ def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]
         if reference.table in this.target_keys:
             yield Await(reference.table)
     questions: _Questions = yield Call(_questions, (this, batch, references))
-    rows = (yield from this.database.rows_of(this.table, questions.unsure)) if len(questions.unsure) else []
+    held = (yield from this.database.held(this.table, questions.unsure)) if len(questions.places) else None
     for (reference, known), unknown in zip(references, questions.unknown, strict=True):
         if len(unknown):
-            target, database = this.targets[reference.table]
-            present = yield from database.keys_of(target, unknown)
-            yield Call(known.learn, (unknown, present))
-    verdict: Verdict = yield Call(_conclude, (this, batch, references, questions.taken, rows))
+            yield from _learn(*this.targets[reference.table], known, unknown)
+    verdict: Verdict = yield Call(_conclude, (this, batch, references, questions, held))
     return verdict
+
+
+def _learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
+    """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
+    ranges = known.ranges_to_read(unknown)
+    if not ranges:
+        present = yield from database.present(target, unknown)
+        yield Call(known.learn, (unknown, present))
+        return
+    for least, greatest in ranges:
+        yield Call(known.learn_present, ((yield from database.keys_between(target, least, greatest)),))
+    known.learned_all()
 
 
 def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     keys = batch.values[this.table.key]
     taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
-    unsure = within(keys.filter(~taken), this.ranges[this.table.name]).unique()
-    return _Questions(taken, unsure, [known.unknown(batch.values[reference.column]) for reference, known in references])
+    places = (within(keys, this.ranges[this.table.name]) & ~taken).arg_true()
+    unknown = [known.unknown(batch.values[reference.column]) for reference, known in references]
+    return _Questions(taken, places, batch.values[places], unknown)
 
 
 def _conclude(
-    this: Load, batch: Batch, references: References, taken: pl.Series, rows: Sequence[tuple[Any, ...]]
+    this: Load,
+    batch: Batch,
+    references: References,
+    questions: _Questions,
+    held: tuple[pl.Series, pl.Series] | None,
 ) -> Verdict:
-    """Judge, and remember what that accepted and rejected."""
-    held, differs = compare(this.table, batch.values, rows)
+    """Judge, and remember what that accepted and rejected. `held`: which unsure records the table holds with the same
+    values, and which with others.
+    """
+    nothing = pl.Series([], dtype=pl.Int64)
+    same, differing = (_mask(len(batch.lines), questions.places, each) for each in held or (nothing, nothing))
     absent = {reference.column: known.absent(batch.values[reference.column]) for reference, known in references}
-    world = World(taken, held, differs, absent, conflicts_reject=this.on_conflict == "reject")
+    world = World(questions.taken, same | differing, differing, absent, conflicts_reject=this.on_conflict == "reject")
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
-        line = batch.lines.filter(differs & (batch.values[this.table.key] == key))[0]
+        line = batch.lines.filter(differing & (batch.values[this.table.key] == key))[0]
         raise ConflictError(
             this.database.name,
             f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "
@@ -182,6 +204,11 @@ def _conclude(
     this.accepted.add(verdict.accepted[this.table.key])
     this.tally.take(batch, verdict)
     return verdict
+
+
+def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
+    """True at the chosen ones of these places."""
+    return no(size) if not len(chosen) else no(size).scatter(places.gather(chosen), values=True)
 
 
 def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[tuple[int, int]]:

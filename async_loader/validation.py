@@ -11,7 +11,6 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -59,28 +58,6 @@ class Verdict:
 
     def __len__(self) -> int:
         return len(self.accepted) + len(self.rejects)
-
-
-def compare(table: Table, values: pl.DataFrame, rows: Sequence[tuple[Any, ...]]) -> tuple[pl.Series, pl.Series]:
-    """For each record, whether its key is among the database's rows, and whether with other values than its own.
-
-    `rows` have the table's columns in their order.
-    """
-    if not rows:
-        return no(len(values)), no(len(values))
-    stored = {
-        f"stored {place}": column.type.series(list(map(operator.itemgetter(place), rows)))
-        for place, column in enumerate(table.columns)
-    }
-    read = values.select(pl.col(name).alias(f"read {place}") for place, name in enumerate(table.column_names))
-    key = table.column_names.index(table.key)
-    held = pl.DataFrame(stored).with_columns(held=pl.lit(value=True))
-    joined = read.join(held, left_on=f"read {key}", right_on=f"stored {key}", how="left", maintain_order="left")
-    others = [place for place in range(len(table.columns)) if place != key]
-    same = [pl.col(f"read {place}").eq_missing(pl.col(f"stored {place}")) for place in others]
-    known = joined["held"].fill_null(value=False)
-    equal = joined.select(equal=pl.all_horizontal(pl.lit(value=True), *same))["equal"]
-    return known, known & ~equal
 
 
 def judge(table: Table, batch: Batch, world: World) -> Verdict:

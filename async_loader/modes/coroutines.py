@@ -6,7 +6,7 @@ The event loop only passes effects on: whatever reads, checks or copies a batch 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import functools
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -35,13 +35,32 @@ from async_loader.modes.sequential import ctrl_c_put_off
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 from async_loader.stores.sqlite import Database
 
+# aiosqlite wants to know how many rows to fetch at once where a cursor is iterated. None is here.
+_ROWS_AT_ONCE = 1
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's, which also performs a statement as a whole in its thread."""
+
+    async def open(self) -> None:
+        """Connect. Where that fails, the thread is gone before the event loop may be."""
+        try:
+            await self
+        except BaseException:
+            self._thread.join()
+            raise
+
+    async def perform(self, database: Database, statement: Query | Change) -> Any:
+        """See Database.perform."""
+        return await self._execute(database.perform, self._conn, statement)  # type: ignore[no-untyped-call]
+
 
 class Coroutines:
     """Takes steps to their end; `show` is told how far they are, in the event loop."""
 
     def __init__(self, show: Callable[[Show], None]) -> None:
         self._show = show
-        self._connections: dict[str, tuple[Database, aiosqlite.Connection]] = {}
+        self._connections: dict[str, tuple[Database, Connection]] = {}
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._known: dict[str, asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -132,24 +151,15 @@ class Coroutines:
     async def _execute(self, name: str, statement: Query | Change) -> Any:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
-        try:
-            if isinstance(statement, Query):
-                return await connection.execute_fetchall(statement.sql, statement.parameters)
-            if statement.groups is None:
-                cursor = await connection.execute(statement.sql)
-            else:
-                cursor = await connection.executemany(statement.sql, statement.groups)
-        except sqlite3.Error as error:
-            raise database.error(error) from error
-        return cursor.rowcount
+        return await connection.perform(database, statement)
 
     async def _connect(self, effect: Connect) -> None:
         database = effect.database
-        target = database.target(writable=effect.writable, create=effect.create)
-        try:
-            connection = await aiosqlite.connect(target, timeout=effect.timeout, isolation_level=None, uri=True)
-        except sqlite3.Error as error:
-            raise database.error(error) from error
+        connect = functools.partial(
+            database.connect, timeout=effect.timeout, writable=effect.writable, create=effect.create
+        )
+        connection = Connection(connect, _ROWS_AT_ONCE)
+        await connection.open()
         self._connections[database.name] = database, connection
 
 

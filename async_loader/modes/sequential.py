@@ -131,14 +131,7 @@ class Sequential:
     def execute(self, name: str, statement: Query | Change) -> Any:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
-        try:
-            if isinstance(statement, Query):
-                return connection.execute(statement.sql, statement.parameters).fetchall()
-            if statement.groups is None:
-                return connection.execute(statement.sql).rowcount
-            return connection.executemany(statement.sql, statement.groups).rowcount
-        except sqlite3.Error as error:
-            raise database.error(error) from error
+        return database.perform(connection, statement)
 
     def close(self, name: str) -> None:
         """Close a database's connection."""
@@ -148,11 +141,5 @@ class Sequential:
     def connect(self, effect: Connect) -> None:
         """Open a database's connection."""
         database = effect.database
-        target = database.target(writable=effect.writable, create=effect.create)
-        try:
-            connection = sqlite3.connect(
-                target, effect.timeout, isolation_level=None, check_same_thread=False, uri=True
-            )
-        except sqlite3.Error as error:
-            raise database.error(error) from error
+        connection = database.connect(timeout=effect.timeout, writable=effect.writable, create=effect.create)
         self._connections[database.name] = database, connection

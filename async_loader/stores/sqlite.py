@@ -1,33 +1,28 @@
-"""SQLite as a store: all SQL text, and how to connect. What is done with it is asked of a mode, effect by effect.
+"""SQLite as a store: all SQL text, how to connect, and how a statement is performed.
 
-Identifiers go through `quoted`, values are bound. Nothing here begins, waits or commits by itself.
+Identifiers go through `quoted`, values are bound. Batches cross into SQLite as images (`images.py`), which statements
+read as a table of their own. Nothing here begins, waits or commits by itself.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from async_loader.effects import Call, Change, Query, Steps
+from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
+from async_loader.stores import images
 from async_loader.tables import Table, Type
 
-# Rows of one INSERT. 2,000 is the fastest of 100 to 8,000 when three databases are written at once: with more rows the
-# interpreter's lock is handed on less often, with fewer the statements are smaller. What is left over goes in smaller
-# groups, of few sizes, because the connection keeps each statement that it has prepared, and these are large.
-ROWS_PER_INSERT = (2_000, 100, 1)
-# SQLite takes at least so many parameters a statement since 3.32.
-PARAMETERS_PER_STATEMENT = 32_766
-# Keys of one look-up.
-KEYS_PER_QUERY = 50_000
-# A range is read as a whole where it has no more than so many integers for each key wanted.
-SPREAD_OF_RANGE = 3
+# What each connection calls the database in memory that holds an image, and the table of the image in it.
+_IMAGE = "loader_image"
+_BATCH = f"{_IMAGE}.{images.TABLE}"
 
 _SQL_TYPES = {Type.INTEGER: "INTEGER", Type.REAL: "REAL", Type.TEXT: "TEXT"}
 _AFFINITIES = {
@@ -150,62 +145,90 @@ class Database:
                 raise StoreError(self.name, problem)
         return None if least is None else (least, greatest)
 
-    def rows_of(self, table: Table, keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        """The rows that have these distinct keys, in the table's columns and order of keys; perhaps others between."""
-        return (yield from self._select(table, table.column_names, keys))
+    def held(self, table: Table, records: pl.DataFrame) -> Steps[tuple[pl.Series, pl.Series]]:
+        """The places, among n records in the table's columns, of those whose keys the table holds with the same values,
+        and of those whose keys it holds with other values.
+        """
+        columns = {name: f"c{place}" for place, name in enumerate(table.column_names)}
+        same = " AND ".join(f"{_exactly(read, name)}" for name, read in columns.items() if name != table.key) or "TRUE"
+        sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
+            SELECT batch._rowid_ AS place, {same} AS same
+            FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            ON {_is_key(columns[table.key], table)})"""
+        rows = yield Query(self.name, sql, batch=records)
+        return _integers(same for same, _ in rows), _integers(differing for _, differing in rows)
 
-    def keys_of(self, table: Table, keys: pl.Series) -> Steps[list[Any]]:
-        """Those of the distinct keys that the table holds; perhaps others between them."""
-        rows = yield from self._select(table, (table.key,), keys)
-        return [key for (key,) in rows]
+    def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
+        """Those of the keys that the table holds."""
+        stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
+        sql = f"SELECT group_concat(_rowid_) FROM {_BATCH} AS batch WHERE EXISTS ({stored})"
+        rows = yield Query(self.name, sql, batch=keys.to_frame())
+        return keys.gather(_integers(places for (places,) in rows))
 
-    def _select(self, table: Table, columns: Sequence[str], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        names, key = ", ".join(map(quoted, columns)), quoted(table.key)
-        rows: list[tuple[Any, ...]] = []
-        for wanted, parameters in (yield Call(_look_ups, (keys,))):
-            sql = f"SELECT {names} FROM {quoted(table.name)} WHERE {key} {wanted} ORDER BY {key}"
-            rows += yield Query(self.name, sql, parameters)
-        return rows
+    def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
+        """All of the table's integer keys from `least` to `greatest`, both included."""
+        key = quoted(table.key)
+        sql = f"""SELECT group_concat({key}) FROM main.{quoted(table.name)}
+            WHERE {key} BETWEEN ? AND ? AND typeof({key}) = 'integer'"""
+        rows = yield Query(self.name, sql, (least, greatest))
+        return _integers(keys for (keys,) in rows)
 
     def insert(self, table: Table, records: pl.DataFrame) -> Steps[int]:
         """New records; returns how many rows that made."""
-        return (yield from self._insert(table.name, records))
+        changed: int = yield Change(self.name, _insert_sql(table.name, records.columns), batch=records)
+        return changed
 
     def replace(self, table: Table, records: pl.DataFrame) -> Steps[int]:
         """Records in place of the rows that have their keys; returns how many rows changed."""
         others = [quoted(name) for name in table.column_names if name != table.key]
         assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-        clause = f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
-        return (yield from self._insert(table.name, records, clause))
+        sql = f"""{_insert_sql(table.name, records.columns)} WHERE TRUE
+            ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"""
+        changed: int = yield Change(self.name, sql, batch=records)
+        return changed
 
     def add_rejects(self, run: str, created_at: str, source: str, rejects: pl.DataFrame) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
-        rows = rejects.select(
-            pl.lit(run).alias("run"),
-            pl.lit(source).alias("source"),
-            "line",
-            "line_end",
-            "record",
-            "reasons",
-            pl.lit(created_at).alias("created_at"),
-        )
-        return (yield from self._insert("loader_rejects", rows))
+        same = {"run": run, "source": source, "created_at": created_at}
+        sql = _insert_sql("loader_rejects", rejects.columns, list(same))
+        changed: int = yield Change(self.name, sql, tuple(same.values()), batch=rejects)
+        return changed
 
     def add_run(self, row: Mapping[str, Any]) -> Steps[int]:
         """Keep one line of `loader_runs`."""
-        return (yield from self._insert("loader_runs", pl.DataFrame([row])))
-
-    def _insert(self, table: str, records: pl.DataFrame, clause: str = "") -> Steps[int]:
-        """As many rows at a time as can be, then fewer, then one by one."""
-        changed = 0
-        for most in ROWS_PER_INSERT:
-            rows = max(1, min(most, PARAMETERS_PER_STATEMENT // records.width))
-            whole = len(records) - len(records) % rows
-            if whole:
-                sql = _insert_sql(table, records.columns, rows) + clause
-                changed += yield Change(self.name, sql, _flat_groups(records.head(whole), rows))
-                records = records.slice(whole)
+        names, values = ", ".join(map(quoted, row)), ", ".join("?" * len(row))
+        changed: int = yield Change(
+            self.name, f"INSERT INTO loader_runs ({names}) VALUES ({values})", tuple(row.values())
+        )
         return changed
+
+    def connect(self, *, timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
+        """Open the file. `timeout`: seconds to wait for a lock."""
+        access = "rwc" if create else "rw" if writable else "ro"
+        target = f"{self.path.absolute().as_uri()}?mode={access}"
+        try:
+            connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
+            connection.execute(f"ATTACH ':memory:' AS {_IMAGE}")
+        except sqlite3.Error as error:
+            raise self.error(error) from error
+        return connection
+
+    def perform(self, connection: sqlite3.Connection, statement: Query | Change) -> Any:
+        """The rows of a query, or how many rows a change made.
+
+        Done as a whole: that costs one crossing into the thread of the connection, and SQLite works through a batch
+        without the interpreter's lock.
+        """
+        rows: list[tuple[Any, ...]] = []
+        changed = 0
+        try:
+            for _ in _at_hand(connection, statement.batch):
+                cursor = connection.execute(statement.sql, statement.parameters)
+                rows += cursor.fetchall()
+                changed += cursor.rowcount
+        except sqlite3.Error as error:
+            raise self.error(error) from error
+        return rows if isinstance(statement, Query) else changed
 
     def error(self, error: sqlite3.Error) -> StoreError:
         """What SQLite said, as one line that says what to do."""
@@ -214,11 +237,6 @@ class Database:
         code = getattr(error, "sqlite_errorcode", None)
         advice = next((text for known, text in _ADVICE if code is not None and code & 0xFF == known), None)
         return StoreError(self.name, f"{error} ({self.path}); {advice}" if advice else f"{error} ({self.path})")
-
-    def target(self, *, writable: bool, create: bool) -> str:
-        """The URI to open."""
-        access = "rwc" if create else "rw" if writable else "ro"
-        return f"{self.path.absolute().as_uri()}?mode={access}"
 
 
 def quoted(name: str) -> str:
@@ -246,18 +264,6 @@ def _create_sql(table: str, columns: Mapping[str, str]) -> str:
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
 
 
-def _look_ups(keys: pl.Series) -> list[tuple[str, tuple[Any, ...]]]:
-    """Conditions that between them find distinct keys, in order."""
-    return [_wanted(part.to_series()) for part in keys.sort().to_frame().iter_slices(KEYS_PER_QUERY)]
-
-
-def _wanted(keys: pl.Series) -> tuple[str, tuple[Any, ...]]:
-    """A condition for sorted, distinct keys. A range is read three times as fast as keys are found one by one."""
-    if keys.dtype.is_integer() and keys[-1] - keys[0] < SPREAD_OF_RANGE * len(keys):
-        return "BETWEEN ? AND ?", (keys[0], keys[-1])
-    return "IN (SELECT value FROM json_each(?))", (json.dumps(keys.to_list()),)
-
-
 def _affinity(declared: str) -> str:
     """SQLite's own rules, from https://www.sqlite.org/datatype3.html, section 3.1."""
     kind = declared.upper()
@@ -270,17 +276,34 @@ def _affinity(declared: str) -> str:
     return "REAL" if any(part in kind for part in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
 
 
-def _insert_sql(table: str, columns: Sequence[str], rows: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    names = ", ".join(map(quoted, columns))
-    return f"INSERT INTO {quoted(table)} ({names}) VALUES {', '.join([row] * rows)}"
+def _insert_sql(table: str, columns: Sequence[str], same: Sequence[str] = ()) -> str:
+    """All of a batch; the columns named in `same` have one value for all of it, bound before it."""
+    names = ", ".join(map(quoted, [*same, *columns]))
+    values = ", ".join(["?"] * len(same) + [f"c{place}" for place in range(len(columns))])
+    return f"INSERT INTO main.{quoted(table)} ({names}) SELECT {values} FROM {_BATCH}"
 
 
-def _flat_groups(records: pl.DataFrame, rows: int) -> Iterator[list[Any]]:
-    """The records' values, so many rows in each list, row after row: the cheapest parameters to make."""
-    width = records.width
-    for group in records.iter_slices(rows):
-        flat: list[Any] = [None] * (rows * width)
-        for place, column in enumerate(group.get_columns()):
-            flat[place::width] = column.to_list()
-        yield flat
+def _is_key(read: str, table: Table) -> str:
+    """That the stored key is the one read; the first half finds it, whatever the column's own way to compare."""
+    return f"stored.{quoted(table.key)} = batch.{read} AND {_exactly(read, table.key)}"
+
+
+def _exactly(read: str, name: str) -> str:
+    """That a stored value is the one read: null too, and no type or case made into another."""
+    return f"+batch.{read} IS +stored.{quoted(name)} COLLATE BINARY"
+
+
+def _at_hand(connection: sqlite3.Connection, batch: pl.DataFrame | None) -> Iterator[None]:
+    """Hang the batch beside the database, image after image; without a batch there is nothing to hang, once."""
+    if batch is None:
+        yield
+        return
+    for image in images.images(batch):
+        connection.deserialize(image, name=_IMAGE)
+        yield
+
+
+def _integers(texts: Iterable[str | None]) -> pl.Series:
+    """What `group_concat` made into texts, because one long value is handed over far faster than a row for each."""
+    parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
+    return pl.Series(np.concatenate(parts) if parts else np.zeros(0, np.int64))

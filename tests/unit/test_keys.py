@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -59,7 +61,28 @@ def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
     known = ReferencedKeys(column, accepted, (5, 10))
     asked = known.unknown(pl.Series([1, 4, 5, 7, 7, 11, None]))
     assert sorted(asked) == [5, 7]
-    known.learn(asked, [7])
+    known.learn(asked, pl.Series([7]))
     assert known.unknown(pl.Series([5, 7])).to_list() == []
     assert known.absent(pl.Series([1, 4, 5, 7, None])).to_list() == [False, True, True, False, False]
     assert ReferencedKeys(column, None, None).unknown(pl.Series([1])).to_list() == []
+
+
+def test_all_keys_are_read_once_a_good_part_of_them_was_asked_about() -> None:
+    least, greatest = -5, 2_500_000
+    known = ReferencedKeys(Column("id", Type.INTEGER), None, (least, greatest))
+    few = known.unknown(pl.Series([0, 1, 2]))
+    assert known.ranges_to_read(few) == []
+    known.learn(few, few)
+    ranges = known.ranges_to_read(known.unknown(pl.int_range(10, 500_000, eager=True)))
+    assert [ranges[0][0], ranges[-1][1]] == [least, greatest]
+    assert all(stop + 1 == start for (_, stop), (start, _) in itertools.pairwise(ranges))
+    known.learn_present(pl.Series([3, 7]))
+    known.learned_all()
+    assert known.unknown(pl.Series([4, 8, 2_000_000])).to_list() == []
+    assert known.absent(pl.Series([0, 3, 4, 7, 8])).to_list() == [False, False, True, False, True]
+
+
+def test_text_keys_and_far_flung_ones_are_asked_about_one_by_one() -> None:
+    for column_type, key_range in ((Type.TEXT, ("a", "b")), (Type.INTEGER, (-(2**63), 2**63 - 1))):
+        known = ReferencedKeys(Column("id", column_type), None, key_range)
+        assert known.ranges_to_read(column_type.series(key_range)) == []
