@@ -208,10 +208,23 @@ class Database:
         target = f"{self.path.absolute().as_uri()}?mode={access}"
         try:
             connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
+        except sqlite3.Error as error:
+            raise self.error(error) from error
+        try:
+            self._attach_image(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _attach_image(self, connection: sqlite3.Connection) -> None:
+        try:
+            [(encoding,)] = connection.execute("PRAGMA encoding").fetchall()
+            if encoding != "UTF-8":
+                raise StoreError(self.name, f"its text is in {encoding} ({self.path}); make it anew in UTF-8")
             connection.execute(f"ATTACH ':memory:' AS {_IMAGE}")
         except sqlite3.Error as error:
             raise self.error(error) from error
-        return connection
 
     def perform(self, connection: sqlite3.Connection, statement: Query | Change) -> Any:
         """The rows of a query, or how many rows a change made.
