@@ -40,3 +40,23 @@ def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
             )
 
         yield show
+
+
+@contextmanager
+def steps(total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A function that is told what is done next, `total` times; it draws on stderr as `progress` does."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        # The first step is begun before any is done.
+        task = bars.add_task("", total=total, completed=-1)
+
+        def show(description: str) -> None:
+            bars.update(task, description=description, advance=1)
+
+        yield show

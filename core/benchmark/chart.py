@@ -1,0 +1,112 @@
+"""The results as a chart: a bar of seconds for each contender. The only module that imports matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.benchmark.errors import BenchmarkError
+from core.benchmark.results import Comparison, Outcome, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".svg", ".png")
+# Dark on white, on a ground of its own: as readable on a dark page as on a light one.
+_INK, _FAINT, _GROUND = "#24292f", "#6e7781", "#ffffff"
+_CHECKING, _UNCHECKING = "#1f6feb", "#c9d1d9"
+_INCHES_WIDE, _INCHES_PER_BAR, _INCHES_AROUND = 9.0, 0.42, 1.5
+_PIXELS_PER_INCH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A contender's seconds, for as many records as `async` had."""
+
+    result: Result
+    comparison: Comparison
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """What stands beside it."""
+        star = "*" if self.comparison.per_record else ""
+        return f"{_rounded(self.seconds)} s{star}  ({_rounded(self.comparison.ratio)}x)"
+
+
+def is_possible() -> bool:
+    """Whether matplotlib is installed."""
+    return find_spec("matplotlib") is not None
+
+
+def bars(outcome: Outcome) -> Sequence[Bar]:
+    """Those that can be compared, the fastest first."""
+    found = [
+        Bar(result, comparison, result.median.seconds / result.records * outcome.records)
+        for result in outcome.results
+        if (comparison := outcome.comparison(result))
+    ]
+    return sorted(found, key=lambda bar: bar.seconds)
+
+
+def draw(outcome: Outcome, path: Path) -> None:
+    """Write the chart, in the format of the path's suffix. BenchmarkError where it cannot be written."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    shown = bars(outcome)
+    # Text stays text in an SVG, to be found and read aloud; the salt makes equal charts equal files.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchmark", "font.family": "sans-serif"}):
+        height = _INCHES_AROUND + _INCHES_PER_BAR * len(shown)
+        figure = Figure(figsize=(_INCHES_WIDE, height), facecolor=_GROUND, layout="constrained")
+        _fill(figure.add_subplot(), shown, outcome)
+        try:
+            figure.savefig(path, dpi=_PIXELS_PER_INCH, format=path.suffix.lower()[1:])
+        except OSError as error:
+            raise BenchmarkError(f"chart {path}: cannot be written: {error.strerror or error}") from error
+
+
+def _fill(axes: Axes, shown: Sequence[Bar], outcome: Outcome) -> None:
+    for checks, colour, hatch, name in (
+        (True, _CHECKING, "", "checks rules and references"),
+        (False, _UNCHECKING, "///", "checks nothing"),
+    ):
+        ranks = [rank for rank, bar in enumerate(shown) if bar.result.contender.checks is checks]
+        if ranks:
+            seconds = [shown[rank].seconds for rank in ranks]
+            axes.barh(ranks, seconds, 0.68, color=colour, hatch=hatch, edgecolor=_GROUND, linewidth=0, label=name)
+    for rank, bar in enumerate(shown):
+        axes.annotate(bar.label, (bar.seconds, rank), (5, 0), textcoords="offset points", va="center", color=_INK)
+    axes.set_yticks(range(len(shown)), [bar.result.contender.label for bar in shown])
+    axes.invert_yaxis()
+    _clear(axes)
+    # Room for the longest bar's label.
+    axes.set_xlim(0, max((bar.seconds for bar in shown), default=1) * 1.22)
+    axes.set_title(f"Seconds to load {outcome.title}", loc="left", color=_INK, fontweight="bold", pad=14)
+    axes.set_xlabel(_note(shown, outcome), loc="left", color=_FAINT, fontsize=9)
+    if len({bar.result.contender.checks for bar in shown}) > 1:
+        axes.legend(loc="lower right", frameon=False, labelcolor=_INK)
+
+
+def _clear(axes: Axes) -> None:
+    """Leave out what the labels say already."""
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.set_xticks([])
+
+
+def _note(shown: Sequence[Bar], outcome: Outcome) -> str:
+    cores, cpu = outcome.machine["cores"], outcome.machine["cpu"]
+    runs = "one run" if outcome.repeat == 1 else f"medians of {outcome.repeat} runs"
+    note = f"{runs} on {cores} cores ({cpu}); in brackets: as a multiple of insert_data --mode async"
+    if any(bar.comparison.per_record for bar in shown):
+        note += "\n* scaled from a run with another number of records"
+    return note
+
+
+def _rounded(number: float) -> str:
+    """Three digits are enough to see, and as many as mean anything."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}" if number >= 10 else f"{number:.2f}"  # noqa: PLR2004
