@@ -18,8 +18,11 @@ SUFFIXES = (".svg", ".png")
 # Dark on white, on a ground of its own: as readable on a dark page as on a light one.
 _INK, _FAINT, _GROUND = "#24292f", "#6e7781", "#ffffff"
 _CHECKING, _UNCHECKING = "#1f6feb", "#c9d1d9"
-_INCHES_WIDE, _INCHES_PER_BAR, _INCHES_AROUND = 9.0, 0.42, 1.5
+_INCHES_WIDE, _INCHES_PER_BAR, _INCHES_AROUND = 9.0, 0.42, 1.3
+_INCHES_OF_MARGIN = 0.12
 _PIXELS_PER_INCH = 160
+# The axis is this much longer than the longest bar.
+_ROOM_FOR_LABELS = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,25 @@ def draw(outcome: Outcome, path: Path) -> None:
     """Write the chart, in the format of the path's suffix. BenchmarkError where it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     shown = bars(outcome)
-    # Text stays text in an SVG, to be found and read aloud; the salt makes equal charts equal files.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchmark", "font.family": "sans-serif"}):
+    # Text stays text in an SVG, to be found and read aloud.
+    with mpl.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
         height = _INCHES_AROUND + _INCHES_PER_BAR * len(shown)
-        figure = Figure(figsize=(_INCHES_WIDE, height), facecolor=_GROUND, layout="constrained")
-        _fill(figure.add_subplot(), shown, outcome)
+        layout = ConstrainedLayoutEngine(w_pad=_INCHES_OF_MARGIN, h_pad=_INCHES_OF_MARGIN)
+        figure = Figure(figsize=(_INCHES_WIDE, height), facecolor=_GROUND, layout=layout)
+        title = f"Seconds to load {outcome.title}"
+        figure.suptitle(title, x=0.013, horizontalalignment="left", color=_INK, fontweight="bold")
+        _fill(figure.add_subplot(), shown)
+        figure.supxlabel(_note(shown, outcome), x=0.013, horizontalalignment="left", color=_FAINT, fontsize=9)
         try:
             figure.savefig(path, dpi=_PIXELS_PER_INCH, format=path.suffix.lower()[1:])
         except OSError as error:
             raise BenchmarkError(f"chart {path}: cannot be written: {error.strerror or error}") from error
 
 
-def _fill(axes: Axes, shown: Sequence[Bar], outcome: Outcome) -> None:
+def _fill(axes: Axes, shown: Sequence[Bar]) -> None:
     for checks, colour, hatch, name in (
         (True, _CHECKING, "", "checks rules and references"),
         (False, _UNCHECKING, "///", "checks nothing"),
@@ -81,14 +89,11 @@ def _fill(axes: Axes, shown: Sequence[Bar], outcome: Outcome) -> None:
     for rank, bar in enumerate(shown):
         axes.annotate(bar.label, (bar.seconds, rank), (5, 0), textcoords="offset points", va="center", color=_INK)
     axes.set_yticks(range(len(shown)), [bar.result.contender.label for bar in shown])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(0, max((bar.seconds for bar in shown), default=1) * _ROOM_FOR_LABELS)
     _clear(axes)
-    # Room for the longest bar's label.
-    axes.set_xlim(0, max((bar.seconds for bar in shown), default=1) * 1.22)
-    axes.set_title(f"Seconds to load {outcome.title}", loc="left", color=_INK, fontweight="bold", pad=14)
-    axes.set_xlabel(_note(shown, outcome), loc="left", color=_FAINT, fontsize=9)
     if len({bar.result.contender.checks for bar in shown}) > 1:
-        axes.legend(loc="lower right", frameon=False, labelcolor=_INK)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.3, frameon=False, labelcolor=_INK)
 
 
 def _clear(axes: Axes) -> None:

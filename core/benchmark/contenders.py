@@ -132,6 +132,7 @@ CASES: dict[str, tuple[Contender, ...]] = {
             _insert_data(tables=("orders",)),
             tables=("orders",),
             start="users and products",
+            compared=False,
         ),
     ),
     "ten-orders": (

@@ -155,7 +155,17 @@ def read(dataset: Dataset) -> Frames:
 
 def _read(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     frame = pl.read_csv(path, columns=list(columns), schema_overrides=dict(columns))
-    return frame.select(columns).with_columns(pl.col(pl.String).fill_null(""))
+    return frame.select(list(columns)).with_columns(pl.col(pl.String).fill_null(""))
+
+
+def misplaced(directory: Path) -> str:
+    """The first of somebody's files whose columns are not those of its table in their order; empty where all are."""
+    for table, columns in SCHEMA.items():
+        path = directory / f"{table}.csv"
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            if next(csv.reader(file), []) != list(columns):
+                return f"{path} must have the columns {', '.join(columns)}"
+    return ""
 
 
 def _count(path: Path) -> int:

@@ -47,7 +47,9 @@ def measure(work: Work, directory: Path, environment: Mapping[str, str], errors:
     plan = {"commands": work.commands, "together": work.together, "errors": str(errors)}
     facts = json.loads(_launched(json.dumps(plan), directory, environment))
     if facts["exit_code"]:
-        raise BenchmarkError(_last_line(errors) or f"failed with exit code {facts['exit_code']} and not a word")
+        raise BenchmarkError(
+            _last_line(errors).removeprefix("error: ") or f"failed with exit code {facts['exit_code']} and not a word"
+        )
     return Usage(facts["seconds"], facts["cpu_seconds"], facts["memory"] / _MIB)
 
 
@@ -69,6 +71,7 @@ def _launched(plan: str, directory: Path, environment: Mapping[str, str]) -> str
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     if process.returncode:
         raise BenchmarkError((complaint.splitlines() or ["the launcher was killed"])[-1])
     return out

@@ -73,7 +73,7 @@ class Outcome:
     @property
     def title(self) -> str:
         """What was loaded."""
-        bad = f", {self.invalid:.3%} of them made bad".replace(".000%", "%") if self.invalid else ""
+        bad = f", {100 * self.invalid:.4g}% of them bad" if self.invalid else ""
         return f"{self.records:,} records in three tables{bad}"
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from async_loader import ConfigurationError
 from core.benchmark import chart
 from core.benchmark.contenders import CASES
-from core.benchmark.data import TABLES
+from core.benchmark.data import TABLES, misplaced
 from core.benchmark.errors import BenchmarkError
 from core.benchmark.results import as_dict, table_lines
 from core.benchmark.rounds import Wanted, benchmark
@@ -100,11 +100,14 @@ class Command(LoaderCommand):
             keep=keep,
         )
         _refuse(wanted)
-        _refuse_charts(chart)
+        if chart:
+            _refuse_charts(chart, wanted)
         try:
             self._perform(wanted, format, chart, progress=not no_progress)
         except BenchmarkError as error:
             raise Failure(str(error)) from error
+        except OSError as error:
+            raise Failure(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
 
     def _perform(self, wanted: Wanted, output: str, charts: Sequence[Path], *, progress: bool) -> None:
         with steps(wanted.steps, wanted=progress) as show:
@@ -126,15 +129,17 @@ def _refuse(wanted: Wanted) -> None:
     if not 0 <= wanted.invalid <= 1:
         raise ConfigurationError(f"--invalid is a share between 0 and 1, not {wanted.invalid}")
     if wanted.sources is not None:
-        _refuse_sources(wanted.sources)
+        _refuse_sources(wanted.sources, by_position=wanted.peers)
     if wanted.keep is not None:
         _refuse_keep(wanted.keep)
 
 
-def _refuse_sources(directory: Path) -> None:
+def _refuse_sources(directory: Path, *, by_position: bool) -> None:
     for table in TABLES:
         if not (directory / f"{table}.csv").is_file():
             raise ConfigurationError(f"--sources {directory}: has no {table}.csv")
+    if by_position and (fault := misplaced(directory)):
+        raise ConfigurationError(f"--peers takes columns by their position: {fault}")
 
 
 def _refuse_keep(directory: Path) -> None:
@@ -147,12 +152,14 @@ def _refuse_keep(directory: Path) -> None:
         raise ConfigurationError(f"--keep {directory}: is not empty; name a new directory")
 
 
-def _refuse_charts(paths: Sequence[Path]) -> None:
+def _refuse_charts(paths: Sequence[Path], wanted: Wanted) -> None:
     """ConfigurationError or Failure where a chart could not be drawn in the end."""
     for path in paths:
         if path.suffix.lower() not in chart.SUFFIXES:
             raise ConfigurationError(f"--chart {path}: a chart is one of {', '.join(chart.SUFFIXES)}")
-    if paths and not chart.is_possible():
+    if "csv" not in wanted.cases:
+        raise ConfigurationError("--chart compares with the mode async: add csv to --cases")
+    if not chart.is_possible():
         raise Failure("--chart needs matplotlib: pip install -e '.[benchmark]'")
     for path in paths:
         _refuse_unwritable(path)
