@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,10 +54,11 @@ def steps(total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        # The first step is begun before any is done.
-        task = bars.add_task("", total=total, completed=-1)
+        task = bars.add_task("", total=total)
+        # The first step is begun when none is done.
+        done = itertools.count()
 
         def show(description: str) -> None:
-            bars.update(task, description=description, advance=1)
+            bars.update(task, description=description, completed=next(done))
 
         yield show

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".png")
 # Dark on white, on a ground of its own: as readable on a dark page as on a light one.
 _INK, _FAINT, _GROUND = "#24292f", "#6e7781", "#ffffff"
-_CHECKING, _UNCHECKING = "#1f6feb", "#c9d1d9"
+_CHECKING, _UNCHECKING = "#1f6feb", "#afb8c1"
 _INCHES_WIDE, _INCHES_PER_BAR, _INCHES_AROUND = 9.0, 0.42, 1.3
 _INCHES_OF_MARGIN = 0.12
 _PIXELS_PER_INCH = 160
+# Of the room between two bars' middles.
+_THICK = 0.68
+# Bars are no longer than so many times that of the mode `async`.
+_CUT_AT = 6
 # The axis is this much longer than the longest bar.
 _ROOM_FOR_LABELS = 1.3
 
@@ -78,22 +82,31 @@ def draw(outcome: Outcome, path: Path) -> None:
 
 
 def _fill(axes: Axes, shown: Sequence[Bar]) -> None:
-    for checks, colour, hatch, name in (
-        (True, _CHECKING, "", "checks rules and references"),
-        (False, _UNCHECKING, "///", "checks nothing"),
+    end = _end(shown)
+    for checks, colour, name in (
+        (True, _CHECKING, "checks rules and references"),
+        (False, _UNCHECKING, "checks nothing"),
     ):
         ranks = [rank for rank, bar in enumerate(shown) if bar.result.contender.checks is checks]
         if ranks:
-            seconds = [shown[rank].seconds for rank in ranks]
-            axes.barh(ranks, seconds, 0.68, color=colour, hatch=hatch, edgecolor=_GROUND, linewidth=0, label=name)
+            axes.barh(ranks, [min(shown[rank].seconds, end) for rank in ranks], _THICK, color=colour, label=name)
     for rank, bar in enumerate(shown):
-        axes.annotate(bar.label, (bar.seconds, rank), (5, 0), textcoords="offset points", va="center", color=_INK)
+        beside = (min(bar.seconds, end), rank)
+        axes.annotate(bar.label, beside, (5, 0), textcoords="offset points", va="center", color=_INK)
+        if bar.seconds > end:
+            axes.plot([end * 0.93, end * 0.95], [rank + 0.5, rank - 0.5], color=_GROUND, linewidth=4)
     axes.set_yticks(range(len(shown)), [bar.result.contender.label for bar in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlim(0, max((bar.seconds for bar in shown), default=1) * _ROOM_FOR_LABELS)
+    axes.set_xlim(0, end * _ROOM_FOR_LABELS)
     _clear(axes)
     if len({bar.result.contender.checks for bar in shown}) > 1:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.3, frameon=False, labelcolor=_INK)
+
+
+def _end(shown: Sequence[Bar]) -> float:
+    """The seconds at which bars are cut, so that the slowest do not press all others flat."""
+    base = next(bar.seconds / bar.comparison.ratio for bar in shown)
+    return min(max(bar.seconds for bar in shown), _CUT_AT * base)
 
 
 def _clear(axes: Axes) -> None:
@@ -107,8 +120,10 @@ def _note(shown: Sequence[Bar], outcome: Outcome) -> str:
     cores, cpu = outcome.machine["cores"], outcome.machine["cpu"]
     runs = "one run" if outcome.repeat == 1 else f"medians of {outcome.repeat} runs"
     note = f"{runs} on {cores} cores ({cpu}); in brackets: as a multiple of insert_data --mode async"
+    if any(bar.seconds > _end(shown) for bar in shown):
+        note += "\nbars with a gap are longer than shown"
     if any(bar.comparison.per_record for bar in shown):
-        note += "\n* scaled from a run with another number of records"
+        note += "\n* scaled from runs with fewer records"
     return note
 
 

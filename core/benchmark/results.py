@@ -103,7 +103,7 @@ def table_lines(outcome: Outcome) -> Iterator[str]:
         yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
     if any(comparison and comparison.per_record for comparison in compared):
         yield ""
-        yield "* per record: it was given another number of records than async"
+        yield "* per record: it was given fewer records than async, so that its start weighs more"
     if outcome.left_out:
         yield ""
     for label, reason in outcome.left_out.items():

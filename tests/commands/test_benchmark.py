@@ -262,7 +262,7 @@ def test_the_table_shows_medians_and_compares_by_record_where_the_numbers_differ
     assert lines[3].split()[-7:] == ["yes", "300", "2.00", "2.00", "20", "150", "1.00x"]
     assert lines[4].split()[-7:] == ["nothing", "30", "2.00", "2.00", "20", "15", "10.00x*"]
     assert lines[5].split()[-7:] == ["-", "-", "2.00", "2.00", "20", "-", "-"]
-    assert lines[6:] == ["", "* per record: it was given another number of records than async"]
+    assert lines[6:] == ["", "* per record: it was given fewer records than async, so that its start weighs more"]
 
 
 def test_the_chart_puts_the_fastest_first_and_scales_by_records() -> None:
