@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,5 +39,26 @@ def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
                 given=event.given,
                 rejected=event.rejected,
             )
+
+        yield show
+
+
+@contextmanager
+def steps(total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A function that is told what is done next, `total` times; it draws on stderr as `progress` does."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=total)
+        # The first step is begun when none is done.
+        done = itertools.count()
+
+        def show(description: str) -> None:
+            bars.update(task, description=description, completed=next(done))
 
         yield show

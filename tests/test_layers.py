@@ -13,6 +13,7 @@ import async_loader
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = sorted((ROOT / "async_loader").rglob("*.py"))
 SHELL = sorted((ROOT / "core").rglob("*.py"))
+BENCHMARK = ROOT / "core" / "benchmark"
 PURE = [
     ROOT / "async_loader" / f"{name}.py"
     for name in (
@@ -123,3 +124,14 @@ def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
         for alias in node.names
     ]
     assert set(taken) <= set(async_loader.__all__)
+
+
+@pytest.mark.parametrize("path", SHELL, ids=relative)
+def test_only_the_benchmark_starts_processes_and_only_its_chart_needs_matplotlib(path: Path) -> None:
+    first = {name.split(".")[0] for name in imports(path)}
+    assert "subprocess" not in first or path == BENCHMARK / "measure.py"
+    assert "matplotlib" not in first or path == BENCHMARK / "chart.py"
+
+
+def test_the_launcher_of_the_benchmark_stays_small() -> None:
+    assert set(imports(BENCHMARK / "launcher.py")) == {"__future__", "json", "os", "sys", "time"}

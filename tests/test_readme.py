@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from async_loader.reasons import FAULT_MESSAGES
+from core.benchmark.contenders import CASES
 from tests.commands.conftest import ROOT, Project
 from tests.integration.test_numbers import SPELLINGS
 
@@ -44,11 +45,21 @@ def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
     assert printed.endswith(ending)
 
 
-def test_every_option_is_in_the_table(tmp_path: Path) -> None:
-    text = Project(tmp_path).manage("insert_data", "--help").stdout
+@pytest.mark.parametrize(
+    ("command", "section"), [("insert_data", "Load your own files"), ("benchmark", "How fast it is")]
+)
+def test_every_option_is_in_the_table(tmp_path: Path, command: str, section: str) -> None:
+    text = Project(tmp_path).manage(command, "--help").stdout
+    told = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     django = {"--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color"}
     own = set(re.findall(r"^ +(?:-n, )?(--[a-z-]+)", text, re.MULTILINE)) - django - {"--force-color", "--skip-checks"}
-    assert set(re.findall(r"^\| .*?`(--[a-z-]+)", README, re.MULTILINE)) == own
+    assert set(re.findall(r"^\| .*?`(--[a-z-]+)", told, re.MULTILINE)) == own
+
+
+def test_every_case_of_the_benchmark_is_in_the_table() -> None:
+    table = README.split("| case | what is measured |")[1].split("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert re.findall(r"`([^`]*)`", " ".join(cells)) == list(CASES)
 
 
 CODES = ["duplicate", "exists", "exists_in", "invalid_json", "invalid_quoting", "wrong_field_count", *FAULT_MESSAGES]

@@ -1,0 +1,5 @@
+"""What ends a benchmark."""
+
+
+class BenchmarkError(Exception):
+    """One line for the user: what failed, and what to do."""

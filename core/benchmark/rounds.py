@@ -1,0 +1,201 @@
+"""A benchmark from its beginning to its end: prepare files and databases, run all contenders in turn, compare."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+import async_loader
+from async_loader import Run
+from core import tables
+from core.benchmark import machine
+from core.benchmark.contenders import CASES, PEERS, STARTS, Contender
+from core.benchmark.data import TABLES, Dataset, Frames, given, made, read, recipes
+from core.benchmark.errors import BenchmarkError
+from core.benchmark.measure import Usage, measure
+from core.benchmark.results import Outcome, Result
+from core.benchmark.stored import Stored, must_be_all, must_be_equal, stored
+
+Show = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a benchmark is to do.
+
+    records, invalid: how many of each table to make, and the share of bad ones; unless `sources` names a directory.
+    peer_records: how many of each table the slow peers get, at most.
+    keep: where files and databases stay; None for a temporary directory that is removed.
+    """
+
+    records: int
+    invalid: float
+    sources: Path | None
+    repeat: int
+    cases: tuple[str, ...]
+    peers: bool
+    peer_records: int
+    keep: Path | None
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """All that are asked for, in the order in which they run."""
+        cases = [contender for case in self.cases for contender in CASES[case]]
+        return (*cases, *(PEERS if self.peers else ()))
+
+    @property
+    def steps(self) -> int:
+        """How often `benchmark` shows something."""
+        return sum(not contender.missing() for contender in self.contenders) * (1 + self.repeat)
+
+
+def benchmark(wanted: Wanted, show: Show) -> Outcome:
+    """Run it; `show` is told what is done next. BenchmarkError or LoaderError where anything fails."""
+    left_out = {each.label: why for each in wanted.contenders if (why := each.missing())}
+    contenders = [each for each in wanted.contenders if each.label not in left_out]
+    with _place(wanted.keep) as place:
+        stage = Stage(wanted, place)
+        stage.prepare(contenders, show)
+        runs = _rounds(stage, contenders, wanted.repeat, show)
+        return Outcome(
+            records=stage.all_records,
+            invalid=None if wanted.sources else wanted.invalid,
+            repeat=wanted.repeat,
+            machine=machine.facts(),
+            command=shlex.join(["python", *sys.argv]),
+            results=tuple(Result(each, stage.records(each), tuple(runs[each.name])) for each in contenders),
+            left_out=left_out,
+        )
+
+
+def _rounds(stage: Stage, contenders: Sequence[Contender], repeat: int, show: Show) -> Mapping[str, list[Usage]]:
+    """What each took in each round. All run once before any runs again: what else the machine does hits all alike."""
+    runs: dict[str, list[Usage]] = {contender.name: [] for contender in contenders}
+    for number in range(1, repeat + 1):
+        for contender in contenders:
+            show(f"round {number} of {repeat}: {contender.label}")
+            runs[contender.name].append(stage.perform(contender))
+    return runs
+
+
+@contextmanager
+def _place(keep: Path | None) -> Iterator[Path]:
+    """A directory for everything."""
+    if keep is not None:
+        yield keep.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+        yield Path(directory)
+
+
+class Stage:
+    """The files and databases of a benchmark, in a directory; all are made outside the runs that are measured."""
+
+    def __init__(self, wanted: Wanted, place: Path) -> None:
+        self._wanted = wanted
+        self._place = place
+        self._recipes = recipes(wanted.peer_records)
+        self._frames: Frames = {}
+        self._datasets: dict[str, Dataset] = {}
+        # By what their rows are called, who left them first, and which.
+        self._expected: dict[str, tuple[str, Mapping[str, Stored]]] = {}
+
+    @property
+    def all_records(self) -> int:
+        """Of the three tables together."""
+        if self._wanted.sources is None:
+            return self._wanted.records * len(TABLES)
+        return sum(self._dataset("csv").records.values())
+
+    def prepare(self, contenders: Sequence[Contender], show: Show) -> None:
+        """Make all that they read and start from."""
+        for contender in contenders:
+            show(f"preparing {contender.label}")
+            self._dataset(contender.data)
+            self._start(contender.start)
+        # They are in files now, and memory is for the contenders.
+        self._frames = {}
+
+    def records(self, contender: Contender) -> int:
+        """How many the contender is given in each run."""
+        return sum(self._given(contender).values())
+
+    def perform(self, contender: Contender) -> Usage:
+        """Run a contender on databases of its own, and look at what it stored. BenchmarkError names it."""
+        databases = self._place / "databases" / contender.name
+        shutil.rmtree(databases, ignore_errors=True)
+        _copy(self._start(contender.start), databases)
+        work = contender.work(self._dataset(contender.data), databases)
+        environment = os.environ | {"DATABASE_DIR": str(databases)}
+        try:
+            usage = measure(work, settings.BASE_DIR, environment, databases / "stderr.txt")
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{contender.label}: {error}") from error
+        self._examine(contender, databases)
+        if self._wanted.keep is None:
+            shutil.rmtree(databases)
+        return usage
+
+    def _examine(self, contender: Contender, databases: Path) -> None:
+        """BenchmarkError where what is stored is not what it should be."""
+        if contender.rows is None:
+            return
+        found = stored(databases, digested=contender.checks)
+        if not contender.checks:
+            must_be_all(contender.label, self._given(contender), found)
+            return
+        first, expected = self._expected.setdefault(contender.rows, (contender.label, found))
+        must_be_equal(first, expected, contender.label, found)
+
+    def _given(self, contender: Contender) -> Mapping[str, int]:
+        records = self._dataset(contender.data).records
+        return {table: records[table] for table in contender.tables}
+
+    def _dataset(self, name: str) -> Dataset:
+        if name not in self._datasets:
+            self._datasets[name] = self._made(name)
+        return self._datasets[name]
+
+    def _made(self, name: str) -> Dataset:
+        if name == "sample":
+            return given(settings.BASE_DIR / "data")
+        if name == "csv" and self._wanted.sources:
+            return given(self._wanted.sources.absolute())
+        self._frames = self._frames or self._base()
+        return self._recipes[name].cook(self._frames, self._place / "sources" / name)
+
+    def _base(self) -> Frames:
+        """The records that all files are derived from."""
+        if self._wanted.sources:
+            return read(self._dataset("csv"))
+        return made(self._wanted.records, self._wanted.invalid)
+
+    def _start(self, name: str) -> Path:
+        """A directory of databases to copy, made when it is first asked for."""
+        directory = self._place / "start" / name.replace(" ", "-")
+        if not directory.exists():
+            directory.mkdir(parents=True)
+            declared = tables.tables()
+            databases = {alias: directory / path.name for alias, path in tables.databases(declared).items()}
+            async_loader.init(declared, databases)
+            for data, loaded in STARTS[name]:
+                dataset = self._dataset(data)
+                Run(declared, {table: dataset.source(table) for table in loaded}, databases).perform()
+        return directory
+
+
+def _copy(start: Path, databases: Path) -> None:
+    """Copy files to a new directory, and have them on the disk before the clock starts."""
+    shutil.copytree(start, databases)
+    for path in databases.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

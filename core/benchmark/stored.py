@@ -1,0 +1,63 @@
+"""What a run left in the databases, and whether that is what it should be."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.benchmark.data import TABLES
+from core.benchmark.errors import BenchmarkError
+
+# Rows that are digested at once: enough to be quick, and little memory.
+_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many rows a table has, and a digest of all of them by key; empty where none was taken."""
+
+    rows: int
+    digest: str
+
+
+def stored(databases: Path, *, digested: bool) -> Mapping[str, Stored]:
+    """By table. BenchmarkError where a database cannot be read."""
+    try:
+        return {table: _stored(databases, table, digested=digested) for table in TABLES}
+    except sqlite3.Error as error:
+        raise BenchmarkError(f"{databases}: cannot be read: {error}") from error
+
+
+def _stored(databases: Path, table: str, *, digested: bool) -> Stored:
+    with closing(sqlite3.connect(databases / f"{table}.db")) as connection:
+        (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return Stored(rows, _digest(connection, table) if digested else "")
+
+
+def _digest(connection: sqlite3.Connection, table: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")
+    while rows := cursor.fetchmany(_ROWS):
+        digest.update(repr(rows).encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def must_be_equal(first: str, expected: Mapping[str, Stored], second: str, found: Mapping[str, Stored]) -> None:
+    """BenchmarkError where two contenders, called `first` and `second`, left different rows in a table."""
+    for table, wanted in expected.items():
+        if found[table].rows != wanted.rows:
+            counts = f"{wanted.rows:,} and {found[table].rows:,} rows"
+            raise BenchmarkError(f"{first} and {second} stored different rows in {table}: {counts}")
+        if found[table].digest != wanted.digest:
+            raise BenchmarkError(f"{first} and {second} stored different rows in {table}, though equally many")
+
+
+def must_be_all(name: str, given: Mapping[str, int], found: Mapping[str, Stored]) -> None:
+    """BenchmarkError where a contender that checks nothing stored fewer or more rows than it was given."""
+    for table, records in given.items():
+        if found[table].rows != records:
+            raise BenchmarkError(f"{name} stored {found[table].rows:,} of {records:,} {table}")

@@ -1,0 +1,175 @@
+"""`manage.py benchmark`: options in, contenders in turn, a table, JSON or a chart out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.core.management.base import CommandParser
+
+from async_loader import ConfigurationError
+from core.benchmark import chart
+from core.benchmark.contenders import CASES
+from core.benchmark.data import TABLES, misplaced
+from core.benchmark.errors import BenchmarkError
+from core.benchmark.results import as_dict, table_lines
+from core.benchmark.rounds import Wanted, benchmark
+from core.management.commands._command import Failure, LoaderCommand
+from core.progress import steps
+
+_RECORDS, _INVALID, _PEER_RECORDS = 100_000, 0.01, 100_000
+_ALL = "all"
+
+
+class Command(LoaderCommand):
+    """See `help`."""
+
+    help = "Measure how fast loading is: each contender in processes of its own, on fresh databases, in turn."
+    epilog = "exit codes: 0 done, 1 failed, or contenders stored different rows, 2 usage, 130 Ctrl-C, 143 SIGTERM"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The options, as the README lists them."""
+        parser.add_argument(
+            "--records", type=int, metavar="N", help=f"records to make for each table (default: {_RECORDS})"
+        )
+        parser.add_argument(
+            "--invalid", type=float, metavar="SHARE", help=f"share of the records to make bad (default: {_INVALID})"
+        )
+        parser.add_argument(
+            "--sources", type=Path, metavar="DIR", help="take users.csv, products.csv and orders.csv from DIR instead"
+        )
+        parser.add_argument(
+            "--repeat", type=int, metavar="N", default=5, help="runs of each contender (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--cases",
+            nargs="+",
+            metavar="CASE",
+            choices=(*CASES, _ALL),
+            default=["csv"],
+            help=f"what to measure: {', '.join(CASES)}, or all (default: csv, which is all modes)",
+        )
+        parser.add_argument("--peers", action="store_true", help="measure other programs too that load such files")
+        parser.add_argument(
+            "--peer-records",
+            type=int,
+            metavar="N",
+            default=_PEER_RECORDS,
+            help="records per table for the slow ones of them, at most (default: %(default)s)",
+        )
+        parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
+        parser.add_argument(
+            "--chart",
+            type=Path,
+            metavar="FILE",
+            action="append",
+            default=[],
+            help="draw a chart too, as .svg or .png; may be given several times",
+        )
+        parser.add_argument("--keep", type=Path, metavar="DIR", help="keep files and databases in DIR")
+        parser.add_argument("--no-progress", action="store_true", help="draw no progress bar")
+
+    def handle(
+        self,
+        *,
+        records: int | None,
+        invalid: float | None,
+        sources: Path | None,
+        repeat: int,
+        cases: Sequence[str],
+        peers: bool,
+        peer_records: int,
+        format: str,  # noqa: A002 - the option's name
+        chart: Sequence[Path],
+        keep: Path | None,
+        no_progress: bool,
+        **_: object,
+    ) -> None:
+        """Measure, and say what came of it."""
+        if sources is not None and (records, invalid) != (None, None):
+            raise ConfigurationError("--sources takes records as they are: leave out --records and --invalid")
+        wanted = Wanted(
+            records=_RECORDS if records is None else records,
+            invalid=_INVALID if invalid is None else invalid,
+            sources=sources,
+            repeat=repeat,
+            cases=tuple(CASES) if _ALL in cases else tuple(dict.fromkeys(cases)),
+            peers=peers,
+            peer_records=peer_records,
+            keep=keep,
+        )
+        _refuse(wanted)
+        if chart:
+            _refuse_charts(chart, wanted)
+        try:
+            self._perform(wanted, format, chart, progress=not no_progress)
+        except BenchmarkError as error:
+            raise Failure(str(error)) from error
+        except OSError as error:
+            raise Failure(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+
+    def _perform(self, wanted: Wanted, output: str, charts: Sequence[Path], *, progress: bool) -> None:
+        with steps(wanted.steps, wanted=progress) as show:
+            outcome = benchmark(wanted, show)
+        self.say([json.dumps(as_dict(outcome), indent=2)] if output == "json" else table_lines(outcome))
+        for path in charts:
+            chart.draw(outcome, path)
+
+
+def _refuse(wanted: Wanted) -> None:
+    """ConfigurationError for what nobody can measure."""
+    for option, number in (
+        ("--records", wanted.records),
+        ("--repeat", wanted.repeat),
+        ("--peer-records", wanted.peer_records),
+    ):
+        if number < 1:
+            raise ConfigurationError(f"{option} is at least 1, not {number}")
+    if not 0 <= wanted.invalid <= 1:
+        raise ConfigurationError(f"--invalid is a share between 0 and 1, not {wanted.invalid}")
+    if wanted.sources is not None:
+        _refuse_sources(wanted.sources, by_position=wanted.peers)
+    if wanted.keep is not None:
+        _refuse_keep(wanted.keep)
+
+
+def _refuse_sources(directory: Path, *, by_position: bool) -> None:
+    for table in TABLES:
+        if not (directory / f"{table}.csv").is_file():
+            raise ConfigurationError(f"--sources {directory}: has no {table}.csv")
+    if by_position and (fault := misplaced(directory)):
+        raise ConfigurationError(f"--peers takes columns by their position: {fault}")
+
+
+def _refuse_keep(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        occupied = any(directory.iterdir())
+    except OSError as error:
+        raise Failure(f"--keep {directory}: cannot be written: {error.strerror or error}") from error
+    if occupied:
+        raise ConfigurationError(f"--keep {directory}: is not empty; name a new directory")
+
+
+def _refuse_charts(paths: Sequence[Path], wanted: Wanted) -> None:
+    """ConfigurationError or Failure where a chart could not be drawn in the end."""
+    for path in paths:
+        if path.suffix.lower() not in chart.SUFFIXES:
+            raise ConfigurationError(f"--chart {path}: a chart is one of {', '.join(chart.SUFFIXES)}")
+    if "csv" not in wanted.cases:
+        raise ConfigurationError("--chart compares with the mode async: add csv to --cases")
+    if not chart.is_possible():
+        raise Failure("--chart needs matplotlib: pip install -e '.[benchmark]'")
+    for path in paths:
+        _refuse_unwritable(path)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise Failure(f"--chart {path}: cannot be written: {error.strerror or error}; nothing was run") from error
+    if is_new:
+        path.unlink()

@@ -1,0 +1,317 @@
+"""`benchmark`: every contender and case with a few records. How long anything takes is never asserted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import django
+import polars as pl
+import pytest
+from django.core.management import CommandError, call_command
+
+from async_loader import ConfigurationError
+from core.benchmark import contenders, data, machine
+from core.benchmark.chart import bars
+from core.benchmark.contenders import CASES, MODES, PEERS, Contender
+from core.benchmark.errors import BenchmarkError
+from core.benchmark.measure import Usage, Work, measure
+from core.benchmark.results import Outcome, Result, as_dict, table_lines
+from core.benchmark.stored import Stored, must_be_all, must_be_equal
+from tests.commands.conftest import Project
+
+RECORDS, INVALID = 200, 0.1
+ALL = [contender for case in CASES.values() for contender in case] + list(PEERS)
+USAGE = {"seconds", "cpu_seconds", "memory_mib"}
+PNG = b"\x89PNG\r\n\x1a\n"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run of all there is leaves: `out.json`, `kept/`, `chart.svg` and `chart.png`."""
+    place = tmp_path_factory.mktemp("everything")
+    project = Project(place)
+    # What other people's libraries warn of is theirs to mend.
+    del project.environment["PYTHONWARNINGS"]
+    options = [f"--records={RECORDS}", f"--invalid={INVALID}", "--repeat=1", "--cases", "all", "--peers"]
+    charts = [f"--chart={place / 'chart'}{suffix}" for suffix in (".svg", ".png")]
+    done = project.manage("benchmark", *options, *charts, f"--keep={place / 'kept'}", "--format=json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (place / "out.json").write_text(done.stdout)
+    return place
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Calls the command in this process, with few records."""
+    django.setup()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return partial(call_command, "benchmark", "--records=50", "--repeat=1")
+
+
+def contending(monkeypatch: pytest.MonkeyPatch, *chosen: Contender) -> None:
+    """Let these be all that the case `csv` measures."""
+    monkeypatch.setitem(contenders.CASES, "csv", chosen)
+
+
+def python(code: str, *, times: int = 1) -> Callable[..., Work]:
+    """What a contender does that runs Python code, so often side by side."""
+    return lambda *_: Work([[sys.executable, "-c", code]] * times, together=times > 1)
+
+
+def result(name: str, seconds: float, records: int) -> Result:
+    contender = next(each for each in ALL if each.name == name)
+    return Result(contender, records, (Usage(seconds, 1.0, 10.0), Usage(seconds * 3, 3.0, 30.0)))
+
+
+def outcome(*results: Result, **left_out: str) -> Outcome:
+    return Outcome(300, 0.015, 2, machine.facts(), "python manage.py benchmark", results, left_out)
+
+
+def test_json_has_every_contender_with_its_runs_and_medians(everything: Path) -> None:
+    report = json.loads((everything / "out.json").read_text())
+    assert list(report) == [
+        *("version", "command", "machine", "records", "invalid", "repeat", "contenders", "left_out")
+    ]
+    assert report["command"].startswith(f"python manage.py benchmark --records={RECORDS}")
+    assert set(report["machine"]) == {"cores", "cpu", "system", "python", "sqlite", "polars", "pyarrow", "django"}
+    assert (report["records"], report["invalid"], report["repeat"]) == (3 * RECORDS, INVALID, 1)
+    measured = {each["name"]: each for each in report["contenders"]}
+    assert list(measured) == [each.name for each in ALL if not each.missing()]
+    assert {each["label"] for each in report["left_out"]} == {each.label for each in ALL if each.missing()}
+    for each in measured.values():
+        assert set(each["median"]) == USAGE
+        assert each["runs"] == [each["median"]]
+        assert all(number > 0 for number in each["median"].values())
+    assert (measured["async"]["ratio"], measured["async"]["ratio_per_record"]) == (1, False)
+    given = {name: each["records"] for name, each in measured.items() if each["records"] != 3 * RECORDS}
+    assert given == {"orders-alone": RECORDS, "ten-orders": 10, "sample": 30, "check": 0}
+    assert measured["check"]["records_per_second"] is measured["check"]["ratio"] is None
+
+
+def test_charts_are_what_their_names_say(everything: Path) -> None:
+    drawn = ET.parse(everything / "chart.svg").getroot()
+    assert drawn.tag.endswith("svg")
+    text = "".join(drawn.itertext())
+    assert f"Seconds to load {3 * RECORDS} records in three tables, 10% of them bad" in text
+    assert "insert_data --mode async" in text
+    assert (everything / "chart.png").read_bytes().startswith(PNG)
+
+
+def test_the_files_and_the_last_databases_are_kept(everything: Path) -> None:
+    kept = everything / "kept"
+    assert {path.name for path in (kept / "sources").iterdir()} == set(data.recipes(RECORDS))
+    cases = Project(kept / "databases" / "half-bad"), Project(kept / "databases" / "async")
+    half, most = (len(project.query("users", "SELECT * FROM users")) for project in cases)
+    assert RECORDS * 0.3 < half < RECORDS * 0.6 < RECORDS * 0.8 < most < RECORDS
+
+
+@pytest.mark.parametrize(("case", "counted"), [("again", "unchanged"), ("update", "updated"), ("parquet", "inserted")])
+def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counted: str) -> None:
+    project = Project(everything / "kept" / "databases" / case)
+    for table in data.TABLES:
+        runs = f"SELECT given, {counted} + rejected FROM loader_runs ORDER BY rowid DESC LIMIT 1"
+        assert project.query(table, runs) == [(RECORDS, RECORDS)]
+
+
+def test_files_that_somebody_has_are_taken_and_nothing_stays(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.environment["TMPDIR"] = str(tmp_path / "temporary")
+    (tmp_path / "temporary").mkdir()
+    project.file("users.csv", 'email,id,name\n@,1,"a,\nb"\n@,2,\n')
+    project.file("products.csv", "id,name,price\n1,a,1.5\n")
+    project.file("orders.csv", "id,user_id,product_id,quantity\n1,1,1,1\n2,2,1,1\n")
+    done = project.manage("benchmark", f"--sources={tmp_path}", "--repeat=1", "--cases", "csv", "quoted")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, empty, columns, *rows = done.stdout.splitlines()
+    assert (head, empty) == ("5 records in three tables; one run, each in a process of its own", "")
+    assert columns.split() == ["checks", "records", "seconds", "CPU", "s", "MiB", "records/s", "to", "async"]
+    labels = [row.split("  ")[0] for row in rows]
+    assert labels == [*(f"insert_data --mode {mode.name}" for mode in MODES), "every text quoted"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_the_others_need_the_columns_in_their_order(tmp_path: Path) -> None:
+    django.setup()
+    for name, columns in (("users", "name,id,email"), ("products", "id"), ("orders", "id")):
+        (tmp_path / f"{name}.csv").write_text(f"{columns}\n")
+    with pytest.raises(
+        ConfigurationError, match=r"by their position: .*users.csv must have the columns id, name, email$"
+    ):
+        call_command("benchmark", f"--sources={tmp_path}", "--peers")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--records=0"], "--records is at least 1, not 0"),
+        (["--repeat=0"], "--repeat is at least 1, not 0"),
+        (["--invalid=1.5"], "--invalid is a share between 0 and 1, not 1.5"),
+        (["--sources=."], "--sources takes records as they are: leave out --records and --invalid"),
+        (["--keep=."], "--keep .: is not empty; name a new directory"),
+        (["--chart=a.pdf"], "--chart a.pdf: a chart is one of .svg, .png"),
+        (["--chart=a.svg", "--cases", "check"], "--chart compares with the mode async: add csv to --cases"),
+    ],
+)
+def test_what_cannot_be_measured_is_a_usage_error(run: Callable[..., str], options: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        run(*options)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_case_is_a_usage_error(run: Callable[..., str]) -> None:
+    with pytest.raises(CommandError, match="invalid choice: 'nothing'"):
+        run("--cases", "nothing")
+
+
+def test_a_chart_that_cannot_be_written_is_told_before_anything_runs(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    contending(monkeypatch)
+    with pytest.raises(CommandError, match=r"missing/a.svg: cannot be written: No such file or directory; nothing was"):
+        run(f"--chart={tmp_path / 'missing' / 'a.svg'}")
+
+
+def test_without_matplotlib_a_chart_is_refused_with_what_to_install(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(CommandError) as caught:
+        run(f"--chart={tmp_path / 'a.svg'}")
+    assert str(caught.value) == "--chart needs matplotlib: pip install -e '.[benchmark]'"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contenders_that_store_different_rows_fail_the_command(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contending(monkeypatch, MODES[0], replace(MODES[1], label="nobody", work=python("")))
+    with pytest.raises(CommandError, match=r"^insert_data --mode async and nobody stored different rows in users: \d"):
+        run()
+
+
+def test_a_contender_that_fails_is_named_with_its_last_line(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contending(monkeypatch, replace(MODES[0], label="nobody", work=python("raise SystemExit('first\\nno luck')")))
+    with pytest.raises(CommandError, match=r"^nobody: no luck$"):
+        run()
+
+
+def test_different_rows_are_found_though_equally_many() -> None:
+    first, second = {"users": Stored(1, "a")}, {"users": Stored(1, "b")}
+    must_be_equal("one", first, "other", first)
+    with pytest.raises(BenchmarkError, match="one and other stored different rows in users, though equally many"):
+        must_be_equal("one", first, "other", second)
+
+
+def test_who_checks_nothing_must_store_everything() -> None:
+    must_be_all("one", {"users": 1}, {"users": Stored(1, "")})
+    with pytest.raises(BenchmarkError, match="one stored 1 of 2 users"):
+        must_be_all("one", {"users": 2}, {"users": Stored(1, "")})
+
+
+def test_memory_is_that_of_the_process_and_summed_side_by_side(tmp_path: Path) -> None:
+    held = bytearray(200 * MIB)
+    some = "held = b'x' * (64 * 2**20)"
+
+    def megabytes(code: str, times: int = 1) -> float:
+        work = python(code, times=times)()
+        return measure(work, tmp_path, os.environ, tmp_path / "errors").memory_mib
+
+    assert megabytes("") < 50 < len(held) / MIB
+    assert 64 < megabytes(some) < 120
+    assert 128 < megabytes(some, 2) < 240
+
+
+def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.environment["TMPDIR"] = str(tmp_path)
+    with project.start("benchmark", "--records=5000", "--repeat=1000") as process:
+        while not list(tmp_path.glob("benchmark-*/databases/async/stderr.txt")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+    assert (process.returncode, out, error) == (130, "", "error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in commands
+
+
+def test_the_table_shows_medians_and_compares_by_record_where_the_numbers_differ() -> None:
+    lines = list(table_lines(outcome(result("async", 1, 300), result("loaddata", 1, 30), result("check", 1, 0))))
+    assert lines[0] == "300 records in three tables, 1.5% of them bad; medians of 2 runs, each in a process of its own"
+    assert [line.split("  ")[0] for line in lines[3:6]] == [
+        "insert_data --mode async",
+        "Django loaddata",
+        "manage.py check",
+    ]
+    assert lines[3].split()[-7:] == ["yes", "300", "2.00", "2.00", "20", "150", "1.00x"]
+    assert lines[4].split()[-7:] == ["nothing", "30", "2.00", "2.00", "20", "15", "10.00x*"]
+    assert lines[5].split()[-7:] == ["-", "-", "2.00", "2.00", "20", "-", "-"]
+    assert lines[6:] == ["", "* per record: it was given fewer records than async, so that its start weighs more"]
+
+
+def test_the_chart_puts_the_fastest_first_and_scales_by_records() -> None:
+    shown = bars(outcome(result("loaddata", 1, 30), result("async", 1, 300), result("check", 1, 0)))
+    assert [bar.label for bar in shown] == ["2.00 s  (1.00x)", "20 s*  (10x)"]
+
+
+def test_who_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert [each.name for each in PEERS if "shell" in each.missing()] == ["sqlite3", "sqlite3-together"]
+    left = outcome(result("async", 1, 300), nobody="not installed")
+    assert list(table_lines(left))[-1] == "left out: nobody: not installed"
+    assert as_dict(left)["left_out"] == [{"label": "nobody", "reason": "not installed"}]
+
+
+def broken(frames: data.Frames) -> dict[str, int]:
+    """By table, how many records break a rule or reference what does not exist."""
+    rules: dict[str, Any] = {
+        "users": (pl.col("name") == "") | ~pl.col("email").str.contains("@"),
+        "products": pl.col("price") <= 0,
+        "orders": (pl.col("quantity") <= 0) | (pl.max_horizontal("user_id", "product_id") > 10**15),
+    }
+    return {table: frames[table].filter(rule).height for table, rule in rules.items()}
+
+
+def test_made_records_are_the_same_each_time_and_bad_by_the_share() -> None:
+    frames = data.made(1000, 0.25)
+    assert all(frame.equals(data.made(1000, 0.25)[table]) for table, frame in frames.items())
+    assert all(200 < count < 300 for count in broken(frames).values())
+    assert set(broken(data.made(1000, 0)).values()) == {0}
+    assert set(broken(data.made(1000, 1)).values()) == {1000}
+
+
+def test_changed_records_differ_and_stay_as_good_as_they_were() -> None:
+    frames = data.made(1000, 0.25)
+    changed = data.changed(frames)
+    assert broken(changed) == broken(frames)
+    differing = pl.concat([frames["products"], changed["products"]]).unique()
+    assert differing.height == 2000
+
+
+def test_awkward_names_hold_commas_and_line_breaks_between_quotes(tmp_path: Path) -> None:
+    data.recipes(1)["quoted"].cook(data.made(20, 0), tmp_path / "quoted")
+    lines = (tmp_path / "quoted" / "users.csv").read_text().splitlines()
+    assert lines[10:12] == ['10,"User 10, the second', 'of this name","user10@example.com"']
+
+
+def test_files_that_no_other_can_be_made_of_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("id,name,email\nx,a,@\n")
+    with pytest.raises(BenchmarkError, match="no other files can be made of these; leave out --peers") as caught:
+        data.read(data.Dataset(tmp_path, ".csv", {}))
+    assert "\n" not in str(caught.value)
