@@ -27,8 +27,8 @@ TABLE = "batch"
 
 # The most that SQLite has: fewer pages, and rows of up to 64 KB in one piece.
 PAGE = 65_536
-# Values in one image, in bytes: so that an image stays small beside the batch.
-MOST_BYTES = 16 << 20
+# Bytes of values in one image. Larger ones took longer, because memory that big is asked anew of the system each time.
+MOST_BYTES = 4 << 20
 # A payload up to here stands in its leaf whole ("X" of section 1.6).
 WHOLE = PAGE - 35
 
@@ -42,9 +42,9 @@ _PAGE_COUNT = 28
 _ROOT = 2
 
 # Serial types (section 2.1), and what an image declares.
-_NULL, _INTEGER, _REAL, _EMPTY_TEXT = 0, 6, 7, 13
+_NULL, _EMPTY_TEXT = 0, 13
+_SERIAL: dict[pl.DataType, int] = {pl.Int64(): 6, pl.Float64(): 7}
 _DECLARED: dict[pl.DataType, str] = {pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.String(): "TEXT"}
-_SERIAL: dict[pl.DataType, int] = {pl.Int64(): _INTEGER, pl.Float64(): _REAL}
 _BIG_ENDIAN: dict[pl.DataType, str] = {pl.Int64(): ">i8", pl.Float64(): ">f8"}
 
 Bytes = npt.NDArray[np.uint8]
@@ -55,21 +55,34 @@ Page: TypeAlias = tuple[bytes | memoryview, ...]
 
 def images(frame: pl.DataFrame) -> Iterator[bytearray]:
     """The frame, of columns Int64, Float64 and String, in one image or several, in order; none where it has no rows."""
-    size = sum(int(_lengths(column).sum()) for column in frame.iter_columns())
-    rows = max(1, len(frame) * MOST_BYTES // max(size, MOST_BYTES))
-    for first in range(0, len(frame), rows):
-        yield _image(frame.slice(first, rows), first)
-
-
-def _image(frame: pl.DataFrame, first: int) -> bytearray:
-    """One image; `first` is the place of its first row."""
+    if frame.is_empty():
+        return
     # Numbers that are there in every row stand first, where they have the same place in each record.
     fixed = [place for place, column in enumerate(frame.iter_columns()) if _is_fixed(column)]
     ragged = [place for place in range(frame.width) if place not in fixed]
-    columns = [frame.to_series(place) for place in fixed + ragged]
-    cells = _cells(columns[: len(fixed)], columns[len(fixed) :], first)
     declared = tuple(f"c{place} {_DECLARED[frame.dtypes[place]]}" for place in fixed + ragged)
-    image = bytearray().join([_first_page(declared), *itertools.chain(*_tree(cells, first))])
+    rows = _Rows(
+        np.arange(len(frame), dtype=np.int64),
+        tuple((_SERIAL[frame.dtypes[place]], _bytes(frame.to_series(place))) for place in fixed),
+        tuple(_ragged(frame.to_series(place)) for place in ragged),
+    )
+    for start, stop in _parts(rows):
+        yield _image(declared, rows.between(start, stop))
+
+
+def _parts(rows: _Rows) -> Iterator[tuple[int, int]]:
+    """Which rows go into each image."""
+    taken = np.cumsum(rows.lengths)
+    start = 0
+    while start < len(taken):
+        before = int(taken[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(taken, before + MOST_BYTES, side="right")))
+        yield start, stop
+        start = stop
+
+
+def _image(declared: tuple[str, ...], rows: _Rows) -> bytearray:
+    image = bytearray().join([_first_page(declared), *itertools.chain(*_tree(_cells(rows), int(rows.places[0])))])
     image[_PAGE_COUNT : _PAGE_COUNT + 4] = struct.pack(">I", len(image) // PAGE)
     return image
 
@@ -84,6 +97,36 @@ def _first_page(declared: tuple[str, ...]) -> bytes:
         return connection.serialize()[:PAGE]
     finally:
         connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ragged:
+    """A column of n values of different lengths: serial types, lengths in bytes, and the bytes (none for null)."""
+
+    serials: Integers
+    lengths: Integers
+    values: pa.LargeBinaryArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """n rows. `fixed`: for each such column its serial type and n x 8 bytes."""
+
+    places: Integers
+    fixed: tuple[tuple[int, Bytes], ...]
+    ragged: tuple[_Ragged, ...]
+
+    @property
+    def lengths(self) -> Integers:
+        """Bytes of values in each row."""
+        return sum((each.lengths for each in self.ragged), np.full(len(self.places), 8 * len(self.fixed), np.int64))
+
+    def between(self, start: int, stop: int) -> _Rows:
+        """Some of them."""
+        part = slice(start, stop)
+        ragged = (_Ragged(each.serials[part], each.lengths[part], each.values[part]) for each in self.ragged)
+        fixed = tuple((serial, values[part]) for serial, values in self.fixed)
+        return _Rows(self.places[part], fixed, tuple(ragged))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +148,48 @@ def _is_fixed(column: pl.Series) -> bool:
     return column.dtype != pl.String and not column.null_count()
 
 
-def _cells(fixed: list[pl.Series], ragged: list[pl.Series], first: int) -> _Cells:
+def _cells(rows: _Rows) -> _Cells:
     """A cell (section 1.6) is payload length, rowid, and the payload: a record (section 2.1), its header and values."""
-    rows = len((fixed or ragged)[0])
-    lengths = [_lengths(column) for column in ragged]
-    types = [np.array([_SERIAL[column.dtype]], np.int64) for column in fixed]
-    types += [_serials(column, length) for column, length in zip(ragged, lengths, strict=True)]
-    header = sum(map(_width, types)) + 1
+    serials = [np.array([serial], np.int64) for serial, _ in rows.fixed] + [each.serials for each in rows.ragged]
+    header = sum(map(_width, serials)) + 1
     header += header > 127  # noqa: PLR2004 - a varint of one byte holds no more
-    payloads = np.full(rows, header + 8 * len(fixed), np.int64) + sum(lengths)
-    places = np.arange(first, first + rows, dtype=np.int64)
-    before = _side_by_side([payloads, places, np.array([header], np.int64), *types], fixed)
-    if not ragged:
-        return _Cells(before.ravel(), np.arange(1, rows + 1, dtype=np.int64) * before.shape[1], payloads)
-    joined = pc.binary_join_element_wise(_binary(before), *map(_values, ragged), pa.scalar(b"", pa.large_binary()))
-    _, ends, data = joined.buffers()
-    return _Cells(np.frombuffer(data, np.uint8), np.frombuffer(ends, np.int64)[1 : rows + 1], payloads)
+    payloads = rows.lengths + header
+    before = _side_by_side(
+        [payloads, rows.places, np.array([header], np.int64), *serials], [values for _, values in rows.fixed]
+    )
+    if not rows.ragged:
+        return _Cells(before.ravel(), np.arange(1, len(before) + 1, dtype=np.int64) * before.shape[1], payloads)
+    values = [each.values for each in rows.ragged]
+    joined = pc.binary_join_element_wise(_binary(before), *values, pa.scalar(b"", pa.large_binary()))
+    return _Cells(np.frombuffer(joined.buffers()[2], np.uint8), _offsets(joined)[1:], payloads)
 
 
-def _side_by_side(varints: list[Integers], numbers: Sequence[pl.Series] = ()) -> Bytes:
+def _ragged(column: pl.Series) -> _Ragged:
+    if column.dtype == pl.String:
+        values = column.to_arrow().cast(pa.large_binary()).fill_null(b"")
+        lengths = np.diff(_offsets(values))
+        serials = _EMPTY_TEXT + 2 * lengths
+    else:
+        whole = _binary(_bytes(column.fill_null(0)))
+        values = pc.if_else(column.is_null().to_arrow(), pa.scalar(b"", pa.large_binary()), whole)
+        lengths = np.diff(_offsets(values))
+        serials = np.full(len(column), _SERIAL[column.dtype], np.int64)
+    if column.null_count():
+        serials = np.where(column.is_null().to_numpy(), _NULL, serials)
+    return _Ragged(serials, lengths, values)
+
+
+def _offsets(values: pa.LargeBinaryArray) -> Integers:
+    """Where each value begins, and behind them where the last one ends."""
+    return np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
+
+
+def _bytes(column: pl.Series) -> Bytes:
+    """Numbers as a record has them, n x 8."""
+    return column.to_numpy().astype(_BIG_ENDIAN[column.dtype]).view(np.uint8).reshape(-1, 8)
+
+
+def _side_by_side(varints: list[Integers], numbers: Sequence[Bytes] = ()) -> Bytes:
     """A row of bytes for each value of the first column: varints, each column as wide as its greatest needs, and behind
     them numbers of 8 bytes each. A column of one value is the same in every row.
     """
@@ -136,8 +202,8 @@ def _side_by_side(varints: list[Integers], numbers: Sequence[pl.Series] = ()) ->
         matrix[:, end - 1] = values & 0x7F
         for digit in range(1, width):
             matrix[:, end - 1 - digit] = values >> 7 * digit | 0x80
-    for column in numbers:
-        matrix[:, end : end + 8] = _bytes(column).reshape(rows, 8)
+    for eight in numbers:
+        matrix[:, end : end + 8] = eight
         end += 8
     return matrix
 
@@ -145,30 +211,6 @@ def _side_by_side(varints: list[Integers], numbers: Sequence[pl.Series] = ()) ->
 def _width(values: Integers) -> int:
     """Bytes of a varint for the greatest: seven bits each, a leading 1 on all but the last."""
     return max(1, -(-int(values.max()).bit_length() // 7))
-
-
-def _lengths(column: pl.Series) -> Integers:
-    """How many bytes each value takes."""
-    if column.dtype == pl.String:
-        return column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
-    return np.where(column.is_null().to_numpy(), 0, 8)
-
-
-def _serials(column: pl.Series, lengths: Integers) -> Integers:
-    present = _EMPTY_TEXT + 2 * lengths if column.dtype == pl.String else np.int64(_SERIAL[column.dtype])
-    return np.where(column.is_null().to_numpy(), _NULL, present) if column.null_count() else present + 0 * lengths
-
-
-def _values(column: pl.Series) -> pa.Array:
-    """Each value as it stands in a record; nothing for null."""
-    if column.dtype == pl.String:
-        return column.to_arrow().cast(pa.large_binary()).fill_null(b"")
-    whole = _binary(_bytes(column.fill_null(0)).reshape(-1, 8))
-    return pc.if_else(pa.array(column.is_null().to_numpy()), pa.scalar(b"", pa.large_binary()), whole)
-
-
-def _bytes(column: pl.Series) -> Bytes:
-    return column.to_numpy().astype(_BIG_ENDIAN[column.dtype]).view(np.uint8)
 
 
 def _binary(matrix: Bytes) -> pa.Array:

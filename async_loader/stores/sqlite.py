@@ -24,6 +24,10 @@ from async_loader.tables import Table, Type
 _IMAGE = "loader_image"
 _BATCH = f"{_IMAGE}.{images.TABLE}"
 
+# Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
+# costs the same, and changing one writes this much.
+PAGE_SIZE = 16_384
+
 _SQL_TYPES = {Type.INTEGER: "INTEGER", Type.REAL: "REAL", Type.TEXT: "TEXT"}
 _AFFINITIES = {
     Type.INTEGER: {"INTEGER", "NUMERIC"},
@@ -208,6 +212,8 @@ class Database:
         target = f"{self.path.absolute().as_uri()}?mode={access}"
         try:
             connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
+            if create:
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
@@ -297,8 +303,9 @@ def _insert_sql(table: str, columns: Sequence[str], same: Sequence[str] = ()) ->
 
 
 def _is_key(read: str, table: Table) -> str:
-    """That the stored key is the one read; the first half finds it, whatever the column's own way to compare."""
-    return f"stored.{quoted(table.key)} = batch.{read} AND {_exactly(read, table.key)}"
+    """That the stored key is the one read. The column's own way to compare finds texts that differ by case too."""
+    found = f"stored.{quoted(table.key)} = batch.{read}"
+    return found if table.column(table.key).type is Type.INTEGER else f"{found} AND {_exactly(read, table.key)}"
 
 
 def _exactly(read: str, name: str) -> str:
