@@ -5,11 +5,9 @@ This is the whole vocabulary between "what a load does" and "how it waits".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-import polars as pl
 
 if TYPE_CHECKING:
     from async_loader.stores.sqlite import Database
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 # A generator of effects that returns a Result. What comes back from each effect is sent in, so `yield` gives Any.
 Steps: TypeAlias = Generator["Effect", Any, Result]
+# Some rows, in a form that a store's statements can read.
+Packed: TypeAlias = bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Connect:
 class Query:
     """Run one statement and fetch all it gives. Result: a list of rows.
 
-    `batch`: rows that the statement reads. A large batch may come in several parts, each with its own rows of result;
-    none where it is empty.
+    `batch`: rows that the statement reads, in parts as the store packs them. The statement is run for each part, and
+    parts are drawn where the connection works.
     """
 
     database: str
     sql: str
     parameters: Sequence[Any] = ()
-    batch: pl.DataFrame | None = None
+    batch: Iterable[Packed] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Change:
     database: str
     sql: str
     parameters: Sequence[Any] = ()
-    batch: pl.DataFrame | None = None
+    batch: Iterable[Packed] | None = None
 
 
 @dataclass(frozen=True, slots=True)

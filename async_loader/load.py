@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import polars as pl
 
 from async_loader.batches import Batch
-from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps
+from async_loader.effects import Announce, Await, Call, Finish, Now, Packed, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError, OverLimitError
 from async_loader.keys import KeyRange, KeySet, ReferencedKeys, within
 from async_loader.report import Tally
@@ -107,14 +107,14 @@ def load(this: Load) -> Steps[None]:
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
-            verdict = yield from _verdict(this, batch, references)
+            judged = yield from _judged(this, batch, references)
             this.tally.notice(reader.ignored)
             this.tally.seconds = ((yield Now()) - began).total_seconds()
             this.allowance.check(this.table.name, this.tally.rejected)
             yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
             if len(writing) == WRITES_AHEAD:
                 this.tally.add(*(yield Finish(writing.popleft())))
-            writing.append((yield Start(_write(this, reader, verdict))))
+            writing.append((yield Start(_write(this, reader, judged))))
     yield Announce(this.table.name)
     while writing:
         this.tally.add(*(yield Finish(writing.popleft())))
@@ -144,7 +144,17 @@ class _Questions:
     unknown: list[pl.Series]
 
 
-def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict, and its parts made ready to be written."""
+
+    verdict: Verdict
+    new: Sequence[Packed] = ()
+    changed: Sequence[Packed] = ()
+    rejects: Sequence[Packed] = ()
+
+
+def _judged(this: Load, batch: Batch, references: References) -> Steps[_Judged]:
     """Learn what must be known, then judge. Each crossing into a thread and back is felt, so there are few."""
     for reference, _ in references:
         if reference.table in this.target_keys:
@@ -154,8 +164,8 @@ def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]
     for (reference, known), unknown in zip(references, questions.unknown, strict=True):
         if len(unknown):
             yield from _learn(*this.targets[reference.table], known, unknown)
-    verdict: Verdict = yield Call(_conclude, (this, batch, references, questions, held))
-    return verdict
+    judged: _Judged = yield Call(_conclude, (this, batch, references, questions, held))
+    return judged
 
 
 def _learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
@@ -184,7 +194,7 @@ def _conclude(
     references: References,
     questions: _Questions,
     held: tuple[pl.Series, pl.Series] | None,
-) -> Verdict:
+) -> _Judged:
     """Judge, and remember what that accepted and rejected. `held`: which unsure records the table holds with the same
     values, and which with others.
     """
@@ -203,7 +213,9 @@ def _conclude(
         )
     this.accepted.add(verdict.accepted[this.table.key])
     this.tally.take(batch, verdict)
-    return verdict
+    if this.dry_run:
+        return _Judged(verdict)
+    return _Judged(verdict, *map(this.database.pack, (verdict.new, verdict.changed, verdict.rejects)))
 
 
 def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
@@ -211,15 +223,16 @@ def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
     return no(size) if not len(chosen) else no(size).scatter(places.gather(chosen), values=True)
 
 
-def _write(this: Load, reader: Readable, verdict: Verdict) -> Steps[tuple[int, int]]:
+def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int]]:
     """Store a verdict: what was accepted, and the rejects with it. Returns how many rows were inserted and updated."""
+    verdict = judged.verdict
     if this.files is not None and len(verdict.rejects):
         yield Call(this.files.write, (reader, verdict.rejects))
     if this.dry_run:
         return len(verdict.new), len(verdict.changed)
-    inserted = yield from this.database.insert(this.table, verdict.new)
-    updated = yield from this.database.replace(this.table, verdict.changed)
-    kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, verdict.rejects)
+    inserted = yield from this.database.insert(this.table, judged.new)
+    updated = yield from this.database.replace(this.table, judged.changed)
+    kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, judged.rejects)
     _agree(this, "rejects kept", kept, len(verdict.rejects))
     return inserted, updated
 

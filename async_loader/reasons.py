@@ -15,6 +15,9 @@ import polars as pl
 # Stands in a message for the record's own value.
 SHOWN = "{shown}"
 
+# What JSON, or an encoder of it, may write otherwise than it is.
+_TO_ESCAPE = r"[^ -~]|[\"\\\\]"
+
 FAULT_MESSAGES = {
     "missing": "{column} is missing",
     "not_integer": "{column} must be an integer, not {shown}",
@@ -52,24 +55,41 @@ def reason_json(code: str, column: str | None, message: str) -> str:
 
 
 def reasons_json(checks: Sequence[Check], places: pl.Series) -> pl.Series:
-    """For the records at these places, JSON arrays of all their reasons, in the order of the checks."""
-    texts = [_texts(check, places).alias(str(number)) for number, check in enumerate(checks)]
-    joined = pl.concat_str(pl.all(), separator=", ", ignore_nulls=True)
-    return pl.DataFrame(texts).select(reasons=pl.concat_str(pl.lit("["), joined, pl.lit("]"))).to_series()
+    """For the records at these places, each of which failed a check, JSON arrays of all their reasons, in the order of
+    the checks.
+
+    Few combinations of checks fail, however many records: each combination's texts are made at once.
+    """
+    failed = pl.DataFrame([check.failed.gather(places).alias(str(number)) for number, check in enumerate(checks)])
+    parts = []
+    for combination, numbers in failed.with_row_index("record").group_by(failed.columns, maintain_order=True):
+        chosen = [check for check, has_failed in zip(checks, combination, strict=True) if has_failed]
+        records = numbers["record"]
+        parts.append(pl.DataFrame({"record": records, "reasons": _texts(chosen, places.gather(records))}))
+    return pl.concat(parts).sort("record")["reasons"]
 
 
-def _texts(check: Check, places: pl.Series) -> pl.Series:
-    """The check's reason where a record failed it, else null."""
-    text = reason_json(check.code, check.column, check.message)
-    whole: pl.Expr = pl.lit(text)
-    if check.shown is not None and SHOWN in text:
-        before, after = text.split(SHOWN, 1)
-        whole = pl.concat_str(pl.lit(before), _escaped(check.shown(places)), pl.lit(after))
-    return pl.select(pl.when(check.failed.gather(places)).then(whole)).to_series()
+def _texts(checks: Sequence[Check], places: pl.Series) -> pl.Series:
+    """JSON arrays for the records at these places, which have failed all of these checks."""
+    pieces: list[pl.Expr] = []
+    constant = "["
+    for check in checks:
+        text = reason_json(check.code, check.column, check.message)
+        if check.shown is not None and SHOWN in text:
+            before, text = text.split(SHOWN, 1)
+            pieces += [pl.lit(constant + before), pl.lit(_escaped(check.shown(places)))]
+            constant = ""
+        constant += text + ", "
+    pieces.append(pl.lit(constant.removesuffix(", ") + "]"))
+    texts = pl.select(reasons=pl.concat_str(pieces)).to_series()
+    return texts if len(texts) == len(places) else texts.new_from_index(0, len(places))
 
 
 def _escaped(texts: pl.Series) -> pl.Series:
     """The texts as they stand inside a JSON text; nothing for null."""
-    encoded = texts.fill_null("").to_frame("text").select(pl.struct("text").struct.json_encode()).to_series()
+    texts = texts.fill_null("")
+    if not texts.str.contains(_TO_ESCAPE).any():
+        return texts
+    encoded = texts.to_frame("text").select(pl.struct("text").struct.json_encode()).to_series()
     prefix, suffix = len('{"text":"'), len('"}')
     return encoded.str.slice(prefix).str.head(-suffix)

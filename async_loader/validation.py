@@ -21,6 +21,9 @@ from async_loader.parsing import shown_text
 from async_loader.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
 from async_loader.tables import Table
 
+# The columns of a verdict's rejects.
+REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons": pl.String}
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -182,7 +185,7 @@ def _broken(batch: Batch) -> pl.DataFrame:
             (record.line, record.line_end, record.record, f"[{reason_json(record.code, None, record.message)}]")
             for record in batch.broken
         ],
-        schema=_REJECTS,
+        schema=REJECTS,
         orient="row",
     )
 
@@ -194,5 +197,4 @@ def _counted(batch: Batch, checks: Sequence[Check]) -> Counter[str]:
     return counts
 
 
-_REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons": pl.String}
-_NO_REJECTS = pl.DataFrame(schema=_REJECTS)
+_NO_REJECTS = pl.DataFrame(schema=REJECTS)

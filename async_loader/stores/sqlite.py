@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from async_loader.effects import Change, Query, Steps
+from async_loader.effects import Change, Packed, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.stores import images
 from async_loader.tables import Table, Type
+from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 _IMAGE = "loader_image"
@@ -159,14 +160,14 @@ class Database:
             SELECT batch._rowid_ AS place, {same} AS same
             FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key(columns[table.key], table)})"""
-        rows = yield Query(self.name, sql, batch=records)
+        rows = yield Query(self.name, sql, batch=images.images(records))
         return _integers(same for same, _ in rows), _integers(differing for _, differing in rows)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Those of the keys that the table holds."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {_BATCH} AS batch WHERE EXISTS ({stored})"
-        rows = yield Query(self.name, sql, batch=keys.to_frame())
+        rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(_integers(places for (places,) in rows))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
@@ -177,25 +178,33 @@ class Database:
         rows = yield Query(self.name, sql, (least, greatest))
         return _integers(keys for (keys,) in rows)
 
-    def insert(self, table: Table, records: pl.DataFrame) -> Steps[int]:
-        """New records; returns how many rows that made."""
-        changed: int = yield Change(self.name, _insert_sql(table.name, records.columns), batch=records)
-        return changed
+    def pack(self, frame: pl.DataFrame) -> Sequence[Packed]:
+        """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
+        return tuple(images.images(frame))
 
-    def replace(self, table: Table, records: pl.DataFrame) -> Steps[int]:
+    def insert(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
+        """New records, in the table's columns; returns how many rows that made."""
+        return (yield from self._change(_insert_sql(table.name, table.column_names), (), records))
+
+    def replace(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
         """Records in place of the rows that have their keys; returns how many rows changed."""
         others = [quoted(name) for name in table.column_names if name != table.key]
         assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-        sql = f"""{_insert_sql(table.name, records.columns)} WHERE TRUE
+        sql = f"""{_insert_sql(table.name, table.column_names)} WHERE TRUE
             ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"""
-        changed: int = yield Change(self.name, sql, batch=records)
-        return changed
+        return (yield from self._change(sql, (), records))
 
-    def add_rejects(self, run: str, created_at: str, source: str, rejects: pl.DataFrame) -> Steps[int]:
+    def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
         same = {"run": run, "source": source, "created_at": created_at}
-        sql = _insert_sql("loader_rejects", rejects.columns, list(same))
-        changed: int = yield Change(self.name, sql, tuple(same.values()), batch=rejects)
+        sql = _insert_sql("loader_rejects", list(REJECTS), list(same))
+        return (yield from self._change(sql, tuple(same.values()), rejects))
+
+    def _change(self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed]) -> Steps[int]:
+        """Rows changed; nothing is asked of anybody where there is nothing to do."""
+        if not batch:
+            return 0
+        changed: int = yield Change(self.name, sql, parameters, batch)
         return changed
 
     def add_run(self, row: Mapping[str, Any]) -> Steps[int]:
@@ -313,12 +322,12 @@ def _exactly(read: str, name: str) -> str:
     return f"+batch.{read} IS +stored.{quoted(name)} COLLATE BINARY"
 
 
-def _at_hand(connection: sqlite3.Connection, batch: pl.DataFrame | None) -> Iterator[None]:
-    """Hang the batch beside the database, image after image; without a batch there is nothing to hang, once."""
+def _at_hand(connection: sqlite3.Connection, batch: Iterable[Packed] | None) -> Iterator[None]:
+    """Hang the batch beside the database, part after part; without a batch there is nothing to hang, once."""
     if batch is None:
         yield
         return
-    for image in images.images(batch):
+    for image in batch:
         connection.deserialize(image, name=_IMAGE)
         yield
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,10 +70,16 @@ def this(tmp_path: Path) -> Load:
     return orders(Database("orders", tmp_path / "orders.db"))
 
 
+def rows_in(image: bytearray) -> int:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(image)
+        return int(connection.execute("SELECT count(*) FROM batch").fetchone()[0])
+
+
 def answer(effect: Effect) -> Any:
     """What a database that does all it is told would say."""
     if isinstance(effect, Change):
-        return 0 if effect.batch is None else len(effect.batch)
+        return sum(rows_in(image) for image in effect.batch or ())
     if isinstance(effect, Call):
         return effect.function(*effect.arguments)
     if isinstance(effect, Now):
