@@ -153,12 +153,12 @@ def _verdict(this: Load, batch: Batch, references: References) -> Steps[Verdict]
     held = (yield from this.database.held(this.table, questions.unsure)) if len(questions.places) else None
     for (reference, known), unknown in zip(references, questions.unknown, strict=True):
         if len(unknown):
-            yield from _learn(*this.targets[reference.table], known, unknown)
+            yield from learn(*this.targets[reference.table], known, unknown)
     verdict: Verdict = yield Call(_conclude, (this, batch, references, questions, held))
     return verdict
 
 
-def _learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
+def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
     """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
     ranges = known.ranges_to_read(unknown)
     if not ranges:
