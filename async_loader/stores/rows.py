@@ -22,7 +22,7 @@ from async_loader.tables import Table, Type
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
 _ROWID_NAMES = ("_rowid_", "rowid", "oid")
 
-# How a value of a type is written into a text of many, what stands for any other, and how SQLite calls the type.
+# How a value of a key's type is written into a text of many, what stands for any other, and how SQLite calls the type.
 _WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
 # What a value is: one of its column's type, null, or of another type.
 _TYPED, _NULL, _OTHER = "tno"

@@ -29,7 +29,7 @@ from async_loader import (
     check_references,
     references,
 )
-from tests.sample import Place
+from tests.sample import Place, reject_names
 
 # Two databases; children in one with the places, and another table of it whose key is text.
 CITIES = Table("cities", "places", (Column("id", Type.INTEGER), Column("name", Type.TEXT, nullable=True)))
@@ -113,7 +113,7 @@ def found(report: ReferenceReport, table: str) -> dict[Any, list[str]]:
     return {orphan.key: [str(reason.column) for reason in orphan.reasons] for orphan in report.tables[table].rejects}
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(world=WORLDS, rows_at_once=st.integers(1, 10), shown=st.sampled_from([0, 1, 2, 100]))
 @example(world={"cities": {}, "words": {}, "visits": {}, "notes": {}}, rows_at_once=1, shown=100)
 @example(world={"cities": {}, "words": {}, "visits": {1: (5, "", 7)}, "notes": {"": (2, "")}}, rows_at_once=1, shown=9)
@@ -133,7 +133,7 @@ def test_orphans_are_found_exactly(world: World, rows_at_once: int, shown: int) 
             assert named.items() <= expected.items()
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(world=WORLDS)
 def test_both_ways_to_check_find_the_same(world: World) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -196,6 +196,35 @@ def test_text_that_is_not_utf8_references_nothing(tmp_path: Path) -> None:
     place.query("places", "INSERT INTO visits VALUES (2, NULL, CAST(x'61ff' AS TEXT), NULL)")
     [orphan] = ReferenceCheck(place.tables, place.databases).perform().tables["visits"].rejects
     assert (orphan.key, orphan.record["word"]) == (2, "a\\xff")
+
+
+def test_text_keys_are_compared_as_they_are_written(tmp_path: Path) -> None:
+    """Whatever order the column has: to NOCASE, a comes before B, and both before c."""
+    place = Place(tmp_path, (CITIES, WORDS, VISITS))
+    place.query("texts", "DROP TABLE words")
+    place.query("texts", "CREATE TABLE words (word TEXT PRIMARY KEY COLLATE NOCASE)")
+    place.query("texts", "INSERT INTO words VALUES ('a'), ('B')")
+    place.query("places", "INSERT INTO visits (id, word) VALUES (1, 'a'), (2, 'B'), (3, 'b')")
+    assert found(ReferenceCheck(place.tables, place.databases).perform(), "visits") == {3: ["word"]}
+    loaded = place.load("sequential", {"visits": place.file("v.csv", "id,city,word,next\n4,,a,\n5,,B,\n6,,b,\n")})
+    assert reject_names(loaded, "visits") == [(4, 4, ["word.exists_in"])]
+
+
+def test_one_column_may_reference_two_tables(tmp_path: Path) -> None:
+    towns = Table("towns", "texts", (Column("id", Type.INTEGER),))
+    both = (Reference("city", "cities"), Reference("city", "towns"))
+    trips = Table("trips", "places", (Column("id", Type.INTEGER), Column("city", Type.INTEGER)), references=both)
+    place = Place(tmp_path, (CITIES, towns, trips))
+    place.query("places", "INSERT INTO cities VALUES (1, NULL), (2, NULL)")
+    place.query("texts", "INSERT INTO towns VALUES (2), (3)")
+    place.query("places", "INSERT INTO trips VALUES (1, 1), (2, 2), (3, 3), (4, 4)")
+    table = ReferenceCheck(place.tables, place.databases).perform().tables["trips"]
+    assert [(orphan.key, [reason.message[-6:] for reason in orphan.reasons]) for orphan in table.rejects] == [
+        (1, [" towns"]),
+        (3, ["cities"]),
+        (4, ["cities", " towns"]),
+    ]
+    assert (table.rejected, table.reasons) == (3, {"city.exists_in": 4})
 
 
 LONE = Table(
