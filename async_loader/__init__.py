@@ -3,7 +3,7 @@
 These are all its public names. It knows nothing of Django.
 """
 
-from async_loader.api import Run, init, load
+from async_loader.api import ReferenceCheck, Run, check_references, init, load
 from async_loader.effects import Show
 from async_loader.errors import (
     ConfigurationError,
@@ -17,6 +17,7 @@ from async_loader.errors import (
 )
 from async_loader.modes import MODES
 from async_loader.plan import ON_CONFLICT, Options
+from async_loader.references import CheckedTable, Orphan, ReferenceReport
 from async_loader.report import LISTED, Reason, Reject, Report, TableReport, as_typed
 from async_loader.rules import (
     Rule,
@@ -38,16 +39,20 @@ __all__ = [
     "LISTED",
     "MODES",
     "ON_CONFLICT",
+    "CheckedTable",
     "Column",
     "ConfigurationError",
     "ConflictError",
     "LedgerError",
     "LoaderError",
     "Options",
+    "Orphan",
     "OutputError",
     "OverLimitError",
     "Reason",
     "Reference",
+    "ReferenceCheck",
+    "ReferenceReport",
     "Reject",
     "Report",
     "Rule",
@@ -62,6 +67,7 @@ __all__ = [
     "as_typed",
     "at_least",
     "at_most",
+    "check_references",
     "contains",
     "each_value",
     "greater_than",

@@ -14,7 +14,8 @@ from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
 from async_loader.modes import MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
-from async_loader.plan import Options, Plan
+from async_loader.plan import LOCK_TIMEOUT, Options, Plan
+from async_loader.references import CheckPlan, ReferenceReport, check, findings
 from async_loader.report import Report
 from async_loader.run import Ledger, initialise, run
 from async_loader.sources import Source
@@ -116,6 +117,69 @@ async def load(
     Raises LoaderError, whose `report` holds the counts by then.
     """
     return await Run(tables, sources, databases, options).perform_async()
+
+
+class ReferenceCheck:
+    """One check of what is stored, to be performed once: are there rows that reference what does not exist? It writes
+    nothing. `report` tells what it has found so far, also after it was interrupted.
+
+    names: the tables to look at; none are all that reference something.
+    report_rejects: how many of the rows found a table's report names.
+    lock_timeout: seconds to wait for a database that another program writes to.
+
+    Raises ConfigurationError where tables, names and databases do not fit together.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        databases: Mapping[str, str | PathLike[str]],
+        names: Iterable[str] = (),
+        *,
+        report_rejects: int = Options().report_rejects,
+        lock_timeout: float = LOCK_TIMEOUT,
+        show: Callable[[Show], None] | None = None,
+    ) -> None:
+        options = Options(report_rejects=report_rejects, lock_timeout=lock_timeout)
+        self._plan = CheckPlan(tuple(tables), tuple(names), _databases(databases), options)
+        self._found = findings(self._plan)
+        self._show = show or (lambda _: None)
+        self._seconds = 0.0
+
+    def perform(self) -> ReferenceReport:
+        """Check, and block until done. Raises LoaderError.
+
+        In the calling thread: each step needs what the last one found, so there is nothing to do side by side.
+        """
+        with self._timed():
+            Sequential(self._show).run(check(self._plan, self._found))
+        return self.report("complete")
+
+    async def perform_async(self) -> ReferenceReport:
+        """Check in the running event loop. Raises as `perform` does."""
+        with self._timed():
+            await Coroutines(self._show).run(check(self._plan, self._found))
+        return self.report("complete")
+
+    def report(self, status: str, error: str | None = None) -> ReferenceReport:
+        """What has been found by now, under this status."""
+        tables = {name: found.report() for name, found in self._found.items()}
+        return ReferenceReport(status, round(self._seconds, 3), error, tables)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds = time.perf_counter() - began
+
+
+async def check_references(
+    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], names: Iterable[str] = ()
+) -> ReferenceReport:
+    """Find the rows, in all tables or those named, that reference what does not exist. Raises LoaderError."""
+    return await ReferenceCheck(tables, databases, names).perform_async()
 
 
 def init(

@@ -163,12 +163,12 @@ def _judged(this: Load, batch: Batch, references: References) -> Steps[_Judged]:
     held = (yield from this.database.held(this.table, questions.unsure)) if len(questions.places) else None
     for (reference, known), unknown in zip(references, questions.unknown, strict=True):
         if len(unknown):
-            yield from _learn(*this.targets[reference.table], known, unknown)
+            yield from learn(*this.targets[reference.table], known, unknown)
     judged: _Judged = yield Call(_conclude, (this, batch, references, questions, held))
     return judged
 
 
-def _learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
+def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
     """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
     ranges = known.ranges_to_read(unknown)
     if not ranges:
@@ -200,7 +200,7 @@ def _conclude(
     """
     nothing = pl.Series([], dtype=pl.Int64)
     same, differing = (_mask(len(batch.lines), questions.places, each) for each in held or (nothing, nothing))
-    absent = {reference.column: known.absent(batch.values[reference.column]) for reference, known in references}
+    absent = [known.absent(batch.values[reference.column]) for reference, known in references]
     world = World(questions.taken, same | differing, differing, absent, conflicts_reject=this.on_conflict == "reject")
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +31,14 @@ class World:
 
     taken: the key was accepted earlier in this run.
     held, differs: the database held the key before this run; and with other values than the record's.
-    absent: by referencing column, the key that it names exists nowhere.
+    absent: for each of the table's references, whether the key that the record names exists nowhere.
     conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
     """
 
     taken: pl.Series
     held: pl.Series
     differs: pl.Series
-    absent: Mapping[str, pl.Series]
+    absent: Sequence[pl.Series]
     conflicts_reject: bool
 
 
@@ -118,10 +118,10 @@ def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
 
 
 def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
-    for reference in table.references:
+    for reference, absent in zip(table.references, world.absent, strict=True):
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, world.absent[column], _shown(batch.values[column]))
+        yield Check("exists_in", column, message, absent, _shown(batch.values[column]))
 
 
 def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:

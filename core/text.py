@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from async_loader import LISTED, Reject, Report, Table, as_typed
+from async_loader import LISTED, CheckedTable, Orphan, ReferenceReport, Reject, Report, Table, TableReport, as_typed
 
 # Characters of one value, and reasons and rejects of one table, that are worth showing.
 _VALUE_SHOWN = 200
@@ -106,13 +106,43 @@ def _rejected(report: Report, table: Table) -> Iterator[str]:
     counts = report.tables[table.name]
     yield ""
     yield f"{printable(table.name)}: {counts.rejected:,} rejected"
-    reasons = list(counts.reasons.items())
-    for name, count in reasons[:_REASONS_SHOWN]:
-        yield f"  {count:>10,}  {printable(name)}"
-    if len(reasons) > _REASONS_SHOWN:
-        yield f"  {'':>10}  ... and {len(reasons) - _REASONS_SHOWN} other reasons"
+    yield from _commonest(counts)
     shown = counts.rejects[:_REJECTS_SHOWN]
     for reject in shown:
         yield f"  {_place(reject)}: {_skipped(table, reject)}"
     for line in _unnamed(report, table, len(shown)):
         yield f"  {line}"
+
+
+def _commonest(counts: TableReport | CheckedTable) -> Iterator[str]:
+    reasons = list(counts.reasons.items())
+    for name, count in reasons[:_REASONS_SHOWN]:
+        yield f"  {count:>10,}  {printable(name)}"
+    if len(reasons) > _REASONS_SHOWN:
+        yield f"  {'':>10}  ... and {len(reasons) - _REASONS_SHOWN} other reasons"
+
+
+def reference_lines(report: ReferenceReport) -> Iterator[str]:
+    """What a check of references found: a line for each table in which all is well, and more for the others."""
+    if not report.tables:
+        yield "No table references another: there is nothing to check."
+    for name, counts in report.tables.items():
+        rows = f"{printable(name)}: {counts.given:,} {'row' if counts.given == 1 else 'rows'}"
+        if counts.rejected:
+            yield f"{rows}, {counts.rejected:,} with references that do not exist"
+            yield from _orphans(counts)
+        else:
+            yield f"{rows}, every reference exists"
+
+
+def _orphans(counts: CheckedTable) -> Iterator[str]:
+    yield from _commonest(counts)
+    shown = counts.rejects[:_REJECTS_SHOWN]
+    yield from map(_orphan, shown)
+    if more := counts.rejected - len(shown):
+        yield f"  ... and {more:,} more"
+
+
+def _orphan(orphan: Orphan) -> str:
+    reasons = "; ".join(printable(reason.message) for reason in orphan.reasons)
+    return f"  {_row(orphan.record.values())}: {reasons}"

@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_asyncio_example_prints_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "cities.csv").write_text(blocks("csv")[0])
-    (tmp_path / "visits.jsonl").write_text(blocks("json")[0])
+    (tmp_path / "visits.jsonl").write_text(blocks("json")[-1])
     example = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocks("python")[0]],
         cwd=tmp_path,
@@ -46,7 +46,12 @@ def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "section"), [("insert_data", "Load your own files"), ("benchmark", "How fast it is")]
+    ("command", "section"),
+    [
+        ("insert_data", "Load your own files"),
+        ("check_references", "Check references"),
+        ("benchmark", "How fast it is"),
+    ],
 )
 def test_every_option_is_in_the_table(tmp_path: Path, command: str, section: str) -> None:
     text = Project(tmp_path).manage(command, "--help").stdout

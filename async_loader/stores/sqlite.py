@@ -139,7 +139,8 @@ class Database:
 
     def key_range(self, table: Table) -> Steps[tuple[Any, Any] | None]:
         """The least and the greatest key; None where the table is empty."""
-        key, name = quoted(table.key), quoted(table.name)
+        # In the order of their bytes, as keys are compared here, whatever the column's own order.
+        key, name = f"{quoted(table.key)} COLLATE BINARY", quoted(table.name)
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)

@@ -412,7 +412,7 @@ def test_an_interrupt_keeps_nothing_and_leaves_one_line(
     assert project.query("users", "SELECT * FROM users") == []
 
 
-@pytest.mark.parametrize("command", ["init_db", "insert_data", "benchmark"])
+@pytest.mark.parametrize("command", ["init_db", "insert_data", "check_references", "benchmark"])
 def test_help_fits_80_columns(tmp_path: Path, command: str) -> None:
     project = Project(tmp_path)
     project.environment["COLUMNS"] = "80"

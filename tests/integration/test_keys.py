@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,55 @@ def test_a_row_kept_against_a_conflict_is_still_there_to_be_referenced(place: Pl
 
 
 EXTREMES = [-(2**63), -1, 0, 2**53 + 1, 2**63 - 1]
+
+
+def test_a_load_that_names_most_keys_of_a_large_table_finds_them(place: Place, mode: str) -> None:
+    """Keys are then no longer asked for one by one; it shows in nothing but speed."""
+    even = json.dumps(list(range(2, 6001, 2)))
+    place.query("users", "INSERT INTO users SELECT value, 'a', '@' FROM json_each(?)", [even])
+    place.load(mode, {"products": place.file("p.csv", PRODUCTS)})
+    named = [*range(2, 3000), 7000]
+    report = place.load(mode, {"orders": place.file("o.csv", orders(*((user, 1) for user in named)))}, batch_size=300)
+    assert [user for (_, user, _, _) in place.rows("orders")] == [
+        user for user in named if user % 2 == 0 and user < 7000
+    ]
+    assert report.tables["orders"].reasons == {"user_id.exists_in": 1500}
+
+
+def test_two_references_on_one_column_are_both_checked(tmp_path: Path, mode: str) -> None:
+    cities, towns = (Table(name, "places", (Column("id", Type.INTEGER),)) for name in ("cities", "towns"))
+    trips = Table(
+        "trips",
+        "diary",
+        (Column("id", Type.INTEGER), Column("city", Type.INTEGER)),
+        references=(Reference("city", "cities"), Reference("city", "towns")),
+    )
+    place = Place(tmp_path, (cities, towns, trips))
+    sources = {"cities": "id\n1\n2\n", "towns": "id\n2\n3\n", "trips": "id,city\n1,1\n2,2\n3,3\n4,4\n"}
+    report = place.load(mode, {name: place.file(f"{name}.csv", text) for name, text in sources.items()})
+    assert place.rows("trips") == [(2, 2)]
+    messages = [[reason.message for reason in reject.reasons] for reject in report.tables["trips"].rejects]
+    assert messages == [
+        ["city 1 does not exist in towns"],
+        ["city 3 does not exist in cities"],
+        ["city 4 does not exist in cities", "city 4 does not exist in towns"],
+    ]
+
+
+def test_text_keys_that_differ_by_case_are_two_keys_whatever_the_column_thinks(tmp_path: Path, mode: str) -> None:
+    tags = Table("tags", "tags", (Column("id", Type.TEXT), Column("label", Type.TEXT)))
+    uses = Table(
+        *("uses", "uses", (Column("id", Type.TEXT), Column("tag", Type.TEXT))), references=(Reference("tag", "tags"),)
+    )
+    place = Place(tmp_path, (tags, uses))
+    place.query("tags", "DROP TABLE tags")
+    place.query("tags", "CREATE TABLE tags (id TEXT PRIMARY KEY COLLATE NOCASE, label TEXT COLLATE NOCASE)")
+    place.query("tags", "INSERT INTO tags VALUES ('a', 'x'), ('B', 'y')")
+    place.load(mode, {"uses": place.file("u.csv", "id,tag\n1,a\n2,A\n3,B\n4,b\n")})
+    assert place.rows("uses") == [("1", "a"), ("3", "B")]
+    report = place.load(mode, {"tags": place.file("t.csv", "id,label\na,X\nB,y\n")})
+    assert report.tables["tags"].reasons == {"id.exists": 1}
+    assert report.tables["tags"].unchanged == 1
 
 
 def test_keys_of_any_size_are_told_apart(place: Place, mode: str) -> None:

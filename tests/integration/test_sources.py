@@ -5,8 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -214,7 +216,15 @@ BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda path: path.unlink(), "unable to open database file"),
     "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
     "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
+    "another encoding": (lambda path: in_utf_16(path), "its text is in UTF-16le"),
 }
+
+
+def in_utf_16(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT)")
 
 
 @pytest.mark.parametrize("harm", BREAK_DATABASE)

@@ -6,13 +6,9 @@ import dataclasses
 import gc
 import json
 import os
-import signal
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
@@ -39,6 +35,13 @@ from core.management.commands._command import (
     Failure,
     LoaderCommand,
     complain,
+)
+from core.management.commands._report import (
+    add_report_options,
+    refuse_to_overwrite,
+    report_file,
+    sigterm_as_ctrl_c,
+    write_report,
 )
 from core.progress import progress
 from core.text import report_lines
@@ -87,29 +90,13 @@ class Command(LoaderCommand):
         parser.add_argument(
             "--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab"
         )
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
-        parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
-        parser.add_argument(
-            "--report-rejects",
-            type=int,
-            metavar="N",
-            default=_DEFAULTS.report_rejects,
-            help="rejects per table that the report names (default: %(default)s)",
-        )
-        parser.add_argument(
-            "--lock-timeout",
-            type=float,
-            metavar="SECONDS",
-            default=_DEFAULTS.lock_timeout,
-            help="how long to wait for a database that another writer holds (default: %(default)s)",
-        )
         parser.add_argument(
             "--rejects-dir",
             type=Path,
             metavar="DIR",
             help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)",
         )
-        parser.add_argument("--no-progress", action="store_true", help="draw no progress bars")
+        add_report_options(parser)
 
     def handle(
         self,
@@ -129,15 +116,17 @@ class Command(LoaderCommand):
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
         chosen = _sources(sources or _sample(declared), _DELIMITERS.get(delimiter, delimiter))
         if report is not None:
-            _refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
-        with _report_file(report) as report_file:
+            refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
+        with report_file(report, "nothing was loaded") as file:
             with progress(wanted=not no_progress) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
                 run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
                 outcome, failure = _perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
-            unwritten = None if report_file is None else _write_report(report_file, as_json)
+            unwritten = (
+                None if file is None else write_report(file, as_json, "look at loader_runs for what the run did")
+            )
         self._warn_of_ignored_columns(outcome)
         if format == "json":
             self.say([as_json])
@@ -167,7 +156,7 @@ def _strictness(outcome: Report) -> Failure | None:
 def _perform(run: Run) -> tuple[Report, Failure | None]:
     """The report, and what to leave with where the run did not complete."""
     try:
-        with _sigterm_as_ctrl_c() as terminated:
+        with sigterm_as_ctrl_c() as terminated:
             return run.perform(), None
     except LoaderError as error:
         code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
@@ -180,22 +169,6 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         else:
             message = "interrupted: nothing was kept; run the same command again"
         return run.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
-    """Let SIGTERM end a run as Ctrl-C does; the list tells that it was SIGTERM."""
-    terminated: list[int] = []
-
-    def on_sigterm(number: int, _: FrameType | None) -> None:
-        terminated.append(number)
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, on_sigterm)
-    try:
-        yield terminated
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _sample(declared: Sequence[Table]) -> list[str]:
@@ -217,39 +190,3 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
 
 def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:
     return [Path(source.path) for given in sources.values() for source in given]
-
-
-def _refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
-    """ConfigurationError where the report would replace what this run reads or writes."""
-    for path in used:
-        if path.exists() and report.exists() and path.samefile(report):
-            raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
-
-
-@contextmanager
-def _report_file(path: Path | None) -> Iterator[BinaryIO | None]:
-    """The file, opened before anything is loaded: who cannot have a report learns it first. Written at the end."""
-    if path is None:
-        yield None
-        return
-    try:
-        file = path.open("ab", buffering=0)
-    except OSError as error:
-        raise _unwritable(str(path), error, "nothing was loaded") from error
-    with file:
-        yield file
-
-
-def _write_report(file: BinaryIO, text: str) -> Failure | None:
-    """Replace the file's text; what to fail with where that cannot be done."""
-    try:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.truncate(0)
-        file.write(f"{text}\n".encode())
-    except OSError as error:
-        return _unwritable(file.name, error, "look at loader_runs for what the run did")
-    return None
-
-
-def _unwritable(path: str, error: OSError, outcome: str) -> Failure:
-    return Failure(f"report {path}: cannot be written: {error.strerror or error}; {outcome}")

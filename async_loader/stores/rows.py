@@ -1,0 +1,154 @@
+"""Rows that a table holds, part after part: what a check of stored references asks of SQLite.
+
+A part of many rows comes as one row of texts, because that is handed over far faster than a row for each; they are
+taken apart by columns. Rows in whole are fetched only where somebody is to see them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from async_loader.effects import Call, Query, Steps
+from async_loader.parsing import text_of_bytes
+from async_loader.stores.sqlite import Database, quoted
+from async_loader.tables import Table, Type
+
+# Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
+_ROWID_NAMES = ("_rowid_", "rowid", "oid")
+
+# How a value of a key's type is written into a text of many, what stands for any other, and how SQLite calls the type.
+_WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
+# What a value is: one of its column's type, null, or of another type.
+_TYPED, _NULL, _OTHER = "tno"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """n rows that follow each other.
+
+    after, last: the place behind which they begin (None is the beginning), and the place of the last one.
+    keys: for each column asked for, its n values; null where there is none or one that the column's type cannot read.
+    unreadable: for each column asked for, whether there is a value that its type cannot read.
+    """
+
+    after: Any
+    last: Any
+    size: int
+    keys: tuple[pl.Series, ...]
+    unreadable: tuple[pl.Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """All rows of a table in the order of their places, which are rowids, or keys in a table WITHOUT ROWID.
+
+    place: the place in SQL. extent: the first and the last place; None where there are no rows.
+    """
+
+    database: Database
+    table: Table
+    place: str
+    extent: tuple[Any, Any] | None
+
+    def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
+        """The next rows, `most` of them or what is left, with their values of these columns; None at the end."""
+        chosen = [self.table.column(name) for name in columns]
+        texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
+        named = [f"{quoted(column.name)} AS c{number}" for number, column in enumerate(chosen)]
+        sql = f"SELECT max(place), count(*), {texts} FROM ({self._part(after, named)})"
+        [row] = yield Query(self.database.name, sql, self._bound(after, most))
+        part: Part | None = yield Call(_parsed, (row, after, [column.type for column in chosen]))
+        return part
+
+    def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
+        """The rows of these numbers, ascending and counted from 0, among those behind a place: in the table's columns,
+        each value as Python has it, and escapes in text that is not UTF-8.
+        """
+        names = self.table.column_names
+        # sqlite3 refuses to fetch text that is not UTF-8.
+        values = ", ".join(
+            f"typeof(c{n}), iif(typeof(c{n}) = 'text', CAST(c{n} AS BLOB), c{n})" for n in range(len(names))
+        )
+        named = [f"{quoted(name)} AS c{number}" for number, name in enumerate(names)]
+        sql = f"""SELECT {values} FROM (
+            SELECT row_number() OVER (ORDER BY place) - 1 AS number, * FROM ({self._part(after, named)}))
+            WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"""
+        parameters = (*self._bound(after, numbers[-1] + 1), json.dumps(list(numbers)))
+        rows = yield Query(self.database.name, sql, parameters)
+        return [tuple(map(_readable, row[::2], row[1::2])) for row in rows]
+
+    def _part(self, after: Any, named: Iterable[str]) -> str:
+        behind = "" if after is None else f"WHERE {self.place} > ?"
+        columns = ", ".join([f"{self.place} AS place", *named])
+        return f"SELECT {columns} FROM main.{quoted(self.table.name)} {behind} ORDER BY {self.place} LIMIT ?"
+
+    def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
+        return (most,) if after is None else (after, most)
+
+
+def stored_rows(database: Database, table: Table) -> Steps[StoredRows]:
+    """The rows of a table that has been checked. It reads from the table, so a transaction that has begun holds on to
+    this state of the database from here on.
+    """
+    columns = yield Query(database.name, "SELECT lower(name) FROM pragma_table_info(?)", (table.name,))
+    taken = {name for (name,) in columns}
+    without = yield Query(
+        database.name, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (table.name,)
+    )
+    free = [] if without else [name for name in _ROWID_NAMES if name not in taken]
+    place, name = free[0] if free else quoted(table.key), quoted(table.name)
+    [(first, last)] = yield Query(
+        database.name, f"SELECT (SELECT min({place}) FROM main.{name}), (SELECT max({place}) FROM main.{name})"
+    )
+    return StoredRows(database, table, place, None if first is None else (first, last))
+
+
+def _texts(name: str, wanted: Type) -> str:
+    """All values of a column as one text, and what each of them is as another, a letter for each."""
+    written, other, kind = _WRITTEN[wanted]
+    is_typed = f"WHEN '{kind}' THEN"
+    values = f"CASE typeof({name}) {is_typed} {written.format(name)} ELSE {other} END"
+    kinds = f"CASE typeof({name}) {is_typed} '{_TYPED}' WHEN 'null' THEN '{_NULL}' ELSE '{_OTHER}' END"
+    return f"group_concat({values}), group_concat({kinds}, '')"
+
+
+def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | None:
+    last, size, *texts = row
+    if not size:
+        return None
+    columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
+    return Part(after, last, size, tuple(keys for keys, _ in columns), tuple(unreadable for _, unreadable in columns))
+
+
+def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl.Series]:
+    """The values, and which are not null and yet none of that type."""
+    kind = np.frombuffer(kinds.encode(), np.uint8)
+    # Nothing but empty text is null to some versions of group_concat.
+    keys = _integers(values or "") if wanted is Type.INTEGER else _unhexed(values or "")
+    if (kind != ord(_TYPED)).any():
+        keys = pl.select(pl.when(pl.Series(kind == ord(_TYPED))).then(keys)).to_series()
+    return keys, keys.is_null() & pl.Series(kind != ord(_NULL))
+
+
+def _integers(text: str) -> pl.Series:
+    return pl.Series(np.fromstring(text, np.int64, sep=","))
+
+
+def _unhexed(text: str) -> pl.Series:
+    """Texts from their bytes; null for one that is not UTF-8."""
+    encoded = pl.Series(text.split(",")).str.decode("hex")
+    try:
+        return encoded.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        texts, invalid = text_of_bytes(encoded)
+        return pl.select(pl.when(~invalid).then(texts)).to_series()
+
+
+def _readable(kind: str, value: Any) -> Any:
+    return value.decode(errors="backslashreplace") if kind == "text" else value

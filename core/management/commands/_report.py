@@ -1,0 +1,94 @@
+"""What commands that end with a report share: its options, its file, and how a signal ends a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from django.core.management.base import CommandParser
+
+from async_loader import ConfigurationError, Options
+from core.management.commands._command import Failure
+
+_DEFAULTS = Options()
+
+
+def add_report_options(parser: CommandParser) -> None:
+    """What goes where, how much of it, and how long to wait for a database."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--report-rejects",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.report_rejects,
+        help="rejects per table that the report names (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        metavar="SECONDS",
+        default=_DEFAULTS.lock_timeout,
+        help="how long to wait for a database that another writer holds (default: %(default)s)",
+    )
+    parser.add_argument("--no-progress", action="store_true", help="draw no progress bars")
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[list[int]]:
+    """Let SIGTERM end a run as Ctrl-C does; the list tells that it was SIGTERM."""
+    terminated: list[int] = []
+
+    def on_sigterm(number: int, _: FrameType | None) -> None:
+        terminated.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        yield terminated
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
+    """ConfigurationError where the report would replace what this run reads or writes."""
+    for path in used:
+        if path.exists() and report.exists() and path.samefile(report):
+            raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
+
+
+@contextmanager
+def report_file(path: Path | None, outcome: str) -> Iterator[BinaryIO | None]:
+    """The file, opened before anything is done: who cannot have a report learns it first. Written at the end. `outcome`
+    says what was done where it cannot be opened.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("ab", buffering=0)
+    except OSError as error:
+        raise _unwritable(str(path), error, outcome) from error
+    with file:
+        yield file
+
+
+def write_report(file: BinaryIO, text: str, advice: str) -> Failure | None:
+    """Replace the file's text; what to fail with where that cannot be done."""
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.truncate(0)
+        file.write(f"{text}\n".encode())
+    except OSError as error:
+        return _unwritable(file.name, error, advice)
+    return None
+
+
+def _unwritable(path: str, error: OSError, outcome: str) -> Failure:
+    return Failure(f"report {path}: cannot be written: {error.strerror or error}; {outcome}")

@@ -1,0 +1,89 @@
+"""`manage.py check_references`: options in, one look at the tables that reference others, text or JSON out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.core.management.base import CommandParser
+
+from async_loader import LoaderError, ReferenceCheck, ReferenceReport
+from core import tables
+from core.management.commands._command import FAILED, INTERRUPTED, STRICT, TERMINATED, Failure, LoaderCommand
+from core.management.commands._report import (
+    add_report_options,
+    refuse_to_overwrite,
+    report_file,
+    sigterm_as_ctrl_c,
+    write_report,
+)
+from core.progress import progress
+from core.text import reference_lines
+
+
+class Command(LoaderCommand):
+    """See `help`."""
+
+    help = "Find the rows that reference what does not exist. Nothing is written to any database."
+    epilog = """\
+exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
+130 Ctrl-C, 143 SIGTERM"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The options, as the README lists them."""
+        parser.add_argument(
+            "names", nargs="*", metavar="TABLE", help="a table to check (default: all that reference others)"
+        )
+        add_report_options(parser)
+
+    def handle(
+        self,
+        *,
+        names: Sequence[str],
+        format: str,  # noqa: A002 - the option's name
+        report: Path | None,
+        report_rejects: int,
+        lock_timeout: float,
+        no_progress: bool,
+        **_: object,
+    ) -> None:
+        """Check, and say what was found."""
+        declared = tables.tables()
+        databases = tables.databases(declared)
+        if report is not None:
+            refuse_to_overwrite(report, databases.values())
+        with progress(wanted=not no_progress) as show:
+            check = ReferenceCheck(
+                declared, databases, names, report_rejects=report_rejects, lock_timeout=lock_timeout, show=show
+            )
+            with report_file(report, "nothing was checked") as file:
+                outcome, failure = _perform(check)
+                as_json = json.dumps(outcome.as_dict(), indent=2)
+                unwritten = None if file is None else write_report(file, as_json, "name another file")
+        if format == "json":
+            self.say([as_json])
+        elif failure is None:
+            self.say(reference_lines(outcome))
+        ended_by = failure or unwritten or _findings(outcome)
+        if ended_by is not None:
+            raise ended_by
+
+
+def _perform(check: ReferenceCheck) -> tuple[ReferenceReport, Failure | None]:
+    """The report, and what to leave with where the check did not complete."""
+    try:
+        with sigterm_as_ctrl_c() as terminated:
+            return check.perform(), None
+    except LoaderError as error:
+        return check.report("failed", str(error)), Failure(str(error), FAILED)
+    except KeyboardInterrupt:
+        message = "interrupted: not all rows were looked at; run the same command again"
+        return check.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
+
+
+def _findings(outcome: ReferenceReport) -> Failure | None:
+    if not outcome.rejected:
+        return None
+    rows = "row references" if outcome.rejected == 1 else "rows reference"
+    return Failure(f"{outcome.rejected:,} {rows} what does not exist", STRICT)
