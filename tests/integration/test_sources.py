@@ -212,19 +212,19 @@ def test_the_modes_give_one_report_and_one_set_of_databases(tmp_path: Path, monk
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
-BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no file": (lambda path: path.unlink(), "unable to open database file"),
-    "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
-    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
-    "another encoding": (lambda path: in_utf_16(path), "its text is in UTF-16le"),
-}
-
-
 def in_utf_16(path: Path) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA encoding = 'UTF-16le'")
         connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT)")
+
+
+BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no file": (lambda path: path.unlink(), "unable to open database file"),
+    "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
+    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
+    "another encoding": (in_utf_16, "its text is in UTF-16le"),
+}
 
 
 @pytest.mark.parametrize("harm", BREAK_DATABASE)
