@@ -4,7 +4,7 @@ These are all its public names. It knows nothing of Django.
 """
 
 from async_loader.api import ReferenceCheck, Run, check_references, init, load
-from async_loader.effects import Show
+from async_loader.effects import Show, Tell
 from async_loader.errors import (
     ConfigurationError,
     ConflictError,
@@ -12,6 +12,7 @@ from async_loader.errors import (
     LoaderError,
     OutputError,
     OverLimitError,
+    RefusedError,
     SourceError,
     StoreError,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Reference",
     "ReferenceCheck",
     "ReferenceReport",
+    "RefusedError",
     "Reject",
     "Report",
     "Rule",
@@ -63,6 +65,7 @@ __all__ = [
     "StoreError",
     "Table",
     "TableReport",
+    "Tell",
     "Type",
     "as_typed",
     "at_least",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from async_loader.effects import Show
+from async_loader.effects import Show, Tell
 from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
 from async_loader.modes import MODES
 from async_loader.modes.coroutines import Coroutines
@@ -40,7 +40,7 @@ class Run:
         options: Options | None = None,
         *,
         mode: str = "async",
-        show: Callable[[Show], None] | None = None,
+        show: Callable[[Show | Tell], None] | None = None,
     ) -> None:
         if mode not in MODES:
             raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
@@ -57,18 +57,18 @@ class Run:
 
     @property
     def id(self) -> str:
-        """What the run is called in `loader_runs` and `loader_rejects`."""
-        return self._ledger.plan.run
+        """What the run is called in `loader_runs` and `loader_rejects`; the earlier run's where it goes on with one."""
+        return self._ledger.run
 
     @property
-    def committed(self) -> tuple[str, ...]:
-        """The databases that have been committed so far."""
-        return tuple(self._ledger.committed)
+    def kept(self) -> str:
+        """What has been committed so far, in words; empty where that is nothing."""
+        return self._ledger.kept
 
     @property
     def is_kept(self) -> bool:
-        """Whether every database has been committed."""
-        return set(self._ledger.committed) == {table.database for table in self._ledger.plan.loaded}
+        """Whether all has been committed."""
+        return all(tally.kept.whole for tally in self._ledger.tallies.values())
 
     def perform(self) -> Report:
         """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
@@ -98,7 +98,9 @@ class Run:
                 self._ledger.seconds = time.perf_counter() - began
         except LoaderError as error:
             status = "over-limit" if isinstance(error, OverLimitError) else "failed"
-            error.report = self.report(status, str(error))
+            if self._ledger.plan.commit_every and self.kept:
+                error.kept = f"{self.kept} kept, run the same command again to go on from there"
+            error.report = self.report(status, error.told)
             raise
 
 
@@ -138,7 +140,7 @@ class ReferenceCheck:
         *,
         report_rejects: int = Options().report_rejects,
         lock_timeout: float = LOCK_TIMEOUT,
-        show: Callable[[Show], None] | None = None,
+        show: Callable[[Show | Tell], None] | None = None,
     ) -> None:
         options = Options(report_rejects=report_rejects, lock_timeout=lock_timeout)
         self._plan = CheckPlan(tuple(tables), tuple(names), _databases(databases), options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -57,12 +57,17 @@ class Batch:
 
 
 def slices(batch: Batch, size: int) -> list[Batch]:
-    """The batch in parts of at most `size` records, in order of their lines; the whole of it where it is small."""
-    if len(batch) <= size:
+    """The batch in parts of at most `size` records, in order of their lines."""
+    return cut(batch, range(size, len(batch), size))
+
+
+def cut(batch: Batch, places: Iterable[int]) -> list[Batch]:
+    """The batch in parts, in order of their lines: a new one begins at each of these ascending places above 0."""
+    starts = [0, *places]
+    if len(starts) == 1:
         return [batch]
-    cuts = _cuts(batch, size)
     parts = []
-    for (start, first), (stop, last) in itertools.pairwise(cuts):
+    for (start, first), (stop, last) in itertools.pairwise(_cuts(batch, starts)):
         length = stop - start
         parts.append(
             Batch(
@@ -80,15 +85,14 @@ def slices(batch: Batch, size: int) -> list[Batch]:
     return parts
 
 
-def _cuts(batch: Batch, size: int) -> list[tuple[int, int]]:
+def _cuts(batch: Batch, starts: Sequence[int]) -> list[tuple[int, int]]:
     """Where each part begins, among the readable records and among the broken ones; the end last."""
     readable = len(batch.lines)
     if not batch.broken:
-        return [(start, 0) for start in range(0, readable, size)] + [(readable, 0)]
+        return [(start, 0) for start in starts] + [(readable, 0)]
     places = batch.lines.search_sorted(pl.Series([record.line for record in batch.broken], dtype=batch.lines.dtype))
     # The position, among all records, of each broken one.
     positions = pl.Series(places, dtype=pl.Int64) + pl.int_range(len(batch.broken), eager=True)
-    starts = list(range(0, len(batch), size))
     passed = positions.search_sorted(pl.Series(starts, dtype=pl.Int64)).to_list()
     return [(start - broken, broken) for start, broken in zip(starts, passed, strict=True)] + [
         (readable, len(batch.broken))

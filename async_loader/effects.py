@@ -118,10 +118,17 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Say a line to whoever watches the run. Result: None."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Result: the time, a datetime with zone UTC."""
 
 
 Effect: TypeAlias = (
-    Connect | Query | Change | Call | Start | Finish | Together | Complete | Announce | Await | Show | Now
+    Connect | Query | Change | Call | Start | Finish | Together | Complete | Announce | Await | Show | Tell | Now
 )

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 
 
 class LoaderError(Exception):
-    """The root. `report` is set on an error that ended a run: what the run had counted by then."""
+    """The root. On an error that ended a run, `report` is what the run had counted by then, and `kept` what it had
+    committed, in words; empty where that is nothing.
+    """
 
     report: Report | None = None
+    kept: str = ""
+
+    @property
+    def told(self) -> str:
+        """All of it, for a person."""
+        return f"{self}; {self.kept}" if self.kept else str(self)
 
 
 class ConfigurationError(LoaderError):
@@ -46,6 +54,10 @@ class StoreError(LoaderError):
 
     def __str__(self) -> str:
         return f"database {self.database}: {self.problem}"
+
+
+class RefusedError(StoreError):
+    """A constraint or a trigger of the database refused a row of a statement, of which nothing was done."""
 
 
 class ConflictError(StoreError):

@@ -196,6 +196,39 @@ class _SortedArrays:
         return known
 
 
+class AcceptedKeys:
+    """The keys that a run has accepted for a table: no later record may have them.
+
+    Those whose records the database then refused are taken likewise, lest it depend on the batch which record counts;
+    but nothing can reference them.
+    """
+
+    def __init__(self, column: Column) -> None:
+        self._taken = key_set(column)
+        self._refused = key_set(column)
+
+    def add(self, keys: pl.Series) -> None:
+        """Take in the keys of accepted records."""
+        self._taken.add(keys)
+
+    def refuse(self, keys: pl.Series) -> None:
+        """Of those, the keys whose records the database refused."""
+        self._refused.add(keys)
+
+    def taken(self, keys: pl.Series) -> pl.Series:
+        """For each key, whether it is taken; false for null."""
+        return self._taken.holds(keys) if len(self._taken) else no(len(keys))
+
+    def stored(self, keys: pl.Series) -> pl.Series:
+        """For each key, whether it can be referenced; false for null."""
+        return self.taken(keys) & ~self._refused.holds(keys) if len(self._refused) else self.taken(keys)
+
+
+def no(size: int) -> pl.Series:
+    """So many times false."""
+    return pl.Series(np.zeros(size, np.bool_))
+
+
 class ReferencedKeys:
     """What is known of the keys that one column names: those accepted in this run, and those asked of a database.
 
@@ -203,8 +236,8 @@ class ReferencedKeys:
     that its database held when the run began, None where it held none.
     """
 
-    def __init__(self, column: Column, accepted: KeySet | None, key_range: KeyRange | None) -> None:
-        self._accepted = accepted if accepted is not None else key_set(column)
+    def __init__(self, column: Column, accepted: AcceptedKeys | None, key_range: KeyRange | None) -> None:
+        self._accepted = accepted if accepted is not None else AcceptedKeys(column)
         self._present = key_set(column)
         self._asked = key_set(column)
         self._range = key_range
@@ -215,7 +248,7 @@ class ReferencedKeys:
         candidates = keys.filter(within(keys, self._range))
         if not len(candidates):
             return candidates
-        return candidates.filter(~(self._accepted.holds(candidates) | self._asked.holds(candidates))).unique().sort()
+        return candidates.filter(~(self._accepted.stored(candidates) | self._asked.holds(candidates))).unique().sort()
 
     def ranges_to_read(self, unknown: pl.Series) -> list[tuple[int, int]]:
         """The ranges in which to read all keys instead of asking about the unknown ones. Empty where asking is cheaper:
@@ -241,7 +274,7 @@ class ReferencedKeys:
 
     def absent(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it exists nowhere; false for null."""
-        known = self._accepted.holds(keys)
+        known = self._accepted.stored(keys)
         if len(self._present):
             known |= self._present.holds(keys)
         return ~known & keys.is_not_null() if keys.null_count() else ~known
@@ -250,5 +283,5 @@ class ReferencedKeys:
 def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
     """For each key, whether it is in the range, its ends included; false for null, or where there is no range."""
     if key_range is None:
-        return pl.Series(np.zeros(len(keys), np.bool_))
+        return no(len(keys))
     return keys.is_between(*key_range).fill_null(value=False)

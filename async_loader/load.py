@@ -2,24 +2,30 @@
 
 Read a batch, learn what the world knows of its keys, judge it, and start writing it while the next one is read: one
 batch is being written and one judged, no more, so memory stays flat.
+
+With checkpoints, the load commits its own database as it goes; without, whoever runs all loads commits in the end.
+Records that an earlier process has committed are read and judged once more, because what follows may have their keys,
+but neither counted nor written.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import polars as pl
 
-from async_loader.batches import Batch
-from async_loader.effects import Announce, Await, Call, Finish, Now, Packed, Show, Start, Steps
+from async_loader.batches import Batch, cut
+from async_loader.effects import Announce, Await, Call, Complete, Finish, Now, Packed, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError, OverLimitError
-from async_loader.keys import KeyRange, KeySet, ReferencedKeys, within
+from async_loader.keys import AcceptedKeys, KeyRange, ReferencedKeys, no, within
+from async_loader.refused import Refused, rejects_with, write_apart
 from async_loader.report import Tally
+from async_loader.resume import COMPLETE, RUNNING
 from async_loader.tables import Reference, Table
-from async_loader.validation import Verdict, World, judge, no
+from async_loader.validation import Verdict, World, judge
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
@@ -61,6 +67,9 @@ class Load:
     targets: by table name, the referenced tables with the database of each.
     ranges: by table name, the keys that a database held before the run, this table's own and its targets'.
     target_keys: by table name, the accepted keys of the targets that take part in the run.
+    behind: with checkpoints, the tables whose loads use the same connection before this one.
+    checkpoint: records, from the first on, that an earlier process has committed.
+    save: steps that keep how far the run has come with this table, in the open transaction.
     """
 
     run: str
@@ -71,12 +80,16 @@ class Load:
     on_conflict: str
     dry_run: bool
     allowance: RejectAllowance
-    accepted: KeySet
+    accepted: AcceptedKeys
     tally: Tally
     targets: Mapping[str, tuple[Table, Database]]
-    target_keys: Mapping[str, KeySet]
-    ranges: Mapping[str, KeyRange | None]
+    target_keys: Mapping[str, AcceptedKeys]
+    ranges: MutableMapping[str, KeyRange | None]
+    save: Callable[[str], Steps[None]]
     files: RejectFiles | None = None
+    commit_every: int = 0
+    behind: Sequence[str] = ()
+    checkpoint: int = 0
 
 
 class RejectAllowance:
@@ -100,28 +113,81 @@ References: TypeAlias = Sequence[tuple[Reference, ReferencedKeys]]
 
 
 def load(this: Load) -> Steps[None]:
-    """Load one table from all its sources, in their order, up to but without the commit."""
+    """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     began = yield Now()
-    references = [(reference, _referenced(this, reference)) for reference in this.table.references]
+    if this.commit_every:
+        yield from _begin(this)
+    references: References | None = None
     writing: deque[Any] = deque()
+    position = 0
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
-            judged = yield from _judged(this, batch, references)
-            this.tally.notice(reader.ignored)
-            this.tally.seconds = ((yield Now()) - began).total_seconds()
-            this.allowance.check(this.table.name, this.tally.rejected)
-            yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
-            if len(writing) == WRITES_AHEAD:
-                this.tally.add(*(yield Finish(writing.popleft())))
-            writing.append((yield Start(_write(this, reader, judged))))
-    yield Announce(this.table.name)
-    while writing:
-        this.tally.add(*(yield Finish(writing.popleft())))
+            if references is None:
+                references = yield from _references(this)
+            for part in cut(batch, _borders(this, position, len(batch))):
+                position += len(part)
+                if position <= this.checkpoint:
+                    yield from _verdict(this, part, references, _replay)
+                    continue
+                judged: _Judged = yield from _verdict(this, part, references, _take)
+                this.tally.notice(reader.ignored)
+                this.tally.seconds = ((yield Now()) - began).total_seconds()
+                this.allowance.check(this.table.name, this.tally.rejected)
+                yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
+                if len(writing) == WRITES_AHEAD:
+                    yield from _settle(this, writing, WRITES_AHEAD - 1)
+                writing.append((yield Start(_write(this, reader, judged))))
+                if this.commit_every and position % this.commit_every == 0:
+                    yield from _settle(this, writing)
+                    yield Complete(_commit(this, RUNNING))
+    yield from _settle(this, writing)
     if this.files is not None:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
-    _check_ledger(this)
+    _check_ledger(this, position)
+    if this.commit_every:
+        yield Complete(_commit(this, COMPLETE))
+    yield Announce(this.table.name)
+
+
+def _begin(this: Load) -> Steps[None]:
+    """Take the database, once no other load of the run needs the connection."""
+    for name in this.behind:
+        yield Await(name)
+    yield from this.database.begin()
+    this.ranges[this.table.name] = yield from this.database.key_range(this.table)
+
+
+def _commit(this: Load, state: str) -> Steps[None]:
+    """A checkpoint: what was written and how far that is, in one transaction."""
+    yield from this.save(state)
+    yield from this.database.commit()
+    this.tally.keep(whole=state == COMPLETE)
+    if state != COMPLETE:
+        yield from this.database.begin()
+
+
+def _settle(this: Load, writing: deque[Any], left: int = 0) -> Steps[None]:
+    """Wait until no more than so many batches are being written, and count what was."""
+    while len(writing) > left:
+        this.tally.add(*(yield Finish(writing.popleft())))
+
+
+def _borders(this: Load, position: int, size: int) -> list[int]:
+    """Where to cut so many records that follow the first `position`: at the checkpoint, and where one is to be."""
+    borders = {this.checkpoint - position}
+    if this.commit_every:
+        borders |= set(range(-position % this.commit_every, size, this.commit_every))
+    return sorted(border for border in borders if 0 < border < size)
+
+
+def _references(this: Load) -> Steps[References]:
+    """What is known of referenced keys, once that is all there is to know of those that this run loads."""
+    for reference in this.table.references:
+        if reference.table in this.target_keys:
+            yield Await(reference.table)
+    return [(reference, _referenced(this, reference)) for reference in this.table.references]
 
 
 def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
@@ -146,26 +212,30 @@ class _Questions:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A verdict, and its parts made ready to be written."""
+    """A batch's verdict, and its parts made ready to be written."""
 
+    batch: Batch
     verdict: Verdict
     new: Sequence[Packed] = ()
     changed: Sequence[Packed] = ()
     rejects: Sequence[Packed] = ()
 
 
-def _judged(this: Load, batch: Batch, references: References) -> Steps[_Judged]:
-    """Learn what must be known, then judge. Each crossing into a thread and back is felt, so there are few."""
-    for reference, _ in references:
-        if reference.table in this.target_keys:
-            yield Await(reference.table)
+def _verdict(
+    this: Load, batch: Batch, references: References, use: Callable[[Load, Batch, Verdict, pl.Series], Any]
+) -> Steps[Any]:
+    """Learn what must be known, then judge and use that. Each crossing into a thread is felt, so there are few."""
     questions: _Questions = yield Call(_questions, (this, batch, references))
     held = (yield from this.database.held(this.table, questions.unsure)) if len(questions.places) else None
     for (reference, known), unknown in zip(references, questions.unknown, strict=True):
         if len(unknown):
             yield from learn(*this.targets[reference.table], known, unknown)
-    judged: _Judged = yield Call(_conclude, (this, batch, references, questions, held))
-    return judged
+
+    def conclude() -> Any:
+        verdict, differing = _judge(this, batch, references, questions, held)
+        return use(this, batch, verdict, differing)
+
+    return (yield Call(conclude))
 
 
 def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
@@ -182,27 +252,32 @@ def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.
 
 def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     keys = batch.values[this.table.key]
-    taken = this.accepted.holds(keys) if len(this.accepted) else no(len(keys))
+    taken = this.accepted.taken(keys)
     places = (within(keys, this.ranges[this.table.name]) & ~taken).arg_true()
     unknown = [known.unknown(batch.values[reference.column]) for reference, known in references]
     return _Questions(taken, places, batch.values[places], unknown)
 
 
-def _conclude(
+def _judge(
     this: Load,
     batch: Batch,
     references: References,
     questions: _Questions,
     held: tuple[pl.Series, pl.Series] | None,
-) -> _Judged:
-    """Judge, and remember what that accepted and rejected. `held`: which unsure records the table holds with the same
-    values, and which with others.
+) -> tuple[Verdict, pl.Series]:
+    """A verdict, and which records differ from what the table holds under their keys.
+
+    `held`: which of the unsure records it holds with the same values, and which with others.
     """
     nothing = pl.Series([], dtype=pl.Int64)
     same, differing = (_mask(len(batch.lines), questions.places, each) for each in held or (nothing, nothing))
     absent = [known.absent(batch.values[reference.column]) for reference, known in references]
     world = World(questions.taken, same | differing, differing, absent, conflicts_reject=this.on_conflict == "reject")
-    verdict = judge(this.table, batch, world)
+    return judge(this.table, batch, world), differing
+
+
+def _take(this: Load, batch: Batch, verdict: Verdict, differing: pl.Series) -> _Judged:
+    """Remember what was accepted and rejected, and make it ready to be written."""
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
         line = batch.lines.filter(differing & (batch.values[this.table.key] == key))[0]
@@ -214,8 +289,14 @@ def _conclude(
     this.accepted.add(verdict.accepted[this.table.key])
     this.tally.take(batch, verdict)
     if this.dry_run:
-        return _Judged(verdict)
-    return _Judged(verdict, *map(this.database.pack, (verdict.new, verdict.changed, verdict.rejects)))
+        return _Judged(batch, verdict)
+    return _Judged(batch, verdict, *map(this.database.pack, (verdict.new, verdict.changed, verdict.rejects)))
+
+
+def _replay(this: Load, _batch: Batch, verdict: Verdict, _differing: pl.Series) -> None:
+    """Remember the keys of what an earlier process has committed. What passed and yet is not there was refused."""
+    this.accepted.add(verdict.accepted[this.table.key])
+    this.accepted.refuse(verdict.new[this.table.key])
 
 
 def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
@@ -226,20 +307,45 @@ def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
 def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int]]:
     """Store a verdict: what was accepted, and the rejects with it. Returns how many rows were inserted and updated."""
     verdict = judged.verdict
-    if this.files is not None and len(verdict.rejects):
-        yield Call(this.files.write, (reader, verdict.rejects))
     if this.dry_run:
+        yield from _file(this, reader, verdict.rejects)
         return len(verdict.new), len(verdict.changed)
-    inserted = yield from this.database.insert(this.table, judged.new)
-    updated = yield from this.database.replace(this.table, judged.changed)
-    kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, judged.rejects)
-    _agree(this, "rejects kept", kept, len(verdict.rejects))
+    inserted, refused = yield from write_apart(this.database, this.database.insert, this.table, verdict.new, judged.new)
+    updated, others = yield from write_apart(
+        this.database, this.database.replace, this.table, verdict.changed, judged.changed
+    )
+    rejects, packed = verdict.rejects, judged.rejects
+    if refused or others:
+        rejects = yield Call(_refuse, (this, judged, {**refused, **others}))
+        packed = yield Call(this.database.pack, (rejects,))
+    yield from _file(this, reader, rejects)
+    kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, packed)
+    _agree(this, "rejects kept", kept, len(rejects))
     return inserted, updated
 
 
-def _check_ledger(this: Load) -> None:
+def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
+    if this.files is not None and len(rejects):
+        yield Call(this.files.write, (reader, rejects))
+
+
+def _refuse(this: Load, judged: _Judged, refused: Refused) -> pl.DataFrame:
+    """Take back what was counted of records that the database then refused. Returns the batch's rejects with them."""
+    keys = judged.verdict.accepted[this.table.key]
+    this.accepted.refuse(keys.filter(keys.is_in(list(refused))))
+    rejects = rejects_with(refused, this.table, judged.batch, judged.verdict)
+    this.tally.refuse(this.table, judged.batch.source, refused, rejects)
+    return rejects
+
+
+def _check_ledger(this: Load, position: int) -> None:
     """Every record that the sources gave is accounted for, by counts taken apart from each other."""
     tally = this.tally
+    if position < this.checkpoint:
+        raise LedgerError(
+            f"table {this.table.name}: the sources hold {position:,} records, of which {this.checkpoint:,} have been "
+            "committed; begin anew with --restart"
+        )
     _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
     _agree(this, "records stored, unchanged or rejected", _outcomes(tally), tally.given)
 

@@ -35,6 +35,9 @@ class Options:
     report_rejects: how many rejects a table's report names.
     lock_timeout: seconds to wait for a database that another program writes to.
     rejects_dir: where to write the rejects as files, `<run>/<table>.<format>`; None for nowhere.
+    commit_every: records of a table per transaction, each with a checkpoint from which a later run goes on; 0 for one
+        transaction per database.
+    restart: begin anew, even where an earlier run of the same sources is unfinished.
     """
 
     on_conflict: str = "reject"
@@ -44,15 +47,21 @@ class Options:
     report_rejects: int = 100
     lock_timeout: float = LOCK_TIMEOUT
     rejects_dir: Path | None = None
+    commit_every: int = 0
+    restart: bool = False
 
     def __post_init__(self) -> None:
         if self.on_conflict not in ON_CONFLICT:
             raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
         if self.batch_size < 1:
             raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
-        for name in ("max_rejects", "report_rejects"):
+        for name in ("max_rejects", "report_rejects", "commit_every"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigurationError(f"{name} is at least 0, not {getattr(self, name)}")
+        if self.commit_every and self.max_rejects is not None:
+            raise ConfigurationError(
+                "--max-rejects is to keep nothing, --commit-every to keep what came before: choose one"
+            )
         if not 0 <= self.lock_timeout <= LONGEST_LOCK_TIMEOUT:
             raise ConfigurationError(f"lock_timeout is from 0 to {LONGEST_LOCK_TIMEOUT}, not {self.lock_timeout}")
 
@@ -81,6 +90,11 @@ class Plan:
         check_databases(self.tables, self.databases)
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
+
+    @property
+    def commit_every(self) -> int:
+        """As in the options; a dry run commits nothing."""
+        return 0 if self.options.dry_run else self.options.commit_every
 
     @property
     def loaded(self) -> tuple[Table, ...]:

@@ -13,8 +13,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import polars as pl
+
 from async_loader.batches import EXTRA, Batch
 from async_loader.reasons import FAULT_MESSAGES
+from async_loader.refused import CODE, Refused
+from async_loader.resume import COMPLETE, TableRun
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
 
@@ -33,6 +37,11 @@ class Reason:
     code: str
     column: str | None
     message: str
+
+    @property
+    def name(self) -> str:
+        """As counts name it."""
+        return self.code if self.column is None else f"{self.column}.{self.code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,10 @@ class TableReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `status` is complete, failed, interrupted or over-limit; `error` the line that says why."""
+    """One run. `status` is complete, failed, interrupted or over-limit; `error` the line that says why.
+
+    `resumed`: an earlier process had begun it, so `accepted` is not all of what was accepted; not part of the JSON.
+    """
 
     run: str
     mode: str
@@ -78,13 +90,26 @@ class Report:
     seconds: float
     error: str | None
     tables: dict[str, TableReport]
+    resumed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         report = {"version": 1, **asdict(self)}
+        del report["resumed"]
         for table in report["tables"].values():
             del table["accepted"]
         return report
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of one table has been committed. `records` of its sources; `whole` where that is all of them."""
+
+    records: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -104,6 +129,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
     accepted: list[tuple[Any, ...]] = field(default_factory=list)
+    kept: Kept = Kept()
 
     def take(self, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -115,24 +141,55 @@ class Tally:
         wanted = verdict.rejects.head(min(self.rejects_shown - len(self.rejects), len(verdict.rejects)))
         self.rejects += [_reject(batch.source, *row) for row in wanted.rows()]
 
+    def refuse(self, table: Table, source: str, refused: Refused, rejects: pl.DataFrame) -> None:
+        """Take back accepted records that the database refused, which are among a batch's rejects now."""
+        self.rejected += len(refused)
+        self.reasons[CODE] += len(refused)
+        key = table.column_names.index(table.key)
+        self.accepted = [row for row in self.accepted if row[key] not in refused]
+        found = [_reject(source, *row) for row in rejects.rows() if f'"{CODE}"' in row[-1]]
+        named = self.rejects + [each for each in found if each.reasons[0].code == CODE]
+        # Batches may have been counted since: the first rejects are those that come first in the sources.
+        named.sort(key=lambda reject: (self.sources.index(reject.source), reject.line))
+        self.rejects = named[: self.rejects_shown]
+
     def add(self, inserted: int, updated: int) -> None:
         """Count what was written."""
         self.inserted += inserted
         self.updated += updated
 
+    def keep(self, *, whole: bool) -> None:
+        """Remember that all that was counted so far has been committed."""
+        self.kept = Kept(self.given, self.inserted, self.updated, self.unchanged, whole)
+
+    def restore(self, line: TableRun) -> None:
+        """Begin with what an earlier process has committed; its rejects come by `restore_rejects`."""
+        self.given, self.rejected = line.given, line.rejected
+        self.inserted, self.updated, self.unchanged = line.inserted, line.updated, line.unchanged
+        self.keep(whole=line.state == COMPLETE)
+
+    def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:
+        """Count the reasons of rejects that an earlier process has stored, in the columns of a verdict's."""
+        for row in rejects.rows():
+            reject = _reject(source, *row)
+            self.reasons.update(reason.name for reason in reject.reasons)
+            if len(self.rejects) < self.rejects_shown:
+                self.rejects.append(reject)
+
     def notice(self, ignored: Iterable[str]) -> None:
         """Remember columns that the table does not have."""
         self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))
 
-    def report(self, *, kept: bool) -> TableReport:
-        """As it stands; without `kept`, nothing was stored and the counts of what was are zero."""
+    def report(self, *, complete: bool) -> TableReport:
+        """As it stands; where the run is not complete, what was stored is what has been committed."""
+        stored = self if complete else self.kept
         return TableReport(
             database=self.database,
             sources=self.sources,
             given=self.given,
-            inserted=self.inserted if kept else 0,
-            updated=self.updated if kept else 0,
-            unchanged=self.unchanged if kept else 0,
+            inserted=stored.inserted,
+            updated=stored.updated,
+            unchanged=stored.unchanged,
             rejected=self.rejected,
             ignored_columns=self.ignored_columns,
             seconds=round(self.seconds, 3),

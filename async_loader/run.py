@@ -1,35 +1,42 @@
 """A whole run: check everything, lock, load the tables side by side, and commit in the order of references.
 
-Like `load`, a generator of effects. Until the first commit nothing is kept anywhere; from then on every commit leaves
-the databases without a reference that leads nowhere, because a table's targets are committed before it.
+Like `load`, a generator of effects. Without checkpoints nothing is kept anywhere until the first commit. From then on,
+and with checkpoints all along, every commit leaves the databases without a reference that leads nowhere, because a
+table's targets are committed before it. A run that was cut short is gone on with by the next one of the same sources.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from async_loader.effects import Call, Complete, Connect, Now, Steps, Together
+from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
-from async_loader.keys import KeyRange, key_set
+from async_loader.keys import AcceptedKeys, KeyRange
 from async_loader.load import Load, RejectAllowance, load
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.rejects import RejectFiles
 from async_loader.report import Report, Tally
+from async_loader.resume import COMPLETE, Facts, Refused, TableRun, unfinished
 from async_loader.sources import Reader
+from async_loader.sources.identity import identity
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
 
 class Ledger:
-    """The tallies of a run while it goes on; at any moment a report can be made of them."""
+    """The tallies of a run while it goes on; at any moment a report can be made of them.
+
+    `run` and `began` (ISO 8601) are those of the earlier run where this one goes on with it, which `resumed` says.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.run = plan.run
+        self.began = ""
+        self.resumed = False
         self.seconds = 0.0
-        self.committed: list[str] = []
         self.tallies = {
             table.name: Tally(
                 table.database,
@@ -39,19 +46,38 @@ class Ledger:
             for table in plan.loaded
         }
 
+    @property
+    def committed(self) -> list[str]:
+        """The databases of which all is committed, in the order of commits."""
+        return [
+            name
+            for name in databases_in_commit_order(self.plan.loaded)
+            if all(self.tallies[table.name].kept.whole for table in self.plan.loaded if table.database == name)
+        ]
+
+    @property
+    def kept(self) -> str:
+        """What is committed, in words; empty where that is nothing."""
+        parts = self.committed
+        for table in self.plan.loaded:
+            kept = self.tallies[table.name].kept
+            if kept.whole and table.database not in parts:
+                parts.append(f"table {table.name}")
+            elif kept.records and not kept.whole:
+                parts.append(f"table {table.name} up to record {kept.records:,}")
+        return ", ".join(parts)
+
     def report(self, status: str, error: str | None = None) -> Report:
         """As it stands now. A run that is not complete has kept just what it committed before it failed."""
         return Report(
-            run=self.plan.run,
+            run=self.run,
             mode=self.plan.mode,
             status=status,
             dry_run=self.plan.options.dry_run,
             seconds=round(self.seconds, 3),
             error=error,
-            tables={
-                name: tally.report(kept=status == "complete" or tally.database in self.committed)
-                for name, tally in self.tallies.items()
-            },
+            tables={name: tally.report(complete=status == "complete") for name, tally in self.tallies.items()},
+            resumed=self.resumed,
         )
 
 
@@ -73,21 +99,26 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
 def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
-    began = yield Now()
-    files = _reject_files(plan)
+    ledger.began = (yield Now()).isoformat()
     readers: dict[str, list[Reader]] = {}
+    files: dict[str, RejectFiles] = {}
     try:
         for table in plan.loaded:
             readers[table.name] = []
             for source in plan.sources[table.name]:
                 reader = yield Call(Reader, (source, table, plan.options.batch_size))
                 readers[table.name].append(reader)
+        facts = yield Call(_facts, (plan,))
+        yield from _open_databases(plan)
+        before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
+        files |= _reject_files(ledger)
         for each in files.values():
             yield Call(each.check)
-        yield from _open_databases(plan)
-        yield from _load_all(ledger, readers, files, began)
-        if not plan.options.dry_run:
-            yield from _keep_runs(ledger, began)
+        for name, line in before.items():
+            yield from _restore(ledger, line, readers[name], files.get(name))
+        yield from _load_all(ledger, readers, files, facts)
+        if not plan.options.dry_run and not plan.commit_every:
+            yield from _keep_runs(ledger, facts)
             yield Complete(_commit(ledger))
     finally:
         for reader in [reader for opened in readers.values() for reader in opened]:
@@ -98,14 +129,24 @@ def run(ledger: Ledger) -> Steps[None]:
                 each.close()
 
 
-def _reject_files(plan: Plan) -> dict[str, RejectFiles]:
-    if plan.options.rejects_dir is None:
+def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
+    directory = ledger.plan.options.rejects_dir
+    if directory is None:
         return {}
-    return {table.name: RejectFiles(plan.options.rejects_dir / plan.run, table) for table in plan.loaded}
+    return {table.name: RejectFiles(directory / ledger.run, table) for table in ledger.plan.loaded}
+
+
+def _facts(plan: Plan) -> Facts:
+    """What the run reads, as `loader_runs` keeps it."""
+    tables = {table.name: [identity(source) for source in plan.sources[table.name]] for table in plan.loaded}
+    return {"on_conflict": plan.options.on_conflict, "tables": tables}
 
 
 def _open_databases(plan: Plan) -> Steps[None]:
-    """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for."""
+    """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
+
+    With checkpoints a load takes its own database when it begins, and no run ever holds two.
+    """
     written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
     tables = plan.loaded + plan.referenced_only
     names = sorted({table.database for table in tables})
@@ -115,26 +156,61 @@ def _open_databases(plan: Plan) -> Steps[None]:
         for table in tables:
             if table.database == name:
                 yield from database.check(table)
+    if plan.commit_every:
+        return
     for name in names:
         database = plan.databases[name]
         yield from database.begin() if name in written else database.begin_reading()
 
 
+def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
+    """What an earlier run has committed that this one goes on with, by table name."""
+    last = {}
+    for table in ledger.plan.loaded:
+        line = yield from ledger.plan.database(table).last_run(table)
+        if line is not None:
+            last[table.name] = line
+    found = None if ledger.plan.options.restart else unfinished(facts, last)
+    if found is None:
+        return {}
+    if isinstance(found, Refused):
+        yield Tell(found.told())
+        return {}
+    yield Tell(found.told([table.name for table in ledger.plan.loaded]))
+    ledger.run, ledger.began, ledger.resumed = found.run, found.started_at, True
+    return found.tables
+
+
+def _restore(ledger: Ledger, line: TableRun, readers: Sequence[Reader], files: RejectFiles | None) -> Steps[None]:
+    """Count what has been committed of a table, and write the files of its rejects anew."""
+    tally = ledger.tallies[line.table_name]
+    tally.restore(line)
+    database = ledger.plan.databases[tally.database]
+    for reader in {reader.source.path: reader for reader in readers}.values():
+        after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, 0)
+        while len(rejects):
+            yield Call(tally.restore_rejects, (reader.source.path, rejects))
+            if files is not None:
+                yield Call(files.write, (reader, rejects))
+            after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, after)
+
+
 def _load_all(
-    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: Mapping[str, RejectFiles], began: datetime
+    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: Mapping[str, RejectFiles], facts: Facts
 ) -> Steps[None]:
     plan = ledger.plan
     options = plan.options
     ranges: dict[str, KeyRange | None] = {}
     for table in plan.loaded + plan.referenced_only:
         ranges[table.name] = yield from plan.database(table).key_range(table)
-    accepted = {table.name: key_set(table.column(table.key)) for table in plan.loaded}
+    loaded = [table for table in plan.loaded if not ledger.tallies[table.name].kept.whole]
+    accepted = {table.name: AcceptedKeys(table.column(table.key)) for table in loaded}
     allowance = RejectAllowance(options.max_rejects, accepted)
     by_name = {table.name: (table, plan.database(table)) for table in plan.tables}
     loads = [
         Load(
-            run=plan.run,
-            started_at=began.isoformat(),
+            run=ledger.run,
+            started_at=ledger.began,
             table=table,
             database=plan.database(table),
             readers=readers[table.name],
@@ -146,36 +222,47 @@ def _load_all(
             targets=by_name,
             target_keys=accepted,
             ranges=ranges,
+            save=_saving(ledger, table, facts),
             files=files.get(table.name),
+            commit_every=plan.commit_every,
+            behind=[other.name for other in loaded[:place] if other.database == table.database],
+            checkpoint=ledger.tallies[table.name].kept.records,
         )
-        for table in plan.loaded
+        for place, table in enumerate(loaded)
     ]
     yield Together([load(each) for each in loads])
 
 
-def _keep_runs(ledger: Ledger, began: datetime) -> Steps[None]:
-    """One line for each table, in its own database and in the transaction of its records."""
-    plan = ledger.plan
-    finished_at = (yield Now()).isoformat()
-    for table in plan.loaded:
+def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps[None]]:
+    """Steps that keep how far the run has come with a table: in its own database, in the transaction of its records."""
+
+    def save(state: str) -> Steps[None]:
         tally = ledger.tallies[table.name]
-        yield from plan.database(table).add_run(
-            {
-                "run": plan.run,
-                "table_name": table.name,
-                "mode": plan.mode,
-                "sources": json.dumps(tally.sources),
-                "state": "complete",
-                "given": tally.given,
-                "inserted": tally.inserted,
-                "updated": tally.updated,
-                "unchanged": tally.unchanged,
-                "rejected": tally.rejected,
-                "checkpoint": tally.given,
-                "started_at": began.isoformat(),
-                "finished_at": finished_at,
-            }
+        finished_at = (yield Now()).isoformat() if state == COMPLETE else None
+        line = TableRun(
+            run=ledger.run,
+            table_name=table.name,
+            mode=ledger.plan.mode,
+            sources=json.dumps(facts),
+            state=state,
+            given=tally.given,
+            inserted=tally.inserted,
+            updated=tally.updated,
+            unchanged=tally.unchanged,
+            rejected=tally.rejected,
+            checkpoint=tally.given,
+            started_at=ledger.began,
+            finished_at=finished_at,
         )
+        yield from ledger.plan.database(table).save_run(line)
+
+    return save
+
+
+def _keep_runs(ledger: Ledger, facts: Facts) -> Steps[None]:
+    for table in ledger.plan.loaded:
+        if not ledger.tallies[table.name].kept.whole:
+            yield from _saving(ledger, table, facts)(COMPLETE)
 
 
 def _commit(ledger: Ledger) -> Steps[None]:
@@ -185,8 +272,10 @@ def _commit(ledger: Ledger) -> Steps[None]:
         try:
             yield from plan.databases[name].commit()
         except StoreError as error:
-            if not ledger.committed:
+            if not ledger.kept:
                 raise
-            kept = ", ".join(ledger.committed)
-            raise StoreError(name, f"{error.problem}; {kept} kept, run the same command again to finish") from error
-        ledger.committed.append(name)
+            problem = f"{error.problem}; {ledger.kept} kept, run the same command again to finish"
+            raise StoreError(name, problem) from error
+        for table in plan.loaded:
+            if table.database == name:
+                ledger.tallies[table.name].keep(whole=True)

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from async_loader.batches import Batch
 from async_loader.errors import ConfigurationError, one_line
+from async_loader.keys import no
 from async_loader.parsing import shown_text
 from async_loader.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
 from async_loader.tables import Table
@@ -46,13 +46,14 @@ class World:
 class Verdict:
     """What becomes of a batch's records.
 
-    accepted: in their order, the table's columns, typed. Of these
+    accepted: in their order, the table's columns, typed; places: where they stand among the batch's records. Of these
     new, changed, unchanged: to insert, to replace, to leave alone.
     rejects: line, line_end, record and reasons (both JSON text), in order of lines.
     reasons: how often each came, by `column.code`, or `code` where the whole record is at fault.
     """
 
     accepted: pl.DataFrame
+    places: pl.Series
     new: pl.DataFrame
     changed: pl.DataFrame
     unchanged: pl.DataFrame
@@ -84,17 +85,13 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     held, differs = world.held.filter(~bad), world.differs.filter(~bad)
     return Verdict(
         accepted=accepted,
+        places=(~bad).arg_true(),
         new=_kept(accepted, ~held),
         changed=accepted.filter(differs),
         unchanged=accepted.filter(held & ~differs),
         rejects=_rejects(batch, checks, bad),
         reasons=_counted(batch, checks),
     )
-
-
-def no(size: int) -> pl.Series:
-    """So many times false."""
-    return pl.Series(np.zeros(size, np.bool_))
 
 
 def _faults(batch: Batch) -> Iterator[Check]:

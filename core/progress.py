@@ -7,14 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from async_loader import Show
+from async_loader import Show, Tell
+from core.output import complain
 
 
 @contextmanager
-def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
-    """A function that takes what a run shows; it draws on stderr if that is a terminal and `wanted` is true."""
+def progress(*, wanted: bool) -> Iterator[Callable[[Show | Tell], None]]:
+    """A function that takes what a run shows and tells, on stderr: drawn only if that is a terminal and `wanted`."""
     if not (wanted and sys.stderr.isatty()):
-        yield lambda _: None
+        yield _tell
         return
     # rich takes 60 ms to import: only who sees its bars waits for it.
     from rich.console import Console
@@ -29,7 +30,10 @@ def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def show(event: Show) -> None:
+        def show(event: Show | Tell) -> None:
+            if isinstance(event, Tell):
+                _tell(event)
+                return
             if event.table not in tasks:
                 tasks[event.table] = bars.add_task(event.table, total=None, given=0, rejected=0)
             bars.update(
@@ -41,6 +45,11 @@ def progress(*, wanted: bool) -> Iterator[Callable[[Show], None]]:
             )
 
         yield show
+
+
+def _tell(event: Show | Tell) -> None:
+    if isinstance(event, Tell):
+        complain(event.text)
 
 
 @contextmanager

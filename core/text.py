@@ -23,7 +23,7 @@ def printable(text: str) -> str:
 def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     """The whole report. `tables` are the declared ones, in their order."""
     shown = [table for table in _referencing_first(tables) if table.name in report.tables]
-    if sum(table.given for table in report.tables.values()) <= LISTED:
+    if sum(table.given for table in report.tables.values()) <= LISTED and not report.resumed:
         return _listing(report, shown)
     return _summary(report, shown)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from async_loader.effects import Show, Steps
+from async_loader.effects import Show, Steps, Tell
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import Threads
 
-MODES: dict[str, Callable[[Steps[None], Callable[[Show], None]], None]] = {
+MODES: dict[str, Callable[[Steps[None], Callable[[Show | Tell], None]], None]] = {
     "async": lambda steps, show: asyncio.run(Coroutines(show).run(steps)),
     "threads": lambda steps, show: Threads(show).run(steps),
     "sequential": lambda steps, show: Sequential(show).run(steps),

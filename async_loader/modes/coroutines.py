@@ -29,9 +29,10 @@ from async_loader.effects import (
     Show,
     Start,
     Steps,
+    Tell,
     Together,
 )
-from async_loader.modes.sequential import ctrl_c_put_off
+from async_loader.modes.sequential import CTRL_C
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 from async_loader.stores.sqlite import Database
 
@@ -58,7 +59,7 @@ class Connection(aiosqlite.Connection):
 class Coroutines:
     """Takes steps to their end; `show` is told how far they are, in the event loop."""
 
-    def __init__(self, show: Callable[[Show], None]) -> None:
+    def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
         self._connections: dict[str, tuple[Database, Connection]] = {}
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
@@ -114,7 +115,7 @@ class Coroutines:
                 return self._event(table).set()
             case Await(table):
                 return await self._event(table).wait()
-            case Show():
+            case Show() | Tell():
                 return self._show(effect)
             case Now():
                 return datetime.now(UTC)
@@ -142,7 +143,7 @@ class Coroutines:
 
     async def _complete(self, steps: Steps[None]) -> None:
         """With Ctrl-C and cancellation put off until the end."""
-        with ctrl_c_put_off():
+        with CTRL_C.put_off():
             await _to_the_end(self._drive(steps))
 
     def _event(self, table: str) -> asyncio.Event:

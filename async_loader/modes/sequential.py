@@ -28,31 +28,53 @@ from async_loader.effects import (
     Show,
     Start,
     Steps,
+    Tell,
     Together,
 )
 from async_loader.stores.sqlite import Database
 
 
-@contextmanager
-def ctrl_c_put_off() -> Iterator[None]:
-    """However often it comes, Ctrl-C is felt once and behind the block. Only the main thread is ever interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if interrupts:
+class _CtrlC:
+    """However often it comes, Ctrl-C is felt once and behind the outermost block. Only the main thread feels it."""
+
+    def __init__(self) -> None:
+        self._blocks = 0
+        self._came = False
+        self._before: Any = None
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        if not self._blocks:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        self._blocks += 1
+        try:
+            yield
+        finally:
+            self._blocks -= 1
+            if not self._blocks:
+                self._let_through()
+
+    def _note(self, *_: object) -> None:
+        self._came = True
+
+    def _let_through(self) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        if self._came:
+            self._came = False
             signal.raise_signal(signal.SIGINT)
+
+
+# A process has one Ctrl-C, however many runs go on in it.
+CTRL_C = _CtrlC()
 
 
 class Sequential:
     """Takes steps to their end; `show` is told how far they are."""
 
-    def __init__(self, show: Callable[[Show], None]) -> None:
+    def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
         self._connections: dict[str, tuple[Database, sqlite3.Connection]] = {}
 
@@ -95,12 +117,12 @@ class Sequential:
             case Together(several):
                 return self.together(several)
             case Complete(steps):
-                return self._complete(steps)
+                return self.complete(steps)
             case Announce(table):
                 return self.announce(table)
             case Await(table):
                 return self.wait_for(table)
-            case Show():
+            case Show() | Tell():
                 return self._show(effect)
             case Now():
                 return datetime.now(UTC)
@@ -118,8 +140,9 @@ class Sequential:
         for steps in several:
             self.drive(steps)
 
-    def _complete(self, steps: Steps[None]) -> None:
-        with ctrl_c_put_off():
+    def complete(self, steps: Steps[None]) -> None:
+        """Whatever interrupts is felt behind them."""
+        with CTRL_C.put_off():
             self.drive(steps)
 
     def announce(self, table: str) -> None:

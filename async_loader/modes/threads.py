@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from async_loader.effects import Change, Connect, Effect, Query, Result, Show, Steps
+from async_loader.effects import Change, Connect, Effect, Query, Result, Show, Steps, Tell
 from async_loader.modes.sequential import Sequential
 
 # Threads are made as they are needed: two for each table.
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 1.0
 class Threads(Sequential):
     """Sequential, but for what happens side by side."""
 
-    def __init__(self, show: Callable[[Show], None]) -> None:
+    def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         super().__init__(show)
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._locks: dict[str, threading.Lock] = {}
@@ -31,6 +31,8 @@ class Threads(Sequential):
         self._given_up = False
         self._failure: BaseException | None = None
         self._running: set[Future[Any]] = set()
+        # For each thread, whether it is at what must be completed.
+        self._completing = threading.local()
 
     def run(self, steps: Steps[Result]) -> Result:
         """See Sequential."""
@@ -40,10 +42,18 @@ class Threads(Sequential):
             self._pool.shutdown(wait=False)
 
     def perform(self, effect: Effect) -> Any:
-        """See Sequential. A run that is given up goes no further than the effect in hand."""
-        if self._given_up:
+        """See Sequential. A run that is given up goes no further than the effect in hand, or what must be completed."""
+        if self._given_up and not getattr(self._completing, "now", False):
             raise _GivenUpError
         return super().perform(effect)
+
+    def complete(self, steps: Steps[None]) -> None:
+        """See Sequential."""
+        self._completing.now = True
+        try:
+            super().complete(steps)
+        finally:
+            self._completing.now = False
 
     def start(self, steps: Steps[Any]) -> Future[Any]:
         """In a thread of the pool."""

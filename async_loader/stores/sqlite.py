@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from async_loader.effects import Change, Packed, Query, Steps
-from async_loader.errors import StoreError
+from async_loader.errors import RefusedError, StoreError
+from async_loader.resume import TableRun
 from async_loader.stores import images
 from async_loader.tables import Table, Type
 from async_loader.validation import REJECTS
@@ -28,6 +30,9 @@ _BATCH = f"{_IMAGE}.{images.TABLE}"
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
 PAGE_SIZE = 16_384
+
+# Rejects that are fetched at a time: a few megabytes.
+REJECTS_PER_QUERY = 10_000
 
 _SQL_TYPES = {Type.INTEGER: "INTEGER", Type.REAL: "REAL", Type.TEXT: "TEXT"}
 _AFFINITIES = {
@@ -208,13 +213,31 @@ class Database:
         changed: int = yield Change(self.name, sql, parameters, batch)
         return changed
 
-    def add_run(self, row: Mapping[str, Any]) -> Steps[int]:
-        """Keep one line of `loader_runs`."""
-        names, values = ", ".join(map(quoted, row)), ", ".join("?" * len(row))
-        changed: int = yield Change(
-            self.name, f"INSERT INTO loader_runs ({names}) VALUES ({values})", tuple(row.values())
-        )
-        return changed
+    def save_run(self, line: TableRun) -> Steps[None]:
+        """Keep how far a run has come with a table, in place of what it said before."""
+        row = asdict(line)
+        assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
+        update = f"UPDATE loader_runs SET {assignments} WHERE run = ? AND table_name = ?"
+        if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
+            names, values = ", ".join(map(quoted, row)), ", ".join("?" * len(row))
+            yield Change(self.name, f"INSERT INTO loader_runs ({names}) VALUES ({values})", tuple(row.values()))
+
+    def last_run(self, table: Table) -> Steps[TableRun | None]:
+        """What the last run that wrote the table says of it."""
+        names = ", ".join(quoted(field.name) for field in fields(TableRun))
+        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? ORDER BY rowid DESC LIMIT 1"
+        rows = yield Query(self.name, sql, (table.name,))
+        return TableRun(*rows[0]) if rows else None
+
+    def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:
+        """Some of the rejects that a run has stored of a source, behind an id: the last one's id, and the rejects as a
+        verdict has them; none at the end.
+        """
+        sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
+            WHERE id > ? AND run = ? AND source = ? ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
+        rows = yield Query(self.name, sql, (after, run, source))
+        frame = pl.DataFrame([row[1:] for row in rows], schema=REJECTS, orient="row")
+        return (rows[-1][0] if rows else after), frame
 
     def connect(self, *, timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
         """Open the file. `timeout`: seconds to wait for a lock."""
@@ -251,10 +274,15 @@ class Database:
         rows: list[tuple[Any, ...]] = []
         changed = 0
         try:
-            for _ in _at_hand(connection, statement.batch):
-                cursor = connection.execute(statement.sql, statement.parameters)
-                rows += cursor.fetchall()
-                changed += cursor.rowcount
+            with _all_or_nothing(connection) if isinstance(statement, Change) and statement.batch else nullcontext():
+                for _ in _at_hand(connection, statement.batch):
+                    cursor = connection.execute(statement.sql, statement.parameters)
+                    rows += cursor.fetchall()
+                    changed += cursor.rowcount
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            if connection.in_transaction:
+                raise RefusedError(self.name, str(error)) from error
+            raise self.error(error) from error
         except sqlite3.Error as error:
             raise self.error(error) from error
         return rows if isinstance(statement, Query) else changed
@@ -331,6 +359,20 @@ def _at_hand(connection: sqlite3.Connection, batch: Iterable[Packed] | None) -> 
     for image in batch:
         connection.deserialize(image, name=_IMAGE)
         yield
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undo what was done where not all of it can be, and leave the transaction open; a constraint may have ended it."""
+    connection.execute("SAVEPOINT loader")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO loader")
+            connection.execute("RELEASE loader")
+        raise
+    connection.execute("RELEASE loader")
 
 
 def _integers(texts: Iterable[str | None]) -> pl.Series:

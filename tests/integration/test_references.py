@@ -25,6 +25,7 @@ from async_loader import (
     Show,
     StoreError,
     Table,
+    Tell,
     Type,
     check_references,
     references,
@@ -294,7 +295,8 @@ def test_what_changes_meanwhile_is_not_seen(place: Place, monkeypatch: pytest.Mo
     for database in place.databases:
         place.query(database, "PRAGMA journal_mode = WAL")
 
-    def show(event: Show) -> None:
+    def show(event: Show | Tell) -> None:
+        assert isinstance(event, Show)
         if event.given == 1:
             place.query("users", "DELETE FROM users")
             place.query("orders", "INSERT INTO orders VALUES (9, 9, 9, 9)")
@@ -308,7 +310,7 @@ def test_a_failure_keeps_what_was_found_before_it(place: Place, monkeypatch: pyt
     monkeypatch.setattr(references, "ROWS_AT_ONCE", 1)
     sample(place, users=0)
 
-    def show(_: Show) -> None:
+    def show(_: Show | Tell) -> None:
         raise StoreError("orders", "disk I/O error")
 
     check = ReferenceCheck(place.tables, place.databases, show=show)

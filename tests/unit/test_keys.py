@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader.keys import IntegerKeys, ReferencedKeys, TextKeys, key_set
+from async_loader.keys import AcceptedKeys, IntegerKeys, ReferencedKeys, TextKeys
 from async_loader.tables import Column, Type
 
 NEAR = st.integers(-100, 100)
@@ -56,7 +56,7 @@ def test_text_keys_are_a_set(batches: list[list[str | None]]) -> None:
 
 def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
     column = Column("id", Type.INTEGER)
-    accepted = key_set(column)
+    accepted = AcceptedKeys(column)
     accepted.add(pl.Series([1, 2]))
     known = ReferencedKeys(column, accepted, (5, 10))
     asked = known.unknown(pl.Series([1, 4, 5, 7, 7, 11, None]))

@@ -7,12 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from async_loader import ConfigurationError, LoaderError
-from core.text import printable
+from core.output import complain, to_nowhere
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 
@@ -46,9 +46,9 @@ class LoaderCommand(BaseCommand):
                 self.stdout.write(line)
             self.stdout.flush()
         except BrokenPipeError:
-            _to_nowhere(sys.stdout)
+            to_nowhere(sys.stdout)
         except OSError as error:
-            _to_nowhere(sys.stdout)
+            to_nowhere(sys.stdout)
             raise Failure(f"the output cannot be written: {error.strerror or error}") from error
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -72,20 +72,6 @@ class LoaderCommand(BaseCommand):
             _leave(str(error), FAILED)
         except KeyboardInterrupt:
             _leave("interrupted", INTERRUPTED)
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """Let what is still buffered go where it can do no harm."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def complain(line: str) -> None:
-    """A line on stderr; where nobody can read it, that changes nothing."""
-    try:
-        sys.stderr.write(f"{printable(line)}\n")
-        sys.stderr.flush()
-    except OSError:
-        _to_nowhere(sys.stderr)
 
 
 def _usage_error(message: str) -> NoReturn:

@@ -34,7 +34,6 @@ from core.management.commands._command import (
     TERMINATED,
     Failure,
     LoaderCommand,
-    complain,
 )
 from core.management.commands._report import (
     add_report_options,
@@ -43,6 +42,7 @@ from core.management.commands._report import (
     sigterm_as_ctrl_c,
     write_report,
 )
+from core.output import complain
 from core.progress import progress
 from core.text import report_lines
 
@@ -83,6 +83,19 @@ class Command(LoaderCommand):
             metavar="N",
             default=_DEFAULTS.batch_size,
             help="records per batch (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--commit-every",
+            type=int,
+            metavar="N",
+            default=_DEFAULTS.commit_every,
+            help="commit each N records of a table with a checkpoint, from which the same command goes on after a "
+            "crash; 0 (default) is one transaction per database",
+        )
+        parser.add_argument(
+            "--restart",
+            action="store_true",
+            help="begin anew, even where an earlier run of these sources is unfinished",
         )
         parser.add_argument("--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing, exit 4")
         parser.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected")
@@ -160,12 +173,12 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
             return run.perform(), None
     except LoaderError as error:
         code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
-        return error.report or run.report("failed", str(error)), Failure(str(error), code)
+        return error.report or run.report("failed", error.told), Failure(error.told, code)
     except KeyboardInterrupt:
         if run.is_kept:
             message = "interrupted, but everything was kept already"
-        elif run.committed:
-            message = f"interrupted: {', '.join(run.committed)} kept, the rest not; run the same command again"
+        elif run.kept:
+            message = f"interrupted: {run.kept} kept, the rest not; run the same command again to go on from there"
         else:
             message = "interrupted: nothing was kept; run the same command again"
         return run.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)

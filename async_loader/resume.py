@@ -1,0 +1,117 @@
+"""Whether a run goes on where an earlier one stopped: a look at what `loader_runs` says of the tables. Pure.
+
+An earlier run is gone on with if it was the last one to write these tables, had the same tables, sources and way to
+treat conflicts, and is not complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+RUNNING, COMPLETE = "running", "complete"
+
+# What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
+Facts: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRun:
+    """A line of `loader_runs`: how far a run has come with one table. `checkpoint` is in records of its sources."""
+
+    run: str
+    table_name: str
+    mode: str
+    sources: str
+    state: str
+    given: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+    checkpoint: int
+    started_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run to go on with, and what it has committed: by table, those that it had begun."""
+
+    run: str
+    started_at: str
+    tables: Mapping[str, TableRun]
+
+    def told(self, names: Sequence[str]) -> str:
+        """One line that says so, about tables in this order."""
+        parts = []
+        for name in names:
+            line = self.tables.get(name)
+            if line is not None and line.state == COMPLETE:
+                parts.append(f"{name} complete")
+            else:
+                parts.append(f"{name} from record {(line.checkpoint if line else 0) + 1:,}")
+        return f"resuming run {self.run}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An unfinished run that is not gone on with, and why not."""
+
+    run: str
+    why: str
+
+    def told(self) -> str:
+        """One line that says so."""
+        return f"not resuming run {self.run}: {self.why}; starting over"
+
+
+def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refused | None:
+    """What to make of the last run of each table, by table name; `facts` are those of the run that is to begin."""
+    if not last:
+        return None
+    run, started_at = max(((line.run, line.started_at) for line in last.values()), key=lambda each: (each[1], each[0]))
+    tables = {name: line for name, line in last.items() if line.run == run}
+    before = _facts(next(iter(tables.values())).sources)
+    if before is None or set(before["tables"]) != set(facts["tables"]):
+        return None
+    if set(tables) == set(facts["tables"]) and all(line.state == COMPLETE for line in tables.values()):
+        return None
+    difference = _difference(before, facts)
+    return Unfinished(run, started_at, tables) if difference is None else Refused(run, difference)
+
+
+def _facts(text: str) -> Facts | None:
+    """What another version may have written is none of ours."""
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) and isinstance(facts.get("tables"), dict) else None
+
+
+def _difference(before: Facts, now: Facts) -> str | None:
+    if before.get("on_conflict") != now["on_conflict"]:
+        return f"it was to treat conflicts as {before.get('on_conflict')}, not as {now['on_conflict']}"
+    for table, sources in now["tables"].items():
+        others = before["tables"][table]
+        if len(others) != len(sources):
+            return f"{table} had {len(others)} sources, not {len(sources)}"
+        for old, new in zip(others, sources, strict=True):
+            if (difference := _source_difference(table, old, new)) is not None:
+                return difference
+    return None
+
+
+def _source_difference(table: str, old: Any, new: Any) -> str | None:
+    if old is None or new is None:
+        return f"{table} came from stdin or a pipe, which cannot be read again"
+    if old == new:
+        return None
+    if old.get("path") != new["path"]:
+        return f"{table} was read from {old.get('path')}, not from {new['path']}"
+    changed = [name for name in new if old.get(name) != new[name]]
+    facts = {"modified": "time of change", "digest": "content"}
+    return f"{new['path']} has another {' and '.join(facts.get(name, name) for name in changed)} now"
