@@ -86,9 +86,11 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
     }
     assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
     assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)
-    assert project.query(
-        "users", "SELECT run, table_name, mode, sources, state, given, checkpoint FROM loader_runs"
-    ) == [(report["run"], "users", "async", '["data/users.csv"]', "complete", 10, 10)]
+    [(*line, sources)] = project.query(
+        "users", "SELECT run, table_name, mode, state, given, checkpoint, sources FROM loader_runs"
+    )
+    assert line == [report["run"], "users", "async", "complete", 10, 10]
+    assert json.loads(sources)["tables"]["users"][0]["path"] == "data/users.csv"
     assert project.query("users", "SELECT run, source, line, line_end, record, reasons FROM loader_rejects") == [
         (
             report["run"],
