@@ -3,7 +3,8 @@
 These are all its public names. It knows nothing of Django.
 """
 
-from async_loader.api import ReferenceCheck, Run, check_references, init, load
+from async_loader.agreement import Finding, VerifiedRun, VerifiedTable
+from async_loader.api import ReferenceCheck, Run, Verification, check_references, init, load, verify
 from async_loader.effects import Show, Tell
 from async_loader.errors import (
     ConfigurationError,
@@ -35,6 +36,7 @@ from async_loader.rules import (
 )
 from async_loader.sources import Source
 from async_loader.tables import Column, Reference, Table, Type
+from async_loader.verify import VerificationReport
 
 __all__ = [
     "LISTED",
@@ -44,6 +46,7 @@ __all__ = [
     "Column",
     "ConfigurationError",
     "ConflictError",
+    "Finding",
     "LedgerError",
     "LoaderError",
     "Options",
@@ -67,6 +70,10 @@ __all__ = [
     "TableReport",
     "Tell",
     "Type",
+    "Verification",
+    "VerificationReport",
+    "VerifiedRun",
+    "VerifiedTable",
     "as_typed",
     "at_least",
     "at_most",
@@ -81,4 +88,5 @@ __all__ = [
     "max_length",
     "not_empty",
     "one_of",
+    "verify",
 ]

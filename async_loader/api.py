@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+from async_loader.agreement import VerifiedRun
 from async_loader.effects import Show, Tell
 from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
 from async_loader.modes import MODES
@@ -21,6 +22,8 @@ from async_loader.run import Ledger, initialise, run
 from async_loader.sources import Source
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table
+from async_loader.verify import VerificationReport, VerifyPlan
+from async_loader.verify import verify as verifying
 
 # What callers may give where a source is wanted: a path tells its format by its suffix.
 SourceLike = Source | str | PathLike[str]
@@ -182,6 +185,59 @@ async def check_references(
 ) -> ReferenceReport:
     """Find the rows, in all tables or those named, that reference what does not exist. Raises LoaderError."""
     return await ReferenceCheck(tables, databases, names).perform_async()
+
+
+class Verification:
+    """One look at the ledgers, to be performed once: do the databases hold what `loader_runs` says? It writes nothing.
+
+    run: the id of the run to look at; None is all of them.
+    lock_timeout: seconds to wait for a database that another program writes to.
+
+    Raises ConfigurationError where tables and databases do not fit together.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        databases: Mapping[str, str | PathLike[str]],
+        run: str | None = None,
+        *,
+        lock_timeout: float = LOCK_TIMEOUT,
+    ) -> None:
+        self._plan = VerifyPlan(tuple(tables), _databases(databases), run, Options(lock_timeout=lock_timeout))
+        self._runs: tuple[VerifiedRun, ...] = ()
+        self._seconds = 0.0
+
+    def perform(self) -> VerificationReport:
+        """Look, and block until done. Raises LoaderError; ConfigurationError for a run that no ledger knows."""
+        with self._timed():
+            self._runs = Sequential(lambda _: None).run(verifying(self._plan))
+        return self.report("complete")
+
+    async def perform_async(self) -> VerificationReport:
+        """Look in the running event loop. Raises as `perform` does."""
+        with self._timed():
+            self._runs = await Coroutines(lambda _: None).run(verifying(self._plan))
+        return self.report("complete")
+
+    def report(self, status: str, error: str | None = None) -> VerificationReport:
+        """What was found, under this status."""
+        return VerificationReport(status, round(self._seconds, 3), error, self._runs)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds = time.perf_counter() - began
+
+
+async def verify(
+    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], run: str | None = None
+) -> VerificationReport:
+    """Hold the ledgers against the databases, for all runs or the one named. Raises LoaderError."""
+    return await Verification(tables, databases, run).perform_async()
 
 
 def init(

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from async_loader import LISTED, CheckedTable, Orphan, ReferenceReport, Reject, Report, Table, TableReport, as_typed
+from async_loader import (
+    LISTED,
+    CheckedTable,
+    Finding,
+    Orphan,
+    ReferenceReport,
+    Reject,
+    Report,
+    Table,
+    TableReport,
+    VerificationReport,
+    VerifiedRun,
+    as_typed,
+)
 
 # Characters of one value, and reasons and rejects of one table, that are worth showing.
 _VALUE_SHOWN = 200
@@ -146,3 +159,31 @@ def _orphans(counts: CheckedTable) -> Iterator[str]:
 def _orphan(orphan: Orphan) -> str:
     reasons = "; ".join(printable(reason.message) for reason in orphan.reasons)
     return f"  {_row(orphan.record.values())}: {reasons}"
+
+
+def verification_lines(report: VerificationReport) -> Iterator[str]:
+    """What a look at the ledgers found: a line for each finding and each superseded run, or that all is well."""
+    for run in report.runs:
+        yield from (_found(run, finding) for finding in run.findings)
+        if run.state == "superseded":
+            yield f"{_called(run)}: was not finished, but later runs have written what it left"
+    if not report.runs:
+        yield "No run is in any ledger: there is nothing to verify."
+    elif not report.findings:
+        tables = sum(len(run.tables) for run in report.runs)
+        yield f"{_number(len(report.runs), 'run')}, {_number(tables, 'table')}: every count agrees"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _called(run: VerifiedRun) -> str:
+    began = f" of {run.started_at}" if run.started_at else ""
+    return printable(f"run {_clipped(run.run)}{_clipped(began)}")
+
+
+def _found(run: VerifiedRun, finding: Finding) -> str:
+    database = "" if finding.database is None else f"database {finding.database}: "
+    table = "" if finding.table is None else f"table {_clipped(finding.table)}: "
+    return printable(f"{database}{_called(run)}: {table}{finding.problem}; {finding.advice}")

@@ -17,6 +17,7 @@ BENCHMARK = ROOT / "core" / "benchmark"
 PURE = [
     ROOT / "async_loader" / f"{name}.py"
     for name in (
+        "agreement",
         "batches",
         "effects",
         "errors",

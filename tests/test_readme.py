@@ -50,6 +50,7 @@ def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
     [
         ("insert_data", "Load your own files"),
         ("check_references", "Check references"),
+        ("verify", "Verify"),
         ("benchmark", "How fast it is"),
     ],
 )

@@ -19,23 +19,28 @@ from core.management.commands._command import Failure
 _DEFAULTS = Options()
 
 
-def add_report_options(parser: CommandParser) -> None:
-    """What goes where, how much of it, and how long to wait for a database."""
+def add_output_options(parser: CommandParser) -> None:
+    """What goes where, and how long to wait for a database."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
-    parser.add_argument(
-        "--report-rejects",
-        type=int,
-        metavar="N",
-        default=_DEFAULTS.report_rejects,
-        help="rejects per table that the report names (default: %(default)s)",
-    )
     parser.add_argument(
         "--lock-timeout",
         type=float,
         metavar="SECONDS",
         default=_DEFAULTS.lock_timeout,
         help="how long to wait for a database that another writer holds (default: %(default)s)",
+    )
+
+
+def add_report_options(parser: CommandParser) -> None:
+    """Those, and how much of it."""
+    add_output_options(parser)
+    parser.add_argument(
+        "--report-rejects",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.report_rejects,
+        help="rejects per table that the report names (default: %(default)s)",
     )
     parser.add_argument("--no-progress", action="store_true", help="draw no progress bars")
 

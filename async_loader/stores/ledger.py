@@ -1,0 +1,60 @@
+"""What a database holds of the loader's own, and how many rows its tables have: what verifying asks of SQLite.
+
+Nothing is taken on trust: values come as they are stored, whatever their type, with escapes in text that is not UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from async_loader.agreement import Stored
+from async_loader.effects import Change, Query, Steps
+from async_loader.resume import TableRun
+from async_loader.stores.sqlite import Database, quoted
+from async_loader.tables import Table
+
+
+def begin_looking(database: Database) -> Steps[None]:
+    """Hold on to one state of a database that was opened for writing, and refuse to write to it from here on.
+
+    A connection that may only read cannot open a database whose last writer was killed in the middle of a large
+    transaction: what that had written must be undone first, by whoever comes next.
+    """
+    yield Change(database.name, "PRAGMA query_only = ON")
+    yield from database.begin_reading()
+
+
+def stored(database: Database, tables: Iterable[Table]) -> Steps[Stored]:
+    """All that its ledger says, and what there is to hold it against; `tables` are the declared ones that live here."""
+    lines = yield from _lines(database)
+    rejects = yield from _rejects(database)
+    rows = {}
+    for table in tables:
+        [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM main.{quoted(table.name)}")
+    return Stored(database.name, lines, rejects, rows)
+
+
+def _lines(database: Database) -> Steps[tuple[TableRun, ...]]:
+    """In the order in which they were first written."""
+    columns = ", ".join(_undecoded(field.name) for field in fields(TableRun))
+    rows = yield Query(database.name, f"SELECT {columns} FROM main.loader_runs ORDER BY rowid")
+    return tuple(TableRun(*map(_readable, row)) for row in rows)
+
+
+def _rejects(database: Database) -> Steps[dict[str, int]]:
+    """How many there are, by run."""
+    sql = f"SELECT {_undecoded('run')} AS named, count(*) FROM main.loader_rejects GROUP BY named"
+    rows = yield Query(database.name, sql)
+    return {_readable(run): count for run, count in rows}
+
+
+def _undecoded(name: str) -> str:
+    """sqlite3 refuses to fetch text that is not UTF-8."""
+    column = quoted(name)
+    return f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), {column})"
+
+
+def _readable(value: Any) -> Any:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
