@@ -24,10 +24,10 @@ UNFINISHED, SUPERSEDED, UNKNOWN = "unfinished", "superseded", "unknown"
 
 # What to do, by the code of what was found.
 _ADVICE = {
-    "unreadable": "this version did not write that; load the same sources again with --restart",
-    "counts": "the ledger was changed since, or the loader is at fault; load the same sources again with --restart",
-    "rejects": "they were deleted or added since; load the same sources again to record them under a new run",
-    "rows": "rows were deleted since; if that was not meant, load the same sources again",
+    "unreadable": "this version did not write that: load the same sources again with --restart",
+    "counts": "the ledger was changed since, or the loader is at fault: load the same sources again with --restart",
+    "rejects": "they were deleted or added since: load the same sources again to record them under a new run",
+    "rows": "rows were deleted since: if that was not meant, load the same sources again",
     "unfinished": "unless it is still at work, run the same command again to finish it, or anew with --restart",
 }
 
