@@ -12,7 +12,7 @@ from async_loader.agreement import Stored, VerifiedRun, verified
 from async_loader.effects import Call, Connect, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.plan import Options, check_databases
-from async_loader.stores.ledger import begin_looking, stored
+from async_loader.stores.ledger import hold, stored
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -83,11 +83,16 @@ def _open_databases(plan: VerifyPlan) -> Steps[None]:
 
 
 def _read(plan: VerifyPlan) -> Steps[list[Stored]]:
-    """All of them are held until all are read, in the order in which a load commits: one that wants to commit meanwhile
-    waits at the first of them, and has committed none of the others.
+    """What each database holds, targets before those that reference them.
+
+    All are held before anything is counted, which takes longer, and the other way round: a load that commits meanwhile
+    lets go of targets first, so that it and this never wait for each other.
     """
-    found = []
-    for name in databases_in_commit_order(plan.tables):
-        yield from begin_looking(plan.databases[name])
-        found.append((yield from stored(plan.databases[name], plan.here(name))))
-    return found
+    names = databases_in_commit_order(plan.tables)
+    lines = {}
+    for name in reversed(names):
+        lines[name] = yield from hold(plan.databases[name])
+    found = {}
+    for name in names:
+        found[name] = yield from stored(plan.databases[name], plan.here(name), lines[name])
+    return list(found.values())

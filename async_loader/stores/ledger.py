@@ -16,31 +16,27 @@ from async_loader.stores.sqlite import Database, quoted
 from async_loader.tables import Table
 
 
-def begin_looking(database: Database) -> Steps[None]:
-    """Hold on to one state of a database that was opened for writing, and refuse to write to it from here on.
+def hold(database: Database) -> Steps[tuple[TableRun, ...]]:
+    """The lines of its ledger, in the order in which they were first written. From here on, this state of a database
+    that was opened for writing is held on to, and nothing can be written to it.
 
     A connection that may only read cannot open a database whose last writer was killed in the middle of a large
     transaction: what that had written must be undone first, by whoever comes next.
     """
     yield Change(database.name, "PRAGMA query_only = ON")
     yield from database.begin_reading()
+    columns = ", ".join(_undecoded(field.name) for field in fields(TableRun))
+    rows = yield Query(database.name, f"SELECT {columns} FROM main.loader_runs ORDER BY rowid")
+    return tuple(TableRun(*map(_readable, row)) for row in rows)
 
 
-def stored(database: Database, tables: Iterable[Table]) -> Steps[Stored]:
-    """All that its ledger says, and what there is to hold it against; `tables` are the declared ones that live here."""
-    lines = yield from _lines(database)
+def stored(database: Database, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[Stored]:
+    """What there is to hold its lines against; `tables` are the declared ones that live here."""
     rejects = yield from _rejects(database)
     rows = {}
     for table in tables:
         [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM main.{quoted(table.name)}")
     return Stored(database.name, lines, rejects, rows)
-
-
-def _lines(database: Database) -> Steps[tuple[TableRun, ...]]:
-    """In the order in which they were first written."""
-    columns = ", ".join(_undecoded(field.name) for field in fields(TableRun))
-    rows = yield Query(database.name, f"SELECT {columns} FROM main.loader_runs ORDER BY rowid")
-    return tuple(TableRun(*map(_readable, row)) for row in rows)
 
 
 def _rejects(database: Database) -> Steps[dict[str, int]]:
