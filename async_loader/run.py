@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
 from async_loader.keys import AcceptedKeys, KeyRange
 from async_loader.load import Load, RejectAllowance, load
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
-from async_loader.rejects import RejectFiles
 from async_loader.report import Report, Tally
 from async_loader.resume import COMPLETE, Facts, Refused, TableRun, unfinished
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+
+if TYPE_CHECKING:
+    from async_loader.rejects import RejectFiles
 
 
 class Ledger:
@@ -133,6 +136,8 @@ def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
     directory = ledger.plan.options.rejects_dir
     if directory is None:
         return {}
+    from async_loader.rejects import RejectFiles
+
     return {table.name: RejectFiles(directory / ledger.run, table) for table in ledger.plan.loaded}
 
 
