@@ -243,21 +243,24 @@ class Database:
         """Open the file. `timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
+        is_new = create and not (self.path.exists() and self.path.stat().st_size)
         try:
             connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
-            if create:
-                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
-            self._attach_image(connection)
+            self._set_up(connection, is_new=is_new)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _attach_image(self, connection: sqlite3.Connection) -> None:
+    def _set_up(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
         try:
+            if is_new:
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+                # With a log of its own a load shuts no reader out, however large its transaction.
+                connection.execute("PRAGMA journal_mode = WAL")
             [(encoding,)] = connection.execute("PRAGMA encoding").fetchall()
             if encoding != "UTF-8":
                 raise StoreError(self.name, f"its text is in {encoding} ({self.path}); make it anew in UTF-8")
