@@ -356,4 +356,6 @@ def _outcomes(tally: Tally) -> int:
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:
     if found != expected:
-        raise LedgerError(f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept")
+        raise LedgerError(
+            f"table {this.table.name}: {found} {what} where {expected} were expected: a defect, please report it"
+        )

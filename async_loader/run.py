@@ -18,7 +18,7 @@ from async_loader.keys import AcceptedKeys, KeyRange
 from async_loader.load import Load, RejectAllowance, load
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.report import Report, Tally
-from async_loader.resume import COMPLETE, Facts, Refused, TableRun, unfinished
+from async_loader.resume import COMPLETE, Facts, Refused, TableRun, Unfinished, unfinished
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
 from async_loader.stores.sqlite import Database
@@ -178,6 +178,8 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
     found = None if ledger.plan.options.restart else unfinished(facts, last)
     if found is None:
         return {}
+    if isinstance(found, Unfinished) and (shared := _shared_source(ledger.plan)):
+        found = Refused(found.run, f"{shared} went into two tables of one database, whose rejects cannot be told apart")
     if isinstance(found, Refused):
         yield Tell(found.told())
         return {}
@@ -186,10 +188,22 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
     return found.tables
 
 
+def _shared_source(plan: Plan) -> str | None:
+    """A path that two tables of one database are loaded from."""
+    seen: dict[tuple[str, str], str] = {}
+    for table in plan.loaded:
+        for source in plan.sources[table.name]:
+            if seen.setdefault((table.database, source.path), table.name) != table.name:
+                return source.path
+    return None
+
+
 def _restore(ledger: Ledger, line: TableRun, readers: Sequence[Reader], files: RejectFiles | None) -> Steps[None]:
     """Count what has been committed of a table, and write the files of its rejects anew."""
     tally = ledger.tallies[line.table_name]
     tally.restore(line)
+    for reader in readers:
+        tally.notice(reader.ignored)
     database = ledger.plan.databases[tally.database]
     for reader in {reader.source.path: reader for reader in readers}.values():
         after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, 0)
