@@ -10,6 +10,7 @@ but neither counted nor written.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ class Load:
     target_keys: by table name, the accepted keys of the targets that take part in the run.
     behind: with checkpoints, the tables whose loads use the same connection before this one.
     checkpoint: records, from the first on, that an earlier process has committed.
-    save: steps that keep how far the run has come with this table, in the open transaction.
+    save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
+        sure that nobody else has gone on with it.
     """
 
     run: str
@@ -86,6 +88,7 @@ class Load:
     target_keys: Mapping[str, AcceptedKeys]
     ranges: MutableMapping[str, KeyRange | None]
     save: Callable[[str], Steps[None]]
+    confirm: Callable[[], Steps[None]]
     files: RejectFiles | None = None
     commit_every: int = 0
     behind: Sequence[str] = ()
@@ -156,6 +159,7 @@ def _begin(this: Load) -> Steps[None]:
     for name in this.behind:
         yield Await(name)
     yield from this.database.begin()
+    yield from this.confirm()
     this.ranges[this.table.name] = yield from this.database.key_range(this.table)
 
 
@@ -166,6 +170,7 @@ def _commit(this: Load, state: str) -> Steps[None]:
     this.tally.keep(whole=state == COMPLETE)
     if state != COMPLETE:
         yield from this.database.begin()
+        yield from this.confirm()
 
 
 def _settle(this: Load, writing: deque[Any], left: int = 0) -> Steps[None]:
@@ -310,10 +315,9 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
         return len(verdict.new), len(verdict.changed)
-    inserted, refused = yield from write_apart(this.database, this.database.insert, this.table, verdict.new, judged.new)
-    updated, others = yield from write_apart(
-        this.database, this.database.replace, this.table, verdict.changed, judged.changed
-    )
+    apart = functools.partial(write_apart, this.database, this.table)
+    inserted, refused = yield from apart(verdict.new, judged.new, replace=False)
+    updated, others = yield from apart(verdict.changed, judged.changed, replace=True)
     rejects, packed = verdict.rejects, judged.rejects
     if refused or others:
         rejects = yield Call(_refuse, (this, judged, {**refused, **others}))

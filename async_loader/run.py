@@ -114,6 +114,8 @@ def run(ledger: Ledger) -> Steps[None]:
         facts = yield Call(_facts, (plan,))
         yield from _open_databases(plan)
         before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
+        if plan.commit_every:
+            yield from _let_go(plan)
         files |= _reject_files(ledger)
         for each in files.values():
             yield Call(each.check)
@@ -150,7 +152,7 @@ def _facts(plan: Plan) -> Facts:
 def _open_databases(plan: Plan) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    With checkpoints a load takes its own database when it begins, and no run ever holds two.
+    With checkpoints that is just to see how far things are, and a load takes its own database when it begins.
     """
     written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
     tables = plan.loaded + plan.referenced_only
@@ -161,11 +163,14 @@ def _open_databases(plan: Plan) -> Steps[None]:
         for table in tables:
             if table.database == name:
                 yield from database.check(table)
-    if plan.commit_every:
-        return
     for name in names:
         database = plan.databases[name]
         yield from database.begin() if name in written else database.begin_reading()
+
+
+def _let_go(plan: Plan) -> Steps[None]:
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        yield from plan.databases[name].roll_back()
 
 
 def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
@@ -242,6 +247,7 @@ def _load_all(
             target_keys=accepted,
             ranges=ranges,
             save=_saving(ledger, table, facts),
+            confirm=_confirming(ledger, table),
             files=files.get(table.name),
             commit_every=plan.commit_every,
             behind=[other.name for other in loaded[:place] if other.database == table.database],
@@ -276,6 +282,18 @@ def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps
         yield from ledger.plan.database(table).save_run(line)
 
     return save
+
+
+def _confirming(ledger: Ledger, table: Table) -> Callable[[], Steps[None]]:
+    """Steps that fail where another process has gone on with this run, while no transaction of this one was open."""
+
+    def confirm() -> Steps[None]:
+        committed = yield from ledger.plan.database(table).checkpoint(ledger.run, table)
+        if (committed or 0) != ledger.tallies[table.name].kept.records:
+            problem = f"another process goes on with run {ledger.run}, and has come to record {committed or 0:,}"
+            raise StoreError(table.database, f"table {table.name}: {problem}; let it finish")
+
+    return confirm
 
 
 def _keep_runs(ledger: Ledger, facts: Facts) -> Steps[None]:

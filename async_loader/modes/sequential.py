@@ -20,6 +20,7 @@ from async_loader.effects import (
     Change,
     Complete,
     Connect,
+    Each,
     Effect,
     Finish,
     Now,
@@ -108,7 +109,7 @@ class Sequential:
                 return function(*arguments)
             case Connect():
                 return self.connect(effect)
-            case Query(database) | Change(database):
+            case Query(database) | Change(database) | Each(database):
                 return self.execute(database, effect)
             case Start(steps):
                 return self.start(steps)
@@ -151,7 +152,7 @@ class Sequential:
     def wait_for(self, table: str) -> None:
         """Tables come in reference order, so what is waited for is done."""
 
-    def execute(self, name: str, statement: Query | Change) -> Any:
+    def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
         return database.perform(connection, statement)
