@@ -169,7 +169,7 @@ def _commit(this: Load, state: str) -> Steps[None]:
     yield from this.database.commit()
     this.tally.keep(whole=state == COMPLETE)
     if state != COMPLETE:
-        yield from this.database.begin()
+        yield from this.database.begin_next()
         yield from this.confirm()
 
 

@@ -76,8 +76,7 @@ class Coroutines:
             self._pool.shutdown(wait=False)
 
     async def _close(self) -> None:
-        for _, connection in self._connections.values():
-            await connection.close()
+        await asyncio.gather(*(connection.close() for _, connection in self._connections.values()))
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""

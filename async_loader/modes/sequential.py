@@ -84,8 +84,7 @@ class Sequential:
         try:
             return self.drive(steps)
         finally:
-            for name in self._connections:
-                self.close(name)
+            self.close_all(list(self._connections))
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -156,6 +155,11 @@ class Sequential:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
         return database.perform(connection, statement)
+
+    def close_all(self, names: Sequence[str]) -> None:
+        """One after another."""
+        for name in names:
+            self.close(name)
 
     def close(self, name: str) -> None:
         """Close a database's connection."""

@@ -106,6 +106,11 @@ class Database:
         """Take the write lock, so that nothing read from here on can change before the commit."""
         yield Change(self.name, "BEGIN IMMEDIATE")
 
+    def begin_next(self) -> Steps[None]:
+        """As `begin`, behind a commit. What that left in the log goes into the file first, lest the log only grow."""
+        yield Query(self.name, "PRAGMA wal_checkpoint(PASSIVE)")
+        yield from self.begin()
+
     def begin_reading(self) -> Steps[None]:
         """Hold on to one state of the database."""
         yield Change(self.name, "BEGIN")
@@ -283,6 +288,9 @@ class Database:
                 connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
                 # With a log of its own a load shuts no reader out, however large its transaction.
                 connection.execute("PRAGMA journal_mode = WAL")
+            # From the log into the file when the connection is closed, then for all databases at once, or by
+            # `begin_next`: not within a commit, for which other databases wait.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             [(encoding,)] = connection.execute("PRAGMA encoding").fetchall()
             if encoding != "UTF-8":
                 raise StoreError(self.name, f"its text is in {encoding} ({self.path}); make it anew in UTF-8")
