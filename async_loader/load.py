@@ -13,7 +13,8 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import polars as pl
@@ -115,43 +116,56 @@ class RejectAllowance:
 References: TypeAlias = Sequence[tuple[Reference, ReferencedKeys]]
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a load is: `position` in records of its sources, and the tokens of writes that are not waited for yet."""
+
+    began: datetime
+    position: int = 0
+    writing: deque[Any] = field(default_factory=deque)
+
+
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
-    began = yield Now()
+    progress = _Progress((yield Now()))
     if this.commit_every:
         yield from _begin(this)
     references: References | None = None
-    writing: deque[Any] = deque()
-    position = 0
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
             if references is None:
                 references = yield from _references(this)
-            for part in cut(batch, _borders(this, position, len(batch))):
-                position += len(part)
-                if position <= this.checkpoint:
+            for part in cut(batch, _borders(this, progress.position, len(batch))):
+                progress.position += len(part)
+                if progress.position <= this.checkpoint:
                     yield from _verdict(this, part, references, _replay)
-                    continue
-                judged: _Judged = yield from _verdict(this, part, references, _take)
-                this.tally.notice(reader.ignored)
-                this.tally.seconds = ((yield Now()) - began).total_seconds()
-                this.allowance.check(this.table.name, this.tally.rejected)
-                yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
-                if len(writing) == WRITES_AHEAD:
-                    yield from _settle(this, writing, WRITES_AHEAD - 1)
-                writing.append((yield Start(_write(this, reader, judged))))
-                if this.commit_every and position % this.commit_every == 0:
-                    yield from _settle(this, writing)
-                    yield Complete(_commit(this, RUNNING))
-    yield from _settle(this, writing)
+                else:
+                    yield from _load_part(this, progress, reader, part, references)
+    yield from _settle(this, progress)
     if this.files is not None:
         yield Call(this.files.close)
-    this.tally.seconds = ((yield Now()) - began).total_seconds()
-    _check_ledger(this, position)
+    this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
+    _check_ledger(this, progress.position)
     if this.commit_every:
         yield Complete(_commit(this, COMPLETE))
     yield Announce(this.table.name)
+
+
+def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, references: References) -> Steps[None]:
+    """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
+    judged: _Judged = yield from _verdict(this, part, references, _take)
+    this.tally.notice(reader.ignored)
+    this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
+    this.allowance.check(this.table.name, this.tally.rejected)
+    yield Show(this.table.name, this.tally.given, this.tally.rejected, part.read_to, reader.size)
+    yield from _settle(this, progress, WRITES_AHEAD - 1)
+    progress.writing.append((yield Start(_write(this, reader, judged))))
+    if this.commit_every and progress.position % this.commit_every == 0:
+        yield from _settle(this, progress)
+        yield Complete(_commit(this, RUNNING))
+        yield from this.database.begin_next()
+        yield from this.confirm()
 
 
 def _begin(this: Load) -> Steps[None]:
@@ -168,15 +182,12 @@ def _commit(this: Load, state: str) -> Steps[None]:
     yield from this.save(state)
     yield from this.database.commit()
     this.tally.keep(whole=state == COMPLETE)
-    if state != COMPLETE:
-        yield from this.database.begin_next()
-        yield from this.confirm()
 
 
-def _settle(this: Load, writing: deque[Any], left: int = 0) -> Steps[None]:
+def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than so many batches are being written, and count what was."""
-    while len(writing) > left:
-        this.tally.add(*(yield Finish(writing.popleft())))
+    while len(progress.writing) > left:
+        this.tally.add(*(yield Finish(progress.writing.popleft())))
 
 
 def _borders(this: Load, position: int, size: int) -> list[int]:
