@@ -57,6 +57,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Each:
+    """Run one statement for each row of parameters. Result: how many rows changed, and by number, from 0, what the
+    database said of rows that it refused.
+    """
+
+    database: str
+    sql: str
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Work that blocks or takes long: reading, checking. Result: what the function returns."""
 
@@ -130,5 +141,5 @@ class Now:
 
 
 Effect: TypeAlias = (
-    Connect | Query | Change | Call | Start | Finish | Together | Complete | Announce | Await | Show | Tell | Now
+    Connect | Query | Change | Each | Call | Start | Finish | Together | Complete | Announce | Await | Show | Tell | Now
 )

@@ -10,9 +10,11 @@ but neither counted nor written.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import polars as pl
@@ -69,7 +71,8 @@ class Load:
     target_keys: by table name, the accepted keys of the targets that take part in the run.
     behind: with checkpoints, the tables whose loads use the same connection before this one.
     checkpoint: records, from the first on, that an earlier process has committed.
-    save: steps that keep how far the run has come with this table, in the open transaction.
+    save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
+        sure that nobody else has gone on with it.
     """
 
     run: str
@@ -86,6 +89,7 @@ class Load:
     target_keys: Mapping[str, AcceptedKeys]
     ranges: MutableMapping[str, KeyRange | None]
     save: Callable[[str], Steps[None]]
+    confirm: Callable[[], Steps[None]]
     files: RejectFiles | None = None
     commit_every: int = 0
     behind: Sequence[str] = ()
@@ -112,43 +116,56 @@ class RejectAllowance:
 References: TypeAlias = Sequence[tuple[Reference, ReferencedKeys]]
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a load is: `position` in records of its sources, and the tokens of writes that are not waited for yet."""
+
+    began: datetime
+    position: int = 0
+    writing: deque[Any] = field(default_factory=deque)
+
+
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
-    began = yield Now()
+    progress = _Progress((yield Now()))
     if this.commit_every:
         yield from _begin(this)
     references: References | None = None
-    writing: deque[Any] = deque()
-    position = 0
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
             if references is None:
                 references = yield from _references(this)
-            for part in cut(batch, _borders(this, position, len(batch))):
-                position += len(part)
-                if position <= this.checkpoint:
+            for part in cut(batch, _borders(this, progress.position, len(batch))):
+                progress.position += len(part)
+                if progress.position <= this.checkpoint:
                     yield from _verdict(this, part, references, _replay)
-                    continue
-                judged: _Judged = yield from _verdict(this, part, references, _take)
-                this.tally.notice(reader.ignored)
-                this.tally.seconds = ((yield Now()) - began).total_seconds()
-                this.allowance.check(this.table.name, this.tally.rejected)
-                yield Show(this.table.name, this.tally.given, this.tally.rejected, batch.read_to, reader.size)
-                if len(writing) == WRITES_AHEAD:
-                    yield from _settle(this, writing, WRITES_AHEAD - 1)
-                writing.append((yield Start(_write(this, reader, judged))))
-                if this.commit_every and position % this.commit_every == 0:
-                    yield from _settle(this, writing)
-                    yield Complete(_commit(this, RUNNING))
-    yield from _settle(this, writing)
+                else:
+                    yield from _load_part(this, progress, reader, part, references)
+    yield from _settle(this, progress)
     if this.files is not None:
         yield Call(this.files.close)
-    this.tally.seconds = ((yield Now()) - began).total_seconds()
-    _check_ledger(this, position)
+    this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
+    _check_ledger(this, progress.position)
     if this.commit_every:
         yield Complete(_commit(this, COMPLETE))
     yield Announce(this.table.name)
+
+
+def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, references: References) -> Steps[None]:
+    """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
+    judged: _Judged = yield from _verdict(this, part, references, _take)
+    this.tally.notice(reader.ignored)
+    this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
+    this.allowance.check(this.table.name, this.tally.rejected)
+    yield Show(this.table.name, this.tally.given, this.tally.rejected, part.read_to, reader.size)
+    yield from _settle(this, progress, WRITES_AHEAD - 1)
+    progress.writing.append((yield Start(_write(this, reader, judged))))
+    if this.commit_every and progress.position % this.commit_every == 0:
+        yield from _settle(this, progress)
+        yield Complete(_commit(this, RUNNING))
+        yield from this.database.begin_next()
+        yield from this.confirm()
 
 
 def _begin(this: Load) -> Steps[None]:
@@ -156,6 +173,7 @@ def _begin(this: Load) -> Steps[None]:
     for name in this.behind:
         yield Await(name)
     yield from this.database.begin()
+    yield from this.confirm()
     this.ranges[this.table.name] = yield from this.database.key_range(this.table)
 
 
@@ -164,14 +182,12 @@ def _commit(this: Load, state: str) -> Steps[None]:
     yield from this.save(state)
     yield from this.database.commit()
     this.tally.keep(whole=state == COMPLETE)
-    if state != COMPLETE:
-        yield from this.database.begin()
 
 
-def _settle(this: Load, writing: deque[Any], left: int = 0) -> Steps[None]:
+def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than so many batches are being written, and count what was."""
-    while len(writing) > left:
-        this.tally.add(*(yield Finish(writing.popleft())))
+    while len(progress.writing) > left:
+        this.tally.add(*(yield Finish(progress.writing.popleft())))
 
 
 def _borders(this: Load, position: int, size: int) -> list[int]:
@@ -310,10 +326,9 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
         return len(verdict.new), len(verdict.changed)
-    inserted, refused = yield from write_apart(this.database, this.database.insert, this.table, verdict.new, judged.new)
-    updated, others = yield from write_apart(
-        this.database, this.database.replace, this.table, verdict.changed, judged.changed
-    )
+    apart = functools.partial(write_apart, this.database, this.table)
+    inserted, refused = yield from apart(verdict.new, judged.new, replace=False)
+    updated, others = yield from apart(verdict.changed, judged.changed, replace=True)
     rejects, packed = verdict.rejects, judged.rejects
     if refused or others:
         rejects = yield Call(_refuse, (this, judged, {**refused, **others}))
@@ -356,4 +371,6 @@ def _outcomes(tally: Tally) -> int:
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:
     if found != expected:
-        raise LedgerError(f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept")
+        raise LedgerError(
+            f"table {this.table.name}: {found} {what} where {expected} were expected: a defect, please report it"
+        )

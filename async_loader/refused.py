@@ -1,11 +1,11 @@
-"""What the database itself refuses: halved until the bad rows stand alone, and made rejects. No I/O.
+"""What the database itself refuses: halved until few rows are left, tried one by one, and made rejects. No I/O.
 
-k bad rows of n cost about k log n statements; all others are stored.
+k bad rows of n cost about k log n statements, and n single ones where most are bad; all others are stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
     from async_loader.stores.sqlite import Database
 
 CODE = "refused"
+# So many rows one by one take about as long as one statement with a part of a batch.
+ONE_BY_ONE = 256
 
 # By key, what the database said of a record that it refused.
 Refused: TypeAlias = Mapping[Any, str]
-Write: TypeAlias = Callable[[Table, Sequence[Packed]], Steps[int]]
 
 
 def write_apart(
-    database: Database, write: Write, table: Table, records: pl.DataFrame, packed: Sequence[Packed]
+    database: Database, table: Table, records: pl.DataFrame, packed: Sequence[Packed], *, replace: bool
 ) -> Steps[tuple[int, Refused]]:
     """Write records with keys of their own. Returns how many rows changed, and what was refused."""
     try:
-        return (yield from write(table, packed)), {}
-    except RefusedError as error:
-        if len(records) == 1:
-            return 0, {records[table.key][0]: error.problem}
+        return (yield from database.write(table, packed, replace=replace)), {}
+    except RefusedError:
+        if len(records) <= ONE_BY_ONE:
+            return (yield from database.write_each(table, records, replace=replace))
     changed, refused = 0, dict[Any, str]()
     middle = len(records) // 2
     for half in (records.head(middle), records.slice(middle)):
         parts: Sequence[Packed] = yield Call(database.pack, (half,))
-        more, others = yield from write_apart(database, write, table, half, parts)
+        more, others = yield from write_apart(database, table, half, parts, replace=replace)
         changed += more
         refused |= others
     return changed, refused

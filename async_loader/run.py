@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
 from async_loader.keys import AcceptedKeys, KeyRange
 from async_loader.load import Load, RejectAllowance, load
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
-from async_loader.rejects import RejectFiles
 from async_loader.report import Report, Tally
-from async_loader.resume import COMPLETE, Facts, Refused, TableRun, unfinished
+from async_loader.resume import COMPLETE, Facts, Refused, TableRun, Unfinished, unfinished
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+
+if TYPE_CHECKING:
+    from async_loader.rejects import RejectFiles
 
 
 class Ledger:
@@ -111,6 +114,8 @@ def run(ledger: Ledger) -> Steps[None]:
         facts = yield Call(_facts, (plan,))
         yield from _open_databases(plan)
         before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
+        if plan.commit_every:
+            yield from _let_go(plan)
         files |= _reject_files(ledger)
         for each in files.values():
             yield Call(each.check)
@@ -133,6 +138,8 @@ def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
     directory = ledger.plan.options.rejects_dir
     if directory is None:
         return {}
+    from async_loader.rejects import RejectFiles
+
     return {table.name: RejectFiles(directory / ledger.run, table) for table in ledger.plan.loaded}
 
 
@@ -145,7 +152,7 @@ def _facts(plan: Plan) -> Facts:
 def _open_databases(plan: Plan) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    With checkpoints a load takes its own database when it begins, and no run ever holds two.
+    With checkpoints that is just to see how far things are, and a load takes its own database when it begins.
     """
     written = {table.database for table in plan.loaded} if not plan.options.dry_run else set()
     tables = plan.loaded + plan.referenced_only
@@ -156,11 +163,14 @@ def _open_databases(plan: Plan) -> Steps[None]:
         for table in tables:
             if table.database == name:
                 yield from database.check(table)
-    if plan.commit_every:
-        return
     for name in names:
         database = plan.databases[name]
         yield from database.begin() if name in written else database.begin_reading()
+
+
+def _let_go(plan: Plan) -> Steps[None]:
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        yield from plan.databases[name].roll_back()
 
 
 def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
@@ -173,6 +183,8 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
     found = None if ledger.plan.options.restart else unfinished(facts, last)
     if found is None:
         return {}
+    if isinstance(found, Unfinished) and (shared := _shared_source(ledger.plan)):
+        found = Refused(found.run, f"{shared} went into two tables of one database, whose rejects cannot be told apart")
     if isinstance(found, Refused):
         yield Tell(found.told())
         return {}
@@ -181,10 +193,22 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
     return found.tables
 
 
+def _shared_source(plan: Plan) -> str | None:
+    """A path that two tables of one database are loaded from."""
+    seen: dict[tuple[str, str], str] = {}
+    for table in plan.loaded:
+        for source in plan.sources[table.name]:
+            if seen.setdefault((table.database, source.path), table.name) != table.name:
+                return source.path
+    return None
+
+
 def _restore(ledger: Ledger, line: TableRun, readers: Sequence[Reader], files: RejectFiles | None) -> Steps[None]:
     """Count what has been committed of a table, and write the files of its rejects anew."""
     tally = ledger.tallies[line.table_name]
     tally.restore(line)
+    for reader in readers:
+        tally.notice(reader.ignored)
     database = ledger.plan.databases[tally.database]
     for reader in {reader.source.path: reader for reader in readers}.values():
         after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, 0)
@@ -223,6 +247,7 @@ def _load_all(
             target_keys=accepted,
             ranges=ranges,
             save=_saving(ledger, table, facts),
+            confirm=_confirming(ledger, table),
             files=files.get(table.name),
             commit_every=plan.commit_every,
             behind=[other.name for other in loaded[:place] if other.database == table.database],
@@ -257,6 +282,18 @@ def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps
         yield from ledger.plan.database(table).save_run(line)
 
     return save
+
+
+def _confirming(ledger: Ledger, table: Table) -> Callable[[], Steps[None]]:
+    """Steps that fail where another process has gone on with this run, while no transaction of this one was open."""
+
+    def confirm() -> Steps[None]:
+        committed = yield from ledger.plan.database(table).checkpoint(ledger.run, table)
+        if (committed or 0) != ledger.tallies[table.name].kept.records:
+            problem = f"another process goes on with run {ledger.run}, and has come to record {committed or 0:,}"
+            raise StoreError(table.database, f"table {table.name}: {problem}; let it finish")
+
+    return confirm
 
 
 def _keep_runs(ledger: Ledger, facts: Facts) -> Steps[None]:

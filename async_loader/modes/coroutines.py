@@ -21,6 +21,7 @@ from async_loader.effects import (
     Change,
     Complete,
     Connect,
+    Each,
     Effect,
     Finish,
     Now,
@@ -51,7 +52,7 @@ class Connection(aiosqlite.Connection):
             self._thread.join()
             raise
 
-    async def perform(self, database: Database, statement: Query | Change) -> Any:
+    async def perform(self, database: Database, statement: Query | Change | Each) -> Any:
         """See Database.perform."""
         return await self._execute(database.perform, self._conn, statement)  # type: ignore[no-untyped-call]
 
@@ -75,8 +76,7 @@ class Coroutines:
             self._pool.shutdown(wait=False)
 
     async def _close(self) -> None:
-        for _, connection in self._connections.values():
-            await connection.close()
+        await asyncio.gather(*(connection.close() for _, connection in self._connections.values()))
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -100,7 +100,7 @@ class Coroutines:
                 return await self._call(function, arguments)
             case Connect():
                 return await self._connect(effect)
-            case Query(database) | Change(database):
+            case Query(database) | Change(database) | Each(database):
                 return await self._execute(database, effect)
             case Start(steps):
                 assert self._tasks is not None
@@ -149,7 +149,7 @@ class Coroutines:
     def _event(self, table: str) -> asyncio.Event:
         return self._known.setdefault(table, asyncio.Event())
 
-    async def _execute(self, name: str, statement: Query | Change) -> Any:
+    async def _execute(self, name: str, statement: Query | Change | Each) -> Any:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
         return await connection.perform(database, statement)

@@ -20,6 +20,7 @@ from async_loader.effects import (
     Change,
     Complete,
     Connect,
+    Each,
     Effect,
     Finish,
     Now,
@@ -83,8 +84,7 @@ class Sequential:
         try:
             return self.drive(steps)
         finally:
-            for name in self._connections:
-                self.close(name)
+            self.close_all(list(self._connections))
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -108,7 +108,7 @@ class Sequential:
                 return function(*arguments)
             case Connect():
                 return self.connect(effect)
-            case Query(database) | Change(database):
+            case Query(database) | Change(database) | Each(database):
                 return self.execute(database, effect)
             case Start(steps):
                 return self.start(steps)
@@ -151,10 +151,15 @@ class Sequential:
     def wait_for(self, table: str) -> None:
         """Tables come in reference order, so what is waited for is done."""
 
-    def execute(self, name: str, statement: Query | Change) -> Any:
+    def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """Rows of a query, or how many rows a change made."""
         database, connection = self._connections[name]
         return database.perform(connection, statement)
+
+    def close_all(self, names: Sequence[str]) -> None:
+        """One after another."""
+        for name in names:
+            self.close(name)
 
     def close(self, name: str) -> None:
         """Close a database's connection."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from async_loader.effects import Change, Connect, Effect, Query, Result, Show, Steps, Tell
+from async_loader.effects import Change, Connect, Each, Effect, Query, Result, Show, Steps, Tell
 from async_loader.modes.sequential import Sequential
 
 # Threads are made as they are needed: two for each table.
@@ -94,7 +94,7 @@ class Threads(Sequential):
         if self._given_up:
             raise _GivenUpError
 
-    def execute(self, name: str, statement: Query | Change) -> Any:
+    def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """See Sequential; one statement of a database at a time."""
         with self._locks[name]:
             return super().execute(name, statement)
@@ -103,6 +103,10 @@ class Threads(Sequential):
         """See Sequential."""
         self._locks[effect.database.name] = threading.Lock()
         super().connect(effect)
+
+    def close_all(self, names: Sequence[str]) -> None:
+        """Side by side."""
+        list(self._pool.map(self.close, names))
 
     def close(self, name: str) -> None:
         """See Sequential; never while a statement is being run, which would crash the process."""

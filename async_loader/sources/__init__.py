@@ -15,9 +15,6 @@ import pyarrow as pa
 
 from async_loader.batches import Batch, slices
 from async_loader.errors import ConfigurationError
-from async_loader.sources.csv import CsvSource
-from async_loader.sources.jsonl import JsonLinesSource
-from async_loader.sources.parquet import ParquetSource
 from async_loader.sources.streams import CODECS, STDIN, Stream
 from async_loader.tables import Table
 
@@ -135,11 +132,30 @@ class Reader:
         self._stream.close()
 
 
+# Each format's libraries are imported by whoever reads it.
+def _csv(stream: Stream, table: Table, source: Source) -> Format:
+    from async_loader.sources.csv import CsvSource
+
+    return CsvSource(stream, table, source.delimiter)
+
+
+def _json_lines(stream: Stream, table: Table, _: Source) -> Format:
+    from async_loader.sources.jsonl import JsonLinesSource
+
+    return JsonLinesSource(stream, table)
+
+
+def _parquet(stream: Stream, table: Table, _: Source) -> Format:
+    from async_loader.sources.parquet import ParquetSource
+
+    return ParquetSource(stream, table)
+
+
 _OPEN: dict[str, Callable[[Stream, Table, Source], Format]] = {
-    "csv": lambda stream, table, source: CsvSource(stream, table, source.delimiter),
-    "jsonl": lambda stream, table, _: JsonLinesSource(stream, table),
-    "ndjson": lambda stream, table, _: JsonLinesSource(stream, table),
-    "parquet": lambda stream, table, _: ParquetSource(stream, table),
+    "csv": _csv,
+    "jsonl": _json_lines,
+    "ndjson": _json_lines,
+    "parquet": _parquet,
 }
 
 

@@ -7,8 +7,8 @@ read as a table of their own. Nothing here begins, waits or commits by itself.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from async_loader.effects import Change, Packed, Query, Steps
+from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
 from async_loader.resume import TableRun
 from async_loader.stores import images
@@ -70,6 +70,9 @@ _OWN_TABLES = {
     },
 }
 
+# What the database says of a row, not of itself.
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError)
+
 _ADVICE = (
     (sqlite3.SQLITE_BUSY, "another program is writing to it; try again when it is done, or wait longer"),
     (sqlite3.SQLITE_LOCKED, "another program is writing to it; try again when it is done, or wait longer"),
@@ -102,6 +105,11 @@ class Database:
     def begin(self) -> Steps[None]:
         """Take the write lock, so that nothing read from here on can change before the commit."""
         yield Change(self.name, "BEGIN IMMEDIATE")
+
+    def begin_next(self) -> Steps[None]:
+        """As `begin`, behind a commit. What that left in the log goes into the file first, lest the log only grow."""
+        yield Query(self.name, "PRAGMA wal_checkpoint(PASSIVE)")
+        yield from self.begin()
 
     def begin_reading(self) -> Steps[None]:
         """Hold on to one state of the database."""
@@ -188,22 +196,30 @@ class Database:
         """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
         return tuple(images.images(frame))
 
-    def insert(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
-        """New records, in the table's columns; returns how many rows that made."""
-        return (yield from self._change(_insert_sql(table.name, table.column_names), (), records))
+    def write(self, table: Table, records: Sequence[Packed], *, replace: bool) -> Steps[int]:
+        """New records, or, with `replace`, records in place of the rows that have their keys, in the table's columns.
+        Returns how many rows that made or changed. RefusedError, with nothing done, where any is refused.
+        """
+        values = f"SELECT {_numbered(table.column_names)} FROM {_BATCH}"
+        # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
+        sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
+        return (yield from self._change(sql + (_replacing(table) if replace else ""), (), records))
 
-    def replace(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
-        """Records in place of the rows that have their keys; returns how many rows changed."""
-        others = [quoted(name) for name in table.column_names if name != table.key]
-        assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-        sql = f"""{_insert_sql(table.name, table.column_names)} WHERE TRUE
-            ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"""
-        return (yield from self._change(sql, (), records))
+    def write_each(self, table: Table, records: pl.DataFrame, *, replace: bool) -> Steps[tuple[int, dict[Any, str]]]:
+        """As `write` does, but row by row. Returns how many rows that made or changed, and by key what was said of rows
+        that were refused.
+        """
+        sql = _insert_sql(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
+        each = Each(self.name, sql + (_replacing(table) if replace else ""), records.rows())
+        changed, refused = yield each
+        keys = records[table.key]
+        return changed, {keys[place]: problem for place, problem in refused.items()}
 
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
         same = {"run": run, "source": source, "created_at": created_at}
-        sql = _insert_sql("loader_rejects", list(REJECTS), list(same))
+        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {_BATCH}"
+        sql = _insert_sql("loader_rejects", [*same, *REJECTS], values)
         return (yield from self._change(sql, tuple(same.values()), rejects))
 
     def _change(self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed]) -> Steps[int]:
@@ -221,6 +237,17 @@ class Database:
         if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
             names, values = ", ".join(map(quoted, row)), ", ".join("?" * len(row))
             yield Change(self.name, f"INSERT INTO loader_runs ({names}) VALUES ({values})", tuple(row.values()))
+
+    def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
+        """How many records a run has committed of a table; None where it has not begun."""
+        rows = yield Query(
+            self.name, "SELECT checkpoint FROM loader_runs WHERE run = ? AND table_name = ?", (run, table.name)
+        )
+        return rows[0][0] if rows else None
+
+    def roll_back(self) -> Steps[None]:
+        """Undo everything since `begin`."""
+        yield Change(self.name, "ROLLBACK")
 
     def last_run(self, table: Table) -> Steps[TableRun | None]:
         """What the last run that wrote the table says of it."""
@@ -243,21 +270,27 @@ class Database:
         """Open the file. `timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
+        is_new = create and not (self.path.exists() and self.path.stat().st_size)
         try:
             connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
-            if create:
-                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
-            self._attach_image(connection)
+            self._set_up(connection, is_new=is_new)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _attach_image(self, connection: sqlite3.Connection) -> None:
+    def _set_up(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
         try:
+            if is_new:
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+                # With a log of its own a load shuts no reader out, however large its transaction.
+                connection.execute("PRAGMA journal_mode = WAL")
+            # From the log into the file when the connection is closed, then for all databases at once, or by
+            # `begin_next`: not within a commit, for which other databases wait.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             [(encoding,)] = connection.execute("PRAGMA encoding").fetchall()
             if encoding != "UTF-8":
                 raise StoreError(self.name, f"its text is in {encoding} ({self.path}); make it anew in UTF-8")
@@ -265,27 +298,22 @@ class Database:
         except sqlite3.Error as error:
             raise self.error(error) from error
 
-    def perform(self, connection: sqlite3.Connection, statement: Query | Change) -> Any:
-        """The rows of a query, or how many rows a change made.
+    def perform(self, connection: sqlite3.Connection, statement: Query | Change | Each) -> Any:
+        """The statement's result, as its effect says.
 
         Done as a whole: that costs one crossing into the thread of the connection, and SQLite works through a batch
         without the interpreter's lock.
         """
-        rows: list[tuple[Any, ...]] = []
-        changed = 0
         try:
-            with _all_or_nothing(connection) if isinstance(statement, Change) and statement.batch else nullcontext():
-                for _ in _at_hand(connection, statement.batch):
-                    cursor = connection.execute(statement.sql, statement.parameters)
-                    rows += cursor.fetchall()
-                    changed += cursor.rowcount
-        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            if isinstance(statement, Query):
+                return _queried(connection, statement)
+            return _changed(connection, statement) if isinstance(statement, Change) else _each(connection, statement)
+        except _REFUSALS as error:
             if connection.in_transaction:
                 raise RefusedError(self.name, str(error)) from error
             raise self.error(error) from error
         except sqlite3.Error as error:
             raise self.error(error) from error
-        return rows if isinstance(statement, Query) else changed
 
     def error(self, error: sqlite3.Error) -> StoreError:
         """What SQLite said, as one line that says what to do."""
@@ -333,11 +361,19 @@ def _affinity(declared: str) -> str:
     return "REAL" if any(part in kind for part in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
 
 
-def _insert_sql(table: str, columns: Sequence[str], same: Sequence[str] = ()) -> str:
-    """All of a batch; the columns named in `same` have one value for all of it, bound before it."""
-    names = ", ".join(map(quoted, [*same, *columns]))
-    values = ", ".join(["?"] * len(same) + [f"c{place}" for place in range(len(columns))])
-    return f"INSERT INTO main.{quoted(table)} ({names}) SELECT {values} FROM {_BATCH}"
+def _insert_sql(table: str, columns: Sequence[str], rows: str) -> str:
+    return f"INSERT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
+
+
+def _numbered(columns: Collection[str]) -> str:
+    """As the columns are called in a batch."""
+    return ", ".join(f"c{place}" for place in range(len(columns)))
+
+
+def _replacing(table: Table) -> str:
+    others = [quoted(name) for name in table.column_names if name != table.key]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
 
 
 def _is_key(read: str, table: Table) -> str:
@@ -359,6 +395,33 @@ def _at_hand(connection: sqlite3.Connection, batch: Iterable[Packed] | None) -> 
     for image in batch:
         connection.deserialize(image, name=_IMAGE)
         yield
+
+
+def _queried(connection: sqlite3.Connection, query: Query) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for _ in _at_hand(connection, query.batch):
+        rows += connection.execute(query.sql, query.parameters)
+    return rows
+
+
+def _changed(connection: sqlite3.Connection, change: Change) -> int:
+    if change.batch is None:
+        return connection.execute(change.sql, change.parameters).rowcount
+    with _all_or_nothing(connection):
+        parts = _at_hand(connection, change.batch)
+        return sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
+
+
+def _each(connection: sqlite3.Connection, each: Each) -> tuple[int, dict[int, str]]:
+    changed, refused = 0, {}
+    for place, row in enumerate(each.rows):
+        try:
+            changed += connection.execute(each.sql, row).rowcount
+        except _REFUSALS as error:
+            if not connection.in_transaction:
+                raise
+            refused[place] = str(error)
+    return changed, refused
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def orders(database: Database) -> Load:
         target_keys={"users": accepted["users"], "products": accepted["products"]},
         ranges=dict.fromkeys(("users", "products", "orders")),
         save=lambda _: nothing(),
+        confirm=nothing,
     )
 
 
@@ -131,7 +132,7 @@ def test_an_error_of_the_store_ends_the_load(this: Load) -> None:
 
 def test_rows_that_went_missing_fail_the_run(this: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database says that it took fewer rows than it was given."""
-    monkeypatch.setattr(Database, "insert", lambda *_: (yield Change("orders", "")) or 0)
+    monkeypatch.setattr(Database, "write", lambda *_, **__: (yield Change("orders", "")) or 0)
     with pytest.raises(
         LedgerError, match="table orders: 1 records stored, unchanged or rejected where 4 were expected"
     ):
