@@ -20,8 +20,8 @@ def hold(database: Database) -> Steps[tuple[TableRun, ...]]:
     """The lines of its ledger, in the order in which they were first written. From here on, this state of a database
     that was opened for writing is held on to, and nothing can be written to it.
 
-    A connection that may only read cannot open a database whose last writer was killed in the middle of a large
-    transaction: what that had written must be undone first, by whoever comes next.
+    A connection that may only read is refused where a writer was killed in the middle of a large transaction and the
+    database keeps no log of its own: what that had written must be undone first, by whoever comes next.
     """
     yield Change(database.name, "PRAGMA query_only = ON")
     yield from database.begin_reading()

@@ -20,6 +20,7 @@ import pytest
 from async_loader import ConfigurationError, Options, Run, StoreError, Verification, VerificationReport, init, verify
 from core.text import verification_lines
 from tests.commands.conftest import ROOT, Project
+from tests.commands.test_check_references import shut_out_readers
 from tests.sample import TABLES
 
 DISAGREE = "ledger and databases do not agree, or a run is unfinished"
@@ -87,10 +88,10 @@ def states(project: Project) -> list[tuple[str, list[str]]]:
 
 
 def test_all_is_well_is_one_line_and_nothing_is_written(loaded: Project) -> None:
-    before = {path.name: path.read_bytes() for path in loaded.directory.iterdir()}
+    before = {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")}
     done = loaded.manage("verify")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{WELL}\n", "")
-    assert {path.name: path.read_bytes() for path in loaded.directory.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")} == before
 
 
 def test_fresh_databases_have_nothing_to_verify(fresh: Project) -> None:
@@ -188,15 +189,18 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(loaded: Project) -> None:
-    """Its journal is there, and a connection that may only read is refused."""
-    database, journal = (loaded.directory / name for name in ("users.db", "users.db-journal"))
+@pytest.mark.parametrize(("mode", "remains"), [("DELETE", "users.db-journal"), ("WAL", "users.db-wal")])
+def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(
+    loaded: Project, mode: str, remains: str
+) -> None:
+    """Without a log of its own, a database is half written then, and refuses a connection that may only read."""
+    change(loaded, "users", f"PRAGMA journal_mode = {mode}")
+    database, left = (loaded.directory / name for name in ("users.db", remains))
     undisturbed = database.read_bytes()
     subprocess.run([sys.executable, "-c", CUT_OFF, database], check=False, timeout=60)
-    assert journal.exists()
-    assert database.read_bytes() != undisturbed
+    assert left.exists()
     assert states(loaded) == [("complete", [])]
-    assert not journal.exists()
+    assert not left.exists()
     assert database.read_bytes() == undisturbed
 
 
@@ -247,7 +251,7 @@ def test_a_wrong_option_is_refused_before_anything_is_opened(tmp_path: Path) -> 
 def test_a_locked_database_is_named_after_the_time_allowed(loaded: Project) -> None:
     verification = Verification(TABLES, paths(loaded.directory), lock_timeout=0.1)
     with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
+        shut_out_readers(connection)
         with pytest.raises(StoreError, match="database users: database is locked"):
             verification.perform()
 
@@ -269,7 +273,7 @@ def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: sign
     report = loaded.directory / "report.json"
     with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
         # So that it waits for the lock when the signal comes; SQLite's wait is felt to its end.
-        connection.execute("BEGIN EXCLUSIVE")
+        shut_out_readers(connection)
         with loaded.start("verify", "--report", str(report)) as process:
             deadline = time.monotonic() + 20
             while not report.exists() and time.monotonic() < deadline:
