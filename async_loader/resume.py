@@ -74,6 +74,9 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
         return None
     run, started_at = max(((line.run, line.started_at) for line in last.values()), key=lambda each: (each[1], each[0]))
     tables = {name: line for name, line in last.items() if line.run == run}
+    if any((line.finished_at or line.started_at) > started_at for line in last.values() if line.run != run):
+        # Two runs took turns: neither is the last one.
+        return None
     before = _facts(next(iter(tables.values())).sources)
     if before is None or set(before["tables"]) != set(facts["tables"]):
         return None
@@ -87,7 +90,7 @@ def _facts(text: str) -> Facts | None:
     """What another version may have written is none of ours."""
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) and isinstance(facts.get("tables"), dict) else None
 

@@ -77,6 +77,7 @@ _ADVICE = (
     (sqlite3.SQLITE_BUSY, "another program is writing to it; try again when it is done, or wait longer"),
     (sqlite3.SQLITE_LOCKED, "another program is writing to it; try again when it is done, or wait longer"),
     (sqlite3.SQLITE_FULL, "free some room on its disk and run the same command again"),
+    (sqlite3.SQLITE_READONLY_ROLLBACK, "a load into it was killed; run that command again, or init_db, to clean up"),
     (sqlite3.SQLITE_READONLY, "allow writing to the file and its directory"),
     (sqlite3.SQLITE_CANTOPEN, "create it with init_db, or check its directory and permissions"),
     (sqlite3.SQLITE_NOTADB, "the file is no SQLite database; move it away and run init_db"),
@@ -320,7 +321,7 @@ class Database:
         if not self.path.parent.is_dir():
             return StoreError(self.name, f"the directory {self.path.parent} does not exist; create it first")
         code = getattr(error, "sqlite_errorcode", None)
-        advice = next((text for known, text in _ADVICE if code is not None and code & 0xFF == known), None)
+        advice = next((text for known, text in _ADVICE if code is not None and known in (code, code & 0xFF)), None)
         return StoreError(self.name, f"{error} ({self.path}); {advice}" if advice else f"{error} ({self.path})")
 
 
