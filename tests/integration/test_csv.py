@@ -245,6 +245,19 @@ def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path,
     assert place.rows("things") == [("", "x", 2.0), ("a", None, None), ("b", "", 1.0)]
 
 
+@pytest.mark.parametrize("on_conflict", ["reject", "update"])
+def test_a_number_that_one_batch_has_and_another_has_not_stays_in_its_column(
+    tmp_path: Path, mode: str, on_conflict: str
+) -> None:
+    columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT), Column("size", Type.REAL, nullable=True))
+    place = Place(tmp_path, (Table("things", "things", columns),))
+    for note in "ab":
+        content = f"id,note,size\n1,{note},\n2,{note},2\n3,{note},3\n4,{note},\n"
+        place.load(mode, {"things": place.file("things.csv", content)}, batch_size=1, on_conflict=on_conflict)
+    note = "a" if on_conflict == "reject" else "b"
+    assert place.rows("things") == [(1, note, None), (2, note, 2.0), (3, note, 3.0), (4, note, None)]
+
+
 def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str) -> None:
     place = Place(tmp_path, (Table("words", "words", (Column("word", Type.TEXT),), key="word"),))
     report = place.load(mode, {"words": place.file("words.csv", b'word\na\n\n""\nb\na\n')})
