@@ -91,15 +91,18 @@ class CsvSource:
         self._fill(BLOCK)
         self._rest = without_bom(name, self._rest)
         part = self._next()
+        while part.lines and not len(part.ends) and not part.broken:
+            self._rest, self._line = self._rest[part.consumed :], self._line + part.lines
+            part = self._next()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
-            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + 1)
+            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + self._line)
         if not len(part.ends):
             raise SourceError(name, "is empty: not even a header")
         begins, stops = record_spans(part.good)
         header = part.good[int(begins[0]) : int(stops[0])].removesuffix(b"\r")
         behind = self._rest[int(begins[0]) + len(header) :]
         self._rest = behind[2:] if behind.startswith(b"\r\n") else behind[1:]
-        self._line = int(part.ends[0]) + 2
+        self._line += int(part.ends[0]) + 1
         return _text(name, header)
 
     def _batch(self, part: Split, first_line: int) -> Batch:

@@ -258,6 +258,13 @@ def test_a_number_that_one_batch_has_and_another_has_not_stays_in_its_column(
     assert place.rows("things") == [(1, note, None), (2, note, 2.0), (3, note, 3.0), (4, note, None)]
 
 
+def test_a_header_far_below_the_top_is_read(place: Place, mode: str) -> None:
+    source = place.file("users.csv", b"\n" * (5 << 20) + HEADER + b"1,a,@\n2,,@\n")
+    report = place.load(mode, {"users": source})
+    assert place.rows("users") == [(1, "a", "@")]
+    assert [reject.line for reject in report.tables["users"].rejects] == [(5 << 20) + 3]
+
+
 def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str) -> None:
     place = Place(tmp_path, (Table("words", "words", (Column("word", Type.TEXT),), key="word"),))
     report = place.load(mode, {"words": place.file("words.csv", b'word\na\n\n""\nb\na\n')})
