@@ -196,13 +196,14 @@ class CsvSource:
         begins, stops = record_spans(good)
         found = []
         for place in places:
-            text = good[begins[place] : stops[place]].removesuffix(b"\r").decode(errors="backslashreplace")
-            read = fields(text, self._delimiter)
+            text = good[begins[place] : stops[place]].removesuffix(b"\r")
+            # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
+            read = [_shown(field.encode("latin-1")) for field in fields(text.decode("latin-1"), self._delimiter)]
             record: dict[str, object] = dict(zip(self.columns, read, strict=False))
             if len(read) > len(self.columns):
                 record[EXTRA] = read[len(self.columns) :]
             if EXTRA in self.columns:
-                record = {RAW: text}
+                record = {RAW: _shown(text)}
             found_fields = "1 field" if len(read) == 1 else f"{len(read)} fields"
             message = f"{found_fields} where the header has {len(self.columns)}"
             line, line_end = int(starts[place]), int(ends[place])
@@ -210,8 +211,13 @@ class CsvSource:
         return found
 
 
+def _shown(text: bytes) -> str:
+    """With escapes for invalid UTF-8."""
+    return text.decode(errors="backslashreplace")
+
+
 def _broken_quoting(line: int, text: bytes) -> Broken:
-    record = json.dumps({RAW: text.decode(errors="backslashreplace")})
+    record = json.dumps({RAW: _shown(text)})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
     return Broken(line, line, record, "invalid_quoting", message)
 

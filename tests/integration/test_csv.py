@@ -90,6 +90,12 @@ def test_a_reject_holds_the_values_as_read(place: Place, mode: str) -> None:
     ]
 
 
+def test_a_reject_is_cut_into_fields_before_bytes_are_shown_as_escapes(place: Place, mode: str) -> None:
+    source = Source(place.file("users.csv", b"id\\name\\email\n1\\\xff\n"), delimiter="\\")
+    place.load(mode, {"users": source})
+    assert place.stored_rejects("users") == [(2, 2, {"id": "1", "name": "\\xff"}, ["wrong_field_count"])]
+
+
 TEXTS = [
     "'); DROP TABLE users; --",
     "\x1b[31mred\x1b[0m\x07",
