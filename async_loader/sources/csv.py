@@ -91,15 +91,18 @@ class CsvSource:
         self._fill(BLOCK)
         self._rest = without_bom(name, self._rest)
         part = self._next()
+        while part.lines and not len(part.ends) and not part.broken:
+            self._rest, self._line = self._rest[part.consumed :], self._line + part.lines
+            part = self._next()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
-            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + 1)
+            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + self._line)
         if not len(part.ends):
             raise SourceError(name, "is empty: not even a header")
         begins, stops = record_spans(part.good)
         header = part.good[int(begins[0]) : int(stops[0])].removesuffix(b"\r")
         behind = self._rest[int(begins[0]) + len(header) :]
         self._rest = behind[2:] if behind.startswith(b"\r\n") else behind[1:]
-        self._line = int(part.ends[0]) + 2
+        self._line += int(part.ends[0]) + 1
         return _text(name, header)
 
     def _batch(self, part: Split, first_line: int) -> Batch:
@@ -193,13 +196,14 @@ class CsvSource:
         begins, stops = record_spans(good)
         found = []
         for place in places:
-            text = good[begins[place] : stops[place]].removesuffix(b"\r").decode(errors="backslashreplace")
-            read = fields(text, self._delimiter)
+            text = good[begins[place] : stops[place]].removesuffix(b"\r")
+            # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
+            read = [_shown(field.encode("latin-1")) for field in fields(text.decode("latin-1"), self._delimiter)]
             record: dict[str, object] = dict(zip(self.columns, read, strict=False))
             if len(read) > len(self.columns):
                 record[EXTRA] = read[len(self.columns) :]
             if EXTRA in self.columns:
-                record = {RAW: text}
+                record = {RAW: _shown(text)}
             found_fields = "1 field" if len(read) == 1 else f"{len(read)} fields"
             message = f"{found_fields} where the header has {len(self.columns)}"
             line, line_end = int(starts[place]), int(ends[place])
@@ -207,8 +211,13 @@ class CsvSource:
         return found
 
 
+def _shown(text: bytes) -> str:
+    """With escapes for invalid UTF-8."""
+    return text.decode(errors="backslashreplace")
+
+
 def _broken_quoting(line: int, text: bytes) -> Broken:
-    record = json.dumps({RAW: text.decode(errors="backslashreplace")})
+    record = json.dumps({RAW: _shown(text)})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
     return Broken(line, line, record, "invalid_quoting", message)
 

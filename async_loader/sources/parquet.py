@@ -28,11 +28,15 @@ class ParquetSource:
     def __init__(self, stream: Stream, table: Table) -> None:
         self._stream = stream
         self._table = table
-        with stream.failures():
-            self._file = pa.parquet.ParquetFile(stream.seekable_file(), page_checksum_verification=True)
-            schema = self._file.schema_arrow
+        try:
+            with stream.failures():
+                self._file = pa.parquet.ParquetFile(stream.seekable_file(), page_checksum_verification=True)
+                schema = self._file.schema_arrow
+            names = schema.names
+        except UnicodeDecodeError as error:
+            raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
         self.columns = list(table.column_names)
-        self.ignored = [name for name in schema.names if name not in self.columns]
+        self.ignored = [name for name in names if name not in self.columns]
         for column in table.columns:
             _check_column(stream.name, schema, column)
         self.schema = pa.schema([schema.field(name) for name in self.columns])

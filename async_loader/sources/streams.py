@@ -136,4 +136,4 @@ def _fingerprint(facts: os.stat_result) -> tuple[int, ...]:
 
 
 def _plain(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return (error.strerror or one_line(error)).lower()

@@ -37,8 +37,9 @@ _HEADER = struct.Struct(">BHHHB")
 # For cells and their pointers in one leaf; a cell with a payload above WHOLE never fits.
 _ROOM = PAGE - 64
 _POINTER = 2
-# Offset in the first page: how many pages there are.
+# Offsets in the first page: how many pages there are, and the schema cookie.
 _PAGE_COUNT = 28
+_COOKIE = 40
 _ROOT = 2
 
 # Serial types (section 2.1), and what an image declares.
@@ -46,6 +47,10 @@ _NULL, _EMPTY_TEXT = 0, 13
 _SERIAL: dict[pl.DataType, int] = {pl.Int64(): 6, pl.Float64(): 7}
 _DECLARED: dict[pl.DataType, str] = {pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.String(): "TEXT"}
 _BIG_ENDIAN: dict[pl.DataType, str] = {pl.Int64(): ">i8", pl.Float64(): ">f8"}
+
+# By a cookie that it has not seen SQLite tells that an image is laid out otherwise than the one before it, and does not
+# run a statement that was prepared for that one.
+_cookies = itertools.count(1)
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -94,9 +99,10 @@ def _first_page(declared: tuple[str, ...]) -> bytes:
     try:
         connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute(f"CREATE TABLE {TABLE} ({', '.join(declared)})")
-        return connection.serialize()[:PAGE]
+        page = connection.serialize()[:PAGE]
     finally:
         connection.close()
+    return page[:_COOKIE] + struct.pack(">I", next(_cookies)) + page[_COOKIE + 4 :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,12 @@ def test_a_reject_holds_the_values_as_read(place: Place, mode: str) -> None:
     ]
 
 
+def test_a_reject_is_cut_into_fields_before_bytes_are_shown_as_escapes(place: Place, mode: str) -> None:
+    source = Source(place.file("users.csv", b"id\\name\\email\n1\\\xff\n"), delimiter="\\")
+    place.load(mode, {"users": source})
+    assert place.stored_rejects("users") == [(2, 2, {"id": "1", "name": "\\xff"}, ["wrong_field_count"])]
+
+
 TEXTS = [
     "'); DROP TABLE users; --",
     "\x1b[31mred\x1b[0m\x07",
@@ -243,6 +249,26 @@ def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path,
     place = Place(tmp_path, (Table("things", "things", columns),))
     place.load(mode, {"things": place.file("things.csv", b'id,note,size\na,,\nb,"",1\n"",x,2\n')})
     assert place.rows("things") == [("", "x", 2.0), ("a", None, None), ("b", "", 1.0)]
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "update"])
+def test_a_number_that_one_batch_has_and_another_has_not_stays_in_its_column(
+    tmp_path: Path, mode: str, on_conflict: str
+) -> None:
+    columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT), Column("size", Type.REAL, nullable=True))
+    place = Place(tmp_path, (Table("things", "things", columns),))
+    for note in "ab":
+        content = f"id,note,size\n1,{note},\n2,{note},2\n3,{note},3\n4,{note},\n"
+        place.load(mode, {"things": place.file("things.csv", content)}, batch_size=1, on_conflict=on_conflict)
+    note = "a" if on_conflict == "reject" else "b"
+    assert place.rows("things") == [(1, note, None), (2, note, 2.0), (3, note, 3.0), (4, note, None)]
+
+
+def test_a_header_far_below_the_top_is_read(place: Place, mode: str) -> None:
+    source = place.file("users.csv", b"\n" * (5 << 20) + HEADER + b"1,a,@\n2,,@\n")
+    report = place.load(mode, {"users": source})
+    assert place.rows("users") == [(1, "a", "@")]
+    assert [reject.line for reject in report.tables["users"].rejects] == [(5 << 20) + 3]
 
 
 def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str) -> None:

@@ -127,3 +127,20 @@ def test_a_truncated_file_is_refused(place: Place, mode: str) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(SourceError, match="cannot be read"):
         place.load(mode, {"products": str(path)})
+
+
+def test_a_damaged_page_header_is_one_line(place: Place, mode: str) -> None:
+    path = Path(parquet(place, GOOD))
+    content = bytearray(path.read_bytes())
+    content[4:16] = b"\xff" * 12
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"cannot be read: .*page header") as caught:
+        place.load(mode, {"products": str(path)})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_column_whose_name_is_not_utf_8_is_refused(place: Place, mode: str) -> None:
+    path = Path(parquet(place, GOOD))
+    path.write_bytes(path.read_bytes().replace(b"price", b"pric\xff"))
+    with pytest.raises(SourceError, match="the name of a column is not valid UTF-8"):
+        place.load(mode, {"products": str(path)})

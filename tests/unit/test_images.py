@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import polars as pl
@@ -76,3 +77,15 @@ def test_a_large_frame_comes_in_several_images(monkeypatch: pytest.MonkeyPatch) 
 def test_more_columns_than_a_short_header_holds() -> None:
     frame = pl.DataFrame({str(place): [place, None] for place in range(300)})
     assert stored(frame) == expected(frame)
+
+
+def test_a_statement_prepared_for_one_layout_reads_another_as_it_is() -> None:
+    """A number that is there in every row stands first in an image, one that may be null behind; and back again."""
+    sql = f"SELECT c0, c1 FROM image.{images.TABLE}"
+    frames = [pl.DataFrame({"text": ["a", "b"], "number": [1, number]}) for number in (None, 2, None)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("ATTACH ':memory:' AS image")
+        for frame in frames:
+            [image] = images.images(frame)
+            connection.deserialize(image, name="image")
+            assert connection.execute(sql).fetchall() == frame.rows()
