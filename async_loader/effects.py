@@ -48,12 +48,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Run one statement, with `batch` as in Query. Result: how many rows changed."""
+    """Run one statement, with `batch` as in Query. Result: how many rows changed.
+
+    `rows`: how many must change, where that is known. If others do, nothing of it is done, and it counts as refused.
+    """
 
     database: str
     sql: str
     parameters: Sequence[Any] = ()
     batch: Iterable[Packed] | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from async_loader.batches import Batch, cut
 from async_loader.effects import Announce, Await, Call, Complete, Finish, Now, Packed, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError, OverLimitError
 from async_loader.keys import AcceptedKeys, KeyRange, ReferencedKeys, no, within
-from async_loader.refused import Refused, rejects_with, write_apart
+from async_loader.refused import Refused, Write, rejects_with, write_apart
 from async_loader.report import Tally
 from async_loader.resume import COMPLETE, RUNNING
 from async_loader.tables import Reference, Table
@@ -140,6 +140,7 @@ def load(this: Load) -> Steps[None]:
                 writing.append((yield Start(_write(this, reader, judged))))
                 if this.commit_every and position % this.commit_every == 0:
                     yield from _settle(this, writing)
+                    _check_outcomes(this)
                     yield Complete(_commit(this, RUNNING))
     yield from _settle(this, writing)
     if this.files is not None:
@@ -216,8 +217,7 @@ class _Judged:
 
     batch: Batch
     verdict: Verdict
-    new: Sequence[Packed] = ()
-    changed: Sequence[Packed] = ()
+    written: Sequence[Packed] = ()
     rejects: Sequence[Packed] = ()
 
 
@@ -290,7 +290,7 @@ def _take(this: Load, batch: Batch, verdict: Verdict, differing: pl.Series) -> _
     this.tally.take(batch, verdict)
     if this.dry_run:
         return _Judged(batch, verdict)
-    return _Judged(batch, verdict, *map(this.database.pack, (verdict.new, verdict.changed, verdict.rejects)))
+    return _Judged(batch, verdict, *map(this.database.pack, (verdict.written, verdict.rejects)))
 
 
 def _replay(this: Load, _batch: Batch, verdict: Verdict, _differing: pl.Series) -> None:
@@ -310,18 +310,32 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
         return len(verdict.new), len(verdict.changed)
-    inserted, refused = yield from write_apart(this.database, this.database.insert, this.table, verdict.new, judged.new)
-    updated, others = yield from write_apart(
-        this.database, this.database.replace, this.table, verdict.changed, judged.changed
+    stored, refused = yield from write_apart(
+        this.database, _writing(this, verdict), this.table, verdict.written, judged.written
     )
     rejects, packed = verdict.rejects, judged.rejects
-    if refused or others:
-        rejects = yield Call(_refuse, (this, judged, {**refused, **others}))
+    if refused:
+        rejects = yield Call(_refuse, (this, judged, refused))
         packed = yield Call(this.database.pack, (rejects,))
     yield from _file(this, reader, rejects)
     kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, packed)
     _agree(this, "rejects kept", kept, len(rejects))
-    return inserted, updated
+    updated = len(verdict.changed.filter(~verdict.changed[this.table.key].is_in(list(refused))))
+    return stored - updated, updated
+
+
+def _writing(this: Load, verdict: Verdict) -> Write:
+    """How to write some of what a verdict accepted: new and changed records together, in their order. Which of two
+    that cannot both be stored comes first is not to depend on how the source is cut into batches.
+    """
+    changed = verdict.changed[this.table.key]
+
+    def write(records: pl.DataFrame, packed: Sequence[Packed]) -> Steps[int]:
+        is_new = not len(changed) or (len(records) == 1 and records[this.table.key][0] not in changed)
+        into = this.database.insert if is_new else this.database.replace
+        return into(this.table, packed, len(records))
+
+    return write
 
 
 def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
@@ -347,13 +361,17 @@ def _check_ledger(this: Load, position: int) -> None:
             "committed; begin anew with --restart"
         )
     _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
-    _agree(this, "records stored, unchanged or rejected", _outcomes(tally), tally.given)
+    _check_outcomes(this)
 
 
-def _outcomes(tally: Tally) -> int:
-    return tally.inserted + tally.updated + tally.unchanged + tally.rejected
+def _check_outcomes(this: Load) -> None:
+    """Of every record counted, something has become; to be asked when all of them are written."""
+    tally = this.tally
+    outcomes = tally.inserted + tally.updated + tally.unchanged + tally.rejected
+    _agree(this, "records stored, unchanged or rejected", outcomes, tally.given)
 
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:
     if found != expected:
-        raise LedgerError(f"table {this.table.name}: {found} {what} where {expected} were expected; nothing was kept")
+        kept = "not committed" if this.commit_every else "nothing was kept"
+        raise LedgerError(f"table {this.table.name}: {found} {what} where {expected} were expected; {kept}")

@@ -24,7 +24,8 @@ CODE = "refused"
 
 # By key, what the database said of a record that it refused.
 Refused: TypeAlias = Mapping[Any, str]
-Write: TypeAlias = Callable[[Table, Sequence[Packed]], Steps[int]]
+# Stores records, which come packed too, or raises RefusedError and stores none.
+Write: TypeAlias = Callable[[pl.DataFrame, Sequence[Packed]], Steps[int]]
 
 
 def write_apart(
@@ -32,7 +33,7 @@ def write_apart(
 ) -> Steps[tuple[int, Refused]]:
     """Write records with keys of their own. Returns how many rows changed, and what was refused."""
     try:
-        return (yield from write(table, packed)), {}
+        return (yield from write(records, packed)), {}
     except RefusedError as error:
         if len(records) == 1:
             return 0, {records[table.key][0]: error.problem}

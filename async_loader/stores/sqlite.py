@@ -81,6 +81,9 @@ _ADVICE = (
     (sqlite3.SQLITE_IOERR, "check the disk"),
 )
 
+# What is said of a row that neither was stored nor broke a constraint.
+_PASSED_OVER = "a trigger passed over it"
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -188,17 +191,17 @@ class Database:
         """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
         return tuple(images.images(frame))
 
-    def insert(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
-        """New records, in the table's columns; returns how many rows that made."""
-        return (yield from self._change(_insert_sql(table.name, table.column_names), (), records))
+    def insert(self, table: Table, records: Sequence[Packed], size: int) -> Steps[int]:
+        """So many new records, in the table's columns; returns how many rows that made."""
+        return (yield from self._change(_insert_sql(table.name, table.column_names), (), records, size))
 
-    def replace(self, table: Table, records: Sequence[Packed]) -> Steps[int]:
-        """Records in place of the rows that have their keys; returns how many rows changed."""
+    def replace(self, table: Table, records: Sequence[Packed], size: int) -> Steps[int]:
+        """So many records, in place of the rows that have their keys or as new ones; returns how many rows changed."""
         others = [quoted(name) for name in table.column_names if name != table.key]
         assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
         sql = f"""{_insert_sql(table.name, table.column_names)} WHERE TRUE
-            ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"""
-        return (yield from self._change(sql, (), records))
+            ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE {_same_key(table)}"""
+        return (yield from self._change(sql, (), records, size))
 
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
@@ -206,11 +209,13 @@ class Database:
         sql = _insert_sql("loader_rejects", list(REJECTS), list(same))
         return (yield from self._change(sql, tuple(same.values()), rejects))
 
-    def _change(self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed]) -> Steps[int]:
+    def _change(
+        self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
+    ) -> Steps[int]:
         """Rows changed; nothing is asked of anybody where there is nothing to do."""
         if not batch:
             return 0
-        changed: int = yield Change(self.name, sql, parameters, batch)
+        changed: int = yield Change(self.name, sql, parameters, batch, rows)
         return changed
 
     def save_run(self, line: TableRun) -> Steps[None]:
@@ -273,12 +278,17 @@ class Database:
         """
         rows: list[tuple[Any, ...]] = []
         changed = 0
+        if isinstance(statement, Change) and statement.batch and not connection.in_transaction:
+            # A trigger or a full disk may end it while another table of the database is being loaded.
+            raise StoreError(self.name, f"its transaction has been rolled back ({self.path})")
         try:
             with _all_or_nothing(connection) if isinstance(statement, Change) and statement.batch else nullcontext():
                 for _ in _at_hand(connection, statement.batch):
                     cursor = connection.execute(statement.sql, statement.parameters)
                     rows += cursor.fetchall()
                     changed += cursor.rowcount
+                if isinstance(statement, Change) and statement.rows not in {None, changed}:
+                    raise RefusedError(self.name, _PASSED_OVER)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             if connection.in_transaction:
                 raise RefusedError(self.name, str(error)) from error
@@ -334,16 +344,25 @@ def _affinity(declared: str) -> str:
 
 
 def _insert_sql(table: str, columns: Sequence[str], same: Sequence[str] = ()) -> str:
-    """All of a batch; the columns named in `same` have one value for all of it, bound before it."""
+    """All of a batch; the columns named in `same` have one value for all of it, bound before it.
+
+    A row that breaks a constraint is refused, even where the constraint was declared to ignore or replace rows.
+    """
     names = ", ".join(map(quoted, [*same, *columns]))
     values = ", ".join(["?"] * len(same) + [f"c{place}" for place in range(len(columns))])
-    return f"INSERT INTO main.{quoted(table)} ({names}) SELECT {values} FROM {_BATCH}"
+    return f"INSERT OR ABORT INTO main.{quoted(table)} ({names}) SELECT {values} FROM {_BATCH}"
 
 
 def _is_key(read: str, table: Table) -> str:
     """That the stored key is the one read. The column's own way to compare finds texts that differ by case too."""
     found = f"stored.{quoted(table.key)} = batch.{read}"
     return found if table.column(table.key).type is Type.INTEGER else f"{found} AND {_exactly(read, table.key)}"
+
+
+def _same_key(table: Table) -> str:
+    """That a conflict is of equal keys, likewise."""
+    stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
+    return f"+{stored} IS +{read} COLLATE BINARY"
 
 
 def _exactly(read: str, name: str) -> str:
