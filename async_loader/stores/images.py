@@ -47,6 +47,9 @@ _SERIAL: dict[pl.DataType, int] = {pl.Int64(): 6, pl.Float64(): 7}
 _DECLARED: dict[pl.DataType, str] = {pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.String(): "TEXT"}
 _BIG_ENDIAN: dict[pl.DataType, str] = {pl.Int64(): ">i8", pl.Float64(): ">f8"}
 
+# A number of its own for every order of columns, which may differ from one batch of a table to the next.
+_VERSIONS = itertools.count(1_000)
+
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 # A page, in pieces that stand one behind the other.
@@ -94,6 +97,8 @@ def _first_page(declared: tuple[str, ...]) -> bytes:
     try:
         connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute(f"CREATE TABLE {TABLE} ({', '.join(declared)})")
+        # Statements look at this number alone to see whether a table has other columns than when they were prepared.
+        connection.execute(f"PRAGMA schema_version = {next(_VERSIONS)}")
         return connection.serialize()[:PAGE]
     finally:
         connection.close()
