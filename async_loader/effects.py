@@ -48,23 +48,26 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Run one statement, with `batch` as in Query. Result: how many rows changed."""
+    """Run one statement, with `batch` as in Query. Result: how many rows changed.
+
+    `rows`: how many must change, where that is known. If others do, nothing of it is done, and it counts as refused.
+    """
 
     database: str
     sql: str
     parameters: Sequence[Any] = ()
     batch: Iterable[Packed] | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """Run one statement for each row of parameters. Result: how many rows changed, and by number, from 0, what the
-    database said of rows that it refused.
+    """Run statements, each with its parameters, of which each is to change one row. Result: how many did, and by
+    number, from 0, what the database said of those that did not.
     """
 
     database: str
-    sql: str
-    rows: Sequence[Sequence[Any]]
+    statements: Sequence[tuple[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ but neither counted nor written.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -163,6 +162,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, r
     progress.writing.append((yield Start(_write(this, reader, judged))))
     if this.commit_every and progress.position % this.commit_every == 0:
         yield from _settle(this, progress)
+        _check_outcomes(this)
         yield Complete(_commit(this, RUNNING))
         yield from this.database.begin_next()
         yield from this.confirm()
@@ -232,8 +232,7 @@ class _Judged:
 
     batch: Batch
     verdict: Verdict
-    new: Sequence[Packed] = ()
-    changed: Sequence[Packed] = ()
+    written: Sequence[Packed] = ()
     rejects: Sequence[Packed] = ()
 
 
@@ -306,7 +305,7 @@ def _take(this: Load, batch: Batch, verdict: Verdict, differing: pl.Series) -> _
     this.tally.take(batch, verdict)
     if this.dry_run:
         return _Judged(batch, verdict)
-    return _Judged(batch, verdict, *map(this.database.pack, (verdict.new, verdict.changed, verdict.rejects)))
+    return _Judged(batch, verdict, *map(this.database.pack, (verdict.written, verdict.rejects)))
 
 
 def _replay(this: Load, _batch: Batch, verdict: Verdict, _differing: pl.Series) -> None:
@@ -326,17 +325,19 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
         return len(verdict.new), len(verdict.changed)
-    apart = functools.partial(write_apart, this.database, this.table)
-    inserted, refused = yield from apart(verdict.new, judged.new, replace=False)
-    updated, others = yield from apart(verdict.changed, judged.changed, replace=True)
+    # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
+    # depend on how the source is cut into batches.
+    held = verdict.changed[this.table.key]
+    stored, refused = yield from write_apart(this.database, this.table, verdict.written, judged.written, held)
     rejects, packed = verdict.rejects, judged.rejects
-    if refused or others:
-        rejects = yield Call(_refuse, (this, judged, {**refused, **others}))
+    if refused:
+        rejects = yield Call(_refuse, (this, judged, refused))
         packed = yield Call(this.database.pack, (rejects,))
     yield from _file(this, reader, rejects)
     kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, packed)
     _agree(this, "rejects kept", kept, len(rejects))
-    return inserted, updated
+    updated = len(held) - sum(key in refused for key in held) if refused else len(held)
+    return stored - updated, updated
 
 
 def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
@@ -362,11 +363,14 @@ def _check_ledger(this: Load, position: int) -> None:
             "committed; begin anew with --restart"
         )
     _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
-    _agree(this, "records stored, unchanged or rejected", _outcomes(tally), tally.given)
+    _check_outcomes(this)
 
 
-def _outcomes(tally: Tally) -> int:
-    return tally.inserted + tally.updated + tally.unchanged + tally.rejected
+def _check_outcomes(this: Load) -> None:
+    """Of every record counted, something has become; to be asked when all of them are written."""
+    tally = this.tally
+    outcomes = tally.inserted + tally.updated + tally.unchanged + tally.rejected
+    _agree(this, "records stored, unchanged or rejected", outcomes, tally.given)
 
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:

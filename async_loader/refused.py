@@ -29,19 +29,21 @@ Refused: TypeAlias = Mapping[Any, str]
 
 
 def write_apart(
-    database: Database, table: Table, records: pl.DataFrame, packed: Sequence[Packed], *, replace: bool
+    database: Database, table: Table, records: pl.DataFrame, packed: Sequence[Packed], held: pl.Series
 ) -> Steps[tuple[int, Refused]]:
-    """Write records with keys of their own. Returns how many rows changed, and what was refused."""
+    """Write records with keys of their own, of which the table holds some. Returns how many were stored, and what was
+    refused.
+    """
     try:
-        return (yield from database.write(table, packed, replace=replace)), {}
+        return (yield from database.write(table, packed, len(records), replace=len(held) > 0)), {}
     except RefusedError:
         if len(records) <= ONE_BY_ONE:
-            return (yield from database.write_each(table, records, replace=replace))
+            return (yield from database.write_each(table, records, held))
     changed, refused = 0, dict[Any, str]()
     middle = len(records) // 2
     for half in (records.head(middle), records.slice(middle)):
         parts: Sequence[Packed] = yield Call(database.pack, (half,))
-        more, others = yield from write_apart(database, table, half, parts, replace=replace)
+        more, others = yield from write_apart(database, table, half, parts, held)
         changed += more
         refused |= others
     return changed, refused

@@ -47,7 +47,7 @@ class Verdict:
     """What becomes of a batch's records.
 
     accepted: in their order, the table's columns, typed; places: where they stand among the batch's records. Of these
-    new, changed, unchanged: to insert, to replace, to leave alone.
+    new, changed, unchanged: to insert, to replace, to leave alone; written: the first two, in their order.
     rejects: line, line_end, record and reasons (both JSON text), in order of lines.
     reasons: how often each came, by `column.code`, or `code` where the whole record is at fault.
     """
@@ -56,6 +56,7 @@ class Verdict:
     places: pl.Series
     new: pl.DataFrame
     changed: pl.DataFrame
+    written: pl.DataFrame
     unchanged: pl.DataFrame
     rejects: pl.DataFrame
     reasons: Counter[str]
@@ -88,6 +89,7 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
         places=(~bad).arg_true(),
         new=_kept(accepted, ~held),
         changed=accepted.filter(differs),
+        written=_kept(accepted, ~held | differs),
         unchanged=accepted.filter(held & ~differs),
         rejects=_rejects(batch, checks, bad),
         reasons=_counted(batch, checks),

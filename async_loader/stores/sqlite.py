@@ -70,6 +70,9 @@ _OWN_TABLES = {
     },
 }
 
+# What is said of a row that neither was stored nor broke a constraint.
+_PASSED_OVER = "a trigger passed over it"
+
 # What the database says of a row, not of itself.
 _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError)
 
@@ -197,24 +200,27 @@ class Database:
         """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
         return tuple(images.images(frame))
 
-    def write(self, table: Table, records: Sequence[Packed], *, replace: bool) -> Steps[int]:
-        """New records, or, with `replace`, records in place of the rows that have their keys, in the table's columns.
-        Returns how many rows that made or changed. RefusedError, with nothing done, where any is refused.
+    def write(self, table: Table, records: Sequence[Packed], size: int, *, replace: bool) -> Steps[int]:
+        """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
+        table's columns. Returns how many were stored. RefusedError, with nothing done, where that is not all of them.
         """
         values = f"SELECT {_numbered(table.column_names)} FROM {_BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
-        return (yield from self._change(sql + (_replacing(table) if replace else ""), (), records))
+        return (yield from self._change(sql + (_replacing(table) if replace else ""), (), records, size))
 
-    def write_each(self, table: Table, records: pl.DataFrame, *, replace: bool) -> Steps[tuple[int, dict[Any, str]]]:
-        """As `write` does, but row by row. Returns how many rows that made or changed, and by key what was said of rows
-        that were refused.
+    def write_each(self, table: Table, records: pl.DataFrame, held: pl.Series) -> Steps[tuple[int, dict[Any, str]]]:
+        """As `write` does, but one by one; `held` are keys that the table holds. Returns how many were stored, and by
+        key what was said of those that were refused.
         """
-        sql = _insert_sql(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
-        each = Each(self.name, sql + (_replacing(table) if replace else ""), records.rows())
-        changed, refused = yield each
-        keys = records[table.key]
-        return changed, {keys[place]: problem for place, problem in refused.items()}
+        insert = _insert_sql(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
+        keys, replaced = records[table.key].to_list(), set(held)
+        statements = [
+            (insert + _replacing(table) if key in replaced else insert, row)
+            for key, row in zip(keys, records.iter_rows(), strict=True)
+        ]
+        stored, refused = yield Each(self.name, statements)
+        return stored, {keys[number]: problem for number, problem in refused.items()}
 
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
@@ -223,11 +229,13 @@ class Database:
         sql = _insert_sql("loader_rejects", [*same, *REJECTS], values)
         return (yield from self._change(sql, tuple(same.values()), rejects))
 
-    def _change(self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed]) -> Steps[int]:
+    def _change(
+        self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
+    ) -> Steps[int]:
         """Rows changed; nothing is asked of anybody where there is nothing to do."""
         if not batch:
             return 0
-        changed: int = yield Change(self.name, sql, parameters, batch)
+        changed: int = yield Change(self.name, sql, parameters, batch, rows)
         return changed
 
     def save_run(self, line: TableRun) -> Steps[None]:
@@ -305,6 +313,9 @@ class Database:
         Done as a whole: that costs one crossing into the thread of the connection, and SQLite works through a batch
         without the interpreter's lock.
         """
+        if not isinstance(statement, Query) and not connection.in_transaction and _is_of_records(statement):
+            # A trigger or a full disk may have ended it while another table of the database was being loaded.
+            raise StoreError(self.name, f"its transaction has been rolled back ({self.path})")
         try:
             if isinstance(statement, Query):
                 return _queried(connection, statement)
@@ -363,7 +374,8 @@ def _affinity(declared: str) -> str:
 
 
 def _insert_sql(table: str, columns: Sequence[str], rows: str) -> str:
-    return f"INSERT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
+    """A row that breaks a constraint is refused, even where the constraint was declared to ignore or replace rows."""
+    return f"INSERT OR ABORT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
 
 
 def _numbered(columns: Collection[str]) -> str:
@@ -374,7 +386,8 @@ def _numbered(columns: Collection[str]) -> str:
 def _replacing(table: Table) -> str:
     others = [quoted(name) for name in table.column_names if name != table.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-    return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
+    stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
+    return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
 
 
 def _is_key(read: str, table: Table) -> str:
@@ -398,6 +411,10 @@ def _at_hand(connection: sqlite3.Connection, batch: Iterable[Packed] | None) -> 
         yield
 
 
+def _is_of_records(statement: Change | Each) -> bool:
+    return isinstance(statement, Each) or statement.batch is not None
+
+
 def _queried(connection: sqlite3.Connection, query: Query) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for _ in _at_hand(connection, query.batch):
@@ -410,18 +427,26 @@ def _changed(connection: sqlite3.Connection, change: Change) -> int:
         return connection.execute(change.sql, change.parameters).rowcount
     with _all_or_nothing(connection):
         parts = _at_hand(connection, change.batch)
-        return sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
+        changed = sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
+        if change.rows not in {None, changed}:
+            raise RefusedError(change.database, _PASSED_OVER)
+    return changed
 
 
 def _each(connection: sqlite3.Connection, each: Each) -> tuple[int, dict[int, str]]:
     changed, refused = 0, {}
-    for place, row in enumerate(each.rows):
+    for number, (sql, row) in enumerate(each.statements):
         try:
-            changed += connection.execute(each.sql, row).rowcount
+            with _all_or_nothing(connection):
+                done = connection.execute(sql, row).rowcount
         except _REFUSALS as error:
             if not connection.in_transaction:
                 raise
-            refused[place] = str(error)
+            refused[number] = str(error)
+            continue
+        changed += done
+        if not done:
+            refused[number] = _PASSED_OVER
     return changed, refused
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from async_loader import Column, Table, Type
 from tests.sample import MODES, TABLES, Place, reject_names
 
 INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -130,3 +132,20 @@ def test_every_mode_does_what_one_insert_per_record_does(
                     # Lines are those of the file; which record is which, the order tells.
                     names = [reasons for _, _, reasons in reject_names(report, table.name)]
                     assert list(map(sorted, names)) == [reasons for _, reasons in wanted.rejects]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_values_stay_in_their_columns_whichever_of_them_a_batch_lacks(tmp_path: Path, mode: str, size: int) -> None:
+    """Rows with and without each of two numbers, so that batches with and without nulls follow each other."""
+    numbers = [Column(name, Type.REAL, nullable=True) for name in ("price", "weight")]
+    columns = (Column("id", Type.INTEGER), Column("name", Type.TEXT), *numbers)
+    place = Place(tmp_path, (Table("things", "things", columns),))
+    rows = [
+        (key, f"n{key}", None if key // 3 % 2 else key + 0.5, None if key // 2 % 3 else key + 0.25)
+        for key in range(1, 40)
+    ]
+    lines = ["id,name,price,weight", *(",".join("" if value is None else str(value) for value in row) for row in rows)]
+    source = place.file("things.csv", "\n".join(lines))
+    assert place.load(mode, {"things": source}, batch_size=size).tables["things"].inserted == len(rows)
+    assert place.rows("things") == rows
+    assert place.load(mode, {"things": source}, batch_size=size).tables["things"].unchanged == len(rows)

@@ -268,14 +268,6 @@ def test_a_table_that_was_made_elsewhere_with_more_is_fine(place: Place, mode: s
     assert place.rows("users") == [("a", "@", 1, "now")]
 
 
-def test_a_constraint_of_the_database_fails_the_run_with_its_words(place: Place, mode: str) -> None:
-    place.query("users", "CREATE UNIQUE INDEX one_email ON users (email)")
-    products = place.file("p.csv", b"id,name,price\n1,a,1\n")
-    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: users.email"):
-        place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,a,@\n2,b,@\n"), "products": products})
-    assert place.rows("users") == place.rows("products") == []
-
-
 REJECTED = """\
 id,name,email,note
 1,,=1+1,@SUM(A1)

@@ -1,0 +1,96 @@
+"""A load large enough to be harmed while it goes on, and what is to be the same in the end as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.commands.conftest import Project
+
+TABLES = ("users", "products", "orders")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a load leaves: all rows by table, the run's rejects as a multiset, and what its report counts."""
+
+    rows: dict[str, list[Any]]
+    rejects: dict[str, Counter[Any]]
+    counts: dict[str, Any]
+
+
+def write_sources(project: Project, records: int, suffix: str = "csv") -> list[str]:
+    """So many records a table, some of them wrong in every way there is; as arguments for `insert_data`."""
+    users = (f"{key},{f'name {key}' if key % 97 else ''},{key}{'@' if key % 89 else ''}b" for key in _keys(records))
+    products = (f"{key},name {key},{key % 83}.25{'x' if key % 101 == 0 else ''}" for key in _keys(records))
+    orders = (f"{key},{key * 7 % records},{key * 11 % records},{key % 79}" for key in _keys(records))
+    tables = {
+        "users": ["id,name,email", *users, '1,"again" and broken,@'],
+        "products": ["id,name,price", *products, "1,again,7"],
+        "orders": ["id,user_id,product_id,quantity", *orders, "1,1,1,1", "5"],
+    }
+    return [
+        f"{name}=" + project.file(f"{name}.{suffix}", "".join(f"{line}\n" for line in lines))
+        for name, lines in tables.items()
+    ]
+
+
+def _keys(records: int) -> list[int]:
+    """Keys from 1 on, some of which come twice."""
+    return [key - 1 if key % 103 == 0 else key for key in range(1, records + 1)]
+
+
+def emptied(project: Project, template: Path | None = None) -> None:
+    """Begin anew: with the databases of a template, or with fresh ones."""
+    for table in TABLES:
+        for file in project.directory.glob(f"{table}.db*"):
+            file.unlink()
+        if template is not None:
+            shutil.copy(template / f"{table}.db", project.directory)
+    if template is None:
+        assert project.manage("init_db").returncode == 0
+
+
+def outcome(project: Project, report: str) -> Outcome:
+    """After a load that printed this report, as JSON."""
+    told = json.loads(report)
+    assert told["status"] == "complete"
+    counts = {name: _counted(table) for name, table in told["tables"].items()}
+    rows = {table: project.query(table, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
+    sql = f"SELECT source, line, line_end, record, reasons FROM loader_rejects WHERE run = '{told['run']}'"
+    rejects = {table: Counter(project.query(table, sql)) for table in TABLES}
+    assert all(rejects[name].total() == table["rejected"] for name, table in counts.items())
+    return Outcome(rows, rejects, counts)
+
+
+def _counted(table: dict[str, Any]) -> dict[str, Any]:
+    given = table["inserted"] + table["updated"] + table["unchanged"] + table["rejected"]
+    assert given == table["given"]
+    return {name: value for name, value in table.items() if name != "seconds"}
+
+
+def orphans(project: Project) -> list[Any]:
+    """Orders whose user or product is not there."""
+    users, products = ({key for (key,) in project.query(table, f"SELECT id FROM {table}")} for table in TABLES[:2])
+    orders = project.query("orders", "SELECT * FROM orders")
+    return [row for row in orders if row[1] not in users or row[2] not in products]
+
+
+def stored(project: Project) -> dict[str, int]:
+    """How many rows each table holds."""
+    return {table: project.query(table, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+
+
+def difference(one: Outcome, other: Outcome) -> Sequence[str]:
+    """Where two outcomes differ, in few words: they hold hundreds of thousands of rows."""
+    return [
+        f"{part} of {table}"
+        for part in ("rows", "rejects", "counts")
+        for table in TABLES
+        if getattr(one, part)[table] != getattr(other, part)[table]
+    ]
