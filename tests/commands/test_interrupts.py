@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM while a load with checkpoints goes on, and what the next run makes of what is left."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.commands.conftest import Project
+from tests.commands.harm import orphans, stored, write_sources
+from tests.sample import MODES
+
+RECORDS = 60_000
+SIGNALS = [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143), ((signal.SIGINT, signal.SIGINT), 130)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "numbers", "code"),
+    [
+        ("async", (signal.SIGINT, signal.SIGINT), 130),
+        ("threads", (signal.SIGTERM,), 143),
+        *(pytest.param(mode, *case, marks=pytest.mark.long) for mode in MODES for case in SIGNALS),
+    ],
+)
+def test_an_interrupt_keeps_the_checkpoints_and_the_next_run_goes_on(
+    project: Project, mode: str, numbers: tuple[signal.Signals, ...], code: int
+) -> None:
+    command = ("insert_data", *write_sources(project, RECORDS), f"--mode={mode}", "--commit-every=1000")
+    with project.start(*command) as process:
+        while not stored(project)["users"] and process.poll() is None:
+            time.sleep(0.005)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.01)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert error.startswith("error: interrupted: ")
+    assert error.endswith(" kept, the rest not; run the same command again to go on from there\n")
+    assert error.count("\n") == 1
+    assert orphans(project) == []
+    again = project.manage(*command)
+    assert again.returncode == 0
+    assert again.stderr.startswith("resuming run ")
+    resumed = stored(project)
+    project.manage("init_db", "--fresh")
+    project.manage(*command)
+    assert stored(project) == resumed

@@ -1,0 +1,119 @@
+"""Loads share their databases with each other and with other programs: who waits, who fails, and what is kept then."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.commands.conftest import Project
+from tests.commands.harm import orphans, stored, write_sources
+
+RECORDS = 10_000
+# Seconds that readers wait for a database, as Django and Python's sqlite3 do unless told otherwise.
+PATIENCE = 5.0
+
+
+@pytest.mark.parametrize("commit_every", [0, 3_000])
+def test_two_loads_of_the_same_files_both_succeed(project: Project, commit_every: int) -> None:
+    sources = write_sources(project, RECORDS)
+    command = ("insert_data", *sources, f"--commit-every={commit_every}")
+    with project.start(*command, "--mode=async") as one, project.start(*command, "--mode=threads") as other:
+        assert [run.communicate(timeout=60)[1] for run in (one, other)] == ["", ""]
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert orphans(project) == []
+    once = stored(project)
+    project.manage("init_db", "--fresh")
+    project.manage(*command)
+    assert stored(project) == once
+
+
+def test_a_second_load_that_may_not_wait_fails_with_one_line(project: Project) -> None:
+    """The first one waits, behind its write lock, for the rest of its source."""
+    with project.start("insert_data", "users:csv=-", stdin=subprocess.PIPE) as first:
+        assert first.stdin is not None
+        # A block and a little more, which the pipe holds.
+        first.stdin.write(("id,name,email\n" + "1,a,@\n" * 500_000)[: (2 << 20) + 1_000])
+        first.stdin.flush()
+        while not (project.directory / "users.db-journal").exists() and first.poll() is None:
+            time.sleep(0.01)
+        second = project.manage("insert_data", "--lock-timeout=0.1")
+        first.communicate(timeout=30)
+    assert first.returncode == 0
+    assert second.returncode == 1
+    assert second.stderr.startswith("error: database users: database is locked")
+    assert second.stderr.count("\n") == 1
+    assert stored(project) == {"users": 1, "products": 0, "orders": 0}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("async", "EXCLUSIVE"), ("threads", "IMMEDIATE"), ("sequential", "EXCLUSIVE")]
+)
+def test_a_load_waits_for_a_program_that_holds_a_database(project: Project, mode: str, kind: str) -> None:
+    with closing(sqlite3.connect(project.directory / "products.db", isolation_level=None)) as holder:
+        holder.execute(f"BEGIN {kind}")
+        with project.start("insert_data", f"--mode={mode}", "--commit-every=3") as process:
+            time.sleep(1)
+            assert process.poll() is None
+            holder.execute("ROLLBACK")
+            assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+    assert stored(project) == {"users": 9, "products": 9, "orders": 7}
+
+
+@pytest.mark.parametrize(("kind", "database"), [("EXCLUSIVE", "users"), ("IMMEDIATE", "orders")])
+def test_a_load_does_not_wait_for_ever_and_keeps_nothing(project: Project, kind: str, database: str) -> None:
+    with closing(sqlite3.connect(project.directory / f"{database}.db", isolation_level=None)) as holder:
+        holder.execute(f"BEGIN {kind}")
+        done = project.manage("insert_data", "--lock-timeout=0.3")
+        holder.execute("ROLLBACK")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: database {database}: database is locked")
+    assert done.stderr.count("\n") == 1
+    assert stored(project) == {"users": 0, "products": 0, "orders": 0}
+
+
+def test_with_checkpoints_the_line_says_what_a_lock_left_and_the_next_run_goes_on(project: Project) -> None:
+    with closing(sqlite3.connect(project.directory / "orders.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        done = project.manage("insert_data", "--lock-timeout=0.3", "--commit-every=4", "--mode=sequential")
+        holder.execute("ROLLBACK")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: database orders: database is locked")
+    assert done.stderr.endswith("; users, products kept, run the same command again to go on from there\n")
+    assert stored(project) == {"users": 9, "products": 9, "orders": 0}
+    again = project.manage("insert_data", "--commit-every=4")
+    assert again.stderr.startswith("resuming run ")
+    assert again.stderr.endswith(": users complete, products complete, orders from record 1\n")
+    assert stored(project) == {"users": 9, "products": 9, "orders": 7}
+
+
+@pytest.mark.parametrize("commit_every", [0, 3_000])
+def test_who_reads_while_a_load_goes_on_is_let_in(project: Project, commit_every: int) -> None:
+    """With some patience: while a database commits, and once a transaction is larger than the cache, readers wait."""
+    command = ("insert_data", *write_sources(project, RECORDS), f"--commit-every={commit_every}")
+    counts: dict[str, list[int]] = {"users": [], "products": [], "orders": []}
+    with project.start(*command) as process:
+        while process.poll() is None:
+            for table in counts:
+                with closing(sqlite3.connect(project.directory / f"{table}.db", PATIENCE)) as reader:
+                    counts[table] += reader.execute(f"SELECT count(*) FROM {table}").fetchone()
+        assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+    for table, seen in counts.items():
+        assert seen == sorted(seen)
+        assert commit_every or set(seen) <= {0, stored(project)[table]}
+
+
+def test_a_reader_that_stays_holds_up_the_commit_no_longer_than_allowed(project: Project) -> None:
+    with closing(sqlite3.connect(project.directory / "users.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM users").fetchone()
+        done = project.manage("insert_data", "--lock-timeout=0.3")
+        reader.execute("ROLLBACK")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: database users: database is locked")
+    assert stored(project) == {"users": 0, "products": 0, "orders": 0}
