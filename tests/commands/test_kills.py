@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +59,15 @@ class Kill:
 
 
 def _wait_for_a_commit(process: subprocess.Popen[str], directory: Path) -> None:
-    """A journal that was there is there no more: a database has committed, and others may be about to."""
-    seen: set[Path] = set()
-    while process.poll() is None:
-        journals = set(directory.glob("*.db-journal"))
-        if seen - journals:
-            return
-        seen |= journals
+    """Until a line of `loader_runs` is there that was not: a database has committed, and others may be about to."""
+    before = _runs(directory)
+    while process.poll() is None and _runs(directory) == before:
         time.sleep(0.001)
+
+
+def _runs(directory: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(directory / "users.db")) as connection:
+        return connection.execute("SELECT run, checkpoint FROM loader_runs").fetchall()
 
 
 def staged(project: Project, sources: list[str], records: int, on_conflict: str) -> Scene:
