@@ -11,7 +11,7 @@ from tests.commands.conftest import Project
 from tests.commands.harm import orphans, stored, write_sources
 from tests.sample import MODES
 
-RECORDS = 60_000
+RECORDS = 20_000
 SIGNALS = [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143), ((signal.SIGINT, signal.SIGINT), 130)]
 
 

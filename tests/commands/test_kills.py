@@ -166,7 +166,7 @@ def survive(project: Project, runs: int, records: int) -> int:
 
 
 def test_a_killed_load_leaves_no_orphans_and_the_same_command_finishes_it(project: Project) -> None:
-    survive(project, 3, 20_000)
+    survive(project, 2, 20_000)
 
 
 @pytest.mark.long

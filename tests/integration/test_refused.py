@@ -78,7 +78,7 @@ def reasons_of(report: Report, table: str) -> list[tuple[int, list[Any]]]:
 
 @pytest.mark.parametrize(
     ("size", "commit_every"),
-    [(1, 0), (3, 5), (1000, 5), *(pytest.param(*cut, marks=pytest.mark.long) for cut in CUTS)],
+    [(3, 5), *(pytest.param(*cut, marks=pytest.mark.long) for cut in CUTS)],
 )
 @pytest.mark.parametrize("guard", GUARDS)
 def test_what_a_guard_refuses_is_rejected_and_all_else_is_stored(

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import json
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,8 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
         return error.report or run.report("failed", error.told), Failure(error.told, code)
     except KeyboardInterrupt:
+        # All that is left is to say so and to leave: another one would do no more than cut that short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if run.is_kept:
             message = "interrupted, but everything was kept already"
         elif run.kept:
