@@ -56,7 +56,7 @@ TABLES = (THINGS, LINKS)
 
 # An example is some files: to make a failing one smaller would take minutes, and it can be read as it is.
 PHASES = (Phase.explicit, Phase.generate)
-SHORT = settings(max_examples=24, derandomize=True, phases=PHASES)
+SHORT = settings(max_examples=10, derandomize=True, phases=PHASES)
 LONG = settings(max_examples=1_000, phases=PHASES)
 lengths = pytest.mark.parametrize("length", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
 

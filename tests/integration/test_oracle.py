@@ -99,7 +99,7 @@ def write(place: Place, given: Rows) -> dict[str, str]:
     return paths
 
 
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))
 @example(
     # 5 is in the database; in one batch and in two, the second record of it is a duplicate of the first.

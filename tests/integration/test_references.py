@@ -114,7 +114,7 @@ def found(report: ReferenceReport, table: str) -> dict[Any, list[str]]:
     return {orphan.key: [str(reason.column) for reason in orphan.reasons] for orphan in report.tables[table].rejects}
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(world=WORLDS, rows_at_once=st.integers(1, 10), shown=st.sampled_from([0, 1, 2, 100]))
 @example(world={"cities": {}, "words": {}, "visits": {}, "notes": {}}, rows_at_once=1, shown=100)
 @example(world={"cities": {}, "words": {}, "visits": {1: (5, "", 7)}, "notes": {"": (2, "")}}, rows_at_once=1, shown=9)

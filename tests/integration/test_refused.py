@@ -272,7 +272,7 @@ def one_by_one(connection: sqlite3.Connection, records: list[Any], on_conflict: 
     return rejects
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     first=people,
     second=people,
