@@ -8,7 +8,9 @@ import os
 
 # glibc's names, from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_GIB = 1 << 30
+# The most that every glibc takes for what is asked of the system apart.
+_LARGE = 32 << 20
+_NEVER = 1 << 30
 
 
 def tune() -> None:
@@ -29,6 +31,6 @@ def _keep_freed_memory() -> None:
     except (AttributeError, OSError):
         # Another C library, which does as it likes.
         return
-    mallopt(_M_TRIM_THRESHOLD, _GIB)
-    mallopt(_M_MMAP_THRESHOLD, _GIB)
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    mallopt(_M_MMAP_THRESHOLD, _LARGE)
     mallopt(_M_ARENA_MAX, 2)
