@@ -66,8 +66,12 @@ def _wait_for_a_commit(process: subprocess.Popen[str], directory: Path) -> None:
 
 
 def _runs(directory: Path) -> list[tuple[str, int]]:
-    with closing(sqlite3.connect(directory / "users.db")) as connection:
-        return connection.execute("SELECT run, checkpoint FROM loader_runs").fetchall()
+    """The lines of all databases: a run that goes on with another writes only some of them."""
+    lines = []
+    for table in TABLES:
+        with closing(sqlite3.connect(directory / f"{table}.db")) as connection:
+            lines += connection.execute("SELECT run, checkpoint FROM loader_runs").fetchall()
+    return lines
 
 
 def staged(project: Project, sources: list[str], records: int, on_conflict: str) -> Scene:
