@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from async_loader.stores.sqlite import Database
 from async_loader.tables import Table
 from async_loader.verify import VerificationReport, VerifyPlan
 from async_loader.verify import verify as verifying
+from async_loader.watch import Watch
 
 # What callers may give where a source is wanted: a path tells its format by its suffix.
 SourceLike = Source | str | PathLike[str]
@@ -93,12 +93,9 @@ class Run:
 
     @contextmanager
     def _accounted(self) -> Iterator[None]:
-        began = time.perf_counter()
         try:
-            try:
+            with self._ledger.watch:
                 yield
-            finally:
-                self._ledger.seconds = time.perf_counter() - began
         except LoaderError as error:
             status = "over-limit" if isinstance(error, OverLimitError) else "failed"
             if self._ledger.plan.commit_every and self.kept:
@@ -149,35 +146,27 @@ class ReferenceCheck:
         self._plan = CheckPlan(tuple(tables), tuple(names), _databases(databases), options)
         self._found = findings(self._plan)
         self._show = show or (lambda _: None)
-        self._seconds = 0.0
+        self._watch = Watch()
 
     def perform(self) -> ReferenceReport:
         """Check, and block until done. Raises LoaderError.
 
         In the calling thread: each step needs what the last one found, so there is nothing to do side by side.
         """
-        with self._timed():
+        with self._watch:
             Sequential(self._show).run(check(self._plan, self._found))
         return self.report("complete")
 
     async def perform_async(self) -> ReferenceReport:
         """Check in the running event loop. Raises as `perform` does."""
-        with self._timed():
+        with self._watch:
             await Coroutines(self._show).run(check(self._plan, self._found))
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> ReferenceReport:
         """What has been found by now, under this status."""
         tables = {name: found.report() for name, found in self._found.items()}
-        return ReferenceReport(status, round(self._seconds, 3), error, tables)
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds = time.perf_counter() - began
+        return ReferenceReport(status, round(self._watch.seconds, 3), error, tables)
 
 
 async def check_references(
@@ -206,31 +195,23 @@ class Verification:
     ) -> None:
         self._plan = VerifyPlan(tuple(tables), _databases(databases), run, Options(lock_timeout=lock_timeout))
         self._runs: tuple[VerifiedRun, ...] = ()
-        self._seconds = 0.0
+        self._watch = Watch()
 
     def perform(self) -> VerificationReport:
         """Look, and block until done. Raises LoaderError; ConfigurationError for a run that no ledger knows."""
-        with self._timed():
+        with self._watch:
             self._runs = Sequential(lambda _: None).run(verifying(self._plan))
         return self.report("complete")
 
     async def perform_async(self) -> VerificationReport:
         """Look in the running event loop. Raises as `perform` does."""
-        with self._timed():
+        with self._watch:
             self._runs = await Coroutines(lambda _: None).run(verifying(self._plan))
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> VerificationReport:
         """What was found, under this status."""
-        return VerificationReport(status, round(self._seconds, 3), error, self._runs)
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds = time.perf_counter() - began
+        return VerificationReport(status, round(self._watch.seconds, 3), error, self._runs)
 
 
 async def verify(

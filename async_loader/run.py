@@ -23,6 +23,7 @@ from async_loader.sources import Reader
 from async_loader.sources.identity import identity
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+from async_loader.watch import Watch
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
@@ -39,7 +40,7 @@ class Ledger:
         self.run = plan.run
         self.began = ""
         self.resumed = False
-        self.seconds = 0.0
+        self.watch = Watch()
         self.tallies = {
             table.name: Tally(
                 table.database,
@@ -77,7 +78,7 @@ class Ledger:
             mode=self.plan.mode,
             status=status,
             dry_run=self.plan.options.dry_run,
-            seconds=round(self.seconds, 3),
+            seconds=round(self.watch.seconds, 3),
             error=error,
             tables={name: tally.report(complete=status == "complete") for name, tally in self.tallies.items()},
             resumed=self.resumed,

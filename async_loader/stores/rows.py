@@ -16,7 +16,7 @@ import polars as pl
 
 from async_loader.effects import Call, Query, Steps
 from async_loader.parsing import text_of_bytes
-from async_loader.stores.sqlite import Database, quoted
+from async_loader.stores.sqlite import Database, integers, quoted
 from async_loader.tables import Table, Type
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
@@ -130,14 +130,10 @@ def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl
     """The values, and which are not null and yet none of that type."""
     kind = np.frombuffer(kinds.encode(), np.uint8)
     # Nothing but empty text is null to some versions of group_concat.
-    keys = _integers(values or "") if wanted is Type.INTEGER else _unhexed(values or "")
+    keys = integers([values]) if wanted is Type.INTEGER else _unhexed(values or "")
     if (kind != ord(_TYPED)).any():
         keys = pl.select(pl.when(pl.Series(kind == ord(_TYPED))).then(keys)).to_series()
     return keys, keys.is_null() & pl.Series(kind != ord(_NULL))
-
-
-def _integers(text: str) -> pl.Series:
-    return pl.Series(np.fromstring(text, np.int64, sep=","))
 
 
 def _unhexed(text: str) -> pl.Series:

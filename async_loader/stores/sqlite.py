@@ -179,14 +179,14 @@ class Database:
             FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key(columns[table.key], table)})"""
         rows = yield Query(self.name, sql, batch=images.images(records))
-        return _integers(same for same, _ in rows), _integers(differing for _, differing in rows)
+        return integers(same for same, _ in rows), integers(differing for _, differing in rows)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Those of the keys that the table holds."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {_BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
-        return keys.gather(_integers(places for (places,) in rows))
+        return keys.gather(integers(places for (places,) in rows))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """All of the table's integer keys from `least` to `greatest`, both included."""
@@ -194,7 +194,7 @@ class Database:
         sql = f"""SELECT group_concat({key}) FROM main.{quoted(table.name)}
             WHERE {key} BETWEEN ? AND ? AND typeof({key}) = 'integer'"""
         rows = yield Query(self.name, sql, (least, greatest))
-        return _integers(keys for (keys,) in rows)
+        return integers(keys for (keys,) in rows)
 
     def pack(self, frame: pl.DataFrame) -> Sequence[Packed]:
         """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
@@ -464,7 +464,7 @@ def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("RELEASE loader")
 
 
-def _integers(texts: Iterable[str | None]) -> pl.Series:
+def integers(texts: Iterable[str | None]) -> pl.Series:
     """What `group_concat` made into texts, because one long value is handed over far faster than a row for each."""
     parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
     return pl.Series(np.concatenate(parts) if parts else np.zeros(0, np.int64))

@@ -86,6 +86,17 @@ def stored(project: Project) -> dict[str, int]:
     return {table: project.query(table, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
 
 
+def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> None:
+    """The same command goes on with what was committed, and leaves as many rows as a load of its own does."""
+    again = project.manage(*command)
+    assert again.returncode == 0
+    assert again.stderr.startswith("resuming run ")
+    resumed = stored(project)
+    project.manage("init_db", "--fresh")
+    project.manage(*command)
+    assert stored(project) == resumed
+
+
 def difference(one: Outcome, other: Outcome) -> Sequence[str]:
     """Where two outcomes differ, in few words: they hold hundreds of thousands of rows."""
     return [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Project
-from tests.commands.harm import orphans, stored, write_sources
+from tests.commands.harm import assert_resumed_as_undisturbed, orphans, stored, write_sources
 from tests.sample import MODES
 
 RECORDS = 60_000
@@ -45,13 +45,7 @@ def test_with_checkpoints_what_fitted_stays_and_the_next_run_goes_on(project: Pr
     assert error.count("\n") == 1
     assert stored(project)["users"] > 0
     assert orphans(project) == []
-    again = project.manage(*command)
-    assert again.returncode == 0
-    assert again.stderr.startswith("resuming run ")
-    resumed = stored(project)
-    project.manage("init_db", "--fresh")
-    project.manage(*command)
-    assert stored(project) == resumed
+    assert_resumed_as_undisturbed(project, command)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.commands.conftest import Project
-from tests.commands.harm import orphans, stored, write_sources
+from tests.commands.harm import assert_resumed_as_undisturbed, orphans, stored, write_sources
 from tests.sample import MODES
 
 RECORDS = 20_000
@@ -39,10 +39,4 @@ def test_an_interrupt_keeps_the_checkpoints_and_the_next_run_goes_on(
     assert error.endswith(" kept, the rest not; run the same command again to go on from there\n")
     assert error.count("\n") == 1
     assert orphans(project) == []
-    again = project.manage(*command)
-    assert again.returncode == 0
-    assert again.stderr.startswith("resuming run ")
-    resumed = stored(project)
-    project.manage("init_db", "--fresh")
-    project.manage(*command)
-    assert stored(project) == resumed
+    assert_resumed_as_undisturbed(project, command)

@@ -51,6 +51,15 @@ class LoaderCommand(BaseCommand):
             to_nowhere(sys.stdout)
             raise Failure(f"the output cannot be written: {error.strerror or error}") from error
 
+    def conclude(self, outcome: str | Iterable[str], ended_by: Failure | None, *, failed: bool) -> None:
+        """Print JSON, or lines unless the command failed; then leave with what ended it, if anything did."""
+        if isinstance(outcome, str):
+            self.say([outcome])
+        elif not failed:
+            self.say(outcome)
+        if ended_by is not None:
+            raise ended_by
+
     def run_from_argv(self, argv: list[str]) -> None:
         """Run from the command line and leave with the exit code."""
         for stream in (sys.stdout, sys.stderr):

@@ -47,7 +47,10 @@ def add_report_options(parser: CommandParser) -> None:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[list[int]]:
-    """Let SIGTERM end a run as Ctrl-C does; the list tells that it was SIGTERM."""
+    """Let SIGTERM end a run as Ctrl-C does; the list tells that it was SIGTERM.
+
+    From then on Ctrl-C does nothing: all that is left is to say so and to leave, which another one could only cut short.
+    """
     terminated: list[int] = []
 
     def on_sigterm(number: int, _: FrameType | None) -> None:
@@ -57,6 +60,9 @@ def sigterm_as_ctrl_c() -> Iterator[list[int]]:
     before = signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield terminated
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

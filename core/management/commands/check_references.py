@@ -61,13 +61,11 @@ exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
                 outcome, failure = _perform(check)
                 as_json = json.dumps(outcome.as_dict(), indent=2)
                 unwritten = None if file is None else write_report(file, as_json, "name another file")
-        if format == "json":
-            self.say([as_json])
-        elif failure is None:
-            self.say(reference_lines(outcome))
-        ended_by = failure or unwritten or _findings(outcome)
-        if ended_by is not None:
-            raise ended_by
+        self.conclude(
+            as_json if format == "json" else reference_lines(outcome),
+            failure or unwritten or _findings(outcome),
+            failed=failure is not None,
+        )
 
 
 def _perform(check: ReferenceCheck) -> tuple[ReferenceReport, Failure | None]:

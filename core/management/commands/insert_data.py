@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import json
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,13 +141,11 @@ class Command(LoaderCommand):
                 None if file is None else write_report(file, as_json, "look at loader_runs for what the run did")
             )
         self._warn_of_ignored_columns(outcome)
-        if format == "json":
-            self.say([as_json])
-        elif failure is None:
-            self.say(report_lines(outcome, declared))
-        ended_by = failure or unwritten or (_strictness(outcome) if strict else None)
-        if ended_by is not None:
-            raise ended_by
+        self.conclude(
+            as_json if format == "json" else report_lines(outcome, declared),
+            failure or unwritten or (_strictness(outcome) if strict else None),
+            failed=failure is not None,
+        )
 
     @staticmethod
     def _warn_of_ignored_columns(outcome: Report) -> None:
@@ -176,8 +173,6 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
         return error.report or run.report("failed", error.told), Failure(error.told, code)
     except KeyboardInterrupt:
-        # All that is left is to say so and to leave: another one would do no more than cut that short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if run.is_kept:
             message = "interrupted, but everything was kept already"
         elif run.kept:

@@ -52,13 +52,11 @@ exit codes: 0 all agrees, 1 failed, 2 usage, 3 something does not,
             outcome, failure = _perform(verification)
             as_json = json.dumps(outcome.as_dict(), indent=2)
             unwritten = None if file is None else write_report(file, as_json, "name another file")
-        if format == "json":
-            self.say([as_json])
-        elif failure is None:
-            self.say(verification_lines(outcome))
-        ended_by = failure or unwritten or _findings(outcome)
-        if ended_by is not None:
-            raise ended_by
+        self.conclude(
+            as_json if format == "json" else verification_lines(outcome),
+            failure or unwritten or _findings(outcome),
+            failed=failure is not None,
+        )
 
 
 def _perform(verification: Verification) -> tuple[VerificationReport, Failure | None]:
