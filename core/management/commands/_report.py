@@ -49,7 +49,7 @@ def add_report_options(parser: CommandParser) -> None:
 def sigterm_as_ctrl_c() -> Iterator[list[int]]:
     """Let SIGTERM end a run as Ctrl-C does; the list tells that it was SIGTERM.
 
-    From then on Ctrl-C does nothing: all that is left is to say so and to leave, which another one could only cut short.
+    From then on Ctrl-C does nothing: all that is left is to say so and to leave, and another would only cut that short.
     """
     terminated: list[int] = []
 
