@@ -1,1 +1,1 @@
-"""The Django shell: every Django import of the repository."""
+"""The sample project: settings, models, databases, rules and references, and the benchmark."""

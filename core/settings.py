@@ -11,7 +11,8 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "unused"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 ALLOWED_HOSTS: list[str] = []
 
-INSTALLED_APPS = ["core.apps.CoreConfig"]
+INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django"]
+ASYNC_LOADER_TABLES = "core.tables.tables"
 DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
     alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE_DIR / f"{alias}.db"}
     for alias in ("users", "products", "orders")

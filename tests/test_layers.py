@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +15,10 @@ import pytest
 import async_loader
 
 ROOT = Path(__file__).resolve().parents[1]
-ENGINE = sorted((ROOT / "async_loader").rglob("*.py"))
-SHELL = sorted((ROOT / "core").rglob("*.py"))
+CONTRIB = ROOT / "async_loader" / "contrib"
+ENGINE = sorted(path for path in (ROOT / "async_loader").rglob("*.py") if not path.is_relative_to(CONTRIB))
+SHELL = sorted(CONTRIB.rglob("*.py"))
+SAMPLE = sorted((ROOT / "core").rglob("*.py"))
 BENCHMARK = ROOT / "core" / "benchmark"
 PURE = [
     ROOT / "async_loader" / f"{name}.py"
@@ -73,7 +79,24 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("path", ENGINE, ids=relative)
 def test_the_engine_knows_neither_django_nor_core(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imports(path)} & {"django", "core"}
+    names = set(imports(path))
+    assert not {name.split(".")[0] for name in names} & {"django", "core"}
+    assert not [name for name in names if name.startswith("async_loader.contrib")]
+
+
+def test_a_public_name_wins_over_a_module_that_is_called_alike() -> None:
+    importlib.import_module("async_loader.load")
+    importlib.import_module("async_loader.verify")
+    assert all(callable(getattr(async_loader, name)) for name in ("load", "verify"))
+
+
+def test_a_project_that_has_the_app_imports_nothing_heavy() -> None:
+    script = "import sys, django; django.setup(); print(*sys.modules)"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings"}
+    out = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert not set(out.split()) & {"polars", "pyarrow", "numpy", "aiosqlite", "rich"}
 
 
 @pytest.mark.parametrize("path", PURE, ids=relative)
@@ -91,8 +114,14 @@ def test_the_pure_parts_do_no_io(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHELL, ids=relative)
-def test_the_shell_uses_public_names_only(path: Path) -> None:
-    assert not [name for name in imports(path) if name.startswith("async_loader.")]
+def test_the_shell_knows_nothing_of_the_sample(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & {"core"}
+
+
+@pytest.mark.parametrize("path", SHELL + SAMPLE, ids=relative)
+def test_the_shell_and_the_sample_use_public_names_only(path: Path) -> None:
+    inside = [name for name in imports(path) if name.startswith("async_loader.")]
+    assert all(name.startswith("async_loader.contrib.") for name in inside)
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=relative)
@@ -109,15 +138,14 @@ def test_only_modes_know_how_to_wait(path: Path) -> None:
         assert not {name.split(".")[0] for name in imports(path)} & {"asyncio", "threading", "concurrent", "aiosqlite"}
 
 
-def test_the_public_names_exist_and_are_sorted() -> None:
+def test_the_public_names_are_those_of_the_stub_and_exist() -> None:
+    stub = ast.parse((ROOT / "async_loader" / "__init__.pyi").read_text())
+    [stated] = [node.value for node in stub.body if isinstance(node, ast.Assign)]
+    assert set(async_loader.__all__) == set(ast.literal_eval(stated))
     assert all(hasattr(async_loader, name) for name in async_loader.__all__)
-    constants = [name for name in async_loader.__all__ if name.isupper()]
-    classes = [name for name in async_loader.__all__ if name[0].isupper() and not name.isupper()]
-    functions = [name for name in async_loader.__all__ if name.islower()]
-    assert async_loader.__all__ == sorted(constants) + sorted(classes) + sorted(functions)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=relative)
+@pytest.mark.parametrize("path", SHELL + SAMPLE, ids=relative)
 def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
     tree = ast.parse(path.read_text())
     taken = [
@@ -129,7 +157,7 @@ def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
     assert set(taken) <= set(async_loader.__all__)
 
 
-@pytest.mark.parametrize("path", SHELL, ids=relative)
+@pytest.mark.parametrize("path", SHELL + SAMPLE, ids=relative)
 def test_only_the_benchmark_starts_processes_and_only_its_chart_needs_matplotlib(path: Path) -> None:
     first = {name.split(".")[0] for name in imports(path)}
     assert "subprocess" not in first or path == BENCHMARK / "measure.py"

@@ -16,7 +16,7 @@ from django.conf import settings
 
 import async_loader
 from async_loader import Run
-from core import tables
+from async_loader.contrib.django import tables
 from core.benchmark import machine
 from core.benchmark.contenders import CASES, PEERS, STARTS, Contender
 from core.benchmark.data import TABLES, Dataset, Frames, given, made, read, recipes

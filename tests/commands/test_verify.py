@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from async_loader import ConfigurationError, Options, Run, StoreError, Verification, VerificationReport, init, verify
-from core.text import verification_lines
+from async_loader.contrib.django.text import verification_lines
 from tests.commands.conftest import ROOT, Project
 from tests.commands.test_check_references import shut_out_readers
 from tests.sample import TABLES

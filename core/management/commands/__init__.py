@@ -1,5 +1,1 @@
-"""The commands: options in, one call of the engine, text out."""
-
-from core.process import tune
-
-tune()
+"""The command that is this project's own."""

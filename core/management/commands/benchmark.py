@@ -9,14 +9,14 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError
+from async_loader.contrib.django.management.commands._command import Failure, LoaderCommand
+from async_loader.contrib.django.progress import steps
 from core.benchmark import chart
 from core.benchmark.contenders import CASES
 from core.benchmark.data import TABLES, misplaced
 from core.benchmark.errors import BenchmarkError
 from core.benchmark.results import as_dict, table_lines
 from core.benchmark.rounds import Wanted, benchmark
-from core.management.commands._command import Failure, LoaderCommand
-from core.progress import steps
 
 _RECORDS, _INVALID, _PEER_RECORDS = 100_000, 0.01, 100_000
 _ALL = "all"

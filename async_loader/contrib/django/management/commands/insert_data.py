@@ -23,10 +23,9 @@ from async_loader import (
     Report,
     Run,
     Source,
-    Table,
 )
-from core import tables
-from core.management.commands._command import (
+from async_loader.contrib.django import tables
+from async_loader.contrib.django.management.commands._command import (
     FAILED,
     INTERRUPTED,
     OVER_LIMIT,
@@ -35,16 +34,16 @@ from core.management.commands._command import (
     Failure,
     LoaderCommand,
 )
-from core.management.commands._report import (
+from async_loader.contrib.django.management.commands._report import (
     add_report_options,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
     write_report,
 )
-from core.output import complain
-from core.progress import progress
-from core.text import report_lines
+from async_loader.contrib.django.output import complain
+from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.text import report_lines
 
 _DEFAULTS = Options()
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
@@ -124,10 +123,10 @@ class Command(LoaderCommand):
         **options: Any,
     ) -> None:
         """Load, and say what came of it."""
-        declared = tables.tables()
+        chosen = _sources(sources or _sample(), _DELIMITERS.get(delimiter, delimiter))
+        declared = tables.tables(chosen)
         databases = tables.databases(declared)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
-        chosen = _sources(sources or _sample(declared), _DELIMITERS.get(delimiter, delimiter))
         if report is not None:
             refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
         with report_file(report, "nothing was loaded") as file:
@@ -182,7 +181,11 @@ def _perform(run: Run) -> tuple[Report, Failure | None]:
         return run.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
 
 
-def _sample(declared: Sequence[Table]) -> list[str]:
+def _sample() -> list[str]:
+    """A file for each table that the project declares."""
+    declared = tables.declared()
+    if not declared:
+        raise ConfigurationError("nothing to load: name sources as TABLE=SOURCE; --help tells more")
     directory = os.path.relpath(settings.BASE_DIR / "data")
     return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in declared]
 
@@ -195,7 +198,7 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
         if not (equals and target and path):
             raise ConfigurationError(f"{argument!r} is not of the form TABLE=SOURCE")
         table, _, file_format = target.partition(":")
-        sources.setdefault(table, []).append(Source(path, file_format, delimiter))
+        sources.setdefault(tables.table_name(table), []).append(Source(path, file_format, delimiter))
     return sources
 
 

@@ -8,16 +8,24 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, LoaderError, Verification, VerificationReport
-from core import tables
-from core.management.commands._command import FAILED, INTERRUPTED, STRICT, TERMINATED, USAGE, Failure, LoaderCommand
-from core.management.commands._report import (
+from async_loader.contrib.django import tables
+from async_loader.contrib.django.management.commands._command import (
+    FAILED,
+    INTERRUPTED,
+    STRICT,
+    TERMINATED,
+    USAGE,
+    Failure,
+    LoaderCommand,
+)
+from async_loader.contrib.django.management.commands._report import (
     add_output_options,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
     write_report,
 )
-from core.text import verification_lines
+from async_loader.contrib.django.text import verification_lines
 
 
 class Command(LoaderCommand):

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from core.text import printable
+from async_loader.contrib.django.text import printable
 
 
 def to_nowhere(stream: TextIO) -> None:

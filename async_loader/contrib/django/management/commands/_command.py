@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from async_loader import ConfigurationError, LoaderError
-from core.output import complain, to_nowhere
+from async_loader.contrib.django.output import complain, to_nowhere
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 

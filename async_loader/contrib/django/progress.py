@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from async_loader import Show, Tell
-from core.output import complain
+from async_loader.contrib.django.output import complain
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.core.management.base import CommandParser
 
 import async_loader
-from core import tables
-from core.management.commands._command import LoaderCommand
+from async_loader.contrib.django import tables
+from async_loader.contrib.django.management.commands._command import LoaderCommand
 
 
 class Command(LoaderCommand):

@@ -9,17 +9,24 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import LoaderError, ReferenceCheck, ReferenceReport
-from core import tables
-from core.management.commands._command import FAILED, INTERRUPTED, STRICT, TERMINATED, Failure, LoaderCommand
-from core.management.commands._report import (
+from async_loader.contrib.django import tables
+from async_loader.contrib.django.management.commands._command import (
+    FAILED,
+    INTERRUPTED,
+    STRICT,
+    TERMINATED,
+    Failure,
+    LoaderCommand,
+)
+from async_loader.contrib.django.management.commands._report import (
     add_report_options,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
     write_report,
 )
-from core.progress import progress
-from core.text import reference_lines
+from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.text import reference_lines
 
 
 class Command(LoaderCommand):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, Options
-from core.management.commands._command import Failure
+from async_loader.contrib.django.management.commands._command import Failure
 
 _DEFAULTS = Options()
 

@@ -1,0 +1,1 @@
+"""Glue between the engine and frameworks, each in a package of its own."""
