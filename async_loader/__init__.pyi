@@ -1,5 +1,5 @@
 from .agreement import Finding, VerifiedRun, VerifiedTable
-from .api import ReferenceCheck, Run, Verification, check_references, init, load, verify
+from .api import ReferenceCheck, Retry, Run, StoredRejects, Verification, check_references, init, load, verify
 from .effects import Show, Tell
 from .errors import (
     ConfigurationError,
@@ -13,6 +13,7 @@ from .errors import (
     StoreError,
 )
 from .modes import MODES
+from .origins import RejectFilter
 from .plan import ON_CONFLICT, Options
 from .references import CheckedTable, Orphan, ReferenceReport
 from .report import LISTED, Reason, Reject, Report, TableReport, as_typed
@@ -30,6 +31,7 @@ from .rules import (
     one_of,
 )
 from .sources import Source
+from .stored import Exported, RejectingRun, StoredReject, TableRejects
 from .tables import Column, Reference, Table, Type
 from .verify import VerificationReport
 
@@ -41,6 +43,7 @@ __all__ = [
     "Column",
     "ConfigurationError",
     "ConflictError",
+    "Exported",
     "Finding",
     "LedgerError",
     "LoaderError",
@@ -54,14 +57,20 @@ __all__ = [
     "ReferenceReport",
     "RefusedError",
     "Reject",
+    "RejectFilter",
+    "RejectingRun",
     "Report",
+    "Retry",
     "Rule",
     "Run",
     "Show",
     "Source",
     "SourceError",
     "StoreError",
+    "StoredReject",
+    "StoredRejects",
     "Table",
+    "TableRejects",
     "TableReport",
     "Tell",
     "Type",

@@ -12,9 +12,11 @@ from pathlib import PurePath
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.types as kinds
 
-from async_loader.batches import Batch, slices
+from async_loader.batches import MARKS, Batch, slices
 from async_loader.errors import ConfigurationError
+from async_loader.origins import Layout
 from async_loader.sources.streams import CODECS, STDIN, Stream
 from async_loader.tables import Table
 
@@ -89,19 +91,16 @@ class Reader:
         self._waiting: deque[Batch] = deque()
 
     @property
-    def columns(self) -> list[str]:
-        """Those of the source."""
-        return self._format.columns
+    def layouts(self) -> tuple[Layout]:
+        """How its records stand in it."""
+        return (self._layout(),)
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns with their types, of a format that has types."""
-        return self._format.schema
-
-    @property
-    def layout(self) -> tuple[str, ...]:
-        """The columns as they stand in a file, in order."""
-        return tuple(map(str, self.schema or self.columns))
+    def _layout(self) -> Layout:
+        kind, schema = self.source.kind, self._format.schema
+        columns = tuple(name for name in self._format.columns if name not in MARKS)
+        if schema is not None:
+            return Layout(kind, "", columns, tuple(str(plain(each.type)) for each in schema))
+        return Layout(kind, self.source.delimiter, columns) if kind == "csv" else Layout(kind)
 
     @property
     def ignored(self) -> list[str]:
@@ -157,6 +156,13 @@ _OPEN: dict[str, Callable[[Stream, Table, Source], Format]] = {
     "ndjson": _json_lines,
     "parquet": _parquet,
 }
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values alone, however the file keeps them."""
+    if kinds.is_dictionary(kind):
+        return plain(kind.value_type)
+    return pa.string() if kinds.is_string_view(kind) else kind
 
 
 def _format_of(path: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
+from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, real_code, with_faults
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
@@ -31,6 +31,8 @@ _MANY_DIGITS = 400
 _MAX_DEPTH = 64
 # A text, or what is left of the line where it never ends.
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
+# What a line that cannot be decoded says of the stored reject that it is mended from.
+_NAMED = re.compile(rf'"{REJECT}"\s*:\s*"([^"\\]+)"')
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _decode = msgspec.json.Decoder().decode
@@ -74,23 +76,20 @@ class JsonLinesSource:
     def _batch(self, lines: list[tuple[int, bytes]]) -> Batch:
         records, broken, numbers, texts = [], [], [], []
         for number, line in lines:
-            record = _read(number, line)
+            record = read(number, line)
             if isinstance(record, Broken):
                 broken.append(record)
                 continue
             records.append(record)
             numbers.append(number)
             texts.append(line)
-        self._notice(records)
-        values, faults = {}, {}
-        for column in self._table.columns:
-            values[column.name], fault = _column(column, records, texts)
-            if fault is not None:
-                faults[column.name] = fault
+        met = set(chain.from_iterable(records))
+        self.ignored += sorted(met - {*self._table.column_names, *self.ignored, *MARKS})
+        values, faults = typed(self._table, records, texts)
         at = pl.Series(numbers, dtype=pl.Int64)
         return Batch(
             source=self._stream.name,
-            values=pl.DataFrame(values),
+            values=values,
             lines=at,
             line_ends=at,
             as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
@@ -98,18 +97,32 @@ class JsonLinesSource:
             faults=faults,
             broken=tuple(broken),
             read_to=self._stream.read_to,
+            supersedes=_supersedes(records) if REJECT in met else None,
         )
 
-    def _notice(self, records: list[dict[str, Any]]) -> None:
-        known = {*self._table.column_names, *self.ignored, LINE, REASONS}
-        self.ignored += sorted(set(chain.from_iterable(records)) - known)
+
+def _supersedes(records: list[dict[str, Any]]) -> pl.Series:
+    named = [record.get(REJECT) for record in records]
+    return pl.Series([text if isinstance(text, str) else None for text in named], dtype=pl.String)
 
 
 def _as_read(rows: pl.DataFrame) -> pl.Series:
     return rows["line"].cast(pl.String).str.strip_chars().rename("record")
 
 
-def _read(number: int, line: bytes) -> dict[str, Any] | Broken:
+def typed(
+    table: Table, records: list[dict[str, Any]], texts: list[bytes]
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The table's columns from n objects and the lines that they stand on, and the faults of those that have any."""
+    values, faults = {}, {}
+    for column in table.columns:
+        values[column.name], fault = _column(column, records, texts)
+        if fault is not None:
+            faults[column.name] = fault
+    return pl.DataFrame(values), faults
+
+
+def read(number: int, line: bytes) -> dict[str, Any] | Broken:
     """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
     if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
         return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
@@ -166,7 +179,8 @@ def _integer(digits: str) -> int | float:
 
 def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
     text = line.removesuffix(b"\r").decode(errors="backslashreplace")
-    return Broken(number, number, json.dumps({RAW: text}), code, message)
+    named = _NAMED.search(text)
+    return Broken(number, number, json.dumps({RAW: text}), code, message, named[1] if named else None)
 
 
 def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -> tuple[pl.Series, pl.DataFrame | None]:

@@ -5,14 +5,14 @@ Only the table's columns are read. Page checksums are verified where the file ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pyarrow.types as kinds
 
-from async_loader.batches import Batch, columns_as_json
+from async_loader.batches import MARKS, REJECT, Batch, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, text_of_bytes, with_faults
 from async_loader.sources.streams import Stream
@@ -36,7 +36,8 @@ class ParquetSource:
         except UnicodeDecodeError as error:
             raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
         self.columns = list(table.column_names)
-        self.ignored = [name for name in names if name not in self.columns]
+        self.ignored = [name for name in names if name not in (*self.columns, *MARKS)]
+        self._marks = [REJECT] if _names_rejects(schema) else []
         for column in table.columns:
             _check_column(stream.name, schema, column)
         self.schema = pa.schema([schema.field(name) for name in self.columns])
@@ -44,29 +45,54 @@ class ParquetSource:
     def batches(self) -> Iterator[Batch]:
         """The rows in order; lines are row numbers from 1."""
         row = 1
-        for part in self._file.iter_batches(ROWS, columns=self.columns):
+        for part in self._file.iter_batches(ROWS, columns=[*self.columns, *self._marks]):
             yield self._batch(part, row)
             row += len(part)
 
     def _batch(self, part: pa.RecordBatch, row: int) -> Batch:
-        values, faults, read = {}, {}, {}
-        for column in self._table.columns:
-            series, undecodable = _series(part.column(column.name))
-            read[column.name] = series
-            values[column.name], fault = _checked(column, series, undecodable)
-            if fault is not None:
-                faults[column.name] = fault
+        read, undecodable = {}, {}
+        for name in self.columns:
+            read[name], bad = _series(part.column(name))
+            if bad is not None:
+                undecodable[name] = bad
+        as_read = pl.DataFrame(read)
+        values, faults = typed(self._table, as_read, undecodable)
         rows = pl.int_range(row, row + len(part), eager=True)
         return Batch(
             source=self._stream.name,
-            values=pl.DataFrame(values),
+            values=values,
             lines=rows,
             line_ends=rows,
-            as_read=pl.DataFrame(read),
+            as_read=as_read,
             to_json=_as_json,
             faults=faults,
             read_to=self._stream.read_to,
+            supersedes=_series(part.column(REJECT))[0].cast(pl.String) if self._marks else None,
         )
+
+
+def typed(
+    table: Table, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series]
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The table's columns from n rows in the types of the file, and the faults of those that have any.
+
+    undecodable: by column of texts, which of them are not UTF-8.
+    """
+    values, faults = {}, {}
+    for column in table.columns:
+        values[column.name], fault = _checked(column, as_read[column.name], undecodable.get(column.name))
+        if fault is not None:
+            faults[column.name] = fault
+    return pl.DataFrame(values), faults
+
+
+def _names_rejects(schema: pa.Schema) -> bool:
+    """Whether there is one column, of text, for the stored rejects that rows are mended from."""
+    return schema.names.count(REJECT) == 1 and _is_text(schema.field(REJECT).type)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
 def _check_column(name: str, schema: pa.Schema, column: Column) -> None:
@@ -79,7 +105,7 @@ def _check_column(name: str, schema: pa.Schema, column: Column) -> None:
     fits = {
         Type.INTEGER: kinds.is_integer(kind),
         Type.REAL: kinds.is_floating(kind) or kinds.is_integer(kind),
-        Type.TEXT: kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind),
+        Type.TEXT: _is_text(kind),
     }
     if not (fits[column.type] or kinds.is_null(kind)):
         raise SourceError(

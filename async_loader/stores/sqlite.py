@@ -18,14 +18,14 @@ import polars as pl
 
 from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
-from async_loader.resume import TableRun
+from async_loader.resume import DISCARD, TableRun
 from async_loader.stores import images
 from async_loader.tables import Table, Type
 from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 _IMAGE = "loader_image"
-_BATCH = f"{_IMAGE}.{images.TABLE}"
+BATCH = f"{_IMAGE}.{images.TABLE}"
 
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
@@ -176,7 +176,7 @@ class Database:
         same = " AND ".join(f"{_exactly(read, name)}" for name, read in columns.items() if name != table.key) or "TRUE"
         sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
             SELECT batch._rowid_ AS place, {same} AS same
-            FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key(columns[table.key], table)})"""
         rows = yield Query(self.name, sql, batch=images.images(records))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
@@ -184,7 +184,7 @@ class Database:
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Those of the keys that the table holds."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
-        sql = f"SELECT group_concat(_rowid_) FROM {_BATCH} AS batch WHERE EXISTS ({stored})"
+        sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
 
@@ -204,7 +204,7 @@ class Database:
         """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
         table's columns. Returns how many were stored. RefusedError, with nothing done, where that is not all of them.
         """
-        values = f"SELECT {_numbered(table.column_names)} FROM {_BATCH}"
+        values = f"SELECT {_numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
         return (yield from self._change(sql + (_replacing(table) if replace else ""), (), records, size))
@@ -225,7 +225,7 @@ class Database:
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
         same = {"run": run, "source": source, "created_at": created_at}
-        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {_BATCH}"
+        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {BATCH}"
         sql = _insert_sql("loader_rejects", [*same, *REJECTS], values)
         return (yield from self._change(sql, tuple(same.values()), rejects))
 
@@ -261,8 +261,8 @@ class Database:
     def last_run(self, table: Table) -> Steps[TableRun | None]:
         """What the last run that wrote the table says of it."""
         names = ", ".join(quoted(field.name) for field in fields(TableRun))
-        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? ORDER BY rowid DESC LIMIT 1"
-        rows = yield Query(self.name, sql, (table.name,))
+        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? AND mode <> ? ORDER BY rowid DESC LIMIT 1"
+        rows = yield Query(self.name, sql, (table.name, DISCARD))
         return TableRun(*rows[0]) if rows else None
 
     def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:
