@@ -141,6 +141,7 @@ class Retry(Run):
         chosen = replace(options or Options(), commit_every=0, restart=True)
         super().__init__(tables, {}, databases, chosen, mode=mode, show=show)
         self._wanted = wanted
+        self._is_found = False
         self.left: tuple[str, ...] = ()
 
     @property
@@ -148,24 +149,32 @@ class Retry(Run):
         """Whether no reject was found that can be tried again."""
         return not self._ledger.plan.retried
 
+    def find(self) -> None:
+        """See which rejects there are to try again. `perform` does so where it has not been done. Raises LoaderError;
+        ConfigurationError for a table or run that nothing is called.
+        """
+        self._plan_retry(Sequential(lambda _: None).run(self._finding()))
+
     def perform(self) -> Report:
         """As a run does."""
-        self._plan_retry(Sequential(lambda _: None).run(self._find()))
+        if not self._is_found:
+            self.find()
         return super().perform()
 
     async def perform_async(self) -> Report:
         """As a run does."""
-        self._plan_retry(await Coroutines(lambda _: None).run(self._find()))
+        if not self._is_found:
+            self._plan_retry(await Coroutines(lambda _: None).run(self._finding()))
         return await super().perform_async()
 
-    def _find(self) -> Steps[list[tuple[Chosen, int]]]:
+    def _finding(self) -> Steps[list[tuple[Chosen, int]]]:
         plan = self._ledger.plan
         return counted(VerifyPlan(plan.tables, plan.databases, None, plan.options), self._wanted)
 
     def _plan_retry(self, found: Sequence[tuple[Chosen, int]]) -> None:
         plan = self._ledger.plan
         tried, left = retried(plan.tables, [of for of, _ in found])
-        self._ledger, self.left = Ledger(replace(plan, retried=tried)), tuple(left)
+        self._ledger, self.left, self._is_found = Ledger(replace(plan, retried=tried)), tuple(left), True
 
 
 async def load(
