@@ -34,6 +34,8 @@ from async_loader.tables import Table
 _MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 
+_decode = msgspec.json.Decoder().decode
+
 # line, line_end, record and reasons of one reject, the last two JSON; behind them, in exported files, its name.
 Row = tuple[Any, ...]
 
@@ -156,9 +158,9 @@ class _Csv:
 
     def write(self, rows: list[Row]) -> None:
         for line, _, record, reasons, *name in rows:
-            why = json.loads(reasons)
+            why = _decode(reasons)
             messages = "; ".join(reason["message"] for reason in why)
-            cells = self._cells(json.loads(record), {reason["code"] for reason in why})
+            cells = self._cells(_decode(record), {reason["code"] for reason in why})
             self._write_row([*cells, str(line), _safe(messages), *name])
         self._file.flush()
 
@@ -259,7 +261,7 @@ def _by_layout(layouts: Sequence[Layout], rows: Iterable[Row]) -> Iterator[tuple
         return
     parts: dict[Layout, list[Row]] = {}
     for row in rows:
-        columns = set(json.loads(row[2]))
+        columns = set(_decode(row[2]))
         fitting = next((layout for layout in layouts if set(layout.columns) == columns), layouts[0])
         parts.setdefault(fitting, []).append(row)
     yield from parts.items()

@@ -34,7 +34,7 @@ from async_loader.origins import (
 )
 from async_loader.report import Reason, Reject, plain_json
 from async_loader.resume import COMPLETE, DISCARD, TableRun
-from async_loader.sources.again import StoredReader
+from async_loader.sources.again import StoredReader, as_written
 from async_loader.stores import rejects
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order
@@ -172,7 +172,8 @@ def part(database: Database, of: Chosen, after: int) -> Steps[tuple[int, list[St
     rows = yield from rejects.part(database, of.origin, of.reason, after)
     if not rows:
         return None
-    kept: list[Stored] = yield Call(of.keep, (rows,))
+    with as_written(of.origin, rows):
+        kept: list[Stored] = yield Call(of.keep, (rows,))
     return rows[-1].id, kept
 
 
@@ -193,8 +194,11 @@ def each_part(plan: VerifyPlan, what: Iterable[Chosen], take: Callable[[Chosen, 
         after = of.origin.first - 1
         while (found := (yield from part(plan.databases[of.origin.database], of, after))) is not None:
             after, rows = found
-            if rows and not (yield Call(take, (of, rows))):
-                return
+            if rows:
+                with as_written(of.origin, rows):
+                    goes_on = yield Call(take, (of, rows))
+                if not goes_on:
+                    return
 
 
 def handed_over(plan: VerifyPlan, wanted: RejectFilter, take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:

@@ -8,16 +8,19 @@ old reject has had its day. A name that leads nowhere, or to a reject of another
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from async_loader.effects import Steps
 from async_loader.errors import LedgerError
-from async_loader.origins import Name, named, table_of_record, tables_of
-from async_loader.resume import TableRun
+from async_loader.origins import Layout, named, table_of_record, tables_of
 from async_loader.stores import rejects
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table
+
+# What is known of the tables that rejects of one run and source are of, as `tables_of` gives it.
+_Tables: TypeAlias = Mapping[str, Sequence[Layout]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,14 @@ class Superseding:
 
     run: the one that loads; its own rejects are never superseded by it.
     tables: all that live in the table's database, by name.
-    lines: what the ledger says, by run, of the runs that were asked about.
+    known: what the ledger says, by run and source, as far as it was asked.
     """
 
     run: str
     table: Table
     database: Database
     tables: Mapping[str, Table]
-    lines: dict[str, list[TableRun]] = field(default_factory=dict)
+    known: dict[tuple[str, str], _Tables] = field(default_factory=dict)
 
 
 def supersede(this: Superseding, texts: Iterable[str]) -> Steps[Counter[str]]:
@@ -41,15 +44,13 @@ def supersede(this: Superseding, texts: Iterable[str]) -> Steps[Counter[str]]:
     wanted = {name for name in map(named, texts) if name is not None and name[0] != this.run}
     if not wanted:
         return Counter()
-    found = yield from rejects.of_names(this.database, _in_order(wanted))
-    for run in dict.fromkeys(run for _, run, _ in found):
-        if run not in this.lines:
-            this.lines[run] = yield from rejects.lines_of(this.database, run)
-    certain = [(number, run) for number, run, source in found if _candidates(this, run, source) == [this.table.name]]
+    found = yield from rejects.of_names(this.database, sorted(wanted, key=lambda name: name[1]))
+    yield from _learn(this, {(run, source) for _, run, source in found} - set(this.known))
+    certain = [(number, run) for number, run, source in found if list(this.known[run, source]) == [this.table.name]]
     doubtful = {
         number: (run, source)
         for number, run, source in found
-        if len(candidates := _candidates(this, run, source)) > 1 and this.table.name in candidates
+        if this.table.name in (tables := this.known[run, source]) and len(tables) > 1
     }
     ours = certain + (yield from _ours(this, doubtful))
     deleted = yield from rejects.delete_each(this.database, [number for number, _ in ours])
@@ -58,22 +59,19 @@ def supersede(this: Superseding, texts: Iterable[str]) -> Steps[Counter[str]]:
     return Counter(run for _, run in ours)
 
 
-def _ours(this: Superseding, doubtful: dict[int, tuple[str, str]]) -> Steps[list[tuple[int, str]]]:
+def _learn(this: Superseding, origins: Iterable[tuple[str, str]]) -> Steps[None]:
+    for run, source in origins:
+        lines = yield from rejects.lines_of(this.database, run)
+        this.known[run, source] = tables_of(lines, source)
+
+
+def _ours(this: Superseding, doubtful: Mapping[int, tuple[str, str]]) -> Steps[list[tuple[int, str]]]:
     """Those of the rejects whose own columns tell that they are of the table."""
     if not doubtful:
         return []
     found = yield from rejects.of_ids(this.database, list(doubtful))
-    return [(number, doubtful[number][0]) for number, *texts in found if _is_ours(this, *doubtful[number], *texts)]
-
-
-def _is_ours(this: Superseding, run: str, source: str, record: str, reasons: str) -> bool:
-    layouts = tables_of(this.lines[run], source)
-    return table_of_record(layouts, this.tables, record, reasons) == this.table.name
-
-
-def _candidates(this: Superseding, run: str, source: str) -> list[str]:
-    return list(tables_of(this.lines[run], source))
-
-
-def _in_order(names: Iterable[Name]) -> list[Name]:
-    return sorted(names, key=lambda name: name[1])
+    return [
+        (number, doubtful[number][0])
+        for number, record, reasons in found
+        if table_of_record(this.known[doubtful[number]], this.tables, record, reasons) == this.table.name
+    ]

@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import msgspec
 import polars as pl
 
 from async_loader.batches import Batch, Broken, slices
 from async_loader.errors import StoreError, one_line
-from async_loader.origins import BROKEN, UNDECODABLE, Chosen, Layout, Stored, reject_name
+from async_loader.origins import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, reject_name
 from async_loader.tables import Table
+
+# Codes of records that are not in columns, where the whole record is at fault.
+_UNREADABLE = (*BROKEN, UNDECODABLE)
 
 # Values and faults, as a batch has them.
 Typed: TypeAlias = tuple[pl.DataFrame, dict[str, pl.DataFrame]]
@@ -42,13 +47,9 @@ class StoredReader:
 
     def take(self, rows: Sequence[Stored]) -> None:
         """Make batches of some more."""
-        try:
+        with as_written(self.source.origin, rows):
             for part in _ascending(rows):
                 self._waiting.extend(slices(self._batch(part), self._batch_size))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            origin = self.source.origin
-            problem = f"rejects {rows[0].id} to {rows[-1].id} of run {origin.run} cannot be read: {one_line(error)}"
-            raise StoreError(origin.database, f"{problem}; discard them, or load their source again") from error
 
     def give(self) -> Batch | None:
         """The next batch; None where more must be handed over first."""
@@ -61,11 +62,13 @@ class StoredReader:
         """There is nothing to let go of."""
 
     def _batch(self, rows: Sequence[Stored]) -> Batch:
-        broken, readable = [], []
+        broken, readable, names = [], [], []
         for row in rows:
-            fault = _broken(row, self._name(row))
+            name = reject_name(self.source.origin.run, row.id)
+            fault = _broken(row, name)
             if fault is None:
                 readable.append(row)
+                names.append(name)
             else:
                 broken.append(fault)
         values, faults = _TYPED[self.layouts[0].kind](self._table, self.layouts[0], readable)
@@ -78,11 +81,21 @@ class StoredReader:
             to_json=lambda as_read: as_read["record"],
             faults=faults,
             broken=tuple(broken),
-            supersedes=pl.Series([self._name(row) for row in readable], dtype=pl.String),
+            supersedes=pl.Series(names, dtype=pl.String),
         )
 
-    def _name(self, row: Stored) -> str:
-        return reject_name(self.source.origin.run, row.id)
+
+_decode = msgspec.json.Decoder().decode
+
+
+@contextmanager
+def as_written(origin: Origin, rows: Sequence[Stored]) -> Iterator[None]:
+    """StoreError where rejects turn out to be none that any version of this has written."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError) as error:
+        problem = f"rejects {rows[0].id} to {rows[-1].id} of run {origin.run} cannot be read: {one_line(error)}"
+        raise StoreError(origin.database, f"{problem}; discard them, or load their source again") from error
 
 
 def _ascending(rows: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
@@ -98,8 +111,10 @@ def _ascending(rows: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
 
 def _broken(row: Stored, name: str) -> Broken | None:
     """The record as one that cannot be read into columns, if it is one."""
+    if not any(code in row.reasons for code in _UNREADABLE):
+        return None
     for reason in json.loads(row.reasons):
-        if reason["column"] is None and reason["code"] in {*BROKEN, UNDECODABLE}:
+        if reason["column"] is None and reason["code"] in _UNREADABLE:
             return Broken(row.line, row.line_end, row.record, reason["code"], reason["message"], name)
     return None
 
@@ -120,7 +135,7 @@ def _undecodable(rows: Sequence[Stored]) -> dict[str, pl.Series]:
 def _csv(table: Table, _: Layout, rows: Sequence[Stored]) -> Typed:
     from async_loader.sources.csv import typed
 
-    records = [json.loads(row.record) for row in rows]
+    records = [_decode(row.record) for row in rows]
     texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in table.column_names}
     return typed(table, pl.DataFrame(texts), _undecodable(rows), nul=True)
 
