@@ -29,6 +29,7 @@ PURE = [
         "errors",
         "keys",
         "load",
+        "origins",
         "parsing",
         "reasons",
         "refused",
