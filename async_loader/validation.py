@@ -136,7 +136,15 @@ def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
     if broken and len(answers) != len(batch.values):
         raise ConfigurationError(f"{failure}{len(answers)} answers for {len(batch.values)} records")
     for rule, failed in zip(table.rules, answers, strict=True):
-        yield Check(rule.code, rule.column, rule.message, failed)
+        if rule.explain is None:
+            yield Check(rule.code, rule.column, rule.message, failed)
+        else:
+            shown = _explained(rule.explain, batch.values[rule.columns[0]])
+            yield Check(rule.code, rule.column, SHOWN, failed, shown)
+
+
+def _explained(explain: Callable[[Any], str], values: pl.Series) -> Callable[[pl.Series], pl.Series]:
+    return lambda places: pl.Series(map(explain, values.gather(places)), dtype=pl.String)
 
 
 def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:

@@ -143,21 +143,23 @@ class Database:
         """Make everything since `begin` permanent."""
         yield Change(self.name, "COMMIT")
 
-    def check(self, table: Table) -> Steps[None]:
-        """StoreError unless the database has the table as declared, and the loader's own."""
+    def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
+        """StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless the
+        declared columns are enough to make a row of.
+        """
         columns = yield Query(
             self.name, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table.name,)
         )
         unique = yield Query(self.name, _UNIQUE_COLUMNS, (table.name,))
-        self._check_columns(table, columns, {name for (name,) in unique})
+        self._check_columns(table, columns, {name for (name,) in unique}, filled=filled)
         for name, wanted in _OWN_TABLES.items():
             found = yield Query(self.name, "SELECT name FROM pragma_table_info(?)", (name,))
             if not set(wanted) <= {column for (column,) in found}:
                 raise StoreError(self.name, f"has no table {name} as this version makes it; run init_db first")
 
-    def _check_columns(self, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:
+    def _check_columns(self, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str], *, filled: bool) -> None:
         if not rows:
-            raise StoreError(self.name, f"has no table {table.name}; run init_db first")
+            raise StoreError(self.name, f"has no table {table.name}; run init_db or migrate first")
         found = {name: kind for name, kind, *_ in rows}
         primary = [name for name, _, _, _, place in rows if place]
         for column in table.columns:
@@ -168,7 +170,7 @@ class Database:
                 raise StoreError(self.name, f"table {table.name}: column {column.name} is {wanted}; alter the table")
         if primary != [table.key] and table.key not in unique:
             raise StoreError(self.name, f"table {table.name}: key {table.key} is neither primary key nor unique")
-        for name, _, not_null, default, place in rows:
+        for name, _, not_null, default, place in rows if filled else ():
             if not_null and default is None and not place and name not in table.column_names:
                 raise StoreError(
                     self.name, f"table {table.name}: column {name} must not be null, and no source fills it"
