@@ -5,21 +5,18 @@ A model is made into a table when somebody wants it, so that one which cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
-from django.db import connections, models, router
+from django.db import models
 from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
+from async_loader.contrib.django.checks import SETTING
+from async_loader.contrib.django.databases import all_models, database_file, home, own_models
 from async_loader.contrib.django.fields import key_column, loaded_fields
-
-# The setting that names a function without parameters; it gives the tables of models that are not to be loaded just as
-# they are derived.
-SETTING = "ASYNC_LOADER_TABLES"
 
 
 def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), references: Iterable[Reference] = ()) -> Table:
@@ -44,13 +41,11 @@ def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), reference
     )
 
 
-def home(model: type[models.Model]) -> str:
-    """The alias of the database that a model is written to, as the project's routers say."""
-    return str(router.db_for_write(model))
-
-
 def declared() -> tuple[Table, ...]:
-    """The tables that the project's setting gives, in their order; none where it is not set."""
+    """The tables that the project's setting gives, in their order; none where it is not set.
+
+    The setting names a function without parameters, for tables that are not to be loaded just as they are derived.
+    """
     path = getattr(settings, SETTING, None)
     if path is None:
         return ()
@@ -58,6 +53,8 @@ def declared() -> tuple[Table, ...]:
         tables: Callable[[], Iterable[Table]] = import_string(path)
     except ImportError as error:
         raise ConfigurationError(f"setting {SETTING}: {error}") from error
+    if not callable(tables):
+        raise ConfigurationError(f"setting {SETTING}: {path} is no function")
     return tuple(tables())
 
 
@@ -79,7 +76,7 @@ def tables(names: Iterable[str]) -> tuple[Table, ...]:
 def all_tables() -> tuple[tuple[Table, ...], list[str]]:
     """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
     names, problems = [table.name for table in declared()], []
-    for model in _own_models():
+    for model in own_models():
         if model._meta.db_table in names:
             continue
         try:
@@ -123,17 +120,6 @@ def databases(tables: Iterable[Table]) -> dict[str, Path]:
     return {table.database: database_file(table.database) for table in tables}
 
 
-def database_file(alias: str) -> Path:
-    """The SQLite file behind an alias. ConfigurationError where there is none."""
-    connection = connections[alias]
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor != "sqlite":
-        raise ConfigurationError(f"database {alias}: is of {connection.vendor}; only SQLite files can be loaded into")
-    if not name or name.startswith(("file:", ":memory:")):
-        raise ConfigurationError(f"database {alias}: {name or 'it'} is no file; name a file in DATABASES")
-    return Path(name)
-
-
 def unmanaged() -> tuple[Table, ...]:
     """The tables that migrations leave alone."""
     names = {name for name, model in models_by_table().items() if not model._meta.managed}
@@ -142,27 +128,18 @@ def unmanaged() -> tuple[Table, ...]:
 
 def homes() -> dict[str, Path]:
     """By alias, the file of each database that models of the project live in: the declared ones first."""
-    aliases = [table.database for table in declared()] + [home(model) for model in _own_models()]
+    aliases = [table.database for table in declared()] + [home(model) for model in own_models()]
     return {alias: database_file(alias) for alias in dict.fromkeys(aliases)}
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
     """The model of each table."""
-    return {model._meta.db_table: model for model in _models()}
+    return {model._meta.db_table: model for model in all_models()}
 
 
 def _fields(table: str) -> list[models.Field[Any, Any]]:
     model = models_by_table().get(table)
     return [] if model is None else list(model._meta.concrete_fields)
-
-
-def _own_models() -> Iterator[type[models.Model]]:
-    """All but those of Django's own apps."""
-    return (model for model in _models() if not model.__module__.startswith("django."))
-
-
-def _models() -> Iterator[type[models.Model]]:
-    return (model for model in apps.get_models() if not model._meta.proxy)
 
 
 def _target(name: str, given: Mapping[str, Table], found: Mapping[str, type[models.Model]]) -> Table | None:
