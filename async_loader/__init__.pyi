@@ -31,6 +31,7 @@ from .rules import (
     one_of,
 )
 from .sources import Source
+from .stores.sqlite import SQLITE_DIGITS
 from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
 from .verify import VerificationReport
 
@@ -40,6 +41,7 @@ __all__ = [
     "MOST_DIGITS",
     "ON_CONFLICT",
     "REQUIRED",
+    "SQLITE_DIGITS",
     "CheckedTable",
     "Column",
     "ConfigurationError",

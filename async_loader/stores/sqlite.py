@@ -58,8 +58,8 @@ _AFFINITIES = {
     Type.UUID: {"TEXT", "BLOB"},
     Type.JSON: {"TEXT", "BLOB"},
 }
-# Significant digits of a decimal that survive being stored as a real.
-DECIMAL_DIGITS = 15
+# Significant digits of a decimal that come back as they were: it is stored as a real.
+SQLITE_DIGITS = 15
 
 # The loader's own tables, written in the transaction of the records that they speak of.
 _OWN_TABLES = {
@@ -168,6 +168,9 @@ class Database:
             if _affinity(found[column.name]) not in _AFFINITIES[column.type]:
                 wanted = f"{found[column.name] or 'of no type'}, not {_SQL_TYPES[column.type]}"
                 raise StoreError(self.name, f"table {table.name}: column {column.name} is {wanted}; alter the table")
+            if column.type is Type.DECIMAL and column.digits > SQLITE_DIGITS:
+                problem = f"SQLite keeps {SQLITE_DIGITS} digits of a decimal, not {column.digits}; declare fewer"
+                raise StoreError(self.name, f"table {table.name}: column {column.name}: {problem}")
         if primary != [table.key] and table.key not in unique:
             raise StoreError(self.name, f"table {table.name}: key {table.key} is neither primary key nor unique")
         for name, _, not_null, default, place in rows if filled else ():

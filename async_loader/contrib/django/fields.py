@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 
-from async_loader import REQUIRED, Column, ConfigurationError, Reference, Rule, Type
+from async_loader import REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
 from async_loader.contrib.django.validators import Field, rules_of
 
 # What is derived from these, and keeps their ways to read and store values, is loaded as they are. The first that fits
@@ -32,8 +32,6 @@ _TYPES: tuple[tuple[type[Field], Type], ...] = (
 )
 # How a field reads and stores values; a field that does one of these in its own way is not understood.
 _WAYS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save", "pre_save", "clean", "validate")
-# Significant digits that SQLite, which keeps decimals as reals, gives back as they were.
-_SQLITE_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ class Loaded:
     reference: Reference | None
 
 
-def loaded_fields(model: type[models.Model], database: str) -> tuple[Loaded, ...]:
-    """All fields of a model that lives in a database. ConfigurationError for what cannot be loaded."""
+def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
+    """All fields of a model. ConfigurationError for what cannot be loaded."""
     label = model._meta.label
     if model._meta.parents:
         parents = ", ".join(parent._meta.label for parent in model._meta.parents)
@@ -55,16 +53,16 @@ def loaded_fields(model: type[models.Model], database: str) -> tuple[Loaded, ...
     if not isinstance(model._meta.pk, models.Field) or getattr(model._meta.pk, "columns", None):
         raise ConfigurationError(f"{label}: a key of several columns cannot be loaded")
     fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
-    return tuple(_loaded(field, database) for field in fields)
+    return tuple(_loaded(field) for field in fields)
 
 
-def key_column(model: type[models.Model], database: str) -> Column:
+def key_column(model: type[models.Model]) -> Column:
     """The key alone, for a model that is only referenced."""
-    return _column(model._meta.pk, database)
+    return _column(model._meta.pk)
 
 
-def _loaded(field: Field, database: str) -> Loaded:
-    column = _column(field, database)
+def _loaded(field: Field) -> Loaded:
+    column = _column(field)
     return Loaded(field, column, tuple(rules_of(field, column)), _reference(field))
 
 
@@ -79,14 +77,13 @@ def _reference(field: Field) -> Reference | None:
     return Reference(str(field.column), target._meta.db_table)
 
 
-def _column(field: Field, database: str) -> Column:
+def _column(field: Field) -> Column:
     stored = _stored(field)
     kind = _type(field, stored)
     digits, places = getattr(stored, "max_digits", None), getattr(stored, "decimal_places", None)
     extra: dict[str, Any] = {}
     if kind is Type.DECIMAL:
-        most = _SQLITE_DIGITS if connections[database].vendor == "sqlite" else 1000
-        extra = {"digits": min(digits or most, most), "places": places or 0}
+        extra = {"digits": min(digits or SQLITE_DIGITS, SQLITE_DIGITS), "places": places or 0}
     if kind is Type.DATETIME and settings.USE_TZ:
         extra = {"zone": settings.TIME_ZONE}
     return Column(

@@ -25,15 +25,14 @@ def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), reference
 
     Raises ConfigurationError for what cannot be loaded.
     """
-    database = home(model)
-    fields = loaded_fields(model, database)
+    fields = loaded_fields(model)
     stated = [field.reference for field in fields if field.reference is not None]
     added = tuple(rules)
     replaced = {(rule.code, rule.columns) for rule in added}
     derived = [rule for field in fields for rule in field.rules if (rule.code, rule.columns) not in replaced]
     return Table(
         name=model._meta.db_table,
-        database=database,
+        database=home(model),
         columns=tuple(field.column for field in fields),
         key=str(model._meta.pk.column),
         rules=(*derived, *added),
@@ -147,6 +146,5 @@ def _target(name: str, given: Mapping[str, Table], found: Mapping[str, type[mode
         return given[name]
     if name not in found:
         return None
-    database = home(found[name])
-    key = key_column(found[name], database)
-    return Table(name, database, (key,), key.name)
+    key = key_column(found[name])
+    return Table(name, home(found[name]), (key,), key.name)
