@@ -166,7 +166,11 @@ def _open_databases(plan: Plan) -> Steps[None]:
                 yield from database.check(table, filled=table in plan.loaded)
     for name in names:
         database = plan.databases[name]
-        yield from database.begin() if name in written else database.begin_reading()
+        if name in written:
+            yield from database.begin()
+            yield from database.check_writable()
+        else:
+            yield from database.begin_reading()
 
 
 def _let_go(plan: Plan) -> Steps[None]:

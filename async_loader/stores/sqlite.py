@@ -100,8 +100,10 @@ _ADVICE = (
     (sqlite3.SQLITE_BUSY, "another program is writing to it; try again when it is done, or wait longer"),
     (sqlite3.SQLITE_LOCKED, "another program is writing to it; try again when it is done, or wait longer"),
     (sqlite3.SQLITE_FULL, "free some room on its disk and run the same command again"),
+    # Not even the index of the log fits, without which nobody can read.
+    (sqlite3.SQLITE_IOERR_SHMSIZE, "free some room on its disk and run the same command again"),
     (sqlite3.SQLITE_READONLY_ROLLBACK, "a load into it was killed; run that command again, or init_db, to clean up"),
-    (sqlite3.SQLITE_READONLY, "allow writing to the file and its directory"),
+    (sqlite3.SQLITE_READONLY, "allow writing to the file, its -wal and -shm, and its directory"),
     (sqlite3.SQLITE_CANTOPEN, "create it with init_db, or check its directory and permissions"),
     (sqlite3.SQLITE_NOTADB, "the file is no SQLite database; move it away and run init_db"),
     (sqlite3.SQLITE_CORRUPT, "the file is damaged; restore it from a copy"),
@@ -129,6 +131,10 @@ class Database:
     def begin(self) -> Steps[None]:
         """Take the write lock, so that nothing read from here on can change before the commit."""
         yield Change(self.name, "BEGIN IMMEDIATE")
+
+    def check_writable(self) -> Steps[None]:
+        """StoreError where nothing can be written. In such a file SQLite takes no lock, and `begin` says nothing."""
+        yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")
 
     def begin_next(self) -> Steps[None]:
         """As `begin`, behind a commit. What that left in the log goes into the file first, lest the log only grow."""
@@ -333,7 +339,7 @@ class Database:
         """Open the file. `timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
-        is_new = create and not (self.path.exists() and self.path.stat().st_size)
+        is_new = create and _is_new(self.path)
         try:
             connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
         except sqlite3.Error as error:
@@ -383,11 +389,29 @@ class Database:
 
     def error(self, error: sqlite3.Error) -> StoreError:
         """What SQLite said, as one line that says what to do."""
-        if not self.path.parent.is_dir():
+        if _is_directory(self.path.parent) is False:
             return StoreError(self.name, f"the directory {self.path.parent} does not exist; create it first")
+        if _is_directory(self.path):
+            return StoreError(self.name, f"{self.path} is a directory; move it away and run init_db")
         code = getattr(error, "sqlite_errorcode", None)
         advice = next((text for known, text in _ADVICE if code is not None and known in (code, code & 0xFF)), None)
         return StoreError(self.name, f"{error} ({self.path}); {advice}" if advice else f"{error} ({self.path})")
+
+
+def _is_new(path: Path) -> bool:
+    try:
+        return not path.stat().st_size
+    except OSError:
+        # What else may be wrong with it, connecting will tell.
+        return True
+
+
+def _is_directory(path: Path) -> bool | None:
+    """None where nobody lets us look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return None
 
 
 def quoted(name: str) -> str:

@@ -70,8 +70,16 @@ def sigterm_as_ctrl_c() -> Iterator[list[int]]:
 def refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
     """ConfigurationError where the report would replace what this run reads or writes."""
     for path in used:
-        if path.exists() and report.exists() and path.samefile(report):
+        if _is_same(path, report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        # One of them is not there, or nobody lets us look.
+        return False
 
 
 @contextmanager
