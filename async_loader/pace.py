@@ -28,7 +28,8 @@ class Pace:
     def take(self, moment: datetime, given: int) -> None:
         """So many records have been counted at this moment, or, at first, had been before."""
         self.origin = self.origin or moment
-        self._last = (round((moment - self.origin).total_seconds(), 6), given)
+        # A clock may be put back.
+        self._last = (max(0.0, round((moment - self.origin).total_seconds(), 6)), given)
         if self._taken % self._every == 0:
             self._kept.append(self._last)
         self._taken += 1

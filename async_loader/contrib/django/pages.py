@@ -30,7 +30,9 @@ from async_loader import (
     Report,
     TableReport,
     VerificationReport,
+    VerifiedTable,
 )
+from async_loader.contrib.django.text import printable
 from async_loader.contrib.django.throughput import throughput
 
 register = Library()
@@ -133,7 +135,7 @@ def _load_page(report: Report) -> str:
     return _rendered(
         "load.html",
         report,
-        f"Load {report.run}",
+        f"Load {report.run[:_SHOWN]}",
         run=as_text(report.run),
         totals=[(name, sum(getattr(table, name) for table in report.tables.values())) for name in _OUTCOMES],
         counts=[_counts(number, name, table) for number, (name, table) in enumerate(report.tables.items())],
@@ -174,15 +176,18 @@ def _verification_page(report: VerificationReport) -> str:
             for run in report.runs
             for found in run.findings
         ],
-        lines=[
+        runs=[
             (
-                [as_text(each) for each in (run.run, run.started_at, run.state, name)],
-                [as_text(count(getattr(table, outcome))) for outcome in _OUTCOMES],
+                as_text(run.run),
+                as_text(run.started_at),
+                as_text(run.state),
+                [_line(*named) for named in run.tables.items()],
             )
             for run in report.runs
-            for name, table in run.tables.items()
         ],
         outcomes=_OUTCOMES,
+        # Table, database and state stand before them.
+        width=3 + len(_OUTCOMES),
     )
 
 
@@ -202,8 +207,10 @@ def _rendered(template: str, report: Report | ReferenceReport | VerificationRepo
     style = engine.get_template("async_loader/page.css").render(Context())
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     error = None if report.error is None else as_text(report.error)
-    context = {"report": report, "title": title, "digest": digest, "error": error, **parts}
-    return engine.get_template(f"async_loader/{template}").render(Context(context, use_l10n=False, use_tz=False))
+    context = {"report": report, "title": printable(title), "digest": digest, "error": error, **parts}
+    return (
+        engine.get_template(f"async_loader/{template}").render(Context(context, use_l10n=False, use_tz=False)).rstrip()
+    )
 
 
 @functools.cache
@@ -233,6 +240,12 @@ def _origin(name: str, table: TableReport) -> tuple[Text, Text, list[Text], Text
     return as_text(name), as_text(table.database), [as_text(source) for source in table.sources], ignored
 
 
+def _line(name: str, table: VerifiedTable) -> tuple[Text, Text, Text, list[Text]]:
+    """A line of the ledger."""
+    numbers = [as_text(count(getattr(table, outcome))) for outcome in _OUTCOMES]
+    return as_text(name), as_text(table.database), as_text(table.state), numbers
+
+
 def _anchor(number: int, table: TableReport | CheckedTable) -> str:
     """By number, because a table's name may be anything."""
     return f"rejects-{number + 1}" if table.rejected else ""
@@ -256,9 +269,9 @@ def _rejects(
 
 
 def _reject(reject: Reject) -> Named:
-    lines = f"line {reject.line:,}"
+    lines = f"line {reject.line}"
     if reject.line_end != reject.line:
-        lines = f"lines {reject.line:,} to {reject.line_end:,}"
+        lines = f"lines {reject.line} to {reject.line_end}"
     return Named(lines, as_text(reject.source), _fields(reject.record, reject.reasons), _messages(reject.reasons))
 
 

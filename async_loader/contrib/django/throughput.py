@@ -76,12 +76,12 @@ class _Step:
 def throughput(tables: Mapping[str, TableReport]) -> Throughput | None:
     """Of the tables that were read in more than one batch; None where there is none."""
     several = {name: table.samples for name, table in tables.items() if len(table.samples) >= _FEWEST_SAMPLES}
-    last = max((samples[-1][0] for samples in several.values()), default=0.0)
+    last = max((second for samples in several.values() for second, _ in samples), default=0.0)
     steps = {name: found for name, samples in several.items() if (found := _steps(samples, last * _NARROWEST))}
     if not steps:
         return None
     seconds = _ticks(last)
-    rates = _ticks(max(step.rate for found in steps.values() for step in found))
+    rates = _ticks(max(1.0, *(step.rate for found in steps.values() for step in found)))
     curves = (_curve(name, found, seconds[-1], rates[-1]) for name, found in steps.items())
     return Throughput(tuple(curves), seconds, rates)
 
@@ -114,8 +114,8 @@ def _curve(name: str, steps: Sequence[_Step], seconds: float, rate: float) -> Cu
 
 
 def _ticks(end: float) -> tuple[float, ...]:
-    """Round numbers from 0 to the first that is no less than the end."""
-    least = max(end, 1e-6) / (_MOST_TICKS - 1)
+    """Round numbers from 0 to the first that is no less than the end, which is not 0."""
+    least = end / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(least))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least)
     return tuple(step * count for count in range(math.ceil(end / step) + 1))
