@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -46,8 +47,7 @@ _FIELDS = 50
 _SHORT = 10
 _LEAST_PERCENT = 0.1
 _TEMPLATES = Path(__file__).parent / "templates"
-# What can be seen at once, or one character more; a line with its end.
-_RUNS = re.compile(r"[ -~]+|.", re.DOTALL)
+# A line with its end.
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _OUTCOMES = ("given", "inserted", "updated", "unchanged", "rejected")
 
@@ -132,6 +132,8 @@ def page(report: Report | ReferenceReport | VerificationReport) -> str:
 
 
 def _load_page(report: Report) -> str:
+    # Of a run that did not complete there may be some rejects in the database, or none.
+    kept = report.status == "complete" and not report.dry_run
     return _rendered(
         "load.html",
         report,
@@ -142,7 +144,7 @@ def _load_page(report: Report) -> str:
         origins=[_origin(name, table) for name, table in report.tables.items()],
         **_throughput(report),
         rejects=[
-            _rejects(number, name, table, map(_reject, table.rejects), "" if report.dry_run else table.database)
+            _rejects(number, name, table, map(_reject, table.rejects), table.database if kept else "")
             for number, (name, table) in enumerate(report.tables.items())
             if table.rejected
         ],
@@ -298,7 +300,8 @@ def shown(text: str) -> str:
     """With the code of each character that cannot be seen, or that turns around what stands beside it."""
     if text.isprintable():
         return text
-    return format_html_join("", "{}", ((_coded(run),) for run in _RUNS.findall(text)))
+    runs = itertools.groupby(text, str.isprintable)
+    return format_html_join("", "{}", ((_coded("".join(run)),) for _, run in runs))
 
 
 @register.filter
