@@ -36,6 +36,7 @@ PURE = [
         "report",
         "resume",
         "rules",
+        "spellings",
         "tables",
         "validation",
     )
