@@ -135,6 +135,7 @@ class _Progress:
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     progress = _Progress((yield Now()))
+    this.tally.pace.take(progress.began, this.tally.given)
     if this.commit_every:
         yield from _begin(this)
     known: _Known | None = None
@@ -163,7 +164,9 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
     judged: _Judged = yield from _verdict(this, part, known, _take)
     this.tally.notice(reader.ignored)
-    this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
+    now = yield Now()
+    this.tally.seconds = (now - progress.began).total_seconds()
+    this.tally.pace.take(now, this.tally.given)
     this.allowance.check(this.table.name, this.tally.rejected)
     yield Show(this.table.name, this.tally.given, this.tally.rejected, part.read_to, reader.size)
     yield from _settle(this, progress, WRITES_AHEAD - 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
@@ -41,6 +42,7 @@ class Ledger:
         self.began = ""
         self.resumed = False
         self.watch = Watch()
+        self._start: datetime | None = None
         self.tallies = {
             table.name: Tally(
                 table.database,
@@ -49,6 +51,13 @@ class Ledger:
             )
             for table in plan.loaded
         }
+
+    def begin(self, now: datetime) -> None:
+        """This process begins now; whether it goes on with an earlier run is not known yet."""
+        self.began = now.isoformat()
+        self._start = now
+        for tally in self.tallies.values():
+            tally.pace.origin = now
 
     @property
     def committed(self) -> list[str]:
@@ -82,6 +91,7 @@ class Ledger:
             error=error,
             tables={name: tally.report(complete=status == "complete") for name, tally in self.tallies.items()},
             resumed=self.resumed,
+            began=self._start,
         )
 
 
@@ -103,7 +113,7 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
 def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
-    ledger.began = (yield Now()).isoformat()
+    ledger.begin((yield Now()))
     readers: dict[str, list[Reader]] = {}
     files: dict[str, RejectFiles] = {}
     try:

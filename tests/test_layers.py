@@ -29,6 +29,7 @@ PURE = [
         "errors",
         "keys",
         "load",
+        "pace",
         "parsing",
         "reasons",
         "refused",

@@ -37,6 +37,7 @@ from async_loader.contrib.django.management.commands._command import (
 )
 from async_loader.contrib.django.management.commands._report import (
     add_report_options,
+    as_file,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
@@ -159,9 +160,8 @@ class Command(LoaderCommand):
                 run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
                 outcome, failure = _perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
-            unwritten = (
-                None if file is None else write_report(file, as_json, "look at loader_runs for what the run did")
-            )
+            text = as_file(report, outcome, as_json)
+            unwritten = None if file is None else write_report(file, text, "look at loader_runs for what the run did")
         self._warn_of_ignored_columns(outcome)
         self.conclude(
             as_json if format == "json" else report_lines(outcome, declared),
