@@ -13,7 +13,7 @@ from .errors import (
     StoreError,
 )
 from .modes import MODES
-from .origins import RejectFilter
+from .origins import Layout, RejectFilter
 from .plan import ON_CONFLICT, Options
 from .references import CheckedTable, Orphan, ReferenceReport
 from .report import LISTED, Reason, Reject, Report, TableReport, as_typed
@@ -27,24 +27,30 @@ from .rules import (
     less_than,
     matches,
     max_length,
+    min_length,
     not_empty,
     one_of,
 )
 from .sources import Source
 from .stored import Exported, RejectingRun, StoredReject, TableRejects
-from .tables import Column, Reference, Table, Type
+from .stores.sqlite import SQLITE_DIGITS
+from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
 from .verify import VerificationReport
 
 __all__ = [
     "LISTED",
     "MODES",
+    "MOST_DIGITS",
     "ON_CONFLICT",
+    "REQUIRED",
+    "SQLITE_DIGITS",
     "CheckedTable",
     "Column",
     "ConfigurationError",
     "ConflictError",
     "Exported",
     "Finding",
+    "Layout",
     "LedgerError",
     "LoaderError",
     "Options",
@@ -90,6 +96,7 @@ __all__ = [
     "load",
     "matches",
     "max_length",
+    "min_length",
     "not_empty",
     "one_of",
     "verify",

@@ -34,13 +34,19 @@ Name: TypeAlias = tuple[str, int]
 class Layout:
     """How records stand in a source. `kind` is csv, jsonl, ndjson (but another name of that) or parquet.
 
-    delimiter, columns: of CSV; those of Parquet are the table's, with their `types` as pyarrow writes them.
+    delimiter, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
+    names, constants, means_null: how its fields become the table's columns, as in a `Source`; the first two as pairs.
+    absent: of JSON Lines, the table's columns that it does not have.
     """
 
     kind: str
     delimiter: str = ""
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    means_null: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +163,19 @@ def named(text: str) -> Name | None:
     return found[1], int(found[2])
 
 
+def mapped(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
+    """What a source's fields become, as parts of a layout."""
+    pairs = {"names": names, "constants": constants}
+    return {
+        name: tuple((str(column), str(text)) for column, text in sorted(dict(value or {}).items()))
+        for name, value in pairs.items()
+    } | {"means_null": tuple(map(str, means_null or ()))}
+
+
 def as_json(path: str, layout: Layout) -> dict[str, Any]:
     """How a source was read, as `loader_runs` keeps it."""
-    return {"path": path} | {name: value for name, value in asdict(layout).items() if value}
+    facts = asdict(layout) | {"names": dict(layout.names), "constants": dict(layout.constants)}
+    return {"path": path} | {name: value for name, value in facts.items() if value}
 
 
 def tables_of(lines: Iterable[TableRun], source: str) -> dict[str, list[Layout]]:
@@ -191,7 +207,7 @@ def table_of_record(
     layouts: Mapping[str, Sequence[Layout]], tables: Mapping[str, Table], record: str, reasons: str
 ) -> str | None:
     """Which of several tables a reject is of, as far as its own columns tell: each reason is of a column of its table,
-    and a row of a Parquet source has just the table's columns. None where they do not tell.
+    and a row of a Parquet source has just the columns that were read for its table. None where they do not tell.
 
     layouts: as `tables_of` gives them, of a table or more. tables: those that are declared.
     """
@@ -202,9 +218,19 @@ def table_of_record(
     fitting = [
         name
         for name, ways in layouts.items()
-        if columns <= (own := set(tables[name].column_names)) and (read == own or not _all_parquet(ways))
+        if columns <= set(tables[name].column_names) and (not _all_parquet(ways) or _has_columns(ways, read))
     ]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def layout_of(layouts: Sequence[Layout], columns: Iterable[str]) -> Layout:
+    """The layout, among these, that a record with these columns has; the first one where none fits."""
+    found = set(columns)
+    return next((layout for layout in layouts if set(layout.columns) == found), layouts[0])
+
+
+def _has_columns(layouts: Sequence[Layout], columns: set[str]) -> bool:
+    return any(set(layout.columns) == columns for layout in layouts)
 
 
 def _all_parquet(layouts: Sequence[Layout]) -> bool:
@@ -256,7 +282,8 @@ def _read(line: TableRun) -> dict[str, list[Layout]]:
 def _layout(entry: Any) -> tuple[str | None, Layout]:
     facts = entry if isinstance(entry, dict) else {}
     texts = {name: facts.get(name, "") for name in ("kind", "delimiter")}
-    lists = {name: tuple(map(str, facts.get(name) or ())) for name in ("columns", "types")}
+    lists: dict[str, Any] = {name: tuple(map(str, facts.get(name) or ())) for name in ("columns", "types", "absent")}
+    lists |= mapped(*(facts.get(name) for name in ("names", "constants", "means_null")))
     # A line that is older than layouts has the whole format.
     kind = str(texts["kind"] or str(facts.get("format", "")).partition(".")[0])
     kind = "jsonl" if kind == "ndjson" else kind

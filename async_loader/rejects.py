@@ -26,13 +26,17 @@ import pyarrow.types as kinds
 
 from async_loader.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT
 from async_loader.errors import OutputError
-from async_loader.origins import Layout
+from async_loader.origins import Layout, layout_of
 from async_loader.report import plain_json
 from async_loader.tables import Table
 
 # What a spreadsheet would run as a formula (a plain number with a sign is none), and what marks a whole record.
 _MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
+
+# As pyarrow writes types that have parameters.
+_DECIMAL = re.compile(r"(decimal\d+)\((\d+), (-?\d+)\)")
+_ZONED = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
 
 _decode = msgspec.json.Decoder().decode
 
@@ -152,7 +156,7 @@ class _Csv:
     def __init__(self, file: BinaryIO, table: Table, layout: Layout, marks: Sequence[str]) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
         self._columns = layout.columns
-        self._nullable = {column.name for column in table.columns if column.nullable}
+        self._nullable = {_called(layout, column.name) for column in table.columns if column.nullable}
         self._delimiter = layout.delimiter
         self._write_row([*map(_safe, self._columns), *marks])
 
@@ -213,7 +217,7 @@ class _Parquet:
     """In the source's own types, so that no value changes on its way through the file."""
 
     def __init__(self, file: BinaryIO, table: Table, layout: Layout, marks: Sequence[str]) -> None:
-        self._key = table.key
+        self._key = _called(layout, table.key)
         self._types = schema_of(layout)
         self._schema = pa.schema(
             [*self._types, *((mark, pa.int64() if mark == LINE else pa.string()) for mark in marks)]
@@ -223,7 +227,8 @@ class _Parquet:
 
     def write(self, rows: list[Row]) -> None:
         records = [self._record(*row) for row in rows]
-        self._writer.write_table(pa.Table.from_pylist(records, self._schema))
+        columns = [_column([record[field.name] for record in records], field.type) for field in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
     def _record(self, line: int, _: int, record: str, reasons: str, *name: str) -> dict[str, Any]:
         values = typed_values(self._types, record)
@@ -242,7 +247,29 @@ _OPEN: dict[str, Any] = {"csv": _Csv, "jsonl": _JsonLines, "ndjson": _JsonLines,
 
 def schema_of(layout: Layout) -> pa.Schema:
     """The types of a Parquet source's columns."""
-    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in zip(layout.columns, layout.types, strict=True)])
+    return pa.schema([(name, _type(kind)) for name, kind in zip(layout.columns, layout.types, strict=True)])
+
+
+def _type(written: str) -> pa.DataType:
+    """A type from what pyarrow writes of it."""
+    if (decimal := _DECIMAL.fullmatch(written)) is not None:
+        return getattr(pa, decimal[1])(int(decimal[2]), int(decimal[3]))
+    if (timestamp := _ZONED.fullmatch(written)) is not None:
+        return pa.timestamp(timestamp[1], tz=timestamp[2])
+    return pa.type_for_alias(written)
+
+
+def rows_table(layout: Layout, records: Iterable[str]) -> pa.Table:
+    """Rows of a Parquet source from their JSON objects."""
+    schema = schema_of(layout)
+    values = [typed_values(schema, record) for record in records]
+    columns = [_column([row[field.name] for row in values], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _called(layout: Layout, column: str) -> str:
+    """What the source calls a column of the table."""
+    return dict(layout.names).get(column, column)
 
 
 def typed_values(schema: pa.Schema, record: str) -> dict[str, Any]:
@@ -261,9 +288,7 @@ def _by_layout(layouts: Sequence[Layout], rows: Iterable[Row]) -> Iterator[tuple
         return
     parts: dict[Layout, list[Row]] = {}
     for row in rows:
-        columns = set(_decode(row[2]))
-        fitting = next((layout for layout in layouts if set(layout.columns) == columns), layouts[0])
-        parts.setdefault(fitting, []).append(row)
+        parts.setdefault(layout_of(layouts, _decode(row[2])), []).append(row)
     yield from parts.items()
 
 
@@ -278,6 +303,13 @@ def _without_marks(record: str) -> str:
     fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
     kept = {name: value for name, value in fields.items() if name not in MARKS}
     return msgspec.json.encode(kept).decode()
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """What JSON has no type for stands there as text."""
+    if kinds.is_date(kind) or kinds.is_timestamp(kind) or kinds.is_decimal(kind):
+        return pa.array(values, pa.string()).cast(kind)
+    return pa.array(values, kind)
 
 
 def _safe(cell: str) -> str:

@@ -11,12 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from async_loader.batches import EXTRA, Batch
 from async_loader.origins import SUPERSEDED, removed
+from async_loader.pace import Pace, Sample
 from async_loader.reasons import FAULT_MESSAGES
 from async_loader.refused import CODE, Refused
 from async_loader.resume import COMPLETE, TableRun
@@ -60,7 +62,8 @@ class Reject:
 class TableReport:
     """One table's part. given = inserted + updated + unchanged + rejected in a run that is complete.
 
-    `accepted` holds the first records that passed, in the table's columns, for showing; it is not part of the JSON.
+    `accepted` holds the first records that passed, in the table's columns, and `samples` when how many records had been
+    counted: seconds since the run began, and how many. Both are for showing, and not part of the JSON.
     """
 
     database: str
@@ -75,13 +78,15 @@ class TableReport:
     reasons: dict[str, int]
     rejects: tuple[Reject, ...]
     accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One run. `status` is complete, failed, interrupted or over-limit; `error` the line that says why.
 
-    `resumed`: an earlier process had begun it, so `accepted` is not all of what was accepted; not part of the JSON.
+    Not part of the JSON are `resumed`: an earlier process had begun it, so `accepted` is not all of what was accepted;
+    and `began`: when this process did, None where it did not come to that.
     """
 
     run: str
@@ -92,13 +97,14 @@ class Report:
     error: str | None
     tables: dict[str, TableReport]
     resumed: bool = False
+    began: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         report = {"version": 1, **asdict(self)}
-        del report["resumed"]
+        del report["resumed"], report["began"]
         for table in report["tables"].values():
-            del table["accepted"]
+            del table["accepted"], table["samples"]
         return report
 
 
@@ -133,6 +139,7 @@ class Tally:
     # How many rejects of earlier runs have had their day, by run.
     superseded: Counter[str] = field(default_factory=Counter)
     kept: Kept = Kept()
+    pace: Pace = field(default_factory=Pace)
 
     def take(self, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -201,6 +208,7 @@ class Tally:
             reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
             rejects=tuple(self.rejects),
             accepted=tuple(self.accepted),
+            samples=self.pace.samples(),
         )
 
 
@@ -225,7 +233,7 @@ def as_typed(table: Table, reject: Reject) -> tuple[Any, ...]:
 
 
 def _typed(kind: Type, value: Any) -> Any:
-    if not isinstance(value, str) or kind is Type.TEXT or len(value) > _LONGEST_NUMBER:
+    if not isinstance(value, str) or kind not in (Type.INTEGER, Type.REAL) or len(value) > _LONGEST_NUMBER:
         return value
     if kind is Type.INTEGER:
         return int(value) if _INTEGER.fullmatch(value) else value

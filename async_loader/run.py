@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,9 @@ class Ledger:
         self.began = ""
         self.resumed = False
         self.watch = Watch()
-        # By table, how its sources are read.
-        self.read: dict[str, list[dict[str, Any]]] = {}
+        # By table, what it is loaded from.
+        self.readers: dict[str, Sequence[Reader | StoredReader]] = {}
+        self._start: datetime | None = None
         self.tallies = {
             table.name: Tally(
                 table.database,
@@ -58,6 +60,13 @@ class Ledger:
             )
             for table in plan.loaded
         }
+
+    def begin(self, now: datetime) -> None:
+        """This process begins now; whether it goes on with an earlier run is not known yet."""
+        self.began = now.isoformat()
+        self._start = now
+        for tally in self.tallies.values():
+            tally.pace.origin = now
 
     @property
     def committed(self) -> list[str]:
@@ -91,6 +100,7 @@ class Ledger:
             error=error,
             tables={name: tally.report(complete=status == "complete") for name, tally in self.tallies.items()},
             resumed=self.resumed,
+            began=self._start,
         )
 
 
@@ -98,7 +108,7 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
     check_databases(ordered, databases)
-    for name in reversed(databases_in_commit_order(ordered)):
+    for name in dict.fromkeys([*reversed(databases_in_commit_order(ordered)), *databases]):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
         yield from database.begin()
@@ -112,7 +122,7 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
 def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
-    ledger.began = (yield Now()).isoformat()
+    ledger.begin((yield Now()))
     readers: dict[str, list[Reader | StoredReader]] = {}
     files: dict[str, RejectFiles] = {}
     try:
@@ -123,7 +133,7 @@ def run(ledger: Ledger) -> Steps[None]:
                 readers[table.name].append(reader)
             for chosen in plan.retried.get(table.name, ()):
                 readers[table.name].append(StoredReader(chosen, table, plan.options.batch_size))
-            ledger.read[table.name] = _read(readers[table.name])
+            ledger.readers[table.name] = readers[table.name]
         facts = yield Call(_facts, (plan,))
         yield from _open_databases(plan)
         before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
@@ -185,10 +195,14 @@ def _open_databases(plan: Plan) -> Steps[None]:
         yield Connect(database, plan.options.lock_timeout, writable=name in written)
         for table in tables:
             if table.database == name:
-                yield from database.check(table)
+                yield from database.check(table, filled=table in plan.loaded)
     for name in names:
         database = plan.databases[name]
-        yield from database.begin() if name in written else database.begin_reading()
+        if name in written:
+            yield from database.begin()
+            yield from database.check_writable()
+        else:
+            yield from database.begin_reading()
 
 
 def _let_go(plan: Plan) -> Steps[None]:
@@ -310,7 +324,7 @@ def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps
             run=ledger.run,
             table_name=table.name,
             mode=ledger.plan.mode,
-            sources=json.dumps(facts | {READ: ledger.read[table.name]} | _superseded(tally)),
+            sources=json.dumps(facts | {READ: _read(ledger.readers[table.name])} | _superseded(tally)),
             state=state,
             given=tally.given,
             inserted=tally.inserted,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,13 +115,13 @@ class RejectingRun:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written. files: each file, with how many rejects are in it and what separates the fields of CSV.
+    """What was written. files: each file, with how many rejects are in it and how they stand in it.
 
     left: lines about rejects that did not go into the files, and why.
     """
 
     table: str
-    files: tuple[tuple[Path, int, str], ...]
+    files: tuple[tuple[Path, int, Layout], ...]
     left: tuple[str, ...]
 
 
@@ -245,7 +245,7 @@ def export(plan: VerifyPlan, wanted: RejectFilter, target: Path) -> Steps[Export
     counts: Counter[Layout] = Counter()
     try:
         yield from each_part(plan, ours, lambda of, rows: _write(files, counts, of, rows))
-        made = [(files.made[number], count, of.delimiter) for number, (of, count) in enumerate(counts.items())]
+        made = [(files.made[number], count, layout) for number, (layout, count) in enumerate(counts.items())]
         yield Call(files.close)
     except BaseException:
         files.give_up()
@@ -497,7 +497,7 @@ def _why_not(of: Chosen, names: Iterable[str]) -> str | None:
 def _check_kinds(table: str, several: Sequence[Chosen]) -> None:
     ways: dict[str, tuple[Any, str]] = {}
     for of in several:
-        way = {(layout.kind, layout.types) for layout in of.layouts}
+        way = {replace(layout, delimiter="", columns=()) for layout in of.layouts}
         before, run = ways.setdefault(of.path, (way, of.origin.run))
         if before != way or len(way) > 1:
             raise ConfigurationError(

@@ -56,7 +56,7 @@ def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
     ],
 )
 def test_every_option_is_in_the_table(tmp_path: Path, command: str, section: str) -> None:
-    text = Project(tmp_path).manage(command, "--help").stdout
+    text = Project(tmp_path).call(command, "--help").stdout
     told = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     django = {"--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color"}
     own = set(re.findall(r"^ +(?:-n, )?(--[a-z-]+)", text, re.MULTILINE)) - django - {"--force-color", "--skip-checks"}

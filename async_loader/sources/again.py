@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,7 +18,9 @@ import polars as pl
 
 from async_loader.batches import Batch, Broken, slices
 from async_loader.errors import StoreError, one_line
-from async_loader.origins import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, reject_name
+from async_loader.origins import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, layout_of, reject_name
+from async_loader.sources import Source
+from async_loader.sources.fields import Fields, fields_of
 from async_loader.tables import Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
@@ -49,7 +52,8 @@ class StoredReader:
         """Make batches of some more."""
         with as_written(self.source.origin, rows):
             for part in _ascending(rows):
-                self._waiting.extend(slices(self._batch(part), self._batch_size))
+                for layout, several in self._by_layout(part):
+                    self._waiting.extend(slices(self._batch(layout, several), self._batch_size))
 
     def give(self) -> Batch | None:
         """The next batch; None where more must be handed over first."""
@@ -61,7 +65,15 @@ class StoredReader:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _batch(self, rows: Sequence[Stored]) -> Batch:
+    def _by_layout(self, rows: Sequence[Stored]) -> Iterator[tuple[Layout, Sequence[Stored]]]:
+        """Stretches of rejects that stood in their source in the same way."""
+        if len(self.layouts) == 1:
+            yield self.layouts[0], rows
+            return
+        for layout, several in groupby(rows, lambda row: layout_of(self.layouts, _decode(row.record))):
+            yield layout, list(several)
+
+    def _batch(self, layout: Layout, rows: Sequence[Stored]) -> Batch:
         broken, readable, names = [], [], []
         for row in rows:
             name = reject_name(self.source.origin.run, row.id)
@@ -71,7 +83,8 @@ class StoredReader:
                 names.append(name)
             else:
                 broken.append(fault)
-        values, faults = _TYPED[self.layouts[0].kind](self._table, self.layouts[0], readable)
+        fields = _fields(self._table, layout, readable)
+        values, faults = _TYPED[layout.kind](fields, layout, readable)
         return Batch(
             source=self.source.path,
             values=values,
@@ -82,6 +95,7 @@ class StoredReader:
             faults=faults,
             broken=tuple(broken),
             supersedes=pl.Series(names, dtype=pl.String),
+            absent=fields.absent,
         )
 
 
@@ -119,8 +133,20 @@ def _broken(row: Stored, name: str) -> Broken | None:
     return None
 
 
-def _undecodable(rows: Sequence[Stored]) -> dict[str, pl.Series]:
-    """By column that has any, whose text is not UTF-8."""
+def _fields(table: Table, layout: Layout, rows: Sequence[Stored]) -> Fields:
+    """How the records' fields become the table's columns."""
+    read_as = Source(
+        "stored rejects", layout.kind, ",", dict(layout.names), dict(layout.constants), means_null=layout.means_null
+    )
+    every = fields_of(read_as, table)
+    if layout.kind == "jsonl":
+        return every.of([name for column, name in every.names.items() if column not in layout.absent])
+    # A line that is older than layouts does not say the columns; the records do.
+    return every.of(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
+
+
+def _undecodable(fields: Fields, rows: Sequence[Stored]) -> dict[str, pl.Series]:
+    """By the source's columns that have any, whose text is not UTF-8."""
     found: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         if UNDECODABLE not in row.reasons:
@@ -128,21 +154,25 @@ def _undecodable(rows: Sequence[Stored]) -> dict[str, pl.Series]:
         for reason in json.loads(row.reasons):
             if reason["code"] == UNDECODABLE:
                 found.setdefault(reason["column"], []).append(place)
-    masks = {name: set(places) for name, places in found.items()}
-    return {name: pl.Series([place in mask for place in range(len(rows))]) for name, mask in masks.items()}
+    masks = {column: set(places) for column, places in found.items() if column in fields.names}
+    return {
+        fields.names[column]: pl.Series([place in mask for place in range(len(rows))]) for column, mask in masks.items()
+    }
 
 
-def _csv(table: Table, _: Layout, rows: Sequence[Stored]) -> Typed:
+def _csv(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
     from async_loader.sources.csv import typed
 
     records = [_decode(row.record) for row in rows]
-    texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in table.column_names}
-    return typed(table, pl.DataFrame(texts), _undecodable(rows), nul=True)
+    names = dict.fromkeys(fields.names.values())
+    texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in names}
+    return typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
 
 
-def _json_lines(table: Table, _: Layout, rows: Sequence[Stored]) -> Typed:
-    from async_loader.sources.jsonl import read, typed
+def _json_lines(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
+    from async_loader.sources.jsonl import reading, typed
 
+    read = reading(fields)
     records: list[dict[str, Any]] = []
     texts = [row.record.encode() for row in rows]
     for row, text in zip(rows, texts, strict=True):
@@ -150,22 +180,19 @@ def _json_lines(table: Table, _: Layout, rows: Sequence[Stored]) -> Typed:
         if isinstance(record, Broken):
             raise ValueError(record.message)  # noqa: TRY004 - it is the text that is wrong
         records.append(record)
-    return typed(table, records, texts)
+    return typed(fields, records, texts)
 
 
-def _parquet(table: Table, layout: Layout, rows: Sequence[Stored]) -> Typed:
-    import pyarrow as pa
-
-    from async_loader.rejects import schema_of, typed_values
+def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
+    from async_loader.rejects import rows_table
     from async_loader.sources.parquet import typed
 
-    schema = schema_of(layout)
-    records = pa.Table.from_pylist([typed_values(schema, row.record) for row in rows], schema)
+    records = rows_table(layout, [row.record for row in rows])
     as_read = pl.DataFrame({name: pl.Series(name, pl.from_arrow(records.column(name))) for name in layout.columns})
-    return typed(table, as_read, _undecodable(rows))
+    return typed(fields, as_read, _undecodable(fields, rows), len(rows))
 
 
-_TYPED: dict[str, Callable[[Table, Layout, Sequence[Stored]], Typed]] = {
+_TYPED: dict[str, Callable[[Fields, Layout, Sequence[Stored]], Typed]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "parquet": _parquet,

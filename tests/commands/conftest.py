@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
+from django.core.management import execute_from_command_line
+from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +40,26 @@ class Project:
             out, error = process.communicate(given or "", timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As `manage`, but in this process, ten times as fast: where nothing depends on its having one of its own."""
+        django.setup()
+        out, error = io.BytesIO(), io.BytesIO()
+        with (
+            io.TextIOWrapper(out, write_through=True) as stdout,
+            io.TextIOWrapper(error, write_through=True) as stderr,
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            for alias, settings in connections.settings.items():
+                patch.setitem(settings, "NAME", self.directory / f"{alias}.db")
+            # So a command leaves where other threads are at work, which are not its own here.
+            patch.setattr(os, "_exit", sys.exit)
+            patch.chdir(ROOT)
+            code = _left_with(["manage.py", *arguments])
+            told = out.getvalue().decode(), error.getvalue().decode()
+        return subprocess.CompletedProcess(arguments, code, *told)
+
     def file(self, name: str, content: str) -> str:
         """Write a source; its path."""
         path = self.directory / name
@@ -46,9 +72,28 @@ class Project:
             return connection.execute(sql).fetchall()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """The project with fresh databases."""
-    project = Project(tmp_path)
+def _left_with(arguments: list[str]) -> Any:
+    """The exit code of a command."""
+    try:
+        execute_from_command_line(arguments)
+    except SystemExit as left:
+        return left.code
+    finally:
+        # A command takes all that is there by then for what stays.
+        gc.unfreeze()
+    return 0
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with databases as `init_db` makes them: to be copied, never written to."""
+    project = Project(tmp_path_factory.mktemp("empty"))
     assert project.manage("init_db").returncode == 0
-    return project
+    return project.directory
+
+
+@pytest.fixture
+def project(empty: Path, tmp_path: Path) -> Project:
+    """The project with fresh databases."""
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)

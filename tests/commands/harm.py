@@ -53,7 +53,7 @@ def emptied(project: Project, template: Path | None = None) -> None:
         if template is not None:
             shutil.copy(template / f"{table}.db", project.directory)
     if template is None:
-        assert project.manage("init_db").returncode == 0
+        assert project.call("init_db").returncode == 0
 
 
 def outcome(project: Project, report: str) -> Outcome:
@@ -92,8 +92,8 @@ def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> N
     assert again.returncode == 0
     assert again.stderr.startswith("resuming run ")
     resumed = stored(project)
-    project.manage("init_db", "--fresh")
-    project.manage(*command)
+    project.call("init_db", "--fresh")
+    project.call(*command)
     assert stored(project) == resumed
 
 

@@ -19,7 +19,7 @@ from tests.commands.conftest import Project
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the databases of the sample, of which seven orders are stored."""
     project = Project(tmp_path_factory.mktemp("sample"))
-    assert [project.manage(command).returncode for command in ("init_db", "insert_data")] == [0, 0]
+    assert [project.call(command).returncode for command in ("init_db", "insert_data")] == [0, 0]
     return project.directory
 
 
@@ -59,7 +59,7 @@ def test_what_was_deleted_is_missed(loaded: Project) -> None:
 
 def test_the_first_rows_at_fault_are_shown_and_the_rest_counted(loaded: Project) -> None:
     change(loaded, "users", "DELETE FROM users WHERE id > 1")
-    done = loaded.manage("check_references")
+    done = loaded.call("check_references")
     assert done.stdout.splitlines()[-1] == "  ... and 1 more"
     assert len(done.stdout.splitlines()) == 2 + 5 + 1
     assert done.stderr == "error: 6 rows reference what does not exist\n"
@@ -69,7 +69,7 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
     change(loaded, "users", "DELETE FROM users WHERE id = 3")
     path = loaded.directory / "report.json"
     path.write_text("what was there before, which is a good deal longer than nothing" * 100)
-    done = loaded.manage("check_references", "--format=json", "--report", str(path), "--report-rejects=1")
+    done = loaded.call("check_references", "--format=json", "--report", str(path), "--report-rejects=1")
     assert (done.returncode, done.stderr) == (3, "error: 1 row references what does not exist\n")
     report = json.loads(done.stdout)
     assert json.loads(path.read_text()) == report
@@ -92,13 +92,13 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
             ],
         }
     }
-    done = loaded.manage("check_references", "--format=json", "--report-rejects=0")
+    done = loaded.call("check_references", "--format=json", "--report-rejects=0")
     assert json.loads(done.stdout)["tables"]["orders"]["rejects"] == []
 
 
 def test_text_from_rows_cannot_steer_a_terminal(loaded: Project) -> None:
     change(loaded, "orders", "INSERT INTO orders VALUES (8, 'a' || char(27, 7, 8238), 1, x'1b')")
-    done = loaded.manage("check_references")
+    done = loaded.call("check_references")
     assert done.returncode == 3
     assert not set(done.stdout + done.stderr) & set("\x1b\x07\u202e")
     shown = "a\\x1b\\x07\\u202e"
@@ -117,7 +117,7 @@ USAGE: dict[tuple[str, ...], str] = {
 
 @pytest.mark.parametrize("arguments", USAGE)
 def test_a_wrong_command_line_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = Project(tmp_path).manage("check_references", *arguments)
+    done = Project(tmp_path).call("check_references", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {USAGE[arguments]}")
     assert done.stderr.count("\n") == 1
@@ -126,7 +126,7 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(tmp_path: Path, arguments: 
 def test_a_report_never_replaces_a_database(loaded: Project) -> None:
     path = loaded.directory / "users.db"
     before = path.read_bytes()
-    done = loaded.manage("check_references", "--report", str(path))
+    done = loaded.call("check_references", "--report", str(path))
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: --report {path}: is a source or database of this run")
     assert path.read_bytes() == before
@@ -146,10 +146,13 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 
 def test_a_table_that_is_missing_and_a_file_that_is_no_database_are_one_line(loaded: Project) -> None:
     change(loaded, "products", "DROP TABLE products")
-    done = loaded.manage("check_references")
-    assert (done.returncode, done.stderr) == (1, "error: database products: has no table products; run init_db first\n")
+    done = loaded.call("check_references")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: database products: has no table products; run init_db or migrate first\n",
+    )
     (loaded.directory / "products.db").write_text("no database at all, and longer than a header is" * 9)
-    done = loaded.manage("check_references")
+    done = loaded.call("check_references")
     assert done.returncode == 1
     assert done.stderr.startswith("error: database products: file is not a database")
 
@@ -171,7 +174,7 @@ def test_a_locked_database_is_named_after_the_time_allowed(loaded: Project) -> N
 def test_nothing_is_written_anywhere(loaded: Project) -> None:
     change(loaded, "users", "DELETE FROM users WHERE id = 3")
     before = {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")}
-    assert loaded.manage("check_references").returncode == 3
+    assert loaded.call("check_references").returncode == 3
     assert {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")} == before
 
 

@@ -23,25 +23,25 @@ BAD_USERS = "id,name,email\n1,a,@\n2,,x\n"
 
 def test_init_db_says_which_databases_are_ready(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    for arguments in ((), (), ("--fresh",)):
-        done = project.manage("init_db", *arguments)
+    for run, arguments in ((project.manage, ()), (project.call, ()), (project.call, ("--fresh",))):
+        done = run("init_db", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == (EXPECTED / "init_db.txt").read_text()
 
 
 def test_fresh_empties_everything(project: Project) -> None:
-    project.manage("insert_data")
-    project.manage("init_db")
+    project.call("insert_data")
+    project.call("init_db")
     assert len(project.query("users", "SELECT * FROM users")) == 9
-    project.manage("init_db", "--fresh")
+    project.call("init_db", "--fresh")
     for table in ("users", "loader_rejects", "loader_runs"):
         assert project.query("users", f"SELECT * FROM {table}") == []
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_reference_run_is_reproduced_and_again_on_a_second_run(project: Project, mode: str) -> None:
-    for _ in range(2):
-        done = project.manage("insert_data", f"--mode={mode}")
+    for run in (project.manage, project.call):
+        done = run("insert_data", f"--mode={mode}")
         assert (done.returncode, done.stderr) == (0, "")
         without_reasons = re.sub(r"(?<=--> Failed validation): .*", "", done.stdout)
         assert without_reasons == (EXPECTED / "insert_data.txt").read_text()
@@ -59,7 +59,7 @@ def test_the_reference_run_is_reproduced_and_again_on_a_second_run(project: Proj
 
 def test_the_report_has_the_documented_shape(project: Project) -> None:
     path = project.directory / "report.json"
-    done = project.manage("insert_data", "--format=json", "--report", str(path))
+    done = project.call("insert_data", "--format=json", "--report", str(path))
     report = json.loads(done.stdout)
     assert json.loads(path.read_text()) == report
     users = report["tables"]["users"]
@@ -116,7 +116,7 @@ def test_stdin_and_several_sources_are_read(project: Project) -> None:
 def test_a_large_load_is_summed_up(project: Project) -> None:
     rows = "".join(f"7,{key},{'' if key % 10 else 'n'},{'@' if key % 3 else ''}\n" for key in range(1000))
     source = project.file("u.csv", f"age,id,name,email\n{rows}")
-    done = project.manage("insert_data", f"users={source}")
+    done = project.call("insert_data", f"users={source}")
     assert done.stderr == "warning: users: columns that the table does not have were ignored: age\n"
     head, counts, empty, title, *rest = re.sub(r"\d\.\d$", "0.0", done.stdout, flags=re.MULTILINE).splitlines()
     assert head == "table  given  inserted  updated  unchanged  rejected  seconds"
@@ -130,11 +130,11 @@ def test_a_large_load_is_summed_up(project: Project) -> None:
 
 def test_text_from_records_cannot_steer_a_terminal(project: Project) -> None:
     source = project.file("u\x1b[1m.csv", "id,name,email,\x1b[2m\n1,\x1b[31m,@,\n2,\u202e,no\x07,\n\x1b[3m,n,@\n")
-    done = project.manage("insert_data", f"users={source}")
+    done = project.call("insert_data", f"users={source}")
     assert done.returncode == 0
     assert not set(done.stdout + done.stderr) & set("\x1b\x07\u202e")
     assert "(2, '\\u202e', 'no\\x07') --> Failed validation: email must contain '@' (line 3)" in done.stdout
-    failed = project.manage("insert_data", f"users={source}.csv")
+    failed = project.call("insert_data", f"users={source}.csv")
     assert "\x1b" not in failed.stderr
 
 
@@ -157,13 +157,17 @@ USAGE = {
     ("users:xml=a",): "a: unknown format 'xml'",
     ("users=-", "orders=-"): "stdin can be read for one source only",
     ("--delimiter=ab",): "a delimiter is one ASCII character and no quote, not 'ab'",
+    (
+        "--max-rejects=0",
+        "--commit-every=5",
+    ): "--max-rejects is to keep nothing, --commit-every to keep what came before",
     ("--nonsense",): "unrecognized arguments: --nonsense",
 }
 
 
 @pytest.mark.parametrize("arguments", USAGE)
 def test_a_wrong_command_line_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = Project(tmp_path).manage("insert_data", *arguments)
+    done = Project(tmp_path).call("insert_data", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {USAGE[arguments]}") or USAGE[arguments] in done.stderr
     assert done.stderr.startswith("error: ")
@@ -180,19 +184,19 @@ def test_a_failure_is_one_line_a_report_and_exit_1(project: Project) -> None:
 
 
 def test_strict_keeps_what_was_accepted_and_exits_3(project: Project) -> None:
-    done = project.manage("insert_data", f"users={project.file('u.csv', BAD_USERS)}", "--strict")
+    done = project.call("insert_data", f"users={project.file('u.csv', BAD_USERS)}", "--strict")
     assert done.returncode == 3
     assert done.stderr == "error: 1 record was rejected; all others were kept\n"
     assert "(1, 'a', '@')" in done.stdout
     assert len(project.query("users", "SELECT * FROM users")) == 1
     good = project.file("v.csv", "id,name,email\n1,a,@\n")
-    assert project.manage("insert_data", f"users={good}", "--strict").returncode == 0
+    assert project.call("insert_data", f"users={good}", "--strict").returncode == 0
 
 
 def test_too_many_rejects_keep_nothing_and_exit_4(project: Project) -> None:
     report = project.directory / "report.json"
     source = project.file("u.csv", BAD_USERS)
-    done = project.manage("insert_data", f"users={source}", "--max-rejects=0", "--report", str(report))
+    done = project.call("insert_data", f"users={source}", "--max-rejects=0", "--report", str(report))
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("error: more rejects than the 0 allowed, 1 so far: nothing was kept; ")
     assert json.loads(report.read_text())["status"] == "over-limit"
@@ -200,13 +204,13 @@ def test_too_many_rejects_keep_nothing_and_exit_4(project: Project) -> None:
 
 
 def test_a_dry_run_says_so(project: Project) -> None:
-    done = project.manage("insert_data", "-n")
+    done = project.call("insert_data", "-n")
     assert done.stdout.startswith("=== DRY RUN, NOTHING WRITTEN ===\n")
     assert project.query("users", "SELECT * FROM loader_runs") == []
 
 
 def test_a_report_that_cannot_be_written_fails_before_anything_is_loaded(project: Project) -> None:
-    done = project.manage("insert_data", "--report", str(project.directory / "none" / "report.json"))
+    done = project.call("insert_data", "--report", str(project.directory / "none" / "report.json"))
     assert done.returncode == 1
     assert done.stderr.startswith("error: report ")
     assert done.stderr.endswith("cannot be written: No such file or directory; nothing was loaded\n")
@@ -216,7 +220,7 @@ def test_a_report_that_cannot_be_written_fails_before_anything_is_loaded(project
 def test_a_report_never_replaces_what_the_run_reads_or_writes(project: Project) -> None:
     source = project.file("u.csv", BAD_USERS)
     for report in (source, str(project.directory / "users.db")):
-        done = project.manage("insert_data", f"users={source}", "--report", report)
+        done = project.call("insert_data", f"users={source}", "--report", report)
         assert done.returncode == 2
         assert done.stderr.startswith(f"error: --report {report}: is a source or database of this run")
     assert Path(source).read_text() == BAD_USERS
@@ -226,7 +230,7 @@ def test_a_report_never_replaces_what_the_run_reads_or_writes(project: Project) 
 def test_init_db_says_what_it_cannot_use(project: Project) -> None:
     with closing(sqlite3.connect(project.directory / "users.db")) as connection:
         connection.execute("ALTER TABLE users DROP COLUMN email")
-    done = project.manage("init_db")
+    done = project.call("init_db")
     assert (done.returncode, done.stderr) == (
         1,
         "error: database users: table users has no column email; alter the table\n",
@@ -240,7 +244,7 @@ def test_init_db_says_what_it_cannot_use(project: Project) -> None:
 def test_records_that_do_not_fit_are_listed_with_all_their_fields_and_their_place(project: Project) -> None:
     first = project.file("a.csv", 'id,name,email\n1,"a\nb",@,x,y\n')
     second = project.file("b.csv", "id,name,email\n2\n")
-    done = project.manage("insert_data", f"users={first}", f"users={second}")
+    done = project.call("insert_data", f"users={first}", f"users={second}")
     assert done.stdout.splitlines()[-2:] == [
         f"(1, 'a\\nb', '@', 'x', 'y') --> Failed validation: 5 fields where the header has 3 ({first}, lines 2-3)",
         f"('2',) --> Failed validation: 1 field where the header has 3 ({second}, line 2)",
@@ -249,14 +253,14 @@ def test_records_that_do_not_fit_are_listed_with_all_their_fields_and_their_plac
 
 def test_a_value_that_could_not_be_read_is_listed_as_it_stands(project: Project) -> None:
     source = project.file("p.jsonl", '{"id": 1, "name": "a", "price": "3"}\n{"id": 2, "name": "5", "price": -3}\n')
-    assert project.manage("insert_data", f"products={source}").stdout.splitlines()[-2:] == [
+    assert project.call("insert_data", f"products={source}").stdout.splitlines()[-2:] == [
         "(1, 'a', '3') --> Failed validation: price must be a number, not \"3\" (line 1)",
         "(2, '5', -3) --> Failed validation: price must be greater than 0 (line 2)",
     ]
 
 
 def test_without_init_db_the_line_says_to_run_it(tmp_path: Path) -> None:
-    done = Project(tmp_path).manage("insert_data")
+    done = Project(tmp_path).call("insert_data")
     assert done.returncode == 1
     assert done.stderr.startswith("error: database orders: unable to open database file")
     assert "init_db" in done.stderr
@@ -266,12 +270,12 @@ def test_without_init_db_the_line_says_to_run_it(tmp_path: Path) -> None:
 def test_a_locked_database_is_named_after_the_time_allowed(project: Project) -> None:
     with closing(sqlite3.connect(project.directory / "products.db", isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        done = project.manage("insert_data", "--lock-timeout=0.2")
+        done = project.call("insert_data", "--lock-timeout=0.2")
         assert done.returncode == 1
         assert done.stderr.startswith("error: database products: database is locked")
         connection.execute("ROLLBACK")
     assert project.query("users", "SELECT * FROM users") == []
-    assert project.manage("insert_data").returncode == 0
+    assert project.call("insert_data").returncode == 0
 
 
 def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
@@ -328,7 +332,7 @@ def test_errors_that_nobody_can_read_change_no_exit_code(
 def test_signals_while_a_commit_waits_are_put_off_and_told_rightly(project: Project) -> None:
     """A reader holds up the commit of the second database, which keeps no log; two interrupts come meanwhile."""
     for mode in MODES:
-        project.manage("init_db", "--fresh")
+        project.call("init_db", "--fresh")
         with closing(sqlite3.connect(project.directory / "products.db", isolation_level=None)) as reader:
             reader.execute("PRAGMA journal_mode = DELETE")
             reader.execute("BEGIN")
@@ -416,9 +420,8 @@ def test_an_interrupt_keeps_nothing_and_leaves_one_line(
 
 
 @pytest.mark.parametrize("command", ["init_db", "insert_data", "check_references", "benchmark"])
-def test_help_fits_80_columns(tmp_path: Path, command: str) -> None:
-    project = Project(tmp_path)
-    project.environment["COLUMNS"] = "80"
-    done = project.manage(command, "--help")
+def test_help_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = Project(tmp_path).call(command, "--help")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -94,7 +94,7 @@ def _fill_with_other_values(project: Project, records: int) -> None:
     keys = range(3, records, 3)
     users = project.file("old.csv", "id,name,email\n" + "".join(f"{key},old,@\n" for key in keys))
     products = project.file("older.csv", "id,name,price\n" + "".join(f"{key},old,9\n" for key in keys))
-    done = project.manage("insert_data", f"users={users}", f"products={products}")
+    done = project.call("insert_data", f"users={users}", f"products={products}")
     assert done.returncode == 0
 
 

@@ -22,8 +22,8 @@ def test_two_loads_of_the_same_files_both_succeed(project: Project) -> None:
     assert (one.returncode, other.returncode) == (0, 0), said
     assert orphans(project) == []
     once = stored(project)
-    project.manage("init_db", "--fresh")
-    project.manage(*command)
+    project.call("init_db", "--fresh")
+    project.call(*command)
     assert stored(project) == once
 
 
@@ -37,8 +37,8 @@ def test_two_loads_with_checkpoints_never_write_one_run_together(project: Projec
         assert run.returncode == 0 or "another process goes on with run" in line
     assert orphans(project) == []
     twice = stored(project)
-    project.manage("init_db", "--fresh")
-    project.manage(*command)
+    project.call("init_db", "--fresh")
+    project.call(*command)
     assert stored(project) == twice
 
 

@@ -170,7 +170,7 @@ Run(TABLES, sources, paths(Path(sys.argv[1])), options, mode="sequential", show=
 def test_a_load_that_was_killed_is_unfinished_until_later_runs_have_written_what_it_left(fresh: Project) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, fresh.directory], cwd=ROOT, check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    done = fresh.manage("verify")
+    done = fresh.call("verify")
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
     assert done.stdout.startswith(f"{called(fresh)}: unfinished: users (database users) up to record 4, products ")
     load(fresh.directory, restart=True)
@@ -207,7 +207,7 @@ def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(
 def test_the_report_has_the_documented_shape(loaded: Project) -> None:
     change(loaded, "users", "DELETE FROM loader_rejects")
     path = loaded.directory / "report.json"
-    done = loaded.manage("verify", "--format=json", "--report", str(path))
+    done = loaded.call("verify", "--format=json", "--report", str(path))
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
     report = json.loads(done.stdout)
     assert json.loads(path.read_text()) == report
@@ -235,7 +235,7 @@ def test_asyncio_finds_the_same(loaded: Project) -> None:
 
 def test_a_run_that_no_ledger_knows_is_a_wrong_command_line(loaded: Project) -> None:
     path = loaded.directory / "report.json"
-    done = loaded.manage("verify", "yesterday", "--report", str(path))
+    done = loaded.call("verify", "yesterday", "--report", str(path))
     last = called(loaded).split()[1]
     message = f"no run is called 'yesterday'; the last one is {last}"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")

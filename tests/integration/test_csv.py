@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from async_loader import Column, Source, SourceError, Table, Type
+from async_loader.sources import csv, streams
 from tests.sample import Place, reject_names
 
 HEADER = b"id,name,email\n"
@@ -160,14 +161,19 @@ def test_records_on_the_edges_of_blocks_are_whole(place: Place, mode: str) -> No
     assert [(reject.line, reject.line_end) for reject in report.tables["users"].rejects] == expected
 
 
-def test_quotes_that_never_close_far_apart_cost_a_line_each(place: Place, mode: str) -> None:
+@pytest.mark.parametrize("limit", [8 << 20, pytest.param(streams.RECORD_LIMIT, marks=pytest.mark.long)])
+def test_quotes_that_never_close_far_apart_cost_a_line_each(
+    place: Place, mode: str, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
     """Each is looked for up to the limit; what was read for that is not read or held again."""
-    stretch = b"".join(GOOD % key for key in range(10, 99)) * 100_000
-    content = HEADER + b'1,"a,@\n' + stretch + b'2,"a,@\n3,b,@\n'
+    monkeypatch.setattr(csv, "RECORD_LIMIT", limit)
+    good = b"".join(GOOD % key for key in range(10, 99))
+    times = limit // len(good) + 1
+    content = HEADER + b'1,"a,@\n' + good * times + b'2,"a,@\n3,b,@\n'
     report = place.load(mode, {"users": place.file("users.csv", content)}, dry_run=True)
     counts = report.tables["users"]
     assert counts.reasons["invalid_quoting"] == 2
-    assert (counts.given, counts.inserted) == (8_900_003, 90)
+    assert (counts.given, counts.inserted) == (89 * times + 3, 90)
 
 
 def test_wide_records_with_too_few_fields_are_rejects(place: Place, mode: str) -> None:

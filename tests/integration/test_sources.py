@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import os
 import sqlite3
@@ -39,17 +40,22 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@functools.cache
+def compressed(suffix: str, content: bytes) -> bytes:
+    return COMPRESS[suffix](content)
+
+
 @pytest.mark.parametrize("suffix", COMPRESS)
 @pytest.mark.parametrize(("kind", "content"), [("csv", CSV), ("jsonl", JSON_LINES), ("ndjson", JSON_LINES)])
 def test_compressed_sources_are_read(place: Place, mode: str, suffix: str, kind: str, content: bytes) -> None:
-    report = place.load(mode, {"users": place.file(f"u.{kind}.{suffix}", COMPRESS[suffix](content))})
+    report = place.load(mode, {"users": place.file(f"u.{kind}.{suffix}", compressed(suffix, content))})
     assert report.tables["users"].inserted == 60_000
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 @pytest.mark.parametrize("harm", ["cut at the end", "cut in the middle", "garbage behind", "damaged", "empty"])
 def test_a_damaged_compressed_source_keeps_nothing(place: Place, mode: str, suffix: str, harm: str) -> None:
-    whole = COMPRESS[suffix](CSV)
+    whole = compressed(suffix, CSV)
     content = {
         "cut at the end": whole[:-3],
         "cut in the middle": whole[: len(whole) // 2],
@@ -222,7 +228,7 @@ def in_utf_16(path: Path) -> None:
 BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda path: path.unlink(), "unable to open database file"),
     "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
-    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
+    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db or migrate first"),
     "another encoding": (in_utf_16, "its text is in UTF-16le"),
 }
 

@@ -497,7 +497,7 @@ def test_sources_with_other_columns_go_to_files_of_their_own(place: Place) -> No
     Path(blocked).unlink()
     found = stored(place).export(ALL, place.directory / "bad.csv")
     assert found is not None
-    assert [(path.name, count, delimiter) for path, count, delimiter in found.files] == [
+    assert [(path.name, count, layout.delimiter) for path, count, layout in found.files] == [
         ("bad.csv", 3, ","),
         ("bad-2.csv", 1, ";"),
     ]
@@ -579,3 +579,71 @@ def test_rejects_that_nobody_can_read_are_one_line(place: Place, mode: str) -> N
             act()
     assert not (place.directory / "bad.csv").exists()
     assert discarded(place) == 3
+
+
+BILLS = Table(
+    "bills",
+    "bills",
+    (
+        Column("id", Type.INTEGER),
+        Column("sum", Type.DECIMAL, digits=8, places=2, nullable=True),
+        Column("day", Type.DATE),
+        Column("at", Type.DATETIME, zone="UTC", nullable=True),
+        Column("paid", Type.BOOLEAN),
+        Column("kind", Type.TEXT),
+        Column("note", Type.TEXT, default="none"),
+    ),
+    rules=(not_empty("kind"),),
+)
+BILLS_READ = {
+    "csv": "nr,sum,day,at,paid,more\nx,1.10,2024-02-30,2024-01-01T00:00:00Z,true,a\n2,n/a,2024-01-02,,maybe,b\n",
+    "jsonl": '{"nr": "x", "sum": 1.10, "day": "2024-02-30", "at": "2024-01-01T00:00:00Z", "paid": true}\n'
+    '{"nr": 2, "sum": "n/a", "day": "2024-01-02", "paid": 5}\n',
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_defaults(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    place = Place(tmp_path, (BILLS,))
+    path = tmp_path / f"b.{suffix}"
+    if suffix == "parquet":
+        frame = pl.DataFrame(
+            {"nr": [None, 2], "sum": ["1.10", "0.001"], "day": ["2024-02-01", None], "paid": [True, None]}
+        )
+        at = pl.Series([None, "2024-01-01T00:00:00Z"]).str.to_datetime(time_zone="UTC")
+        typed = frame.with_columns(pl.col("sum").cast(pl.Decimal(9, 3)), pl.col("day").str.to_date(), at=at)
+        typed.write_parquet(path)
+    else:
+        path.write_text(BILLS_READ[suffix])
+    source = Source(str(path), names={"id": "nr"}, constants={"kind": "bill"}, means_null=("n/a",))
+    first = place.load(mode, {"bills": source})
+    assert first.tables["bills"].rejected == 2
+    before = [each.reject for each in shown(place)]
+    again = retry(place, mode)
+    assert again.tables["bills"].reasons == first.tables["bills"].reasons
+    assert [each.reject for each in shown(place)] == before
+    found = stored(place).export(ALL, tmp_path / f"bad.{suffix}")
+    assert found is not None
+    [(file, _, layout)] = found.files
+    assert (layout.names, layout.constants, layout.means_null) == ((("id", "nr"),), (("kind", "bill"),), ("n/a",))
+    last = place.load(
+        mode, {"bills": Source(str(file), names=source.names, constants=source.constants, means_null=("n/a",))}
+    )
+    assert last.tables["bills"].reasons == first.tables["bills"].reasons
+    assert len(shown(place)) == 2
+    mend = "json_set(record, '$.nr', iif(typeof(json_extract(record, '$.nr')) = 'integer', 2, %s))"
+    key = "'1'" if suffix == "csv" else "1"
+    paid = {"csv": "'false'", "jsonl": "json('false')", "parquet": "json('true')"}[suffix]
+    place.query(
+        "bills", f"UPDATE loader_rejects SET record = json_set({mend % key}, '$.paid', {paid}, '$.day', '2024-01-02')"
+    )
+    if suffix == "csv":
+        place.query("bills", "UPDATE loader_rejects SET record = json_set(record, '$.nr', '2') WHERE line = 3")
+    if suffix == "parquet":
+        place.query("bills", "UPDATE loader_rejects SET record = json_set(record, '$.sum', '1.100')")
+    assert retry(place, mode).tables["bills"].inserted == 2
+    assert [row[0] for row in place.rows("bills")] == [1, 2]
+    assert {row[5:] for row in place.rows("bills")} == {("bill", "none")}
+    assert findings(place) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +47,8 @@ def test_any_other_text_names_nothing(text: str) -> None:
 
 
 def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
-    for layout in (CSV, PARQUET, Layout("jsonl")):
+    mapped = Layout("jsonl", names=(("id", "ID"),), constants=(("town", "x"),), means_null=("-",), absent=("more",))
+    for layout in (CSV, PARQUET, Layout("jsonl"), mapped):
         assert tables_of([line("towns", read=[as_json("f", layout)])], "f") == {"towns": [layout]}
     both = [line(table, read=[as_json("f", CSV), as_json("g", PARQUET)]) for table in TABLES]
     assert tables_of(both, "g") == {"towns": [PARQUET], "roads": [PARQUET]}
@@ -75,7 +77,7 @@ def test_what_was_removed_is_counted_by_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "record", "columns", "table"),
+    ("layout", "record", "columns", "wanted"),
     [
         (CSV, {"id": "", "town": "", "road": ""}, ["id"], None),
         (CSV, {"id": "", "town": "", "road": ""}, ["id", "town"], "towns"),
@@ -86,11 +88,15 @@ def test_what_was_removed_is_counted_by_run() -> None:
     ],
 )
 def test_the_reasons_tell_the_table_or_nobody_can(
-    layout: Layout, record: dict[str, Any], columns: list[str | None], table: str | None
+    layout: Layout, record: dict[str, Any], columns: list[str | None], wanted: str | None
 ) -> None:
     reasons = json.dumps([{"code": "x", "column": column, "message": ""} for column in columns])
-    layouts = {"towns": [layout], "roads": [layout]}
-    assert table_of_record(layouts, TABLES, json.dumps(record), reasons) == table
+    # Of Parquet only the columns of a table are read for it.
+    layouts = {
+        name: [replace(layout, columns=table.column_names) if layout is PARQUET else layout]
+        for name, table in TABLES.items()
+    }
+    assert table_of_record(layouts, TABLES, json.dumps(record), reasons) == wanted
     assert table_of_record(layouts, {"towns": TABLES["towns"]}, json.dumps(record), reasons) is None
 
 

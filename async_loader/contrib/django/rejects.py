@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from async_loader import Exported, RejectingRun, StoredReject, TableRejects
+from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
 from async_loader.contrib.django.text import printable
 
 # Characters of one value, and sources of one table, that are worth showing.
@@ -101,17 +101,24 @@ def exported_lines(exported: Exported) -> Iterator[str]:
     """What was written, and what to do next."""
     for path, count, _ in exported.files:
         yield printable(f"{rejects(count)} of {exported.table} in {path}")
-    by_delimiter: dict[str, list[str]] = {}
-    for path, _, delimiter in exported.files:
-        by_delimiter.setdefault(delimiter, []).append(shlex.quote(f"{exported.table}={path}"))
-    for delimiter, sources in by_delimiter.items():
-        option = f" --delimiter {shlex.quote(_written(delimiter))}" if delimiter not in ("", ",") else ""
-        mend = "Mend it" if len(exported.files) == 1 else "Mend them"
-        yield printable(f"{mend}, then: python manage.py insert_data {' '.join(sources)}{option}")
+    by_options: dict[str, list[str]] = {}
+    for path, _, layout in exported.files:
+        options = " ".join(map(shlex.quote, _options(exported.table, layout)))
+        by_options.setdefault(options, []).append(shlex.quote(f"{exported.table}={path}"))
+    mend = "Mend it" if len(exported.files) == 1 else "Mend them"
+    for options, sources in by_options.items():
+        yield printable(f"{mend}, then: python manage.py insert_data {' '.join([*sources, options])}".rstrip())
 
 
-def _written(delimiter: str) -> str:
-    return "tab" if delimiter == "\t" else delimiter
+def _options(table: str, layout: Layout) -> Iterator[str]:
+    """What `insert_data` must be told to read such a file as its source was read."""
+    if layout.delimiter not in ("", ","):
+        yield from ("--delimiter", "tab" if layout.delimiter == "\t" else layout.delimiter)
+    for option, pairs in (("--map", layout.names), ("--set", layout.constants)):
+        for column, text in pairs:
+            yield from (option, f"{table}.{column}={text}")
+    for text in layout.means_null:
+        yield from ("--null", f"{table}={text}")
 
 
 def counted(counts: Mapping[str | None, int]) -> str:

@@ -13,16 +13,22 @@ from typing import BinaryIO
 
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Options
+from async_loader import ConfigurationError, Options, ReferenceReport, Report, VerificationReport
 from async_loader.contrib.django.management.commands._command import Failure
 
 _DEFAULTS = Options()
+_PAGES = (".html", ".htm")
 
 
 def add_output_options(parser: CommandParser) -> None:
     """What goes where, and how long to wait for a database."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the report as JSON, or as a page if FILE ends in .html or .htm",
+    )
     parser.add_argument(
         "--lock-timeout",
         type=float,
@@ -67,11 +73,29 @@ def sigterm_as_ctrl_c() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, before)
 
 
+def as_file(path: Path | None, report: Report | ReferenceReport | VerificationReport, as_json: str) -> str:
+    """The report as the file's name wants it: as a page, or as it is in JSON."""
+    if path is None or path.suffix.lower() not in _PAGES:
+        return as_json
+    # Django's templates take a while to import.
+    from async_loader.contrib.django.pages import page
+
+    return page(report)
+
+
 def refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
     """ConfigurationError where the report would replace what this run reads or writes."""
     for path in used:
-        if path.exists() and report.exists() and path.samefile(report):
+        if _is_same(path, report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        # One of them is not there, or nobody lets us look.
+        return False
 
 
 @contextmanager
@@ -95,7 +119,10 @@ def write_report(file: BinaryIO, text: str, advice: str) -> Failure | None:
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.truncate(0)
-        file.write(f"{text}\n".encode())
+        rest = memoryview(f"{text}\n".encode())
+        # A pipe, or a disk that is nearly full, takes a part and says so.
+        while rest:
+            rest = rest[file.write(rest) :]
     except OSError as error:
         return _unwritable(file.name, error, advice)
     return None

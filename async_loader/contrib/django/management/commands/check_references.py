@@ -20,6 +20,7 @@ from async_loader.contrib.django.management.commands._command import (
 )
 from async_loader.contrib.django.management.commands._report import (
     add_report_options,
+    as_file,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
@@ -56,18 +57,24 @@ exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
         **_: object,
     ) -> None:
         """Check, and say what was found."""
-        declared = tables.tables()
+        declared = tables.tables(names) if names else self.all_tables()
         databases = tables.databases(declared)
         if report is not None:
             refuse_to_overwrite(report, databases.values())
         with progress(wanted=not no_progress) as show:
             check = ReferenceCheck(
-                declared, databases, names, report_rejects=report_rejects, lock_timeout=lock_timeout, show=show
+                declared,
+                databases,
+                map(tables.table_name, names),
+                report_rejects=report_rejects,
+                lock_timeout=lock_timeout,
+                show=show,
             )
             with report_file(report, "nothing was checked") as file:
                 outcome, failure = _perform(check)
                 as_json = json.dumps(outcome.as_dict(), indent=2)
-                unwritten = None if file is None else write_report(file, as_json, "name another file")
+                text = as_file(report, outcome, as_json)
+                unwritten = None if file is None else write_report(file, text, "name another file")
         self.conclude(
             as_json if format == "json" else reference_lines(outcome),
             failure or unwritten or _findings(outcome),

@@ -27,6 +27,7 @@ from async_loader.contrib.django import rejects, tables
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure, LoaderCommand
 from async_loader.contrib.django.management.commands._report import (
     add_report_options,
+    as_file,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
@@ -121,8 +122,12 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         with _interruptible():
             actions[action](**options)
 
+    def _stored(self, lock_timeout: float) -> StoredRejects:
+        declared = self.all_tables()
+        return StoredRejects(declared, tables.databases(declared), lock_timeout=lock_timeout)
+
     def _list(self, *, format: str, lock_timeout: float, **_: object) -> None:  # noqa: A002 - the option's name
-        runs = _stored(lock_timeout).overview()
+        runs = self._stored(lock_timeout).overview()
         self.say([rejects.overview_json(runs)] if format == "json" else rejects.overview_lines(runs))
 
     def _show(
@@ -135,7 +140,7 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
     ) -> None:
         if limit < 0:
             raise ConfigurationError(f"--limit is at least 0, not {limit}")
-        wanted, stored = _filter(options), _stored(lock_timeout)
+        wanted, stored = _filter(options), self._stored(lock_timeout)
         total = sum(stored.count(wanted).values())
         most = min(limit or total, total)
         shown = 0
@@ -159,7 +164,7 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
             self.say([rejects.more_line(total - shown)])
 
     def _export(self, *, file: Path, lock_timeout: float, **options: Any) -> None:
-        exported = _stored(lock_timeout).export(_filter(options), file)
+        exported = self._stored(lock_timeout).export(_filter(options), file)
         if exported is None:
             self.say([rejects.NOTHING])
             return
@@ -173,7 +178,9 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
             raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
         if not yes and not sys.stdin.isatty():
             raise ConfigurationError("nobody can be asked whether to discard them: add --yes")
-        discarded = _stored(lock_timeout).discard(wanted, lambda counts: yes or self._is_meant(rejects.counted(counts)))
+        discarded = self._stored(lock_timeout).discard(
+            wanted, lambda counts: yes or self._is_meant(rejects.counted(counts))
+        )
         if discarded is None:
             self.say(["Nothing was discarded."])
         else:
@@ -195,7 +202,7 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         no_progress: bool,
         **options: Any,
     ) -> None:
-        declared = tables.tables()
+        declared = self.all_tables()
         databases = tables.databases(declared)
         given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
         if report is not None:
@@ -207,9 +214,8 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
             for line in run.left:
                 complain(f"warning: {line}")
             as_json = json.dumps(outcome.as_dict(), indent=2)
-            unwritten = (
-                None if file is None else write_report(file, as_json, "look at loader_runs for what the run did")
-            )
+            page = as_file(report, outcome, as_json)
+            unwritten = None if file is None else write_report(file, page, "look at loader_runs for what the run did")
         text = [rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared)
         self.conclude(
             as_json if format == "json" else text,
@@ -251,11 +257,6 @@ def _leave_defaults_to_the_command(parser: CommandParser) -> None:
 def _filter(options: dict[str, Any]) -> RejectFilter:
     table = options["table"]
     return RejectFilter(None if table is None else tables.table_name(table), options["run"], options["reason"])
-
-
-def _stored(lock_timeout: float) -> StoredRejects:
-    declared = tables.tables()
-    return StoredRejects(declared, tables.databases(declared), lock_timeout=lock_timeout)
 
 
 def _perform(run: Retry) -> tuple[Report, Failure | None]:

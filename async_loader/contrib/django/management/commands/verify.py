@@ -20,6 +20,7 @@ from async_loader.contrib.django.management.commands._command import (
 )
 from async_loader.contrib.django.management.commands._report import (
     add_output_options,
+    as_file,
     refuse_to_overwrite,
     report_file,
     sigterm_as_ctrl_c,
@@ -51,7 +52,7 @@ exit codes: 0 all agrees, 1 failed, 2 usage, 3 something does not,
         **_: object,
     ) -> None:
         """Look, and say what was found."""
-        declared = tables.tables()
+        declared = self.all_tables()
         databases = tables.databases(declared)
         if report is not None:
             refuse_to_overwrite(report, databases.values())
@@ -59,7 +60,8 @@ exit codes: 0 all agrees, 1 failed, 2 usage, 3 something does not,
         with report_file(report, "nothing was verified") as file:
             outcome, failure = _perform(verification)
             as_json = json.dumps(outcome.as_dict(), indent=2)
-            unwritten = None if file is None else write_report(file, as_json, "name another file")
+            text = as_file(report, outcome, as_json)
+            unwritten = None if file is None else write_report(file, text, "name another file")
         self.conclude(
             as_json if format == "json" else verification_lines(outcome),
             failure or unwritten or _findings(outcome),
