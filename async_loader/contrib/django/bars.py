@@ -52,31 +52,31 @@ class Bars:
         now = self._clock()
         standings = _that_fit(self._pace.standings(now), self._console.height - 1)
         names = [printable(standing.shown.table) for standing in standings]
-        cells = [_cells(standing, self._words) for standing in standings]
-        room = self._console.width
         name_width = max(map(cell_len, names), default=0)
-        widths, bar = _layout([max(map(len, column)) for column in zip(*cells, strict=True)], room - name_width - 1)
+        cells = [_cells(standing, self._words) for standing in standings]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        kept, bar_width = _layout(widths, self._console.width - name_width - 1)
         lines = []
         for standing, name, values in zip(standings, names, cells, strict=True):
             line = Text(f"{set_cell_size(name, name_width)} ", no_wrap=True, overflow="ellipsis")
             if standing.shown.waits_for is not None:
                 line.append(f"waits for {printable(standing.shown.waits_for)}")
             else:
-                line.append_text(self._bar(standing, bar, now))
-                line.append("".join(value.rjust(width) for value, width in zip(values, widths, strict=True) if width))
-            line.truncate(room, overflow="ellipsis")
+                line.append_text(self._bar(standing, bar_width, now))
+                line.append("".join(value.rjust(width) for value, width in zip(values, kept, strict=True) if width))
+            line.truncate(self._console.width, overflow="ellipsis")
             lines.append(line)
         return Group(*lines)
 
     def _bar(self, standing: Standing, width: int, now: float) -> Text:
-        """It swings to and fro where nobody knows how long it is to be."""
+        """It moves along where nobody knows how long it is to be."""
         if width <= 0:
             return Text()
-        # Of no bytes all are read.
-        size = None if standing.shown.size is None else standing.shown.size or 1
-        completed = size if size is not None and standing.is_read else standing.shown.read_to
-        bar = ProgressBar(size, completed or 0, width, animation_time=now)
-        text = Text.assemble(*((part.text, part.style or "") for part in self._console.render(bar) if not part.control))
+        # A source may be of no bytes, and then is read.
+        total = None if standing.shown.size is None else max(1, standing.shown.size)
+        completed = total if total is not None and standing.is_read else standing.shown.read_to
+        parts = self._console.render(ProgressBar(total, completed, width, animation_time=now))
+        text = Text.assemble(*((part.text, part.style or "") for part in parts if not part.control))
         text.pad_right(width - text.cell_len)
         return text
 
