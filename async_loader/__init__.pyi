@@ -26,17 +26,20 @@ from .rules import (
     less_than,
     matches,
     max_length,
+    min_length,
     not_empty,
     one_of,
 )
 from .sources import Source
-from .tables import Column, Reference, Table, Type
+from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
 from .verify import VerificationReport
 
 __all__ = [
     "LISTED",
     "MODES",
+    "MOST_DIGITS",
     "ON_CONFLICT",
+    "REQUIRED",
     "CheckedTable",
     "Column",
     "ConfigurationError",
@@ -81,6 +84,7 @@ __all__ = [
     "load",
     "matches",
     "max_length",
+    "min_length",
     "not_empty",
     "one_of",
     "verify",

@@ -224,13 +224,14 @@ async def verify(
 def init(
     tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], *, fresh: bool = False
 ) -> tuple[str, ...]:
-    """Create the tables that are missing, the loader's own too; `fresh` empties them all first.
+    """Create the tables that are missing, and the loader's own in every database; `fresh` empties them all first.
 
-    Returns the names of the databases, in the order in which tables first name them. Raises LoaderError.
+    Returns the names of the databases, in the order in which tables first name them, then the others. Raises
+    LoaderError.
     """
     tables = tuple(tables)
     Sequential(lambda _: None).run(initialise(tables, _databases(databases), fresh=fresh))
-    return tuple(dict.fromkeys(table.database for table in tables))
+    return tuple(dict.fromkeys([*(table.database for table in tables), *databases]))
 
 
 def _databases(paths: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:

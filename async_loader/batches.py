@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -40,6 +40,7 @@ class Batch:
     broken: the records that are in neither, in order of their lines.
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
     read_to: how far the source has been read, in bytes, for showing progress.
+    absent: the columns that the source does not have. Their values are defaults, for new rows alone.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Batch:
     faults: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     broken: tuple[Broken, ...] = ()
     read_to: int = 0
+    absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.broken)
@@ -70,16 +72,14 @@ def cut(batch: Batch, places: Iterable[int]) -> list[Batch]:
     for (start, first), (stop, last) in itertools.pairwise(_cuts(batch, starts)):
         length = stop - start
         parts.append(
-            Batch(
-                batch.source,
-                batch.values.slice(start, length),
-                batch.lines.slice(start, length),
-                batch.line_ends.slice(start, length),
-                batch.as_read.slice(start, length),
-                batch.to_json,
-                {column: fault.slice(start, length) for column, fault in batch.faults.items()},
-                batch.broken[first:last],
-                batch.read_to,
+            replace(
+                batch,
+                values=batch.values.slice(start, length),
+                lines=batch.lines.slice(start, length),
+                line_ends=batch.line_ends.slice(start, length),
+                as_read=batch.as_read.slice(start, length),
+                faults={column: fault.slice(start, length) for column, fault in batch.faults.items()},
+                broken=batch.broken[first:last],
             )
         )
     return parts

@@ -6,6 +6,7 @@ arrays of 8 bytes each; text keys are a Python set. Nothing here touches a datab
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -65,7 +66,7 @@ class TextKeys:
 
     def holds(self, keys: pl.Series) -> pl.Series:
         """See KeySet."""
-        return pl.Series([key in self._keys for key in keys.to_list()], dtype=pl.Boolean)
+        return _among(keys, self._keys)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -222,6 +223,32 @@ class AcceptedKeys:
     def stored(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it can be referenced; false for null."""
         return self.taken(keys) & ~self._refused.holds(keys) if len(self._refused) else self.taken(keys)
+
+
+class UniqueValues:
+    """Which values of a unique column a run has taken, and which it has given up by changing the rows that had them.
+
+    Values are as the database stores them.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[Any] = set()
+        self._given_up: set[Any] = set()
+
+    def add(self, values: pl.Series, given_up: Iterable[Any]) -> None:
+        """Take in the values of accepted records, and those that the rows had which they replace."""
+        self._taken.update(values.drop_nulls().to_list())
+        self._given_up.update(given_up)
+
+    def taken(self, values: pl.Series, owned: pl.Series) -> pl.Series:
+        """For each value, whether another row has it; `owned` are those that another row of the database has."""
+        if owned.any() and self._given_up:
+            owned &= ~_among(values, self._given_up)
+        return owned | _among(values, self._taken) if self._taken else owned
+
+
+def _among(values: pl.Series, those: set[Any]) -> pl.Series:
+    return pl.Series([value in those for value in values.to_list()], dtype=pl.Boolean)
 
 
 def no(size: int) -> pl.Series:

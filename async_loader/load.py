@@ -21,12 +21,12 @@ import polars as pl
 from async_loader.batches import Batch, cut
 from async_loader.effects import Announce, Await, Call, Complete, Finish, Now, Packed, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError, OverLimitError
-from async_loader.keys import AcceptedKeys, KeyRange, ReferencedKeys, no, within
+from async_loader.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, no, within
 from async_loader.refused import Refused, rejects_with, write_apart
 from async_loader.report import Tally
 from async_loader.resume import COMPLETE, RUNNING
 from async_loader.tables import Reference, Table
-from async_loader.validation import Verdict, World, judge
+from async_loader.validation import Unique, Verdict, World, judge
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
@@ -115,6 +115,14 @@ class RejectAllowance:
 References: TypeAlias = Sequence[tuple[Reference, ReferencedKeys]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a load learns as it goes: of referenced keys, and of the values of each unique column."""
+
+    references: References
+    unique: Sequence[UniqueValues]
+
+
 @dataclass(slots=True)
 class _Progress:
     """How far a load is: `position` in records of its sources, the bytes of those that are done with, and the tokens
@@ -133,19 +141,19 @@ def load(this: Load) -> Steps[None]:
     yield _shown(this, 0)
     if this.commit_every:
         yield from _begin(this)
-    references: References | None = None
+    known: _Known | None = None
     for reader in this.readers:
         this.tally.notice(reader.ignored)
         while (batch := (yield Call(reader.read))) is not None:
-            if references is None:
-                references = yield from _references(this)
+            if known is None:
+                known = _Known((yield from _references(this)), [UniqueValues() for _ in this.table.unique])
             for part in cut(batch, _borders(this, progress.position, len(batch))):
                 progress.position += len(part)
                 if progress.position <= this.checkpoint:
-                    yield from _verdict(this, part, references, _replay)
+                    yield from _verdict(this, part, known, _replay)
                     yield _shown(this, progress.bytes_done + part.read_to)
                 else:
-                    yield from _load_part(this, progress, reader, part, references)
+                    yield from _load_part(this, progress, reader, part, known)
         progress.bytes_done += reader.size or 0
     yield from _settle(this, progress)
     if this.files is not None:
@@ -158,9 +166,9 @@ def load(this: Load) -> Steps[None]:
     yield Announce(this.table.name)
 
 
-def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, references: References) -> Steps[None]:
+def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, known: _Known) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
-    judged: _Judged = yield from _verdict(this, part, references, _take)
+    judged: _Judged = yield from _verdict(this, part, known, _take)
     this.tally.notice(reader.ignored)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     this.allowance.check(this.table.name, this.tally.rejected)
@@ -238,12 +246,29 @@ class _Questions:
     taken: for each record, whether its key was accepted before.
     places, unsure: the others whose keys the table may hold: where they are, and what they are.
     unknown: for each reference, the keys that only the database can tell about.
+    values: for each unique column, what the records would store.
     """
 
     taken: pl.Series
     places: pl.Series
     unsure: pl.DataFrame
     unknown: list[pl.Series]
+    values: list[pl.Series]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What the database says of a batch's records.
+
+    same, differing: the places of those whose keys it holds, with the same values and with others.
+    owned: for each unique column, the places of those whose value another row has.
+    given_up: for each unique column, by place, the value of the row that a record would replace.
+    """
+
+    same: pl.Series
+    differing: pl.Series
+    owned: Sequence[pl.Series]
+    given_up: Sequence[Mapping[int, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,20 +282,40 @@ class _Judged:
 
 
 def _verdict(
-    this: Load, batch: Batch, references: References, use: Callable[[Load, Batch, Verdict, pl.Series], Any]
+    this: Load, batch: Batch, known: _Known, use: Callable[[Load, Batch, Verdict, World, _Known], Any]
 ) -> Steps[Any]:
     """Learn what must be known, then judge and use that. Each crossing into a thread is felt, so there are few."""
-    questions: _Questions = yield Call(_questions, (this, batch, references))
-    held = (yield from this.database.held(this.table, questions.unsure)) if len(questions.places) else None
-    for (reference, known), unknown in zip(references, questions.unknown, strict=True):
+    questions: _Questions = yield Call(_questions, (this, batch, known.references))
+    answers = yield from _answers(this, batch, questions)
+    for (reference, keys), unknown in zip(known.references, questions.unknown, strict=True):
         if len(unknown):
-            yield from learn(*this.targets[reference.table], known, unknown)
+            yield from learn(*this.targets[reference.table], keys, unknown)
 
     def conclude() -> Any:
-        verdict, differing = _judge(this, batch, references, questions, held)
-        return use(this, batch, verdict, differing)
+        world = _world(this, batch, known, questions, answers)
+        return use(this, batch, judge(this.table, batch, world), world, known)
 
     return (yield Call(conclude))
+
+
+def _answers(this: Load, batch: Batch, questions: _Questions) -> Steps[_Answers]:
+    """Nothing is asked of a table that was empty when the run began."""
+    table, nothing = this.table, pl.Series([], dtype=pl.Int64)
+    same, differing = nothing, nothing
+    if len(questions.places):
+        places = yield from this.database.held(table, questions.unsure, batch.absent)
+        same, differing = (questions.places.gather(each) for each in places)
+    owned = [nothing for _ in table.unique]
+    given_up: list[dict[int, Any]] = [{} for _ in table.unique]
+    if this.ranges[table.name] is not None:
+        for n, column in enumerate(table.unique):
+            owned[n] = yield from this.database.owned(table, column, batch.values.select(table.key, column.name))
+    if table.unique and len(differing):
+        keys = batch.values[table.key].gather(differing)
+        for place, *values in (yield from this.database.values_of(table, table.unique, keys)):
+            for each, value in zip(given_up, values, strict=True):
+                each[differing[place]] = value
+    return _Answers(same, differing, owned, given_up)
 
 
 def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
@@ -290,53 +335,64 @@ def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     taken = this.accepted.taken(keys)
     places = (within(keys, this.ranges[this.table.name]) & ~taken).arg_true()
     unknown = [known.unknown(batch.values[reference.column]) for reference, known in references]
-    return _Questions(taken, places, batch.values[places], unknown)
+    stored = this.database.as_stored(batch.values.select(column.name for column in this.table.unique))
+    return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
 
 
-def _judge(
-    this: Load,
-    batch: Batch,
-    references: References,
-    questions: _Questions,
-    held: tuple[pl.Series, pl.Series] | None,
-) -> tuple[Verdict, pl.Series]:
-    """A verdict, and which records differ from what the table holds under their keys.
+def _world(this: Load, batch: Batch, known: _Known, questions: _Questions, answers: _Answers) -> World:
+    size = len(batch.lines)
+    same, differing = _mask(size, answers.same), _mask(size, answers.differing)
+    unique = [
+        Unique(column.name, values, taken.taken(values, _mask(size, owned)), given_up)
+        for column, values, taken, owned, given_up in zip(
+            this.table.unique, questions.values, known.unique, answers.owned, answers.given_up, strict=True
+        )
+    ]
+    return World(
+        taken=questions.taken,
+        held=same | differing,
+        differs=differing,
+        absent=[keys.absent(batch.values[reference.column]) for reference, keys in known.references],
+        conflicts_reject=this.on_conflict == "reject",
+        unique=unique,
+    )
 
-    `held`: which of the unsure records it holds with the same values, and which with others.
-    """
-    nothing = pl.Series([], dtype=pl.Int64)
-    same, differing = (_mask(len(batch.lines), questions.places, each) for each in held or (nothing, nothing))
-    absent = [known.absent(batch.values[reference.column]) for reference, known in references]
-    world = World(questions.taken, same | differing, differing, absent, conflicts_reject=this.on_conflict == "reject")
-    return judge(this.table, batch, world), differing
 
-
-def _take(this: Load, batch: Batch, verdict: Verdict, differing: pl.Series) -> _Judged:
+def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Known) -> _Judged:
     """Remember what was accepted and rejected, and make it ready to be written."""
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
-        line = batch.lines.filter(differing & (batch.values[this.table.key] == key))[0]
+        line = batch.lines.filter(world.differs & (batch.values[this.table.key] == key))[0]
         raise ConflictError(
             this.database.name,
             f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "
             f"line {line}; mend the source, or load with --on-conflict reject or update",
         )
-    this.accepted.add(verdict.accepted[this.table.key])
+    _remember(this, verdict, world, known)
     this.tally.take(batch, verdict)
     if this.dry_run:
         return _Judged(batch, verdict)
     return _Judged(batch, verdict, *map(this.database.pack, (verdict.written, verdict.rejects)))
 
 
-def _replay(this: Load, _batch: Batch, verdict: Verdict, _differing: pl.Series) -> None:
+def _replay(this: Load, _batch: Batch, verdict: Verdict, world: World, known: _Known) -> None:
     """Remember the keys of what an earlier process has committed. What passed and yet is not there was refused."""
-    this.accepted.add(verdict.accepted[this.table.key])
+    _remember(this, verdict, world, known)
     this.accepted.refuse(verdict.new[this.table.key])
 
 
-def _mask(size: int, places: pl.Series, chosen: pl.Series) -> pl.Series:
-    """True at the chosen ones of these places."""
-    return no(size) if not len(chosen) else no(size).scatter(places.gather(chosen), values=True)
+def _remember(this: Load, verdict: Verdict, world: World, known: _Known) -> None:
+    """The keys and the unique values of what was accepted."""
+    this.accepted.add(verdict.accepted[this.table.key])
+    accepted = set(verdict.places) if any(unique.given_up for unique in world.unique) else set()
+    for unique, taken in zip(world.unique, known.unique, strict=True):
+        given_up = [value for place, value in unique.given_up.items() if place in accepted]
+        taken.add(unique.values.gather(verdict.places), given_up)
+
+
+def _mask(size: int, places: pl.Series) -> pl.Series:
+    """True at these places."""
+    return no(size) if not len(places) else no(size).scatter(places, values=True)
 
 
 def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int]]:
@@ -348,7 +404,9 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
     held = verdict.changed[this.table.key]
-    stored, refused = yield from write_apart(this.database, this.table, verdict.written, judged.written, held)
+    stored, refused = yield from write_apart(
+        this.database, this.table, verdict.written, judged.written, held, absent=judged.batch.absent
+    )
     rejects, packed = verdict.rejects, judged.rejects
     if refused:
         rejects = yield Call(_refuse, (this, judged, refused))

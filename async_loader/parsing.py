@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from async_loader.spellings import SPELLINGS
 from async_loader.tables import Column, Type
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
@@ -29,12 +30,16 @@ _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _NOT_ZERO = re.compile(r"[^eE]*[1-9]")
 
 
-def parse_text(text: pl.Series, column: Column, *, nul: bool) -> tuple[pl.Series, pl.DataFrame | None]:
+def parse_text(
+    text: pl.Series, column: Column, *, nul: bool = True, means_null: Collection[str] = ()
+) -> tuple[pl.Series, pl.DataFrame | None]:
     """The column's values, and its faults (as in `Batch`) or None where there are none.
 
     A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`. `nul`
-    tells whether there can be a NUL in it at all.
+    tells whether there can be a NUL in it at all. Text that is one of `means_null` is null, or missing.
     """
+    if means_null and (meant := text.is_in(list(means_null)).fill_null(value=False)).any():
+        return _parsed_around(text, column, meant)
     if text.null_count() and not column.nullable:
         text = text.fill_null("")
     if column.type is Type.TEXT:
@@ -42,10 +47,37 @@ def parse_text(text: pl.Series, column: Column, *, nul: bool) -> tuple[pl.Series
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
         return _judged(text, values, values.is_null(), _integer_code)
+    if column.type is not Type.REAL:
+        return _spelled(text, column)
     values = text.cast(pl.Float64, strict=False)
     # Neither zero, which may be an underflow, nor infinite or NaN, nor where not every integer is a real.
     certain = values.abs().is_between(LEAST_REAL, EXACT_REAL, closed="left")
     return _judged(text, values, ~certain.fill_null(value=False), real_code)
+
+
+def _parsed_around(text: pl.Series, column: Column, meant: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
+    """As `parse_text` does, where some of the text means null."""
+    values, faults = parse_text(pl.select(pl.when(~meant).then(text)).to_series(), column)
+    codes = nulls(len(text)) if faults is None else faults["code"]
+    codes = codes.zip_with(~meant, pl.Series([None if column.nullable else "missing"], dtype=pl.String))
+    return with_faults(values, codes, lambda: shown_text(text))
+
+
+def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:
+    """A column of a type that has spellings of its own."""
+    spelling = SPELLINGS[column.type]
+    values = spelling.plain(text, column)
+    places = (values.is_null() & text.is_not_null()).arg_true()
+    if not len(places):
+        return values, None
+    odd, codes = [], []
+    for written in text.gather(places):
+        value, code = spelling.odd(written, column)
+        odd.append(value)
+        codes.append(code if code is None else _unreadable(written, code))
+    values = values.scatter(places, pl.Series(odd, dtype=column.dtype))
+    found = nulls(len(text)).scatter(places, pl.Series(codes, dtype=pl.String))
+    return with_faults(values, found, lambda: shown_text(text))
 
 
 def with_faults(

@@ -5,7 +5,7 @@ k bad rows of n cost about k log n statements, and n single ones where most are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -29,21 +29,27 @@ Refused: TypeAlias = Mapping[Any, str]
 
 
 def write_apart(
-    database: Database, table: Table, records: pl.DataFrame, packed: Sequence[Packed], held: pl.Series
+    database: Database,
+    table: Table,
+    records: pl.DataFrame,
+    packed: Sequence[Packed],
+    held: pl.Series,
+    *,
+    absent: Collection[str],
 ) -> Steps[tuple[int, Refused]]:
-    """Write records with keys of their own, of which the table holds some. Returns how many were stored, and what was
-    refused.
+    """Write records with keys of their own, of which the table holds some; those rows keep their values of columns that
+    are `absent`. Returns how many were stored, and what was refused.
     """
     try:
-        return (yield from database.write(table, packed, len(records), replace=len(held) > 0)), {}
+        return (yield from database.write(table, packed, len(records), replace=len(held) > 0, absent=absent)), {}
     except RefusedError:
         if len(records) <= ONE_BY_ONE:
-            return (yield from database.write_each(table, records, held))
+            return (yield from database.write_each(table, records, held, absent))
     changed, refused = 0, dict[Any, str]()
     middle = len(records) // 2
     for half in (records.head(middle), records.slice(middle)):
         parts: Sequence[Packed] = yield Call(database.pack, (half,))
-        more, others = yield from write_apart(database, table, half, parts, held)
+        more, others = yield from write_apart(database, table, half, parts, held, absent=absent)
         changed += more
         refused |= others
     return changed, refused

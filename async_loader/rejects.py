@@ -92,10 +92,10 @@ class RejectFiles:
 
 
 class _Csv:
-    def __init__(self, path: Path, table: Table, reader: Reader) -> None:
+    def __init__(self, path: Path, _: Table, reader: Reader) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._columns = [name for name in reader.columns if name not in (LINE, REASONS)]
-        self._nullable = {column.name for column in table.columns if column.nullable}
+        self._nullable = reader.nullable
         self._delimiter = reader.source.delimiter
         self._write_row([*map(_safe, self._columns), LINE, REASONS])
 
@@ -155,14 +155,15 @@ class _Parquet:
     """In the source's own types, so that no value changes on its way through the file."""
 
     def __init__(self, path: Path, table: Table, reader: Reader) -> None:
-        self._key = table.key
+        self._key = reader.names[table.key]
         fields = [pa.field(field.name, _plain(field.type)) for field in reader.schema]
         self._schema = pa.schema([*fields, (LINE, pa.int64()), (REASONS, pa.string())])
         self._writer = pa.parquet.ParquetWriter(path, self._schema)
 
     def write(self, rows: list[Row]) -> None:
         records = [self._record(*row) for row in rows]
-        self._writer.write_table(pa.Table.from_pylist(records, self._schema))
+        columns = [_column([record[field.name] for record in records], field.type) for field in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
     def _record(self, line: int, _: int, record: str, reasons: str) -> dict[str, Any]:
         values = plain_json(record)
@@ -188,6 +189,13 @@ def _without_marks(record: str) -> str:
     fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
     kept = {name: value for name, value in fields.items() if name not in (LINE, REASONS)}
     return msgspec.json.encode(kept).decode()
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """What JSON has no type for stands there as text."""
+    if kinds.is_date(kind) or kinds.is_timestamp(kind) or kinds.is_decimal(kind):
+        return pa.array(values, pa.string()).cast(kind)
+    return pa.array(values, kind)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -220,7 +220,7 @@ def as_typed(table: Table, reject: Reject) -> tuple[Any, ...]:
 
 
 def _typed(kind: Type, value: Any) -> Any:
-    if not isinstance(value, str) or kind is Type.TEXT or len(value) > _LONGEST_NUMBER:
+    if not isinstance(value, str) or kind not in (Type.INTEGER, Type.REAL) or len(value) > _LONGEST_NUMBER:
         return value
     if kind is Type.INTEGER:
         return int(value) if _INTEGER.fullmatch(value) else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -16,14 +17,16 @@ import polars as pl
 class Rule:
     """`holds` is an expression over `columns`, one boolean a record; null counts as held.
 
-    `code` and `message` make the reason of a record that breaks it. A rule of one column speaks of that column; a rule
-    of several speaks of the whole record.
+    `code` and `message` make the reason of a record that breaks it; `explain`, where there is one, makes the message
+    from the value of the rule's first column. A rule of one column speaks of that column; a rule of several speaks of
+    the whole record.
     """
 
     code: str
     columns: tuple[str, ...]
     message: str
     holds: pl.Expr
+    explain: Callable[[Any], str] | None = None
 
     @property
     def column(self) -> str | None:
@@ -53,36 +56,45 @@ def max_length(column: str, characters: int) -> Rule:
     return Rule("max_length", (column,), message, pl.col(column).str.len_chars() <= characters)
 
 
-def one_of(column: str, choices: Collection[str | int | float]) -> Rule:
+def min_length(column: str, characters: int) -> Rule:
+    """Text of no fewer than so many characters."""
+    message = f"{column} must have at least {characters} characters"
+    return Rule("min_length", (column,), message, pl.col(column).str.len_chars() >= characters)
+
+
+def one_of(column: str, choices: Collection[Any]) -> Rule:
     """One of the values given."""
     allowed = list(choices)
     message = f"{column} must be one of {', '.join(map(repr, allowed))}"
     return Rule("one_of", (column,), message, pl.col(column).is_in(allowed))
 
 
-def greater_than(column: str, bound: float) -> Rule:
-    """A number above `bound`."""
+def greater_than(column: str, bound: Any) -> Rule:
+    """A number, date or time above `bound`."""
     return Rule("greater_than", (column,), f"{column} must be greater than {bound}", pl.col(column) > bound)
 
 
-def at_least(column: str, bound: float) -> Rule:
-    """A number not below `bound`."""
+def at_least(column: str, bound: Any) -> Rule:
+    """A number, date or time not below `bound`."""
     return Rule("at_least", (column,), f"{column} must be at least {bound}", pl.col(column) >= bound)
 
 
-def less_than(column: str, bound: float) -> Rule:
-    """A number below `bound`."""
+def less_than(column: str, bound: Any) -> Rule:
+    """A number, date or time below `bound`."""
     return Rule("less_than", (column,), f"{column} must be less than {bound}", pl.col(column) < bound)
 
 
-def at_most(column: str, bound: float) -> Rule:
-    """A number not above `bound`."""
+def at_most(column: str, bound: Any) -> Rule:
+    """A number, date or time not above `bound`."""
     return Rule("at_most", (column,), f"{column} must be at most {bound}", pl.col(column) <= bound)
 
 
-def each_value(column: str, code: str, message: str, holds: Callable[[object], bool]) -> Rule:
+def each_value(
+    column: str, code: str, message: str, holds: Callable[[Any], bool], explain: Callable[[Any], str] | None = None
+) -> Rule:
     """A plain Python function of one value: true where the value is good. It is called once per distinct value of a
-    batch, and never for null; slower than the rules above, for what they cannot say.
+    batch, and never for null; slower than the rules above, for what they cannot say. `explain` makes the message from
+    a value that is not good.
     """
 
     def over_column(values: pl.Series) -> pl.Series:
@@ -92,4 +104,4 @@ def each_value(column: str, code: str, message: str, holds: Callable[[object], b
         verdicts = [None if value is None else bool(holds(value)) for value in distinct]
         return values.replace_strict(distinct, pl.Series(verdicts, dtype=pl.Boolean), return_dtype=pl.Boolean)
 
-    return Rule(code, (column,), message, pl.col(column).map_batches(over_column, return_dtype=pl.Boolean))
+    return Rule(code, (column,), message, pl.col(column).map_batches(over_column, return_dtype=pl.Boolean), explain)

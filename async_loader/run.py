@@ -89,7 +89,7 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fr
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
     check_databases(ordered, databases)
-    for name in reversed(databases_in_commit_order(ordered)):
+    for name in dict.fromkeys([*reversed(databases_in_commit_order(ordered)), *databases]):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
         yield from database.begin()
@@ -163,7 +163,7 @@ def _open_databases(plan: Plan) -> Steps[None]:
         yield Connect(database, plan.options.lock_timeout, writable=name in written)
         for table in tables:
             if table.database == name:
-                yield from database.check(table)
+                yield from database.check(table, filled=table in plan.loaded)
     for name in names:
         database = plan.databases[name]
         yield from database.begin() if name in written else database.begin_reading()

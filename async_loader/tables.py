@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -21,37 +20,91 @@ OWN_PREFIX = "loader_"
 
 
 class Type(enum.Enum):
-    """What a column holds: a 64-bit signed integer, a finite 64-bit real, or text without NUL."""
+    """What a column holds. Text has no NUL; dates and times are of the years 1 to 9999, times to the microsecond."""
 
-    INTEGER = "integer"
-    REAL = "real"
+    INTEGER = "integer"  # 64 bits, signed
+    REAL = "real"  # 64 bits, finite
     TEXT = "text"
+    DECIMAL = "decimal"  # of the column's digits and places
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"  # in UTC where the column has a zone, else in none
+    UUID = "uuid"  # as 32 lower-case hexadecimal digits
+    JSON = "json"  # as Python's json writes it
 
     @property
     def python(self) -> type:
-        """The type of one value."""
-        return {Type.INTEGER: int, Type.REAL: float, Type.TEXT: str}[self]
+        """The type of one value, of those that a key may have and of reals."""
+        return _PYTHON.get(self, str)
 
-    @property
-    def dtype(self) -> type[pl.DataType]:
-        """The type of a column of values."""
-        return {Type.INTEGER: pl.Int64, Type.REAL: pl.Float64, Type.TEXT: pl.String}[self]
 
-    def series(self, values: Sequence[Any]) -> pl.Series:
-        """Values that a database may hold in any type: those of another type become null, and equal nothing read."""
-        try:
-            return pl.Series(values, dtype=self.dtype)
-        except TypeError:
-            return pl.Series([value if type(value) is self.python else None for value in values], dtype=self.dtype)
+_PYTHON: Mapping[Type, type] = {Type.INTEGER: int, Type.REAL: float}
+_DTYPES: Mapping[Type, pl.DataType] = {
+    Type.INTEGER: pl.Int64(),
+    Type.REAL: pl.Float64(),
+    Type.BOOLEAN: pl.Boolean(),
+    Type.DATE: pl.Date(),
+}
+KEY_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
+# Digits that a column of decimals may have at most.
+MOST_DIGITS = 38
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+# Stands for the default of a column that has none.
+REQUIRED = _Required()
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `nullable` lets a record go without a value."""
+    """One column.
+
+    nullable: whether a record may go without a value.
+    default: what a new row gets where the source has no such column: a value, or a function that is called for each
+        row. What a row that is there already holds then stays. REQUIRED where the source must have the column.
+    unique: whether no two rows may have the same value.
+    digits, places: of a decimal, how many it has at most, and how many of them behind the point.
+    zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
+
+    Raises ConfigurationError for digits that cannot be.
+    """
 
     name: str
     type: Type
     nullable: bool = False
+    default: object = REQUIRED
+    unique: bool = False
+    digits: int = MOST_DIGITS
+    places: int = 0
+    zone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
+            problem = f"{self.digits} digits of which {self.places} are decimals; at most are {MOST_DIGITS}"
+            raise ConfigurationError(f"column {self.name} is to have {problem}")
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The type of its values in a batch."""
+        if self.type is Type.DECIMAL:
+            return pl.Decimal(MOST_DIGITS, self.places)
+        if self.type is Type.DATETIME:
+            return pl.Datetime("us", "UTC" if self.zone else None)
+        return _DTYPES.get(self.type, pl.String())
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a source must have it."""
+        return self.default is REQUIRED
+
+    def defaults(self, size: int) -> pl.Series:
+        """So many values of the default."""
+        values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
+        return pl.Series(self.name, values, dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +146,14 @@ class Table:
             self._try_rule(rule)
         if self.name.lower().startswith(OWN_PREFIX):
             raise ConfigurationError(f"table {self.name}: names that begin with {OWN_PREFIX} are the loader's own")
-        if self.column(self.key).type is Type.REAL or self.column(self.key).nullable:
-            raise ConfigurationError(f"table {self.name}: key {self.key} must be integer or text, and not nullable")
+        key = self.column(self.key)
+        if key.type not in KEY_TYPES or key.nullable or not key.is_required:
+            problem = "must be integer, text or uuid, not nullable, and without a default"
+            raise ConfigurationError(f"table {self.name}: key {self.key} {problem}")
 
     def _try_rule(self, rule: Rule) -> None:
         """On no records, which shows a rule that cannot be asked about its columns at all."""
-        none = pl.DataFrame(schema={column.name: column.type.dtype for column in self.columns})
+        none = pl.DataFrame(schema={column.name: column.dtype for column in self.columns})
         try:
             answers = none.select(rule.holds).to_series()
         except (Exception, pl.exceptions.PanicException) as error:
@@ -108,6 +163,11 @@ class Table:
             raise ConfigurationError(
                 f"table {self.name}: rule {rule.code} gives {given}, not a boolean for each record"
             )
+
+    @property
+    def unique(self) -> tuple[Column, ...]:
+        """The columns, apart from the key, of which no two rows may have the same value."""
+        return tuple(column for column in self.columns if column.unique and column.name != self.key)
 
     @property
     def column_names(self) -> tuple[str, ...]:

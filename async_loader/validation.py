@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -26,6 +27,20 @@ REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique column of n records, with the values as the database stores them.
+
+    taken: whether another row, or an earlier record of the run, has the value.
+    given_up: by place, the value that the row has now which the record would replace.
+    """
+
+    column: str
+    values: pl.Series
+    taken: pl.Series
+    given_up: Mapping[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """What is known outside a batch of n readable records; each series is n long.
 
@@ -33,6 +48,7 @@ class World:
     held, differs: the database held the key before this run; and with other values than the record's.
     absent: for each of the table's references, whether the key that the record names exists nowhere.
     conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
+    unique: the table's unique columns.
     """
 
     taken: pl.Series
@@ -40,6 +56,7 @@ class World:
     differs: pl.Series
     absent: Sequence[pl.Series]
     conflicts_reject: bool
+    unique: Sequence[Unique] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,11 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     failed = _any((check.failed for check in checks), size)
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else no(size)
     keys = batch.values[table.key]
-    duplicate = _duplicates(keys, world.taken, failed | conflict)
+    if _stand_apart(world.unique):
+        used = [unique.taken for unique in world.unique]
+        duplicate = _duplicates(keys, world.taken, _any(iter([failed, conflict, *used]), size))
+    else:
+        duplicate, used = _in_turn(keys, world, failed | conflict)
     shown = _shown(keys)
     message = f"{table.key} {SHOWN} appears earlier in this run"
     checks.append(Check("duplicate", table.key, message, duplicate, shown))
@@ -80,8 +101,10 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     exists = conflict & ~duplicate
     message = f"{table.key} {SHOWN} is in the database with other values"
     checks.append(Check("exists", table.key, message, exists, shown))
+    checks += _used(batch, world, [each & ~duplicate for each in used])
+    failed = _any((check.failed for check in checks), size)
     checks = [check for check in checks if check.failed.any()]
-    bad = failed | duplicate | exists
+    bad = failed
     accepted = _kept(batch.values, ~bad)
     held, differs = world.held.filter(~bad), world.differs.filter(~bad)
     return Verdict(
@@ -113,7 +136,15 @@ def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
     if broken and len(answers) != len(batch.values):
         raise ConfigurationError(f"{failure}{len(answers)} answers for {len(batch.values)} records")
     for rule, failed in zip(table.rules, answers, strict=True):
-        yield Check(rule.code, rule.column, rule.message, failed)
+        if rule.explain is None:
+            yield Check(rule.code, rule.column, rule.message, failed)
+        else:
+            shown = _explained(rule.explain, batch.values[rule.columns[0]])
+            yield Check(rule.code, rule.column, SHOWN, failed, shown)
+
+
+def _explained(explain: Callable[[Any], str], values: pl.Series) -> Callable[[pl.Series], pl.Series]:
+    return lambda places: pl.Series(map(explain, values.gather(places)), dtype=pl.String)
 
 
 def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
@@ -121,6 +152,48 @@ def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
         yield Check("exists_in", column, message, absent, _shown(batch.values[column]))
+
+
+def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:
+    for unique, failed in zip(world.unique, used, strict=True):
+        message = f"{unique.column} {SHOWN} is another row's already"
+        yield Check("unique", unique.column, message, failed, _shown(batch.values[unique.column]))
+
+
+def _stand_apart(uniques: Sequence[Unique]) -> bool:
+    """Whether no record takes a value that another one of the batch takes or gives up: the common case."""
+    return all(
+        unique.values.drop_nulls().is_unique().all()
+        and not (unique.given_up and set(unique.given_up.values()) & set(unique.values))
+        for unique in uniques
+    )
+
+
+def _in_turn(keys: pl.Series, world: World, failed: pl.Series) -> tuple[pl.Series, list[pl.Series]]:
+    """Which records come behind the first accepted one of their key, and which have a value of each unique column that
+    is another's: one record after the other, because that depends on which of those before it are accepted.
+    """
+    seen = set[Any]()
+    taken: list[set[Any]] = [set() for _ in world.unique]
+    free: list[set[Any]] = [set() for _ in world.unique]
+    duplicate: list[bool] = []
+    used: list[list[bool]] = []
+    values_of = zip(*(unique.values for unique in world.unique), strict=True)
+    taken_before = zip(*(unique.taken for unique in world.unique), strict=True)
+    rows = zip(keys, world.taken, failed, values_of, taken_before, strict=True)
+    for place, (key, is_taken, has_failed, values, before) in enumerate(rows):
+        duplicate.append(is_taken or key in seen)
+        used.append([value in taken[n] or (before[n] and value not in free[n]) for n, value in enumerate(values)])
+        if has_failed or duplicate[-1] or any(used[-1]):
+            continue
+        seen.add(key)
+        for n, (unique, value) in enumerate(zip(world.unique, values, strict=True)):
+            if value is not None:
+                taken[n].add(value)
+            if place in unique.given_up:
+                free[n].add(unique.given_up[place])
+    columns = [pl.Series(column, dtype=pl.Boolean) for column in zip(*used, strict=True)]
+    return pl.Series(duplicate, dtype=pl.Boolean), columns or [no(0) for _ in world.unique]
 
 
 def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:

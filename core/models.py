@@ -8,7 +8,7 @@ class User(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField()
-    email = models.TextField()
+    email = models.TextField(blank=True)
 
     class Meta:
         managed = False
@@ -22,7 +22,7 @@ class Product(models.Model):
     """Something to order."""
 
     id = models.BigIntegerField(primary_key=True)
-    name = models.TextField()
+    name = models.TextField(blank=True)
     price = models.FloatField()
 
     class Meta:

@@ -35,6 +35,7 @@ PURE = [
         "report",
         "resume",
         "rules",
+        "spellings",
         "tables",
         "validation",
     )

@@ -6,8 +6,8 @@ To add a format: a module here with a class like the others', and a line in `_OP
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from async_loader.batches import Batch, slices
 from async_loader.errors import ConfigurationError
+from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.streams import CODECS, STDIN, Stream
 from async_loader.tables import Table
 
@@ -25,11 +26,18 @@ class Source:
 
     `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
     suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
+
+    names: by column of the table, what the source calls it where that is something else.
+    constants: by column, text that is the value of all records, whatever the source has.
+    means_null: text that stands for null.
     """
 
     path: str
     format: str = ""
     delimiter: str = ","
+    names: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    means_null: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.format:
@@ -64,6 +72,8 @@ class Format(Protocol):
     """What a format's class offers once it has opened a stream and checked its columns against the table."""
 
     columns: list[str]
+    # How these become the table's.
+    fields: Fields
     ignored: list[str]
     # The types of the columns, for a format that has them.
     schema: pa.Schema | None
@@ -81,7 +91,7 @@ class Reader:
         self._batch_size = batch_size
         self._stream = Stream(source.path, source.codec)
         try:
-            self._format = _OPEN[source.kind](self._stream, table, source)
+            self._format = _OPEN[source.kind](self._stream, fields_of(source, table), source)
         except BaseException:
             self._stream.close()
             raise
@@ -92,6 +102,16 @@ class Reader:
     def columns(self) -> list[str]:
         """Those of the source."""
         return self._format.columns
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """By column of the table, what the source calls it."""
+        return self._format.fields.names
+
+    @property
+    def nullable(self) -> set[str]:
+        """Those of them that may be null."""
+        return self._format.fields.nullable
 
     @property
     def schema(self) -> pa.Schema:
@@ -133,25 +153,25 @@ class Reader:
 
 
 # Each format's libraries are imported by whoever reads it.
-def _csv(stream: Stream, table: Table, source: Source) -> Format:
+def _csv(stream: Stream, fields: Fields, source: Source) -> Format:
     from async_loader.sources.csv import CsvSource
 
-    return CsvSource(stream, table, source.delimiter)
+    return CsvSource(stream, fields, source.delimiter)
 
 
-def _json_lines(stream: Stream, table: Table, _: Source) -> Format:
+def _json_lines(stream: Stream, fields: Fields, _: Source) -> Format:
     from async_loader.sources.jsonl import JsonLinesSource
 
-    return JsonLinesSource(stream, table)
+    return JsonLinesSource(stream, fields)
 
 
-def _parquet(stream: Stream, table: Table, _: Source) -> Format:
+def _parquet(stream: Stream, fields: Fields, _: Source) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
-    return ParquetSource(stream, table)
+    return ParquetSource(stream, fields)
 
 
-_OPEN: dict[str, Callable[[Stream, Table, Source], Format]] = {
+_OPEN: dict[str, Callable[[Stream, Fields, Source], Format]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "ndjson": _json_lines,

@@ -20,9 +20,9 @@ import pyarrow.csv
 from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.sources.fields import Fields
 from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
-from async_loader.tables import Table
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 # A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.
@@ -36,18 +36,18 @@ class CsvSource:
 
     schema = None
 
-    def __init__(self, stream: Stream, table: Table, delimiter: str) -> None:
+    def __init__(self, stream: Stream, fields: Fields, delimiter: str) -> None:
         self._stream = stream
-        self._table = table
         self._delimiter = delimiter
         # What has been read and not taken yet, which begins on this line; and whether that is all there is.
         self._rest, self._line, self._ended = b"", 1, False
-        self.columns = fields(self._read_header(), delimiter)
+        self.columns = cut(self._read_header(), delimiter)
         self._is_rejects = {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
             self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
-        _check_header(stream.name, table, self.columns, delimiter)
-        self.ignored = [name for name in self.columns if name not in (*table.column_names, LINE, REASONS)]
+        _check_header(stream.name, fields, self.columns, delimiter)
+        self.fields = fields.of(self.columns)
+        self.ignored = [name for name in self.fields.ignored(self.columns) if name not in (LINE, REASONS)]
 
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
@@ -122,7 +122,8 @@ class CsvSource:
         values, faults = self._parsed(as_read, undecodable, nul=b"\0" in part.good)
         return Batch(
             source=self._stream.name,
-            values=values,
+            values=self.fields.complete(values, len(as_read)),
+            absent=self.fields.absent,
             lines=pl.Series(starts, dtype=pl.Int64),
             line_ends=pl.Series(ends, dtype=pl.Int64),
             as_read=as_read.drop(LINE, REASONS, strict=False),
@@ -134,24 +135,23 @@ class CsvSource:
 
     def _parsed(
         self, as_read: pl.DataFrame, undecodable: dict[str, pl.Series], *, nul: bool
-    ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-        """The table's columns, typed, and the faults of those that have any."""
+    ) -> tuple[dict[str, pl.Series], dict[str, pl.DataFrame]]:
+        """Columns of the table, typed, and the faults of those that have any."""
         values, faults = {}, {}
-        for column in self._table.columns:
-            name = column.name
-            values[name], fault = parse_text(as_read[name], column, nul=nul)
-            if name in undecodable:
+        for column in self.fields.columns:
+            name, text = column.name, as_read[self.fields.names[column.name]]
+            values[name], fault = parse_text(text, column, nul=nul, means_null=self.fields.means_null)
+            if text.name in undecodable:
                 codes = nulls(len(as_read)) if fault is None else fault["code"]
-                codes = codes.zip_with(~undecodable[name], pl.Series(["invalid_utf8"]))
-                values[name], fault = with_faults(values[name], codes, partial(shown_text, as_read[name]))
+                codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
+                values[name], fault = with_faults(values[name], codes, partial(shown_text, text))
             if fault is not None:
                 faults[name] = fault
-        return pl.DataFrame(values), faults
+        return values, faults
 
     def _to_json(self, as_read: pl.DataFrame) -> pl.Series:
         """A field with nothing in it is empty text, but for columns that may be null."""
-        nullable = [column.name for column in self._table.columns if column.nullable]
-        return columns_as_json(as_read.with_columns(pl.exclude(nullable).fill_null("")))
+        return columns_as_json(as_read.with_columns(pl.exclude(list(self.fields.nullable)).fill_null("")))
 
     def _cut_fields(self, good: bytes) -> tuple[pl.DataFrame, dict[str, pl.Series], list[int]]:
         """The records' fields as text; by column, which of them are not UTF-8 (only for columns that have such); and
@@ -198,7 +198,7 @@ class CsvSource:
         for place in places:
             text = good[begins[place] : stops[place]].removesuffix(b"\r")
             # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
-            read = [_shown(field.encode("latin-1")) for field in fields(text.decode("latin-1"), self._delimiter)]
+            read = [_shown(field.encode("latin-1")) for field in cut(text.decode("latin-1"), self._delimiter)]
             record: dict[str, object] = dict(zip(self.columns, read, strict=False))
             if len(read) > len(self.columns):
                 record[EXTRA] = read[len(self.columns) :]
@@ -251,7 +251,7 @@ def _from_latin_1(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     return text_of_bytes([None if text is None else text.encode("latin-1") for text in column])
 
 
-def fields(record: str, delimiter: str) -> list[str]:
+def cut(record: str, delimiter: str) -> list[str]:
     """The fields of one well-formed record, of any length; the standard library stops at 128 KiB a field."""
     edge = re.escape(delimiter)
     found = re.finditer(f'(?:^|{edge})(?:"((?:[^"]|"")*+)"|([^{edge}]*+))', record)
@@ -265,13 +265,13 @@ def _text(name: str, header: bytes) -> str:
         raise SourceError(name, "the header is not valid UTF-8; convert the file first", 1) from error
 
 
-def _check_header(name: str, table: Table, columns: list[str], delimiter: str) -> None:
+def _check_header(name: str, fields: Fields, columns: list[str], delimiter: str) -> None:
+    table = fields.table
     twice = sorted({column for column in columns if columns.count(column) > 1})
-    known = [column for column in table.column_names if column in columns]
-    missing = [column for column in table.column_names if column not in columns]
-    wanted = ", ".join(table.column_names)
-    if not known:
-        other = _likely_delimiter(columns, table, delimiter)
+    missing = fields.missing(columns)
+    wanted = ", ".join(fields.names.values())
+    if not set(columns) & set(fields.names.values()):
+        other = _likely_delimiter(columns, fields, delimiter)
         if other:
             hint = f"the delimiter seems to be {_DELIMITERS[other]}: --delimiter '{_escaped(other)}' reads it"
         else:
@@ -283,10 +283,10 @@ def _check_header(name: str, table: Table, columns: list[str], delimiter: str) -
         raise SourceError(name, f"the header lacks {_listed(missing)}; table {table.name} has {wanted}", 1)
 
 
-def _likely_delimiter(columns: list[str], table: Table, delimiter: str) -> str | None:
+def _likely_delimiter(columns: list[str], fields: Fields, delimiter: str) -> str | None:
     header = delimiter.join(columns)
     for other in _DELIMITERS:
-        if other != delimiter and set(table.column_names) & set(fields(header, other)):
+        if other != delimiter and set(fields.names.values()) & set(cut(header, other)):
             return other
     return None
 

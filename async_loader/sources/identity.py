@@ -20,13 +20,16 @@ Identity: TypeAlias = dict[str, Any]
 
 
 def identity(source: Source) -> Identity | None:
-    """Path, format, delimiter, size in bytes, time of change in nanoseconds, digest. None for stdin and pipes."""
+    """Path, how it is read, size in bytes, time of change in nanoseconds, digest. None for stdin and pipes."""
     if source.path == STDIN or not stat.S_ISREG((facts := _facts(source.path)).st_mode):
         return None
     return {
         "path": source.path,
         "format": source.format,
         "delimiter": source.delimiter,
+        "names": dict(source.names),
+        "constants": dict(source.constants),
+        "means_null": list(source.means_null),
         "size": facts.st_size,
         "modified": facts.st_mtime_ns,
         "digest": _digest(source.path, facts.st_size),

@@ -11,6 +11,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -19,11 +21,21 @@ import polars as pl
 
 from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, clipped, real_code, with_faults
+from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
+from async_loader.sources.fields import Fields
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Type
 
-_WRONG_TYPE = {Type.INTEGER: "not_integer", Type.REAL: "not_number", Type.TEXT: "not_text"}
+_WRONG_TYPE = {
+    Type.INTEGER: "not_integer",
+    Type.REAL: "not_number",
+    Type.TEXT: "not_text",
+    Type.DECIMAL: "not_number",
+    Type.BOOLEAN: "not_boolean",
+    Type.DATE: "not_date",
+    Type.DATETIME: "not_datetime",
+    Type.UUID: "not_uuid",
+}
 # Longer numbers cannot be a value of any column; Python would take time quadratic in their length to read them.
 _MANY_DIGITS = 400
 
@@ -33,19 +45,25 @@ _MAX_DEPTH = 64
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
-_decode = msgspec.json.Decoder().decode
-
 
 class JsonLinesSource:
-    """`columns` are the table's; `ignored` grows by the keys met that the table does not have."""
+    """`columns` are the table's; `ignored` grows by the keys met that the table does not have.
+
+    A column that may be absent is absent if no record of the first block has it.
+    """
 
     schema = None
 
-    def __init__(self, stream: Stream, table: Table) -> None:
+    def __init__(self, stream: Stream, fields: Fields) -> None:
         self._stream = stream
-        self._table = table
-        self.columns = list(table.column_names)
+        self.fields = fields
+        self.columns = list(fields.names.values())
         self.ignored: list[str] = []
+        self._absent: set[str] | None = None
+        # A real would not show how many digits a decimal has.
+        is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
+        self._real = Decimal if is_exact else float
+        self._decode = msgspec.json.Decoder(float_hook=Decimal if is_exact else None).decode
         self._head = without_bom(stream.name, stream.read(BLOCK))
 
     def batches(self) -> Iterator[Batch]:
@@ -74,23 +92,26 @@ class JsonLinesSource:
     def _batch(self, lines: list[tuple[int, bytes]]) -> Batch:
         records, broken, numbers, texts = [], [], [], []
         for number, line in lines:
-            record = _read(number, line)
+            record = self._read(number, line)
             if isinstance(record, Broken):
                 broken.append(record)
                 continue
             records.append(record)
             numbers.append(number)
             texts.append(line)
-        self._notice(records)
+        self._notice(records, numbers)
         values, faults = {}, {}
-        for column in self._table.columns:
-            values[column.name], fault = _column(column, records, texts)
+        for column in self.fields.columns:
+            name = self.fields.names[column.name]
+            read = [record.get(name) for record in records]
+            values[column.name], fault = _column(column, read, _Lines(name, texts), self.fields.means_null)
             if fault is not None:
                 faults[column.name] = fault
         at = pl.Series(numbers, dtype=pl.Int64)
         return Batch(
             source=self._stream.name,
-            values=pl.DataFrame(values),
+            values=self.fields.complete(values, len(records)),
+            absent=self.fields.absent,
             lines=at,
             line_ends=at,
             as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
@@ -100,28 +121,51 @@ class JsonLinesSource:
             read_to=self._stream.read_to,
         )
 
-    def _notice(self, records: list[dict[str, Any]]) -> None:
-        known = {*self._table.column_names, *self.ignored, LINE, REASONS}
-        self.ignored += sorted(set(chain.from_iterable(records)) - known)
+    def _notice(self, records: list[dict[str, Any]], numbers: list[int]) -> None:
+        met = set(chain.from_iterable(records))
+        if self._absent is None:
+            every = self.fields
+            self.fields = every.of(met)
+            self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
+        if late := sorted(met & self._absent):
+            line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
+            problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
+            raise SourceError(self._stream.name, problem, line)
+        self.ignored += [
+            name for name in self.fields.ignored(sorted(met)) if name not in (*self.ignored, LINE, REASONS)
+        ]
+
+    def _read(self, number: int, line: bytes) -> dict[str, Any] | Broken:
+        """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes
+        twice.
+        """
+        if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
+            return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
+        try:
+            record = self._decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return _read_slowly(number, line, self._real)
+        if type(record) is not dict:
+            return _broken(number, line, "invalid_json", "the line is not a JSON object")
+        if line.count(b":") != len(record):
+            return _read_slowly(number, line, self._real)
+        return record
 
 
 def _as_read(rows: pl.DataFrame) -> pl.Series:
     return rows["line"].cast(pl.String).str.strip_chars().rename("record")
 
 
-def _read(number: int, line: bytes) -> dict[str, Any] | Broken:
-    """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
-    if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
-        return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
-    try:
-        record = _decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _read_slowly(number, line)
-    if type(record) is not dict:
-        return _broken(number, line, "invalid_json", "the line is not a JSON object")
-    if line.count(b":") != len(record):
-        return _read_slowly(number, line)
-    return record
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Where values of one column were read: under which name, from which lines."""
+
+    name: str
+    texts: list[bytes]
+
+    def written(self, place: int) -> str:
+        """A number as it stands in its line."""
+        return str(json.loads(self.texts[place], parse_float=str, parse_int=str)[self.name])
 
 
 def _depth(line: bytes) -> int:
@@ -129,11 +173,13 @@ def _depth(line: bytes) -> int:
     return max(itertools.accumulate(steps), default=0)
 
 
-def _read_slowly(number: int, line: bytes) -> dict[str, Any] | Broken:
+def _read_slowly(number: int, line: bytes, real: type) -> dict[str, Any] | Broken:
     """With the standard library, which takes numbers of any size and shows every key."""
     try:
-        record = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer)
-        json.dumps(record, ensure_ascii=False).encode()
+        record = json.loads(
+            line.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer, parse_float=real
+        )
+        json.dumps(record, ensure_ascii=False, default=str).encode()
     except UnicodeDecodeError:
         return _broken(number, line, "invalid_utf8", "the line is not valid UTF-8")
     except UnicodeEncodeError:
@@ -169,26 +215,72 @@ def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
     return Broken(number, number, json.dumps({RAW: text}), code, message)
 
 
-def _column(column: Column, records: list[dict[str, Any]], texts: list[bytes]) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The column's values and faults. All values of the one right type, the common case, go through at once."""
-    read = [record.get(column.name) for record in records]
+def _column(
+    column: Column, read: list[Any], lines: _Lines, means_null: tuple[str, ...]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The column's values and faults."""
+    if means_null:
+        read = [None if type(value) is str and value in means_null else value for value in read]
+    if column.type not in (Type.INTEGER, Type.REAL, Type.TEXT):
+        return _spelled(column, read, lines)
+    if column.type is Type.REAL:
+        read = [float(value) if type(value) is Decimal else value for value in read]
+    return _typed(column, read, lines)
+
+
+def _typed(column: Column, read: list[Any], lines: _Lines) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Of a type that JSON has. All values of the one right type, the common case, go through at once."""
     types = set(map(type, read))
     expected = column.type.python
     if types <= ({expected, type(None)} if column.nullable else {expected}):
         try:
-            values = pl.Series(read, dtype=column.type.dtype)
+            values = pl.Series(read, dtype=column.dtype)
         except (OverflowError, TypeError, pl.exceptions.PolarsError):
             pass
         else:
             if not _needs_a_closer_look(values):
                 return values, None
-    judged = [_judge(column, value, text) for value, text in zip(read, texts, strict=True)]
-    good = [None if code else _as_typed(column, value) for code, value in zip(judged, read, strict=True)]
-    values = pl.Series(good, dtype=column.type.dtype)
+    codes = [_code(column, value, lines, place) for place, value in enumerate(read)]
+    good = [None if code else _as_typed(column, value) for code, value in zip(codes, read, strict=True)]
+    return _with_faults(pl.Series(good, dtype=column.dtype), codes, read, lines)
+
+
+def _with_faults(
+    values: pl.Series, codes: list[str | None], read: list[Any], lines: _Lines
+) -> tuple[pl.Series, pl.DataFrame | None]:
     shown = [
-        _shown(column, value, text) if code else None for code, value, text in zip(judged, read, texts, strict=True)
+        _shown(value, lines, place) if code else None
+        for place, (code, value) in enumerate(zip(codes, read, strict=True))
     ]
-    return with_faults(values, pl.Series(judged, dtype=pl.String), lambda: pl.Series(shown, dtype=pl.String))
+    return with_faults(values, pl.Series(codes, dtype=pl.String), lambda: pl.Series(shown, dtype=pl.String))
+
+
+def _spelled(column: Column, read: list[Any], lines: _Lines) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Of a type that JSON does not have: read from text, or from what stands for it in JSON."""
+    texts = [_spelling(column.type, value) for value in read]
+    values, faults = parse_text(pl.Series(texts, dtype=pl.String), replace(column, nullable=True))
+    found = nulls(len(read)) if faults is None else faults["code"]
+    wrong = [_unspelled(column, value, text) for value, text in zip(read, texts, strict=True)]
+    codes = pl.Series(wrong, dtype=pl.String).zip_with(found.is_null(), found).to_list()
+    return _with_faults(values, codes, read, lines)
+
+
+def _spelling(kind: Type, value: Any) -> str | None:
+    """The text that says the same; None for null, and for what is no such value at all."""
+    if kind is Type.JSON:
+        return None if value is None else json.dumps(value, default=float)
+    if kind is Type.BOOLEAN:
+        return str(bool(value)) if type(value) is bool or (type(value) is int and value in (0, 1)) else None
+    if kind is Type.DECIMAL and type(value) in (int, Decimal):
+        return str(value)
+    return value if type(value) is str else None
+
+
+def _unspelled(column: Column, value: Any, text: str | None) -> str | None:
+    """What is wrong with a value that has no spelling."""
+    if value is None:
+        return None if column.nullable else "missing"
+    return _WRONG_TYPE[column.type] if text is None else None
 
 
 def _needs_a_closer_look(values: pl.Series) -> bool:
@@ -197,7 +289,7 @@ def _needs_a_closer_look(values: pl.Series) -> bool:
     return values.dtype == pl.Float64 and bool((values.is_infinite() | (values == 0)).any())
 
 
-def _judge(column: Column, value: Any, line: bytes) -> str | None:
+def _code(column: Column, value: Any, lines: _Lines, place: int) -> str | None:
     """What is wrong with one decoded value, if anything."""
     if value is None:
         return None if column.nullable else "missing"
@@ -205,19 +297,14 @@ def _judge(column: Column, value: Any, line: bytes) -> str | None:
     if column.type is Type.REAL and kind is int:
         return None if abs(value) <= EXACT_REAL or _exact(value) else "out_of_range"
     if column.type is Type.INTEGER and kind is float and abs(value) == float("inf"):
-        return "out_of_range" if _written(column, line).lstrip("-").isdigit() else "not_integer"
+        return "out_of_range" if lines.written(place).lstrip("-").isdigit() else "not_integer"
     if kind is not column.type.python:
         return _WRONG_TYPE[column.type]
     if kind is int:
         return None if -(2**63) <= value < 2**63 else "out_of_range"
     if kind is str:
         return "nul_character" if "\0" in value else None
-    return real_code(_written(column, line), value) if value == 0 or abs(value) == float("inf") else None
-
-
-def _written(column: Column, line: bytes) -> str:
-    """The number as it stands in the line."""
-    return str(json.loads(line, parse_float=str, parse_int=str)[column.name])
+    return real_code(lines.written(place), value) if value == 0 or abs(value) == float("inf") else None
 
 
 def _exact(value: int) -> bool:
@@ -231,7 +318,8 @@ def _as_typed(column: Column, value: Any) -> Any:
     return float(value) if column.type is Type.REAL and value is not None else value
 
 
-def _shown(column: Column, value: Any, line: bytes) -> str:
-    """As JSON, clipped; a number past all bounds as it stands in the line."""
-    past_bounds = isinstance(value, float) and math.isinf(value)
-    return clipped(_written(column, line) if past_bounds else json.dumps(value, ensure_ascii=False))
+def _shown(value: Any, lines: _Lines, place: int) -> str:
+    """As JSON, clipped; a number as it stands in the line where it is past all bounds."""
+    if type(value) is Decimal or (isinstance(value, float) and math.isinf(value)):
+        return clipped(lines.written(place))
+    return clipped(json.dumps(value, ensure_ascii=False, default=str))

@@ -6,6 +6,8 @@ Only the table's columns are read. Page checksums are verified where the file ha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 
 import polars as pl
 import pyarrow as pa
@@ -14,9 +16,10 @@ import pyarrow.types as kinds
 
 from async_loader.batches import Batch, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, nul_codes, shown_text, text_of_bytes, with_faults
+from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.sources.fields import Fields
 from async_loader.sources.streams import Stream
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Type
 
 # Rows taken from a row group at a time.
 ROWS = 100_000
@@ -25,9 +28,8 @@ ROWS = 100_000
 class ParquetSource:
     """`columns` are those that are read. Raises SourceError where one is missing or of a type that does not fit."""
 
-    def __init__(self, stream: Stream, table: Table) -> None:
+    def __init__(self, stream: Stream, fields: Fields) -> None:
         self._stream = stream
-        self._table = table
         try:
             with stream.failures():
                 self._file = pa.parquet.ParquetFile(stream.seekable_file(), page_checksum_verification=True)
@@ -35,10 +37,11 @@ class ParquetSource:
             names = schema.names
         except UnicodeDecodeError as error:
             raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
-        self.columns = list(table.column_names)
-        self.ignored = [name for name in names if name not in self.columns]
-        for column in table.columns:
-            _check_column(stream.name, schema, column)
+        self.fields = fields.of(names)
+        self.columns = list(dict.fromkeys(self.fields.names.values()))
+        self.ignored = self.fields.ignored(names)
+        for column in self.fields.columns:
+            _check_column(stream.name, schema, column, self.fields.names[column.name])
         self.schema = pa.schema([schema.field(name) for name in self.columns])
 
     def batches(self) -> Iterator[Batch]:
@@ -50,16 +53,17 @@ class ParquetSource:
 
     def _batch(self, part: pa.RecordBatch, row: int) -> Batch:
         values, faults, read = {}, {}, {}
-        for column in self._table.columns:
-            series, undecodable = _series(part.column(column.name))
-            read[column.name] = series
-            values[column.name], fault = _checked(column, series, undecodable)
+        for column in self.fields.columns:
+            name = self.fields.names[column.name]
+            read[name], undecodable = _series(part.column(name))
+            values[column.name], fault = _checked(column, read[name], undecodable, self.fields.means_null)
             if fault is not None:
                 faults[column.name] = fault
         rows = pl.int_range(row, row + len(part), eager=True)
         return Batch(
             source=self._stream.name,
-            values=pl.DataFrame(values),
+            values=self.fields.complete(values, len(part)),
+            absent=self.fields.absent,
             lines=rows,
             line_ends=rows,
             as_read=pl.DataFrame(read),
@@ -74,22 +78,34 @@ class ParquetSource:
         return (self._stream.size or 0) * rows // of_all
 
 
-def _check_column(name: str, schema: pa.Schema, column: Column) -> None:
-    found = schema.names.count(column.name)
+def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> None:
+    found = schema.names.count(called)
     if found != 1:
         problem = "lacks the column" if not found else f"has {found} columns"
-        raise SourceError(name, f"{problem} {column.name!r}")
-    kind = schema.field(column.name).type
+        raise SourceError(name, f"{problem} {called!r}")
+    kind = schema.field(called).type
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
-    fits = {
-        Type.INTEGER: kinds.is_integer(kind),
-        Type.REAL: kinds.is_floating(kind) or kinds.is_integer(kind),
-        Type.TEXT: kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind),
-    }
-    if not (fits[column.type] or kinds.is_null(kind)):
-        raise SourceError(
-            name, f"column {column.name!r} is {kind}, and the table wants {column.type.value}; convert it"
-        )
+    if not (_fits(kind, column) or kinds.is_null(kind)):
+        raise SourceError(name, f"column {called!r} is {kind}, and the table wants {column.type.value}; convert it")
+
+
+def _fits(kind: pa.DataType, column: Column) -> bool:
+    """Text is read for every type but those that Parquet's writers always have."""
+    is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
+    match column.type:
+        case Type.INTEGER:
+            return bool(kinds.is_integer(kind))
+        case Type.REAL:
+            return bool(kinds.is_floating(kind) or kinds.is_integer(kind))
+        case Type.DECIMAL:
+            return bool(is_text or kinds.is_decimal(kind) or kinds.is_integer(kind))
+        case Type.BOOLEAN:
+            return bool(is_text or kinds.is_boolean(kind))
+        case Type.DATE:
+            return bool(is_text or kinds.is_date(kind))
+        case Type.DATETIME:
+            return bool(is_text or (kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None)))
+    return bool(is_text)
 
 
 def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
@@ -103,20 +119,60 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     return pl.Series(pl.from_arrow(array)), None
 
 
-def _checked(column: Column, read: pl.Series, undecodable: pl.Series | None) -> tuple[pl.Series, pl.DataFrame | None]:
-    if column.type is Type.TEXT:
-        values = read.cast(pl.String)
-        codes = nul_codes(values)
-    elif column.type is Type.INTEGER:
-        values = read.cast(pl.Int64, strict=False)
-        codes = _codes(values.is_null() & read.is_not_null(), "out_of_range")
-    else:
-        values, codes = _real(read)
+def _checked(
+    column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    if means_null and read.dtype == pl.String:
+        read = pl.select(pl.when(~read.is_in(list(means_null)).fill_null(value=False)).then(read)).to_series()
+    values, codes = _valued(column, read)
     if undecodable is not None:
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
-    return with_faults(values, codes, lambda: shown_text(values) if column.type is Type.TEXT else read.cast(pl.String))
+    return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else read.cast(pl.String))
+
+
+def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The values, and codes for what is at fault."""
+    match column.type:
+        case Type.TEXT:
+            values = read.cast(pl.String)
+            return values, nul_codes(values)
+        case Type.INTEGER:
+            values = read.cast(pl.Int64, strict=False)
+        case Type.REAL:
+            return _real(read)
+        case _ if read.dtype == pl.String:
+            values, faults = parse_text(read, replace(column, nullable=True))
+            return values, nulls(len(read)) if faults is None else faults["code"]
+        case Type.DECIMAL:
+            return _decimal(read, column)
+        case Type.DATETIME:
+            return _datetime(read, column)
+        case _:
+            values = read.cast(column.dtype)
+    return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
+
+
+def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    values = read.cast(column.dtype, strict=False)
+    bound = Decimal(10) ** (column.digits - column.places)
+    fits = (values.cast(read.dtype, strict=False) == read) & (values.abs() < bound)
+    return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+
+
+def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    if read.dtype == pl.Null:
+        return read.cast(column.dtype), nulls(len(read))
+    assert isinstance(read.dtype, pl.Datetime)
+    values = read.dt.cast_time_unit("us")
+    fits = (values.dt.cast_time_unit(read.dtype.time_unit) == read) & values.dt.year().is_between(1, 9999)
+    if column.zone is not None and read.dtype.time_zone is None:
+        values = values.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
+        fits &= values.is_not_null()
+    if column.zone is not None:
+        values = values.dt.convert_time_zone("UTC")
+    return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -133,7 +189,8 @@ def _codes(wrong: pl.Series, code: str) -> pl.Series:
 
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
-    """JSON has no NaN or infinity: those are shown as text."""
+    """JSON has no NaN or infinity, no decimals and no dates: those are shown as text."""
+    as_text = [name for name, kind in rows.schema.items() if kind.is_temporal() or kind.is_decimal()]
     reals = [name for name, kind in rows.schema.items() if kind.is_float()]
-    finite = [name for name in reals if rows[name].is_finite().fill_null(value=True).all()]
-    return columns_as_json(rows.with_columns(pl.col(set(reals) - set(finite)).cast(pl.String)))
+    as_text += [name for name in reals if not rows[name].is_finite().fill_null(value=True).all()]
+    return columns_as_json(rows.with_columns(pl.col(as_text).cast(pl.String)))

@@ -24,6 +24,7 @@ _ROWID_NAMES = ("_rowid_", "rowid", "oid")
 
 # How a value of a key's type is written into a text of many, what stands for any other, and how SQLite calls the type.
 _WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
+_WRITTEN[Type.UUID] = _WRITTEN[Type.TEXT]
 # What a value is: one of its column's type, null, or of another type.
 _TYPED, _NULL, _OTHER = "tno"
 

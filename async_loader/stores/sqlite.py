@@ -7,7 +7,7 @@ read as a table of their own. Nothing here begins, waits or commits by itself.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,7 +20,7 @@ from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
 from async_loader.resume import TableRun
 from async_loader.stores import images
-from async_loader.tables import Table, Type
+from async_loader.tables import Column, Table, Type
 from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -34,12 +34,32 @@ PAGE_SIZE = 16_384
 # Rejects that are fetched at a time: a few megabytes.
 REJECTS_PER_QUERY = 10_000
 
-_SQL_TYPES = {Type.INTEGER: "INTEGER", Type.REAL: "REAL", Type.TEXT: "TEXT"}
+# Types that SQLite does not have are declared, and stored, as Django does it.
+_SQL_TYPES = {
+    Type.INTEGER: "INTEGER",
+    Type.REAL: "REAL",
+    Type.TEXT: "TEXT",
+    Type.DECIMAL: "decimal",
+    Type.BOOLEAN: "bool",
+    Type.DATE: "date",
+    Type.DATETIME: "datetime",
+    Type.UUID: "char(32)",
+    Type.JSON: "text",
+}
+# Text that is no number stays text in a NUMERIC column.
 _AFFINITIES = {
     Type.INTEGER: {"INTEGER", "NUMERIC"},
     Type.REAL: {"REAL"},
     Type.TEXT: {"TEXT", "BLOB"},
+    Type.DECIMAL: {"NUMERIC", "REAL"},
+    Type.BOOLEAN: {"NUMERIC", "INTEGER"},
+    Type.DATE: {"NUMERIC", "TEXT", "BLOB"},
+    Type.DATETIME: {"NUMERIC", "TEXT", "BLOB"},
+    Type.UUID: {"TEXT", "BLOB"},
+    Type.JSON: {"TEXT", "BLOB"},
 }
+# Significant digits of a decimal that survive being stored as a real.
+DECIMAL_DIGITS = 15
 
 # The loader's own tables, written in the transaction of the records that they speak of.
 _OWN_TABLES = {
@@ -123,21 +143,23 @@ class Database:
         """Make everything since `begin` permanent."""
         yield Change(self.name, "COMMIT")
 
-    def check(self, table: Table) -> Steps[None]:
-        """StoreError unless the database has the table as declared, and the loader's own."""
+    def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
+        """StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless the
+        declared columns are enough to make a row of.
+        """
         columns = yield Query(
             self.name, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table.name,)
         )
         unique = yield Query(self.name, _UNIQUE_COLUMNS, (table.name,))
-        self._check_columns(table, columns, {name for (name,) in unique})
+        self._check_columns(table, columns, {name for (name,) in unique}, filled=filled)
         for name, wanted in _OWN_TABLES.items():
             found = yield Query(self.name, "SELECT name FROM pragma_table_info(?)", (name,))
             if not set(wanted) <= {column for (column,) in found}:
                 raise StoreError(self.name, f"has no table {name} as this version makes it; run init_db first")
 
-    def _check_columns(self, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:
+    def _check_columns(self, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str], *, filled: bool) -> None:
         if not rows:
-            raise StoreError(self.name, f"has no table {table.name}; run init_db first")
+            raise StoreError(self.name, f"has no table {table.name}; run init_db or migrate first")
         found = {name: kind for name, kind, *_ in rows}
         primary = [name for name, _, _, _, place in rows if place]
         for column in table.columns:
@@ -148,7 +170,7 @@ class Database:
                 raise StoreError(self.name, f"table {table.name}: column {column.name} is {wanted}; alter the table")
         if primary != [table.key] and table.key not in unique:
             raise StoreError(self.name, f"table {table.name}: key {table.key} is neither primary key nor unique")
-        for name, _, not_null, default, place in rows:
+        for name, _, not_null, default, place in rows if filled else ():
             if not_null and default is None and not place and name not in table.column_names:
                 raise StoreError(
                     self.name, f"table {table.name}: column {name} must not be null, and no source fills it"
@@ -168,18 +190,42 @@ class Database:
                 raise StoreError(self.name, problem)
         return None if least is None else (least, greatest)
 
-    def held(self, table: Table, records: pl.DataFrame) -> Steps[tuple[pl.Series, pl.Series]]:
+    def held(
+        self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
+    ) -> Steps[tuple[pl.Series, pl.Series]]:
         """The places, among n records in the table's columns, of those whose keys the table holds with the same values,
-        and of those whose keys it holds with other values.
+        and of those whose keys it holds with other values. Columns that are `absent` do not count.
         """
         columns = {name: f"c{place}" for place, name in enumerate(table.column_names)}
-        same = " AND ".join(f"{_exactly(read, name)}" for name, read in columns.items() if name != table.key) or "TRUE"
+        compared = [name for name in columns if name != table.key and name not in absent]
+        same = " AND ".join(_exactly(columns[name], name) for name in compared) or "TRUE"
         sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
             SELECT batch._rowid_ AS place, {same} AS same
             FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key(columns[table.key], table)})"""
-        rows = yield Query(self.name, sql, batch=images.images(records))
+        rows = yield Query(self.name, sql, batch=images.images(_as_stored(records)))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
+
+    def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
+        """The places, among n records of a key and a value, of those whose value a row with another key has."""
+        key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
+        sql = f"""SELECT group_concat(batch._rowid_)
+            FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            ON stored.{quoted(column.name)} = batch.c1 AND {_exactly("c1", column.name)} AND {key}"""
+        rows = yield Query(self.name, sql, batch=images.images(_as_stored(records)))
+        return integers(places for (places,) in rows)
+
+    def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
+        """For those of n keys that the table holds, the place and the values of some columns, as they are stored."""
+        names = ", ".join(f"stored.{quoted(column.name)}" for column in columns)
+        sql = f"""SELECT batch._rowid_, {names} FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            ON {_is_key("c0", table)}"""
+        rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
+        return rows
+
+    def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The values in the types in which they are stored."""
+        return _as_stored(frame)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Those of the keys that the table holds."""
@@ -198,26 +244,31 @@ class Database:
 
     def pack(self, frame: pl.DataFrame) -> Sequence[Packed]:
         """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
-        return tuple(images.images(frame))
+        return tuple(images.images(_as_stored(frame)))
 
-    def write(self, table: Table, records: Sequence[Packed], size: int, *, replace: bool) -> Steps[int]:
+    def write(
+        self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
+    ) -> Steps[int]:
         """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
-        table's columns. Returns how many were stored. RefusedError, with nothing done, where that is not all of them.
+        table's columns; such rows keep what they have in columns that are `absent`. Returns how many were stored.
+        RefusedError, with nothing done, where that is not all of them.
         """
         values = f"SELECT {_numbered(table.column_names)} FROM {_BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
-        return (yield from self._change(sql + (_replacing(table) if replace else ""), (), records, size))
+        return (yield from self._change(sql + (_replacing(table, absent) if replace else ""), (), records, size))
 
-    def write_each(self, table: Table, records: pl.DataFrame, held: pl.Series) -> Steps[tuple[int, dict[Any, str]]]:
+    def write_each(
+        self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
+    ) -> Steps[tuple[int, dict[Any, str]]]:
         """As `write` does, but one by one; `held` are keys that the table holds. Returns how many were stored, and by
         key what was said of those that were refused.
         """
         insert = _insert_sql(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
         keys, replaced = records[table.key].to_list(), set(held)
         statements = [
-            (insert + _replacing(table) if key in replaced else insert, row)
-            for key, row in zip(keys, records.iter_rows(), strict=True)
+            (insert + _replacing(table, absent) if key in replaced else insert, row)
+            for key, row in zip(keys, _as_stored(records).iter_rows(), strict=True)
         ]
         stored, refused = yield Each(self.name, statements)
         return stored, {keys[number]: problem for number, problem in refused.items()}
@@ -378,13 +429,35 @@ def _insert_sql(table: str, columns: Sequence[str], rows: str) -> str:
     return f"INSERT OR ABORT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
 
 
+def _as_stored(frame: pl.DataFrame) -> pl.DataFrame:
+    """In the types that SQLite has."""
+    converted = [
+        _AS_STORED[type(kind)](pl.col(name)) for name, kind in frame.schema.items() if type(kind) in _AS_STORED
+    ]
+    return frame.with_columns(converted) if converted else frame
+
+
+def _datetime_text(column: pl.Expr) -> pl.Expr:
+    whole = column.dt.microsecond() == 0
+    texts = pl.when(whole).then(column.dt.to_string("%Y-%m-%d %H:%M:%S"))
+    return texts.otherwise(column.dt.to_string("%Y-%m-%d %H:%M:%S%.6f"))
+
+
+_AS_STORED: Mapping[type[pl.DataType], Callable[[pl.Expr], pl.Expr]] = {
+    pl.Boolean: lambda column: column.cast(pl.Int64),
+    pl.Decimal: lambda column: column.cast(pl.Float64),
+    pl.Date: lambda column: column.dt.to_string("%Y-%m-%d"),
+    pl.Datetime: _datetime_text,
+}
+
+
 def _numbered(columns: Collection[str]) -> str:
     """As the columns are called in a batch."""
     return ", ".join(f"c{place}" for place in range(len(columns)))
 
 
-def _replacing(table: Table) -> str:
-    others = [quoted(name) for name in table.column_names if name != table.key]
+def _replacing(table: Table, absent: Collection[str]) -> str:
+    others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
     stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"

@@ -186,7 +186,7 @@ class Stage:
         directory = self._place / "start" / name.replace(" ", "-")
         if not directory.exists():
             directory.mkdir(parents=True)
-            declared = tables.tables()
+            declared = tables.declared()
             databases = {alias: directory / path.name for alias, path in tables.databases(declared).items()}
             async_loader.init(declared, databases)
             for data, loaded in STARTS[name]:

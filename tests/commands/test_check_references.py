@@ -147,7 +147,10 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 def test_a_table_that_is_missing_and_a_file_that_is_no_database_are_one_line(loaded: Project) -> None:
     change(loaded, "products", "DROP TABLE products")
     done = loaded.manage("check_references")
-    assert (done.returncode, done.stderr) == (1, "error: database products: has no table products; run init_db first\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: database products: has no table products; run init_db or migrate first\n",
+    )
     (loaded.directory / "products.db").write_text("no database at all, and longer than a header is" * 9)
     done = loaded.manage("check_references")
     assert done.returncode == 1

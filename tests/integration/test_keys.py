@@ -238,7 +238,7 @@ def test_text_keys_and_two_tables_in_one_database(tmp_path: Path, mode: str) -> 
 @pytest.mark.parametrize(
     "rule",
     [
-        each_value("id", "odd", "id must be odd", lambda value: 1 / (value - 2) > 0),  # type: ignore[operator]
+        each_value("id", "odd", "id must be odd", lambda value: 1 / (value - 2) > 0),
         Rule("odd", ("id",), "id must be odd", pl.col("id").filter(pl.col("id") > 1) > 0),
     ],
 )

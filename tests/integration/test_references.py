@@ -276,7 +276,7 @@ def test_only_the_tables_named_are_read_and_what_they_reference(tmp_path: Path) 
     assert (list(report.tables), report.rejected) == (["notes"], 0)
     place.query("places", "DROP TABLE cities")
     assert ReferenceCheck(place.tables, place.databases, ["notes"]).perform().rejected == 0
-    with pytest.raises(StoreError, match="database places: has no table cities; run init_db first"):
+    with pytest.raises(StoreError, match="database places: has no table cities; run init_db or migrate first"):
         ReferenceCheck(place.tables, place.databases, ["visits"]).perform()
 
 

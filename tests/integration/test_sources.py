@@ -222,7 +222,7 @@ def in_utf_16(path: Path) -> None:
 BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda path: path.unlink(), "unable to open database file"),
     "no database": (lambda path: path.write_bytes(b"garbage " * 1000), "the file is no SQLite database"),
-    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db first"),
+    "empty": (lambda path: path.write_bytes(b""), "has no table users; run init_db or migrate first"),
     "another encoding": (in_utf_16, "its text is in UTF-16le"),
 }
 

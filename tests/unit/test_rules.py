@@ -58,7 +58,9 @@ DECLARATIONS: dict[str, dict[str, Any]] = {
     "rule not_empty names the unknown column 'y'": {"rules": (not_empty("y"),)},
     "reference to t names the unknown column 'y'": {"references": (Reference("y", "t"),)},
     "key names the unknown column 'y'": {"key": "y"},
-    "key id must be integer or text, and not nullable": {"columns": (Column("id", Type.REAL),)},
+    "key id must be integer, text or uuid, not nullable, and without a default": {
+        "columns": (Column("id", Type.REAL),)
+    },
     "rule greater_than: ": {"rules": (greater_than("x", 5),)},
     "rule matches: .*regex": {"rules": (matches("x", "("),)},
     "rule odd gives String, not a boolean": {"rules": (Rule("odd", ("x",), "x", pl.col("x")),)},

@@ -5,45 +5,47 @@ A model is made into a table when somebody wants it, so that one which cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
-from django.db import connections, models, router
+from django.db import models
 from django.utils.module_loading import import_string
 
-from async_loader import Column, ConfigurationError, Reference, Rule, Table, Type
-
-# The setting that names a function without parameters; it gives the tables of models that are not to be loaded just as
-# they are derived.
-SETTING = "ASYNC_LOADER_TABLES"
-
-_TYPES: tuple[tuple[type[models.Field[Any, Any]], Type], ...] = (
-    (models.BigIntegerField, Type.INTEGER),
-    (models.FloatField, Type.REAL),
-    (models.TextField, Type.TEXT),
-)
+from async_loader import ConfigurationError, Reference, Rule, Table
+from async_loader.contrib.django.checks import SETTING
+from async_loader.contrib.django.databases import all_models, database_file, home, own_models
+from async_loader.contrib.django.fields import key_column, loaded_fields
 
 
 def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), references: Iterable[Reference] = ()) -> Table:
-    """The table for a model, with more rules and references than the model states.
+    """The table for a model: columns, checks and references of its fields, and those given here besides. A rule given
+    here takes the place of one of the same code and columns.
 
-    Raises ConfigurationError for a field of a type that cannot be loaded.
+    Raises ConfigurationError for what cannot be loaded.
     """
+    database = home(model)
+    fields = loaded_fields(model, database)
+    stated = [field.reference for field in fields if field.reference is not None]
+    added = tuple(rules)
+    replaced = {(rule.code, rule.columns) for rule in added}
+    derived = [rule for field in fields for rule in field.rules if (rule.code, rule.columns) not in replaced]
     return Table(
         name=model._meta.db_table,
-        database=router.db_for_write(model),
-        columns=tuple(_column(field) for field in model._meta.concrete_fields),
+        database=database,
+        columns=tuple(field.column for field in fields),
         key=str(model._meta.pk.column),
-        rules=tuple(rules),
-        references=tuple(references),
+        rules=(*derived, *added),
+        references=(*stated, *references),
     )
 
 
 def declared() -> tuple[Table, ...]:
-    """The tables that the project's setting gives, in their order; none where it is not set."""
+    """The tables that the project's setting gives, in their order; none where it is not set.
+
+    The setting names a function without parameters, for tables that are not to be loaded just as they are derived.
+    """
     path = getattr(settings, SETTING, None)
     if path is None:
         return ()
@@ -51,32 +53,45 @@ def declared() -> tuple[Table, ...]:
         tables: Callable[[], Iterable[Table]] = import_string(path)
     except ImportError as error:
         raise ConfigurationError(f"setting {SETTING}: {error}") from error
+    if not callable(tables):
+        raise ConfigurationError(f"setting {SETTING}: {path} is no function")
     return tuple(tables())
 
 
-def tables(names: Iterable[str] = ()) -> tuple[Table, ...]:
-    """The tables of these names, with all that they reference; without names, all that there are.
+def tables(names: Iterable[str]) -> tuple[Table, ...]:
+    """The tables of these names, and all that they reference. Those that are only referenced have a key alone.
 
     A table is called as it is in its database, or as Django calls its model (`shop.Order`). Raises ConfigurationError
-    for a name that nothing has.
+    for a name that nothing has, and for a model that cannot be loaded.
     """
     given = {table.name: table for table in declared()}
-    found = {model._meta.db_table: model for model in _models()}
-    wanted = [table_name(name) for name in names] or [*given, *(name for name in found if name not in given)]
-    reached: dict[str, Table] = {}
-    while wanted:
-        name = wanted.pop()
-        if name not in reached:
-            reached[name] = given[name] if name in given else table_of(found[name])
-            wanted += [reference.table for reference in reached[name].references if reference.table in {*given, *found}]
-    return tuple(reached[name] for name in dict.fromkeys([*given, *found]) if name in reached)
+    found = models_by_table()
+    wanted = {name: given[name] if name in given else table_of(found[name]) for name in map(table_name, names)}
+    for reference in [reference for table in wanted.values() for reference in table.references]:
+        if reference.table not in wanted and (target := _target(reference.table, given, found)) is not None:
+            wanted[reference.table] = target
+    return tuple(wanted[name] for name in dict.fromkeys([*given, *found]) if name in wanted)
+
+
+def all_tables() -> tuple[tuple[Table, ...], list[str]]:
+    """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
+    names, problems = [table.name for table in declared()], []
+    for model in own_models():
+        if model._meta.db_table in names:
+            continue
+        try:
+            table_of(model)
+        except ConfigurationError as error:
+            problems.append(str(error))
+        else:
+            names.append(model._meta.db_table)
+    return tables(names), problems
 
 
 def table_name(name: str) -> str:
     """What the table of that name, or of the model that Django calls so, is called in its database."""
     names = {table.name: table.name for table in declared()}
-    for model in _models():
-        table = model._meta.db_table
+    for table, model in models_by_table().items():
         names |= {table: table, model._meta.label_lower: table}
     known = names.get(name) or names.get(name.lower())
     if known is None:
@@ -84,18 +99,54 @@ def table_name(name: str) -> str:
     return known
 
 
+def source_names(table: str) -> dict[str, str]:
+    """By column, what a source calls it unless told otherwise, where that is something else: as Django calls the
+    attribute.
+    """
+    names = {str(field.column): field.attname for field in _fields(table)}
+    return {column: name for column, name in names.items() if column != name}
+
+
+def column_name(table: str, name: str) -> str:
+    """The column of that name, or of the field or attribute that Django calls so."""
+    for field in _fields(table):
+        if name in (field.column, field.attname, field.name):
+            return str(field.column)
+    return name
+
+
 def databases(tables: Iterable[Table]) -> dict[str, Path]:
     """By alias, the file of each database that the tables live in."""
-    return {table.database: Path(connections[table.database].settings_dict["NAME"]) for table in tables}
+    return {table.database: database_file(table.database) for table in tables}
 
 
-def _models() -> Iterator[type[models.Model]]:
-    return (model for model in apps.get_models() if not model._meta.proxy)
+def unmanaged() -> tuple[Table, ...]:
+    """The tables that migrations leave alone."""
+    names = {name for name, model in models_by_table().items() if not model._meta.managed}
+    return tables([*(table.name for table in declared() if table.name in names), *sorted(names)])
 
 
-def _column(field: models.Field[Any, Any]) -> Column:
-    for kind, column_type in _TYPES:
-        if isinstance(field, kind):
-            return Column(str(field.column), column_type, nullable=field.null)
-    known = ", ".join(kind.__name__ for kind, _ in _TYPES)
-    raise ConfigurationError(f"{field}: cannot load a {type(field).__name__}; known are {known}")
+def homes() -> dict[str, Path]:
+    """By alias, the file of each database that models of the project live in: the declared ones first."""
+    aliases = [table.database for table in declared()] + [home(model) for model in own_models()]
+    return {alias: database_file(alias) for alias in dict.fromkeys(aliases)}
+
+
+def models_by_table() -> Mapping[str, type[models.Model]]:
+    """The model of each table."""
+    return {model._meta.db_table: model for model in all_models()}
+
+
+def _fields(table: str) -> list[models.Field[Any, Any]]:
+    model = models_by_table().get(table)
+    return [] if model is None else list(model._meta.concrete_fields)
+
+
+def _target(name: str, given: Mapping[str, Table], found: Mapping[str, type[models.Model]]) -> Table | None:
+    if name in given:
+        return given[name]
+    if name not in found:
+        return None
+    database = home(found[name])
+    key = key_column(found[name], database)
+    return Table(name, database, (key,), key.name)

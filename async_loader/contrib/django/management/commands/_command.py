@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from async_loader import ConfigurationError, LoaderError
+from async_loader import ConfigurationError, LoaderError, Table
+from async_loader.contrib.django import tables
 from async_loader.contrib.django.output import complain, to_nowhere
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
@@ -36,6 +37,14 @@ class LoaderCommand(BaseCommand):
         if parser.called_from_command_line:
             parser.error = _usage_error  # type: ignore[method-assign]
         return parser
+
+    @staticmethod
+    def all_tables() -> tuple[Table, ...]:
+        """All tables of the project; a warning says which models cannot be loaded."""
+        found, problems = tables.all_tables()
+        for problem in problems:
+            complain(f"warning: {problem}")
+        return found
 
     def say(self, lines: Iterable[str]) -> None:
         """Print lines. Who reads them may leave early; that changes nothing about what was done. Failure where they

@@ -59,13 +59,18 @@ exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
         **_: object,
     ) -> None:
         """Check, and say what was found."""
-        declared = tables.tables()
+        declared = tables.tables(names) if names else self.all_tables()
         databases = tables.databases(declared)
         if report is not None:
             refuse_to_overwrite(report, databases.values())
         with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
             check = ReferenceCheck(
-                declared, databases, names, report_rejects=report_rejects, lock_timeout=lock_timeout, show=show
+                declared,
+                databases,
+                map(tables.table_name, names),
+                report_rejects=report_rejects,
+                lock_timeout=lock_timeout,
+                show=show,
             )
             with report_file(report, "nothing was checked") as file:
                 outcome, failure = _perform(check)

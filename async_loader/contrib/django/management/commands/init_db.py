@@ -12,14 +12,16 @@ from async_loader.contrib.django.management.commands._command import LoaderComma
 class Command(LoaderCommand):
     """See `help`."""
 
-    help = "Create the databases and tables that are missing."
+    help = (
+        "Create the databases and tables that are missing: the loader's own, and those of models that Django's "
+        "migrations leave alone (managed = False)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One option."""
-        parser.add_argument("--fresh", action="store_true", help="empty all tables first, the loader's own too")
+        parser.add_argument("--fresh", action="store_true", help="empty those tables first")
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
-        declared = tables.tables()
-        ready = async_loader.init(declared, tables.databases(declared), fresh=fresh)
+        ready = async_loader.init(tables.unmanaged(), tables.homes(), fresh=fresh)
         self.say(f"{name} database initialized." for name in ready)

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,27 @@ class Command(LoaderCommand):
             "--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab"
         )
         parser.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="TABLE.COLUMN=NAME",
+            help="what the source calls a column; may be given several times",
+        )
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="TABLE.COLUMN=VALUE",
+            help="the value of a column in all records, whatever the source has; may be given several times",
+        )
+        parser.add_argument(
+            "--null",
+            action="append",
+            default=[],
+            metavar="[TABLE=]TEXT",
+            help="text that stands for null, in all tables or in one; may be given several times",
+        )
+        parser.add_argument(
             "--rejects-dir",
             type=Path,
             metavar="DIR",
@@ -125,7 +147,8 @@ class Command(LoaderCommand):
         **options: Any,
     ) -> None:
         """Load, and say what came of it."""
-        chosen = _sources(sources or _sample(), _DELIMITERS.get(delimiter, delimiter))
+        reading = Reading.of(_DELIMITERS.get(delimiter, delimiter), options["map"], options["set"], options["null"])
+        chosen = _sources(sources or _sample(), reading)
         declared = tables.tables(chosen)
         databases = tables.databases(declared)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
@@ -192,7 +215,54 @@ def _sample() -> list[str]:
     return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in declared]
 
 
-def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How sources are read; all but the delimiter by table, null spellings for all tables under no name."""
+
+    delimiter: str
+    names: Mapping[str, Mapping[str, str]]
+    constants: Mapping[str, Mapping[str, str]]
+    nulls: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, delimiter: str, names: Sequence[str], constants: Sequence[str], nulls: Sequence[str]) -> Reading:
+        """From the command line. ConfigurationError for what is not of the form that its option wants."""
+        spellings: dict[str, list[str]] = {}
+        for given in nulls:
+            table, _, text = given.rpartition("=")
+            spellings.setdefault(tables.table_name(table) if table else "", []).append(text)
+        return cls(delimiter, _by_column("--map", names), _by_column("--set", constants), spellings)
+
+    def source(self, table: str, path: str, file_format: str) -> Source:
+        """A source of that table."""
+        return Source(
+            path,
+            file_format,
+            self.delimiter,
+            names={**tables.source_names(table), **self.names.get(table, {})},
+            constants=self.constants.get(table, {}),
+            means_null=(*self.nulls.get("", ()), *self.nulls.get(table, ())),
+        )
+
+    def tables(self) -> set[str]:
+        """All that are spoken of."""
+        return {*self.names, *self.constants, *self.nulls} - {""}
+
+
+def _by_column(option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What is said of columns, by table and column."""
+    said: dict[str, dict[str, str]] = {}
+    for argument in arguments:
+        target, equals, text = argument.partition("=")
+        table, _, column = target.rpartition(".")
+        if not (equals and table and column):
+            raise ConfigurationError(f"{option} {argument!r} is not of the form TABLE.COLUMN=...")
+        name = tables.table_name(table)
+        said.setdefault(name, {})[tables.column_name(name, column)] = text
+    return said
+
+
+def _sources(arguments: Sequence[str], reading: Reading) -> dict[str, list[Source]]:
     """By table, in the order given. ConfigurationError for what is no TABLE[:FORMAT]=SOURCE."""
     sources: dict[str, list[Source]] = {}
     for argument in arguments:
@@ -200,7 +270,10 @@ def _sources(arguments: Sequence[str], delimiter: str) -> dict[str, list[Source]
         if not (equals and target and path):
             raise ConfigurationError(f"{argument!r} is not of the form TABLE=SOURCE")
         table, _, file_format = target.partition(":")
-        sources.setdefault(tables.table_name(table), []).append(Source(path, file_format, delimiter))
+        name = tables.table_name(table)
+        sources.setdefault(name, []).append(reading.source(name, path, file_format))
+    if others := reading.tables() - set(sources):
+        raise ConfigurationError(f"--map, --set or --null speaks of {', '.join(sorted(others))}, which is not loaded")
     return sources
 
 

@@ -51,7 +51,7 @@ exit codes: 0 all agrees, 1 failed, 2 usage, 3 something does not,
         **_: object,
     ) -> None:
         """Look, and say what was found."""
-        declared = tables.tables()
+        declared = self.all_tables()
         databases = tables.databases(declared)
         if report is not None:
             refuse_to_overwrite(report, databases.values())

@@ -1,0 +1,147 @@
+"""Django's validators as rules: what `Model.full_clean()` asks of one field, stated over columns where it can be.
+
+Like Django, a rule here passes over what is empty; whether a value may be empty is the field's own `blank`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import polars as pl
+from django.core import validators
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from async_loader import (
+    Column,
+    ConfigurationError,
+    Rule,
+    Type,
+    at_least,
+    at_most,
+    each_value,
+    max_length,
+    min_length,
+    not_empty,
+    one_of,
+)
+
+Field: TypeAlias = "models.Field[Any, Any]"
+
+# What an address looks like that Django's EmailValidator takes for certain: it is asked about all others.
+_CERTAIN_EMAIL = r"^[A-Za-z0-9_+-]{1,30}(\.[A-Za-z0-9_+-]{1,30}){0,3}@([A-Za-z0-9]{1,30}\.){1,4}[A-Za-z]{2,30}$"
+# JSON that Django takes for empty.
+_EMPTY_JSON = ("null", '""', "[]", "{}")
+# The range of a 64-bit integer, outside of which nothing is read.
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+
+
+def rules_of(field: Field, column: Column) -> Iterator[Rule]:
+    """All that the field asks of one value, but for its type. ConfigurationError for a validator that is none."""
+    if not field.blank and column.type is Type.TEXT:
+        yield not_empty(column.name)
+    if not field.blank and column.type is Type.JSON:
+        holds = ~pl.col(column.name).is_in(_EMPTY_JSON)
+        yield Rule("not_empty", (column.name,), f"{column.name} must not be empty", holds)
+    if field.choices is not None:
+        yield _or_empty(one_of(column.name, [_plain(column, value) for value, _ in field.flatchoices]), column)
+    for validator in field.validators:
+        rule = _rule(validator, field, column)
+        if rule is not None:
+            yield _or_empty(rule, column)
+
+
+def _plain(column: Column, value: Any) -> Any:
+    """A value as it stands in a batch."""
+    match column.type:
+        case Type.TEXT:
+            return str(value)
+        case Type.JSON:
+            return json.dumps(value)
+        case Type.UUID:
+            return uuid.UUID(str(value)).hex
+    return value
+
+
+def _or_empty(rule: Rule, column: Column) -> Rule:
+    if column.type is Type.TEXT:
+        return dataclasses.replace(rule, holds=rule.holds | (pl.col(column.name) == ""))
+    if column.type is Type.JSON:
+        return dataclasses.replace(rule, holds=rule.holds | pl.col(column.name).is_in(_EMPTY_JSON))
+    return rule
+
+
+def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
+    """None where reading the value has checked it already."""
+    kind = type(validator)
+    limit: Any = getattr(validator, "limit_value", None)
+    limit = limit() if callable(limit) else limit
+    if kind in (validators.MaxLengthValidator, validators.MinLengthValidator) and column.type is Type.TEXT:
+        return (max_length if kind is validators.MaxLengthValidator else min_length)(column.name, int(limit))
+    if kind is validators.MaxValueValidator and column.type not in (Type.JSON, Type.UUID):
+        return None if limit == _GREATEST else at_most(column.name, limit)
+    if kind is validators.MinValueValidator and column.type not in (Type.JSON, Type.UUID):
+        return None if limit == _LEAST else at_least(column.name, limit)
+    if kind is validators.DecimalValidator and (validator.max_digits, validator.decimal_places) == (
+        getattr(field, "max_digits", None),
+        getattr(field, "decimal_places", None),
+    ):
+        return None
+    if kind is validators.ProhibitNullCharactersValidator:
+        return None
+    rule = _each(validator, field, column)
+    if kind is validators.EmailValidator and validator.user_regex is validators.EmailValidator.user_regex:
+        return _but_for(rule, _CERTAIN_EMAIL, column)
+    return rule
+
+
+def _but_for(rule: Rule, certain: str, column: Column) -> Rule:
+    """The rule, asked only about text in which the pattern is not found."""
+    text = pl.col(column.name)
+    doubtful = pl.when(~text.str.contains(certain)).then(text)
+    holds = doubtful.map_batches(lambda values: _answers(rule, values.alias(column.name)), return_dtype=pl.Boolean)
+    return dataclasses.replace(rule, holds=holds)
+
+
+def _answers(rule: Rule, values: pl.Series) -> pl.Series:
+    return values.to_frame().select(rule.holds).to_series()
+
+
+def _each(validator: Any, field: Field, column: Column) -> Rule:
+    """The validator itself, asked about each value that it has not seen in a batch."""
+    if not callable(validator):
+        raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
+    as_python = _as_python(column)
+
+    def message(value: Any) -> str | None:
+        try:
+            validator(as_python(value))
+        except ValidationError as error:
+            return f"{column.name}: {' '.join(error.messages)}"
+        return None
+
+    name = getattr(validator, "__name__", None) or _snake(type(validator).__name__)
+    return each_value(
+        column.name,
+        name,
+        f"{column.name} must satisfy {name}",
+        lambda value: message(value) is None,
+        lambda value: message(value) or "",
+    )
+
+
+def _as_python(column: Column) -> Callable[[Any], Any]:
+    """From a value of a batch to the one that Django gives to validators."""
+    if column.type is Type.UUID:
+        return uuid.UUID
+    return json.loads if column.type is Type.JSON else lambda value: value
+
+
+def _snake(name: str) -> str:
+    """EmailValidator: email."""
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+    return words.removesuffix("_validator") or words
