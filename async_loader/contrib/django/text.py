@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from itertools import accumulate
 
 from async_loader import (
@@ -89,8 +91,15 @@ def _lines(reject: Reject) -> str:
 
 def _row(values: Iterable[object]) -> str:
     """As Python writes a tuple, each value clipped."""
-    shown = [_clipped(repr(value)) for value in values]
+    shown = [_clipped(_written(value)) for value in values]
     return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+def _written(value: object) -> str:
+    """As Python writes it; a decimal as a number, a date or time as text."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return repr(str(value)) if isinstance(value, date) else repr(value)
 
 
 def _clipped(text: str) -> str:
