@@ -166,10 +166,12 @@ def named(text: str) -> Name | None:
 def mapped(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
     """What a source's fields become, as parts of a layout."""
     pairs = {"names": names, "constants": constants}
-    return {
-        name: tuple((str(column), str(text)) for column, text in sorted(dict(value or {}).items()))
-        for name, value in pairs.items()
-    } | {"means_null": tuple(map(str, means_null or ()))}
+    parts = {name: tuple(sorted(dict(value).items())) for name, value in pairs.items() if isinstance(value, Mapping)}
+    return parts | {"means_null": _texts(means_null)}
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(map(str, values)) if isinstance(values, list | tuple) else ()
 
 
 def as_json(path: str, layout: Layout) -> dict[str, Any]:
@@ -281,13 +283,18 @@ def _read(line: TableRun) -> dict[str, list[Layout]]:
 
 def _layout(entry: Any) -> tuple[str | None, Layout]:
     facts = entry if isinstance(entry, dict) else {}
-    texts = {name: facts.get(name, "") for name in ("kind", "delimiter")}
-    lists: dict[str, Any] = {name: tuple(map(str, facts.get(name) or ())) for name in ("columns", "types", "absent")}
-    lists |= mapped(*(facts.get(name) for name in ("names", "constants", "means_null")))
     # A line that is older than layouts has the whole format.
-    kind = str(texts["kind"] or str(facts.get("format", "")).partition(".")[0])
-    kind = "jsonl" if kind == "ndjson" else kind
-    return facts.get("path"), Layout(kind, str(texts["delimiter"]) if kind == "csv" else "", **lists)
+    kind = str(facts.get("kind") or facts.get("format", "")).partition(".")[0]
+    layout = Layout(
+        kind="jsonl" if kind == "ndjson" else kind,
+        delimiter=str(facts.get("delimiter", "")) if kind == "csv" else "",
+        columns=_texts(facts.get("columns")),
+        types=_texts(facts.get("types")),
+        absent=_texts(facts.get("absent")),
+        **mapped(*(facts.get(name) for name in ("names", "constants", "means_null"))),
+    )
+    path = facts.get("path")
+    return path if isinstance(path, str) else None, layout
 
 
 def _identities(line: TableRun) -> Iterator[Any]:
@@ -297,6 +304,5 @@ def _identities(line: TableRun) -> Iterator[Any]:
 
 
 def _nameless(line: TableRun) -> set[str]:
-    return (
-        {line.table_name} if any(entry is None for entry in _identities(line)) and READ not in _facts(line) else set()
-    )
+    is_nameless = READ not in _facts(line) and None in _identities(line)
+    return {line.table_name} if is_nameless else set()

@@ -24,6 +24,9 @@ from async_loader.origins import (
 )
 from async_loader.resume import TableRun
 
+STRANGE = (
+    '{"read": [5, null, {"path": []}, {"path": {"f": 1}, "columns": 7, "types": "x", "names": [1], "constants": 2}]}'
+)
 CSV = Layout("csv", ",", ("id", "town"))
 PARQUET = Layout("parquet", "", ("id", "town"), ("int64", "string"))
 TABLES = {
@@ -63,7 +66,7 @@ def test_an_older_line_tells_what_it_knows() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", "7", '{"read": 5, "superseded": [], "discarded": {"a": "x"}}', "[" * 9999]
+    "text", ["", "[]", "{", "7", '{"read": 5, "superseded": [], "discarded": {"a": "x"}}', "[" * 9999, STRANGE]
 )
 def test_what_nobody_wrote_tells_nothing(text: str) -> None:
     strange = TableRun("a", "towns", "async", text, "complete", 0, 0, 0, 0, 0, 0, "then", None)
