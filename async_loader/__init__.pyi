@@ -31,7 +31,7 @@ from .rules import (
     one_of,
 )
 from .sources import Source
-from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
+from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
 from .verify import VerificationReport
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "MOST_DIGITS",
     "ON_CONFLICT",
     "REQUIRED",
+    "SQLITE_DIGITS",
     "CheckedTable",
     "Column",
     "ConfigurationError",

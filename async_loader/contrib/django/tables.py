@@ -5,13 +5,16 @@ A model is made into a table when somebody wants it, so that one which cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models, router
+from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
@@ -29,7 +32,7 @@ def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), reference
     Raises ConfigurationError for what cannot be loaded.
     """
     database = home(model)
-    fields = loaded_fields(model, database)
+    fields = loaded_fields(model)
     stated = [field.reference for field in fields if field.reference is not None]
     added = tuple(rules)
     replaced = {(rule.code, rule.columns) for rule in added}
@@ -78,17 +81,11 @@ def tables(names: Iterable[str]) -> tuple[Table, ...]:
 
 def all_tables() -> tuple[tuple[Table, ...], list[str]]:
     """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
-    names, problems = [table.name for table in declared()], []
-    for model in _own_models():
-        if model._meta.db_table in names:
-            continue
-        try:
-            table_of(model)
-        except ConfigurationError as error:
-            problems.append(str(error))
-        else:
-            names.append(model._meta.db_table)
-    return tables(names), problems
+    names, problems = _loadable(_own_models())
+    found = {table.name: table for table in tables(names)}
+    circles = [name for name in found if _leads_back(name, found)]
+    problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
+    return tables(name for name in names if name not in circles), problems
 
 
 def table_name(name: str) -> str:
@@ -99,6 +96,7 @@ def table_name(name: str) -> str:
     known = names.get(name) or names.get(name.lower())
     if known is None:
         raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(set(names.values())))}")
+    _check_alone(known)
     return known
 
 
@@ -125,8 +123,11 @@ def databases(tables: Iterable[Table]) -> dict[str, Path]:
 
 def database_file(alias: str) -> Path:
     """The SQLite file behind an alias. ConfigurationError where there is none."""
-    connection = connections[alias]
-    name = str(connection.settings_dict["NAME"])
+    try:
+        connection = connections[alias]
+    except (ConnectionDoesNotExist, ImproperlyConfigured) as error:
+        raise ConfigurationError(f"database {alias}: {error}") from error
+    name = str(connection.settings_dict["NAME"] or "")
     if connection.vendor != "sqlite":
         raise ConfigurationError(f"database {alias}: is of {connection.vendor}; only SQLite files can be loaded into")
     if not name or name.startswith(("file:", ":memory:")):
@@ -134,21 +135,74 @@ def database_file(alias: str) -> Path:
     return Path(name)
 
 
-def unmanaged() -> tuple[Table, ...]:
-    """The tables that migrations leave alone."""
-    names = {name for name, model in models_by_table().items() if not model._meta.managed}
-    return tables([*(table.name for table in declared() if table.name in names), *sorted(names)])
+def unmanaged() -> tuple[tuple[Table, ...], list[str]]:
+    """The tables that migrations leave alone, as far as they are to be made, without what they reference elsewhere; and
+    a line for each of them that cannot be loaded.
+    """
+    found = {name: model for name, model in models_by_table().items() if not model._meta.managed}
+    names, problems = _loadable(found[name] for name in sorted(found))
+    wanted = set(found) & set(names)
+    whole = [table for table in tables(name for name in names if name in wanted) if table.name in wanted]
+    return tuple(_among(table, wanted) for table in whole), problems
 
 
-def homes() -> dict[str, Path]:
-    """By alias, the file of each database that models of the project live in: the declared ones first."""
+def homes() -> tuple[dict[str, Path], list[str]]:
+    """By alias, the file of each database that models of the project live in, the declared ones first; and a line for
+    each database that cannot be loaded into.
+    """
     aliases = [table.database for table in declared()] + [home(model) for model in _own_models()]
-    return {alias: database_file(alias) for alias in dict.fromkeys(aliases)}
+    files, problems = dict[str, Path](), []
+    for alias in dict.fromkeys(aliases):
+        try:
+            files[alias] = database_file(alias)
+        except ConfigurationError as error:
+            problems.append(str(error))
+    return files, problems
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
     """The model of each table."""
     return {model._meta.db_table: model for model in _models()}
+
+
+def _loadable(wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
+    """The names of the declared tables, and of those of the models that can be loaded; and a line for each other."""
+    names, problems = [table.name for table in declared()], []
+    for model in wanted:
+        if model._meta.db_table in names:
+            continue
+        try:
+            _check_alone(model._meta.db_table)
+            databases([table_of(model)])
+        except ConfigurationError as error:
+            problems.append(str(error))
+        else:
+            names.append(model._meta.db_table)
+    return names, list(dict.fromkeys(problems))
+
+
+def _among(table: Table, names: Container[str]) -> Table:
+    """The table with those references only that lead to tables of these names."""
+    kept = tuple(reference for reference in table.references if reference.table in names)
+    return dataclasses.replace(table, references=kept)
+
+
+def _check_alone(table: str) -> None:
+    """ConfigurationError where nothing tells which model the table is of."""
+    labels = [model._meta.label for model in _models() if model._meta.db_table == table]
+    if len(labels) > 1 and table not in {each.name for each in declared()}:
+        raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
+
+
+def _leads_back(name: str, found: Mapping[str, Table]) -> bool:
+    """Whether a table references itself by way of others."""
+    ahead, seen = [name], set[str]()
+    while ahead:
+        table = found.get(ahead.pop())
+        targets = {reference.table for reference in table.references} - seen if table else set()
+        seen |= targets
+        ahead += targets
+    return name in seen
 
 
 def _fields(table: str) -> list[models.Field[Any, Any]]:
@@ -170,6 +224,5 @@ def _target(name: str, given: Mapping[str, Table], found: Mapping[str, type[mode
         return given[name]
     if name not in found:
         return None
-    database = home(found[name])
-    key = key_column(found[name], database)
-    return Table(name, database, (key,), key.name)
+    key = key_column(found[name])
+    return Table(name, home(found[name]), (key,), key.name)
