@@ -33,8 +33,7 @@ from .rules import (
 )
 from .sources import Source
 from .stored import Exported, RejectingRun, StoredReject, TableRejects
-from .stores.sqlite import SQLITE_DIGITS
-from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
+from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
 from .verify import VerificationReport
 
 __all__ = [

@@ -38,7 +38,7 @@ def parse_text(
     A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`. `nul`
     tells whether there can be a NUL in it at all. Text that is one of `means_null` is null, or missing.
     """
-    if means_null and (meant := text.is_in(list(means_null)).fill_null(value=False)).any():
+    if means_null and (meant := text.is_in(list(means_null)).fill_null(value="" in means_null)).any():
         return _parsed_around(text, column, meant)
     if text.null_count() and not column.nullable:
         text = text.fill_null("")

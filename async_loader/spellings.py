@@ -44,9 +44,11 @@ _PLAIN_DATETIME = (
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
 )
 _ODD_DATETIME = re.compile(
-    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})[T ]([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})([.,][0-9]+)?)?"
-    r"\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
+    r"(?:[T ]([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})([.,][0-9]+)?)?\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+# Years whose clocks Polars and Python know alike: Polars has no summer time behind them.
+COMMON_YEARS = (1900, 2099)
 # A part of a second smaller than can be held.
 _TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 # Marks in a UUID that mean nothing.
@@ -61,8 +63,13 @@ def _masked(text: pl.Series, pattern: str) -> pl.Series:
 
 def _decimal(text: pl.Series, column: Column) -> pl.Series:
     whole = column.digits - column.places
-    pattern = rf"^[+-]?0*[0-9]{{0,{whole}}}(\.[0-9]{{0,{column.places}}})?$"
-    return _masked(_masked(text, "[0-9]"), pattern).cast(column.dtype, strict=False)
+    # Where all digits are behind the point, Django counts a zero before it unless some follow.
+    behind = rf"(\.[0-9]{{0,{column.places}}})?" if whole else rf"\.[0-9]{{1,{max(column.places, 1)}}}"
+    pattern = rf"^[+-]?0*[0-9]{{0,{whole}}}{behind}$"
+    plain = _masked(_masked(text, "[0-9]"), pattern)
+    if column.significant < column.digits:
+        plain = pl.select(pl.when(plain.str.count_matches("[0-9]") <= column.significant).then(plain)).to_series()
+    return plain.cast(column.dtype, strict=False)
 
 
 def _odd_decimal(text: str, column: Column) -> Read:
@@ -82,7 +89,8 @@ def digits_code(value: Decimal, column: Column) -> str | None:
     decimals = max(0, -exponent)
     digits = max(len(significant), decimals) + (max(0, exponent) if value else 0)
     fits = digits <= column.digits and decimals <= column.places and digits - decimals <= column.digits - column.places
-    return None if fits else "too_many_digits"
+    kept = len("".join(map(str, significant)).strip("0"))
+    return None if fits and kept <= column.significant else "too_many_digits"
 
 
 def _boolean(text: pl.Series, column: Column) -> pl.Series:
@@ -124,8 +132,9 @@ def _datetime(text: pl.Series, column: Column) -> pl.Series:
     shifted = (stamp - _offset(zone)).dt.replace_time_zone("UTC")
     if not zone.null_count():
         return _within_years(shifted)
-    unzoned = stamp.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
-    at_home = unzoned.dt.convert_time_zone("UTC")
+    at_home = pl.select(pl.when(stamp.dt.year().is_between(*COMMON_YEARS)).then(stamp)).to_series()
+    at_home = at_home.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
+    at_home = at_home.dt.convert_time_zone("UTC")
     return _within_years(pl.select(pl.when(zone.is_null()).then(at_home).otherwise(shifted)).to_series())
 
 
@@ -150,6 +159,11 @@ def _odd_datetime(text: str, column: Column) -> Read:
         value = datetime.fromisoformat(_padded(text))
     except ValueError:
         return None, "not_datetime"
+    return at_home(value, column)
+
+
+def at_home(value: datetime, column: Column) -> Read:
+    """A time as the column has it."""
     if column.zone is None:
         return (value, None) if value.tzinfo is None else (None, "has_zone")
     try:
@@ -164,6 +178,8 @@ def _padded(text: str) -> str:
     if match is None:
         return text
     year, month, day, hour, minute, second, part, zone = match.groups()
+    if hour is None:
+        return f"{year}-{month:>02}-{day:>02}"
     seconds = f":{second:>02}{(part or '').replace(',', '.')}" if second else ""
     return f"{year}-{month:>02}-{day:>02} {hour:>02}:{minute:>02}{seconds}{zone or ''}"
 
@@ -193,9 +209,12 @@ def _json(text: pl.Series, column: Column) -> pl.Series:
     return pl.Series([None], dtype=column.dtype).new_from_index(0, len(text))
 
 
-def _odd_json(text: str, _: Column) -> Read:
+def _odd_json(text: str, column: Column) -> Read:
+    """JSON's null is null, as Django stores it."""
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        if value is None:
+            return None, None if column.nullable else "missing"
         return json.dumps(value, allow_nan=False), None
     except (ValueError, RecursionError):
         return None, "not_json"

@@ -48,6 +48,8 @@ _DTYPES: Mapping[Type, pl.DataType] = {
 KEY_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
 # Digits that a column of decimals may have at most.
 MOST_DIGITS = 38
+# Significant digits of a decimal that SQLite, which keeps it as a real, gives back as they were.
+SQLITE_DIGITS = 15
 
 
 class _Required:
@@ -68,6 +70,7 @@ class Column:
         row. What a row that is there already holds then stays. REQUIRED where the source must have the column.
     unique: whether no two rows may have the same value.
     digits, places: of a decimal, how many it has at most, and how many of them behind the point.
+    significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
     zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
 
     Raises ConfigurationError for digits that cannot be.
@@ -80,6 +83,7 @@ class Column:
     unique: bool = False
     digits: int = MOST_DIGITS
     places: int = 0
+    significant: int = MOST_DIGITS
     zone: str | None = None
 
     def __post_init__(self) -> None:
@@ -102,9 +106,12 @@ class Column:
         return self.default is REQUIRED
 
     def defaults(self, size: int) -> pl.Series:
-        """So many values of the default."""
-        values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
-        return pl.Series(self.name, values, dtype=self.dtype)
+        """So many values of the default. ConfigurationError where it gives none, or one of another type."""
+        try:
+            values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
+            return pl.Series(self.name, values, dtype=self.dtype)
+        except (Exception, pl.exceptions.PanicException) as error:
+            raise ConfigurationError(f"column {self.name}: its default cannot be had: {one_line(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.streams import Stream
-from async_loader.tables import Column, Type
+from async_loader.spellings import COMMON_YEARS, at_home, digits_code
+from async_loader.tables import MOST_DIGITS, Column, Type
 
 # Rows taken from a row group at a time.
 ROWS = 100_000
@@ -155,7 +156,7 @@ def _checked(
     if undecodable is not None:
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
-        codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
+        codes = codes.zip_with(values.is_not_null() | codes.is_not_null(), pl.Series(["missing"]))
     return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else read.cast(pl.String))
 
 
@@ -174,6 +175,8 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             return values, nulls(len(read)) if faults is None else faults["code"]
         case Type.DECIMAL:
             return _decimal(read, column)
+        case Type.DATE:
+            return _date(read, column)
         case Type.DATETIME:
             return _datetime(read, column)
         case _:
@@ -183,9 +186,22 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = read.cast(column.dtype, strict=False)
-    bound = Decimal(10) ** (column.digits - column.places)
-    fits = (values.cast(read.dtype, strict=False) == read) & (values.abs() < bound)
-    return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+    fits = values.cast(read.dtype, strict=False) == read
+    codes = _codes(~fits.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+    whole = min(column.digits, column.significant) - column.places
+    # No value has more digits than the most.
+    if whole < MOST_DIGITS and len(doubtful := (values.abs() >= Decimal(10) ** whole).arg_true()):
+        judged = [
+            digits_code(value, column) or code
+            for value, code in zip(values.gather(doubtful), codes.gather(doubtful), strict=True)
+        ]
+        codes = codes.scatter(doubtful, pl.Series(judged, dtype=pl.String))
+    return values, codes
+
+
+def _date(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    values = read.cast(column.dtype)
+    return values, _codes(~values.dt.year().is_between(1, 9999), "out_of_range")
 
 
 def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
@@ -195,11 +211,22 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = read.dt.cast_time_unit("us")
     fits = (values.dt.cast_time_unit(read.dtype.time_unit) == read) & values.dt.year().is_between(1, 9999)
     if column.zone is not None and read.dtype.time_zone is None:
-        values = values.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
-        fits &= values.is_not_null()
-    if column.zone is not None:
+        values = _at_home(pl.select(pl.when(fits).then(values)).to_series(), column)
+    elif column.zone is not None:
         values = values.dt.convert_time_zone("UTC")
+    fits &= values.dt.year().is_between(1, 9999)
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
+
+
+def _at_home(values: pl.Series, column: Column) -> pl.Series:
+    """In UTC, as `spellings` reads times that name no zone; null where that cannot be."""
+    assert column.zone is not None
+    common = values.dt.year().is_between(*COMMON_YEARS)
+    plain = pl.select(pl.when(common).then(values)).to_series()
+    stamps = plain.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
+    others = (~common).fill_null(value=False).arg_true()
+    slow = [at_home(value, column)[0] for value in values.gather(others)]
+    return stamps.dt.convert_time_zone("UTC").scatter(others, pl.Series(slow, dtype=column.dtype))
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

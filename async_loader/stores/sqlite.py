@@ -20,7 +20,7 @@ from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
 from async_loader.resume import DISCARD, TableRun
 from async_loader.stores import images
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -58,9 +58,6 @@ _AFFINITIES = {
     Type.UUID: {"TEXT", "BLOB"},
     Type.JSON: {"TEXT", "BLOB"},
 }
-# Significant digits of a decimal that come back as they were: it is stored as a real.
-SQLITE_DIGITS = 15
-
 # The loader's own tables, written in the transaction of the records that they speak of.
 _OWN_TABLES = {
     "loader_rejects": {
@@ -174,8 +171,8 @@ class Database:
             if _affinity(found[column.name]) not in _AFFINITIES[column.type]:
                 wanted = f"{found[column.name] or 'of no type'}, not {_SQL_TYPES[column.type]}"
                 raise StoreError(self.name, f"table {table.name}: column {column.name} is {wanted}; alter the table")
-            if column.type is Type.DECIMAL and column.digits > SQLITE_DIGITS:
-                problem = f"SQLite keeps {SQLITE_DIGITS} digits of a decimal, not {column.digits}; declare fewer"
+            if column.type is Type.DECIMAL and min(column.digits, column.significant) > SQLITE_DIGITS:
+                problem = f"SQLite keeps {SQLITE_DIGITS} significant digits of a decimal; declare no more"
                 raise StoreError(self.name, f"table {table.name}: column {column.name}: {problem}")
         if primary != [table.key] and table.key not in unique:
             raise StoreError(self.name, f"table {table.name}: key {table.key} is neither primary key nor unique")
@@ -430,7 +427,8 @@ def _columns_of(table: Table) -> dict[str, str]:
     for column in table.columns:
         null = "" if column.nullable else " NOT NULL"
         key = " PRIMARY KEY" if column.name == table.key else ""
-        columns[column.name] = f"{_SQL_TYPES[column.type]}{null}{key}"
+        unique = " UNIQUE" if column in table.unique else ""
+        columns[column.name] = f"{_SQL_TYPES[column.type]}{null}{key}{unique}"
     return columns
 
 

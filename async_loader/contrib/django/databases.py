@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models, router
 from django.utils.connection import ConnectionDoesNotExist
 
@@ -23,7 +24,9 @@ def database_file(alias: str) -> Path:
         connection = connections[alias]
     except ConnectionDoesNotExist as error:
         raise ConfigurationError(f"database {alias}: is not configured; add it to DATABASES") from error
-    name = str(connection.settings_dict["NAME"])
+    except ImproperlyConfigured as error:
+        raise ConfigurationError(f"database {alias}: {error}") from error
+    name = str(connection.settings_dict["NAME"] or "")
     if connection.vendor != "sqlite":
         raise ConfigurationError(f"database {alias}: is of {connection.vendor}; only SQLite files can be loaded into")
     if not name or name.startswith(("file:", ":memory:")):

@@ -5,7 +5,8 @@ A model is made into a table when somebody wants it, so that one which cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,11 @@ def tables(names: Iterable[str]) -> tuple[Table, ...]:
 
 def all_tables() -> tuple[tuple[Table, ...], list[str]]:
     """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
-    names, problems = [table.name for table in declared()], []
-    for model in own_models():
-        if model._meta.db_table in names:
-            continue
-        try:
-            table_of(model)
-        except ConfigurationError as error:
-            problems.append(str(error))
-        else:
-            names.append(model._meta.db_table)
-    return tables(names), problems
+    names, problems = _loadable(own_models())
+    found = {table.name: table for table in tables(names)}
+    circles = [name for name in found if _leads_back(name, found)]
+    problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
+    return tables(name for name in names if name not in circles), problems
 
 
 def table_name(name: str) -> str:
@@ -95,6 +90,7 @@ def table_name(name: str) -> str:
     known = names.get(name) or names.get(name.lower())
     if known is None:
         raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(set(names.values())))}")
+    _check_alone(known)
     return known
 
 
@@ -119,21 +115,74 @@ def databases(tables: Iterable[Table]) -> dict[str, Path]:
     return {table.database: database_file(table.database) for table in tables}
 
 
-def unmanaged() -> tuple[Table, ...]:
-    """The tables that migrations leave alone."""
-    names = {name for name, model in models_by_table().items() if not model._meta.managed}
-    return tables([*(table.name for table in declared() if table.name in names), *sorted(names)])
+def unmanaged() -> tuple[tuple[Table, ...], list[str]]:
+    """The tables that migrations leave alone, as far as they are to be made, without what they reference elsewhere; and
+    a line for each of them that cannot be loaded.
+    """
+    found = {name: model for name, model in models_by_table().items() if not model._meta.managed}
+    names, problems = _loadable(found[name] for name in sorted(found))
+    wanted = set(found) & set(names)
+    whole = [table for table in tables(name for name in names if name in wanted) if table.name in wanted]
+    return tuple(_among(table, wanted) for table in whole), problems
 
 
-def homes() -> dict[str, Path]:
-    """By alias, the file of each database that models of the project live in: the declared ones first."""
+def homes() -> tuple[dict[str, Path], list[str]]:
+    """By alias, the file of each database that models of the project live in, the declared ones first; and a line for
+    each database that cannot be loaded into.
+    """
     aliases = [table.database for table in declared()] + [home(model) for model in own_models()]
-    return {alias: database_file(alias) for alias in dict.fromkeys(aliases)}
+    files, problems = dict[str, Path](), []
+    for alias in dict.fromkeys(aliases):
+        try:
+            files[alias] = database_file(alias)
+        except ConfigurationError as error:
+            problems.append(str(error))
+    return files, problems
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
     """The model of each table."""
     return {model._meta.db_table: model for model in all_models()}
+
+
+def _loadable(wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
+    """The names of the declared tables, and of those of the models that can be loaded; and a line for each other."""
+    names, problems = [table.name for table in declared()], []
+    for model in wanted:
+        if model._meta.db_table in names:
+            continue
+        try:
+            _check_alone(model._meta.db_table)
+            databases([table_of(model)])
+        except ConfigurationError as error:
+            problems.append(str(error))
+        else:
+            names.append(model._meta.db_table)
+    return names, list(dict.fromkeys(problems))
+
+
+def _among(table: Table, names: Container[str]) -> Table:
+    """The table with those references only that lead to tables of these names."""
+    kept = tuple(reference for reference in table.references if reference.table in names)
+    return dataclasses.replace(table, references=kept)
+
+
+def _check_alone(table: str) -> None:
+    """ConfigurationError where nothing tells which model the table is of."""
+    labels = [model._meta.label for model in all_models() if model._meta.db_table == table]
+    if len(labels) > 1 and table not in {each.name for each in declared()}:
+        raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
+
+
+def _leads_back(name: str, found: Mapping[str, Table]) -> bool:
+    """Whether a table references itself by way of others."""
+    ahead, seen = [name], set[str]()
+    while ahead:
+        table = found.get(ahead.pop())
+        targets = {reference.table for reference in table.references} - seen if table else set()
+        seen |= targets
+        ahead += targets
+    return name in seen
 
 
 def _fields(table: str) -> list[models.Field[Any, Any]]:

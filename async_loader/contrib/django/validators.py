@@ -9,6 +9,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -42,29 +43,33 @@ _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 def rules_of(field: Field, column: Column) -> Iterator[Rule]:
     """All that the field asks of one value, but for its type. ConfigurationError for a validator that is none."""
-    if not field.blank and column.type is Type.TEXT:
+    if not may_be_blank(field) and column.type is Type.TEXT:
         yield not_empty(column.name)
-    if not field.blank and column.type is Type.JSON:
+    if not may_be_blank(field) and column.type is Type.JSON:
         holds = ~pl.col(column.name).is_in(_EMPTY_JSON)
         yield Rule("not_empty", (column.name,), f"{column.name} must not be empty", holds)
-    if field.choices is not None:
-        yield _or_empty(one_of(column.name, [_plain(column, value) for value, _ in field.flatchoices]), column)
+    if field.choices is not None and field.editable:
+        yield _or_empty(_one_of(field, column), column)
     for validator in field.validators:
         rule = _rule(validator, field, column)
         if rule is not None:
             yield _or_empty(rule, column)
 
 
-def _plain(column: Column, value: Any) -> Any:
-    """A value as it stands in a batch."""
-    match column.type:
-        case Type.TEXT:
-            return str(value)
-        case Type.JSON:
-            return json.dumps(value)
-        case Type.UUID:
-            return uuid.UUID(str(value)).hex
-    return value
+def may_be_blank(field: Field) -> bool:
+    """Whether Django takes what is empty. Of a field that nobody edits it asks no more than its validators do."""
+    return field.blank or not field.editable
+
+
+def _one_of(field: Field, column: Column) -> Rule:
+    """By whole columns for text and integers; what else may be chosen compares as Python does it."""
+    choices = [value for value, _ in field.flatchoices if value is not None]
+    wanted = {Type.TEXT: str, Type.INTEGER: int}.get(column.type)
+    if wanted is not None:
+        return one_of(column.name, [wanted(value) for value in choices if isinstance(value, wanted)])
+    as_python = _as_python(column)
+    message = f"{column.name} must be one of {', '.join(map(str, choices))}"
+    return each_value(column.name, "one_of", message, lambda value: as_python(value) in choices)
 
 
 def _or_empty(rule: Rule, column: Column) -> Rule:
@@ -79,7 +84,7 @@ def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
     """None where reading the value has checked it already."""
     kind = type(validator)
     limit: Any = getattr(validator, "limit_value", None)
-    limit = limit() if callable(limit) else limit
+    limit = _comparable(limit() if callable(limit) else limit)
     if kind in (validators.MaxLengthValidator, validators.MinLengthValidator) and column.type is Type.TEXT:
         return (max_length if kind is validators.MaxLengthValidator else min_length)(column.name, int(limit))
     if kind is validators.MaxValueValidator and column.type not in (Type.JSON, Type.UUID):
@@ -97,6 +102,11 @@ def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
     if kind is validators.EmailValidator and validator.user_regex is validators.EmailValidator.user_regex:
         return _but_for(rule, _CERTAIN_EMAIL, column)
     return rule
+
+
+def _comparable(limit: Any) -> Any:
+    """A time with a zone as columns have it."""
+    return limit.astimezone(UTC) if isinstance(limit, datetime) and limit.tzinfo is not None else limit
 
 
 def _but_for(rule: Rule, certain: str, column: Column) -> Rule:

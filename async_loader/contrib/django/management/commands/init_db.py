@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import LoaderCommand
+from async_loader.contrib.django.output import complain
 
 
 class Command(LoaderCommand):
@@ -23,5 +24,9 @@ class Command(LoaderCommand):
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
-        ready = async_loader.init(tables.unmanaged(), tables.homes(), fresh=fresh)
+        files, problems = tables.homes()
+        unmanaged, others = tables.unmanaged()
+        for problem in dict.fromkeys([*problems, *others]):
+            complain(f"warning: {problem}")
+        ready = async_loader.init(unmanaged, files, fresh=fresh)
         self.say(f"{name} database initialized." for name in ready)

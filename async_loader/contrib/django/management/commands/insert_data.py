@@ -235,7 +235,8 @@ class Reading:
         """From the command line. ConfigurationError for what is not of the form that its option wants."""
         spellings: dict[str, list[str]] = {}
         for given in nulls:
-            table, _, text = given.rpartition("=")
+            table, equals, text = given.partition("=")
+            table, text = (table, text) if equals else ("", given)
             spellings.setdefault(tables.table_name(table) if table else "", []).append(text)
         return cls(delimiter, _by_column("--map", names), _by_column("--set", constants), spellings)
 

@@ -1,0 +1,113 @@
+"""Somebody's project (`tests/project`) with the package installed: its processes, and what Django says there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+PROJECT = Path(__file__).resolve().parents[1] / "project"
+ALIASES = ("default", "archive")
+
+
+class Shop:
+    """The project with databases of its own in a directory."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONWARNINGS": "error",
+            "PROJECT_DATA": str(directory),
+            **environment,
+        }
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command with its output to be read."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, *arguments]
+        given: dict[str, Any] = {"cwd": self.directory, "env": self.environment} | pipes | options
+        return subprocess.Popen(command, text=True, **given)
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project to its end."""
+        with self.start("-m", "django", *arguments) as process:
+            out, error = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+
+    def load(self, *arguments: str) -> dict[str, Any]:
+        """The report of a load that must succeed."""
+        done = self.manage("insert_data", *arguments, "--format=json")
+        assert done.returncode == 0, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def create(self) -> None:
+        """Make the databases, as a project does."""
+        migrations = [["migrate", "--run-syncdb", f"--database={alias}", "-v0"] for alias in ALIASES]
+        for command in [*migrations, ["init_db"]]:
+            done = self.manage(*command)
+            assert done.returncode == 0, done.stderr
+
+    def copy_to(self, directory: Path) -> Shop:
+        """The same databases elsewhere."""
+        for alias in ALIASES:
+            shutil.copy(self.directory / f"{alias}.db", directory)
+        return Shop(directory)
+
+    def file(self, name: str, content: str | bytes) -> str:
+        """Write a source; its path."""
+        path = self.directory / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    def query(self, sql: str, database: str = "default") -> list[tuple[Any, ...]]:
+        """Ask a database, apart from the loader and from Django."""
+        with closing(sqlite3.connect(self.directory / f"{database}.db")) as connection:
+            rows = connection.execute(sql).fetchall()
+            connection.commit()
+        return rows
+
+
+class Oracle:
+    """Django in a process of the project's own, which answers questions (`tests/project/oracle.py`)."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self._process = shop.start(str(PROJECT / "oracle.py"), stdin=subprocess.PIPE, stderr=None)
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([question, *arguments]) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, f"the oracle died of {question}"
+        return json.loads(answer)
+
+    def manage(self, *arguments: str) -> dict[str, Any]:
+        """A command's report."""
+        report: dict[str, Any] = self.ask("manage", arguments)
+        return report
+
+    def add(self, label: str, records: Sequence[dict[str, Any]]) -> None:
+        """Save rows."""
+        self.ask("add", label, records)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=60)

@@ -1,0 +1,580 @@
+"""What the loader accepts is what `Model.full_clean()` accepts, and it stores what `Model.save()` stores."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.commands.project import Oracle, Shop
+
+# A field's value as CSV has it; None is a field with nothing in it.
+Value = str | None
+
+NUMBERS = [
+    *("0", "1", "-1", "5", "6", "7", "-5", "-6", "+5", "007", "-0", "1000", "1001", "2", "3", "0.5", "1e3", "1.0"),
+    *("32767", "32768", "-32769", "2147483647", "2147483648", "-2147483649"),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"),
+    *("", "x", "nan", "inf", "-Infinity", "1e400", "1e-400", "0x10", "½", "1.5", ".5", "5.", ".", "-", "1,5", "null"),
+    *("0.005", "0.004", "0.01", "99.99", "100", "100.00", "100.01", "999999.99", "1000000", "999999.990", "1.50"),
+    *("0.12345", "0.123456", "1.12345", "-.12345", "0.00000", "-0.0", "-0.00", "0e5", "1E2", "12e-1", "1e-2", "1e-20"),
+    *("1234", "12345", "9999.0", "1234567890.12345", "1234567890.123456", "1.0000000000", "123456789012345"),
+    *("0.123456789012345", "0.1234567890123456", "0.000000000000000001", "0.10000000000000000", "1.000000000000000000"),
+    *(
+        "9.9",
+        "2.0",
+        "1.50e0",
+        "10.0",
+        "9007199254740993",
+        "0.1",
+        "1e22",
+        "123456789.123456789",
+        "0.3",
+        "5e-324",
+        "sNaN",
+    ),
+]
+BOOLEANS = ["True", "False", "true", "FALSE", "t", "f", "T", "F", "1", "0", "yes", "no", "on", "", "2", "None", "1.0"]
+WORDS = [
+    *("", "x", "abc", "abcde", "abcdef", "ééééé", "éééééé", "😀😀😀😀😀", " ", " a ", "a\nb", "a\r\nb", "NULL", "None"),
+    *("r", "g", "b", "red", "RED", "R", "a", "3", "-", "é", "ê", "A", "ABC", "Ab", "ÄÖ", "1", "1,2", "1,", ",1", "1,a"),
+    *(
+        "a@b.de",
+        "a@b",
+        "a@localhost",
+        "a@here",
+        "a@HERE",
+        "a.b+c@d-e.fr",
+        '"a b"@c.de',
+        "a@b..de",
+        "a@-b.de",
+        "a@[1.2.3.4]",
+    ),
+    *(
+        "a@[::1]",
+        ".a@b.de",
+        "a.@b.de",
+        "a@b.de\n",
+        "ä@b.de",
+        "a@ä.de",
+        "a@b.d",
+        "x" * 64 + "@b.de",
+        "a@" + "b" * 64 + ".de",
+    ),
+    *("a" * 300 + "@b.de", "a@b.c0", "a@b.co-", "a_b@c.org", "a@b_c.de", "a@b.de.", "a@xn--9d0bm53a3xbzui.com"),
+    *(
+        "http://a.de",
+        "https://a.de/ü?x=1#y",
+        "ftp://a.de",
+        "http://",
+        "a.de",
+        "http://a",
+        "http://localhost:80",
+        "http://[::1]/",
+    ),
+    *(
+        "http://1.2.3.4",
+        "http://1.2.3.400",
+        "http://a.de/ b",
+        "HTTP://A.DE",
+        "http://a.de:99999",
+        "javascript://a.de",
+        "http://ä.de",
+    ),
+    *(
+        "http://" + "a" * 250 + ".de",
+        "http://a.de\n",
+        "http://user:pw@a.de",
+        "http://a..de",
+        "http://-a.de",
+        "http://a.de" + "/b" * 100,
+    ),
+    *(
+        "a-b_C9",
+        "a b",
+        "ä-ö",
+        "a" * 50,
+        "a" * 51,
+        "a1",
+        "abc9",
+        "abc9\n",
+        "Abc9",
+        "9",
+        "bad",
+        "not bad",
+        "good",
+        "ab",
+        "{shown}",
+    ),
+    *("z", "~", "\u2028", "'", '"', "=1+1", "@x", "_raw:x", "\ufeff", "e\u0301", "\u0130", "\t", "0", "x" * 5000),
+]
+DAYS = [
+    *("2024-02-29", "2023-02-29", "2024-2-9", "2024-12-31", "2024-13-01", "2024-00-01", "2024-01-32", "0001-01-01"),
+    *("0000-01-01", "9999-12-31", "10000-01-01", "2000-02-29", "2000-02-28", "2030-01-01", "2030-01-02", "20240101"),
+    *(
+        "2024-W01-1",
+        "2024-W01",
+        "2024W011",
+        "2024-001",
+        "01.02.2024",
+        "2024/01/02",
+        "2024-01-01T00:00",
+        "",
+        "x",
+        "24-01-01",
+    ),
+    *(
+        "2024-01-01 ",
+        " 2024-01-01",
+        "2024-1-1",
+        "-2024-01-01",
+        "2024-01",
+        "2024",
+        "1",
+        "today",
+        "0987-06-05",
+        "2024-01-1",
+    ),
+]
+TIMES = [
+    *DAYS,
+    *(
+        "2024-01-01 10:00",
+        "2024-01-01T10:00:00",
+        "2024-01-01 10:00:00.5",
+        "2024-01-01 10:00:00.123456",
+        "2024-01-01 1:2:3",
+    ),
+    *(
+        "2024-01-01 10:00:00,5",
+        "2024-01-01 10",
+        "2024-01-01T10",
+        "2024-01-01 24:00:00",
+        "2024-01-01 23:59:60",
+        "2024-01-01 10:60",
+    ),
+    *(
+        "2024-01-01 10:00Z",
+        "2024-01-01T10:00:00Z",
+        "2024-01-01 10:00:00+02:00",
+        "2024-01-01 10:00:00-0530",
+        "2024-01-01 10:00+02",
+    ),
+    *(
+        "2024-01-01 10:00:00 +02:00",
+        "2024-01-01 10:00:00+25:00",
+        "2024-01-01 10:00:00+23:59",
+        "2024-01-01 10:00:00+02:00:30",
+    ),
+    *(
+        "2024-07-01 10:00",
+        "2024-10-27 02:30",
+        "2024-10-27 02:30+01:00",
+        "1893-01-01 12:00",
+        "1850-01-01",
+        "1945-05-24 03:00",
+    ),
+    *(
+        "2150-07-01 12:00",
+        "2500-01-01 12:00",
+        "9999-12-31 23:59:59.999999",
+        "9999-12-31 23:59:59-01:00",
+        "0001-01-01 00:00",
+    ),
+    *(
+        "0001-01-01 00:00+01:00",
+        "0001-01-01 02:00Z",
+        "2100-07-01 12:00",
+        "2099-12-31 23:59",
+        "1899-12-31 23:59",
+        "1900-01-01",
+    ),
+    *(
+        "20240101T100000",
+        "20240101T1000Z",
+        "2024-W01-1T10:00",
+        "2024-1-1 10:00",
+        "2024-1-1T1:1:1.000001Z",
+        "2024-01-01 10:00:00.",
+    ),
+    *(
+        "2024-01-01 10:00:00.1234567",
+        "2024-01-01 10:00:00.1234560",
+        "2024-01-01  10:00",
+        "2024-01-01t10:00",
+        "2024-01-01T10:00z",
+    ),
+    *(
+        "2024-01-01 10:00:00.000000000",
+        "2024-01-01x10:00:00",
+        "2024-01-01 10:00:00+2:00",
+        "2000-06-01 12:00",
+        "2000-06-01 11:59:59",
+    ),
+    *(
+        "2030-06-01 12:00",
+        "2030-06-01 12:00:00.000001",
+        "2024-03-31 02:30",
+        "1916-05-01 00:30",
+        "2024-01-01 10:00:00-00:00",
+    ),
+]
+MARKS = [
+    *(
+        "00000000000000000000000000000001",
+        "00000000-0000-0000-0000-000000000001",
+        "{00000000-0000-0000-0000-000000000001}",
+    ),
+    *(
+        "urn:uuid:00000000-0000-0000-0000-000000000001",
+        "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6",
+        "0" * 31,
+        "0" * 33,
+        "",
+        "x",
+    ),
+    *("g" * 32, "0-" * 32, "uuid:urn:" + "0" * 32, "}{" + "0" * 32, "URN:UUID:" + "0" * 32, " " + "0" * 32, "1"),
+]
+DATA = [
+    *(
+        "{}",
+        "[]",
+        '""',
+        "null",
+        "0",
+        "1",
+        "1.0",
+        "1.10",
+        "true",
+        "false",
+        '"x"',
+        '"null"',
+        '{"a": 1}',
+        '{"b":1,"a":2}',
+        " 1 ",
+    ),
+    *(
+        '{"a": [1, {"b": null}]}',
+        "[1,2",
+        "x",
+        "",
+        "'x'",
+        "1e5",
+        "1e22",
+        "-0",
+        "-0.0",
+        "12345678901234567890123",
+        '"\\u00e9"',
+    ),
+    *(
+        '"é😀"',
+        '"\\ud83d\\ude00"',
+        '"\\ud800"',
+        '"a\\nb"',
+        "[" * 50 + "]" * 50,
+        "{\n}",
+        "01",
+        "+1",
+        ".5",
+        "nul",
+        '"\\u0000"',
+    ),
+    *("0.1", "1E400x", "[1.0e-7]", '{"": ""}', "[[]]", "[null]", "9007199254740993.0"),
+]
+INTEGERS = (
+    "small",
+    "integer",
+    "big",
+    "positive",
+    "positive_small",
+    "positive_big",
+    "required",
+    "ranged",
+    "below_a_half",
+    "below_all",
+    "stepped",
+    "even",
+    "size",
+)
+DECIMALS = ("price", "rate", "whole", "large", "fine", "bounded", "half", "grade")
+TEXTS = (
+    "short",
+    "required",
+    "blank",
+    "null",
+    "endless",
+    "body",
+    "limited_body",
+    "colour",
+    "needed_colour",
+    "grouped",
+    "email",
+    "short_email",
+    "local_email",
+    "url",
+    "slug",
+    "any_slug",
+    "pattern",
+    "not_pattern",
+    "long",
+    "between",
+    "quiet",
+    "listed",
+    "hidden",
+)
+FIELDS: dict[str, dict[str, list[str]]] = {
+    "shop.Number": dict.fromkeys([*INTEGERS, "real", "real_ranged", *DECIMALS], NUMBERS)
+    | dict.fromkeys(["flag", "needed_flag", "chosen_flag"], BOOLEANS),
+    "shop.Text": dict.fromkeys(TEXTS, WORDS),
+    "shop.Bounded": {"at": []},
+    "shop.Moment": dict.fromkeys(["day", "needed_day", "ranged_day", "chosen_day", "odd_day"], DAYS) | {"at": TIMES},
+    "shop.Other": dict.fromkeys(["mark", "needed_mark", "chosen_mark"], MARKS)
+    | dict.fromkeys(["data", "needed_data", "blank_data", "chosen_data"], DATA),
+}
+# Fields that must have a value, and a good one.
+NEEDED = {
+    "shop.Number": {"required": "1", "needed_flag": "True"},
+    "shop.Text": {"required": "x", "blank": "", "null": "x", "needed_colour": "r", "hidden": "r"},
+    "shop.Bounded": {},
+    "shop.Moment": {"needed_day": "2024-02-29"},
+    "shop.Other": {"needed_mark": str(uuid.UUID(int=7)), "needed_data": "[1]", "blank_data": "{}"},
+}
+NOT_NULL = {"required", "blank", "needed_colour", "hidden"}
+BERLIN = ZoneInfo("Europe/Berlin")
+JSON = {"data", "needed_data", "blank_data", "chosen_data"}
+
+
+def _strict(text: str) -> bool:
+    return bool(re.search(r"[\s_]|[^\x00-\x7f]", text))
+
+
+def _left_out(text: str) -> bool:
+    """Whether a time is one that clocks in Berlin do not show."""
+    try:
+        time = datetime.fromisoformat(re.sub(r"\b(\d)\b", r"0\1", text))
+    except ValueError:
+        return False
+    there_and_back = time.replace(tzinfo=BERLIN).astimezone(UTC).astimezone(BERLIN)
+    return time.tzinfo is None and there_and_back.replace(tzinfo=None) != time
+
+
+def _loose(text: str) -> bool:
+    """Whether JSON says something twice, or names what is no number."""
+    found: list[object] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(pairs if len(dict(pairs)) < len(pairs) else [])
+        return dict(pairs)
+
+    return "inf" in repr(json.loads(text, object_pairs_hook=keep, parse_constant=found.append)) or bool(found)
+
+
+# Where the loader means to judge otherwise than Django: the reason, and what shows it of a field and a text.
+Difference = Callable[[str, str, str], bool]
+STRICTER: dict[str, Difference] = {
+    "what is no text has no spaces, underscores or digits of other scripts": lambda model, field, text: (
+        model != "shop.Text" and field not in JSON and _strict(text)
+    ),
+    "int() takes signs and 0x for digits of a UUID": lambda _, field, text: (
+        field.endswith("mark") and bool(re.search("[+]|0[xX]", text))
+    ),
+    "an integer that no real is, or a number too near to zero, is no real": lambda _, field, text: (
+        field.startswith("real") and (text.strip("+-").isdigit() or bool(re.search("[1-9].*[eE]-", text)))
+    ),
+    "a real is finite": lambda _, field, text: (
+        field.startswith("real") and bool(re.fullmatch("[+-]?(nan|inf|infinity)|.*[eE][+]?[0-9]{3,}", text.lower()))
+    ),
+    "two quotes with nothing between them are empty text, never null": lambda _, field, text: (
+        field.endswith("flag") and not text
+    ),
+    "SQLite keeps 15 digits of a decimal": lambda _, field, text: (
+        field in DECIMALS and len(re.sub("[eE].*|[^0-9]", "", text).strip("0")) > 15
+    ),
+    "what is finer than a microsecond is not cut off": lambda _, field, text: (
+        field == "at" and bool(re.search(r"[.,]\d{6}\d*[1-9]", text))
+    ),
+    "an hour that clocks leave out is no time": lambda _, field, text: field == "at" and _left_out(text),
+    "no text has a NUL": lambda _model, _field, text: "\0" in text,
+    "a key of a JSON object comes once, and numbers are finite": lambda _, field, text: field in JSON and _loose(text),
+}
+LAXER: dict[str, Difference] = {
+    "booleans may be written in capitals or not": lambda _, field, text: (
+        field.endswith("flag") and text.lower() in {"true", "false", "t", "f"}
+    ),
+}
+
+
+def sources(label: str, tried: Sequence[tuple[str, Value]]) -> list[dict[str, Value]]:
+    """A record for each value tried in a field, numbered, with good values in the others."""
+    return [{"id": str(n), **NEEDED[label], field: value} for n, (field, value) in enumerate(tried, 1)]
+
+
+def write_csv(path: Path, columns: Sequence[str], records: Sequence[dict[str, Value]]) -> None:
+    """Quotes around all but what is nothing."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(columns) + "\n")
+        for record in records:
+            cells = [record.get(name) for name in columns]
+            file.write(",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells) + "\n")
+
+
+def compare(oracle: Oracle, label: str, tried: Sequence[tuple[str, Value]], directory: Path) -> dict[str, int]:
+    """Load what was tried, and hold it against Django's answers; how often each known difference came."""
+    records = sources(label, tried)
+    expected = oracle.ask("judge", label, _as_django_reads(label, records))
+    path = directory / "tried.csv"
+    write_csv(path, ["id", *FIELDS[label]], records)
+    report = oracle.manage("insert_data", f"{label}={path}", f"--report-rejects={len(records)}")
+    [table] = report["tables"].values()
+    rejected = {int(reject["record"]["id"]): reject["reasons"] for reject in table["rejects"]}
+    loaded = oracle.ask("rows", label)
+    oracle.ask("empty", label)
+
+    seen: dict[str, int] = {}
+    unexplained = []
+    for number, ((field, text), problem) in enumerate(zip(tried, expected["problems"], strict=True), 1):
+        if (number in rejected) == (problem is not None):
+            continue
+        differences = STRICTER if problem is None else LAXER
+        reason = next((why for why, holds in differences.items() if holds(label, field, text or "")), None)
+        if reason is None:
+            unexplained.append((field, text, problem, rejected.get(number)))
+        else:
+            seen[reason] = seen.get(reason, 0) + 1
+    assert not unexplained, "\n".join(map(str, unexplained))
+    for kind in ("stored", "read"):
+        by_key = {row[0]: row for row in expected[kind]}
+        ours = {row[0]: row for row in loaded[kind]}
+        both = by_key.keys() & ours.keys()
+        assert len(both) == len(records) - len(rejected) - sum(map(seen.get, LAXER, [0] * len(LAXER)))
+        assert [ours[key] for key in both] == [by_key[key] for key in both]
+    return seen
+
+
+def _as_django_reads(label: str, records: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Columns that a record goes without are null in CSV, or empty text, not the model's default."""
+    nothing: dict[str, Value] = dict.fromkeys(FIELDS[label])
+    whole = [{**nothing, **record} for record in records]
+    return [{name: "" if text is None and name in NOT_NULL else text for name, text in each.items()} for each in whole]
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    shop = Shop(tmp_path_factory.mktemp("shop"))
+    shop.create()
+    with Oracle(shop) as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="module")
+def without_zones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """Where settings have USE_TZ = False."""
+    shop = Shop(tmp_path_factory.mktemp("shop"), PROJECT_USE_TZ="0")
+    shop.create()
+    with Oracle(shop) as oracle:
+        yield oracle
+
+
+@pytest.mark.parametrize("label", FIELDS)
+def test_hostile_values_of_every_field_are_judged_and_stored_as_django_does(
+    oracle: Oracle, label: str, tmp_path: Path
+) -> None:
+    tried: list[tuple[str, Value]] = [
+        (field, value) for field, values in FIELDS[label].items() for value in [None, *values]
+    ]
+    compare(oracle, label, tried, tmp_path)
+
+
+LIMITS = ["2000-06-01 12:00", "2000-06-01 11:59:59.999999", "2030-06-01T12:00:00", "2030-06-01 12:00:00.000001", "x"]
+
+
+def test_times_without_zones_are_judged_and_stored_as_django_does(without_zones: Oracle, tmp_path: Path) -> None:
+    compare(without_zones, "shop.Moment", [("at", each) for each in [None, *TIMES]], tmp_path)
+    compare(without_zones, "shop.Bounded", [("at", each) for each in [None, *LIMITS]], tmp_path)
+
+
+def test_times_with_zones_are_held_to_limits_as_django_does(oracle: Oracle, tmp_path: Path) -> None:
+    zones = [f"{time}{zone}" for time in LIMITS for zone in ("+02:00", "Z", "+01:00", "-11:30")]
+    compare(oracle, "shop.Bounded", [("at", each) for each in [None, *zones]], tmp_path)
+
+
+def mutations(values: Sequence[str]) -> st.SearchStrategy[str]:
+    """The hostile values, with some characters changed."""
+    pieces = st.sampled_from([*"0159-+.,:eE TZ_{}[]\"'@/\n", "", "é", "00", "٣", "1e", "null"])
+    changes = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), pieces), min_size=1, max_size=3)
+    return st.builds(_changed, st.sampled_from(values), changes)
+
+
+def _changed(text: str, changes: Sequence[tuple[int, int, str]]) -> str:
+    for place, length, piece in changes:
+        text = text[:place] + piece + text[place + length :]
+    return text
+
+
+def _spelled(*kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    return st.one_of(*(kind.map(str) for kind in kinds))
+
+
+zones = st.sampled_from(["", "", "Z", "+01:00", "-03:30", "+14:00"])
+decimals = st.decimals(-2000, 2000, places=2)
+addresses = st.from_regex(r"https?://[a-z.:/?#-]{1,20}", fullmatch=True)
+days = st.from_regex(r"[0-9]{4}-?[W0-9]{2}-?[0-9]{1,2}", fullmatch=True)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(-1e300, 1e300) | st.text(max_size=3)
+documents = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=5,
+)
+SPELLED: list[tuple[list[str], st.SearchStrategy[str]]] = [
+    (NUMBERS, _spelled(st.integers(), st.integers(-9, 9), st.floats(), st.decimals(), decimals)),
+    (BOOLEANS, st.text(max_size=5)),
+    (WORDS, st.one_of(st.text(max_size=8), st.emails(), addresses)),
+    (DAYS, _spelled(st.dates(), days)),
+    (TIMES, st.builds(lambda time, zone: str(time) + zone, st.datetimes(), zones)),
+    (MARKS, _spelled(st.uuids())),
+    (DATA, documents.map(json.dumps)),
+]
+
+
+def values_of(hostile: list[str]) -> st.SearchStrategy[Value]:
+    spelled = next(strategy for values, strategy in SPELLED if values is hostile)
+    texts = st.one_of(spelled, mutations(hostile), st.sampled_from(hostile))
+    # CSV is UTF-8, which has no half surrogates.
+    return st.none() | texts.filter(lambda text: not re.search("[\ud800-\udfff]", text))
+
+
+def attempts(label: str) -> st.SearchStrategy[list[tuple[str, Value]]]:
+    one = [st.tuples(st.just(field), values_of(hostile)) for field, hostile in FIELDS[label].items()]
+    return st.lists(st.one_of(one), min_size=30, max_size=60)
+
+
+GENERATED = [label for label in FIELDS if label != "shop.Bounded"]
+
+
+def _generated(oracle: Oracle, label: str, directory: Path, examples: int) -> None:
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
+    @given(tried=attempts(label))
+    def agree(tried: list[tuple[str, Value]]) -> None:
+        compare(oracle, label, tried, directory)
+
+    agree()
+
+
+@pytest.mark.parametrize("label", GENERATED)
+def test_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, label: str, tmp_path: Path) -> None:
+    _generated(oracle, label, tmp_path, 8)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("label", GENERATED)
+def test_many_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, label: str, tmp_path: Path) -> None:
+    _generated(oracle, label, tmp_path, 400)

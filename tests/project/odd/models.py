@@ -1,0 +1,123 @@
+"""What is refused, each for a reason of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+
+class Base(models.Model):
+    name = models.TextField()
+
+
+class Derived(Base):
+    extra = models.TextField()
+
+
+class Category(models.Model):
+    parent = models.ForeignKey("self", models.CASCADE, null=True, blank=True)
+
+
+class InCategory(models.Model):
+    category = models.ForeignKey(Category, models.CASCADE)
+
+
+class Hen(models.Model):
+    egg = models.ForeignKey("Egg", models.CASCADE, related_name="hens")
+
+
+class Egg(models.Model):
+    hen = models.ForeignKey(Hen, models.CASCADE, related_name="eggs")
+
+
+class ByEmail(models.Model):
+    customer = models.ForeignKey("shop.Customer", models.CASCADE, to_field="email")
+
+
+class Blob(models.Model):
+    content = models.BinaryField()
+
+
+class Shouted(models.CharField):
+    def to_python(self, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+class Secret(models.TextField):
+    def get_prep_value(self, value: Any) -> Any:
+        return value and value[::-1]
+
+
+class Rotated(models.TextField):
+    def from_db_value(self, value: Any, *_: object) -> Any:
+        return value and value[::-1]
+
+
+class Lax(models.CharField):
+    def run_validators(self, value: Any) -> None:
+        """All is well."""
+
+
+class Loose(models.ForeignKey):
+    def validate(self, value: Any, model_instance: Any) -> None:
+        """All is well."""
+
+
+class OwnToPython(models.Model):
+    word = Shouted(max_length=5)
+
+
+class OwnPrepared(models.Model):
+    word = Secret()
+
+
+class OwnReading(models.Model):
+    word = Rotated()
+
+
+class OwnValidation(models.Model):
+    word = Lax(max_length=5)
+
+
+class OwnReference(models.Model):
+    customer = Loose("shop.Customer", models.CASCADE)
+
+
+class TwoKeys(models.Model):
+    pk = models.CompositePrimaryKey("a", "b")
+    a = models.IntegerField()
+    b = models.IntegerField()
+
+
+class DateKey(models.Model):
+    day = models.DateField(primary_key=True)
+
+
+class BadDefault(models.Model):
+    number = models.IntegerField(default="none")
+
+
+class One(models.Model):
+    class Meta:
+        db_table = "shared"
+
+
+class Another(models.Model):
+    """In another database, where nothing says which of the two is meant."""
+
+    class Meta:
+        db_table = "shared"
+
+
+class InMemory(models.Model):
+    name = models.TextField()
+
+
+class Elsewhere(models.Model):
+    name = models.TextField()
+    price = models.DecimalField(max_digits=5, decimal_places=2)
+
+
+class Nowhere(models.Model):
+    name = models.TextField()

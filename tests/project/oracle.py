@@ -1,0 +1,107 @@
+"""What Django itself makes of records: asked on stdin and answered on stdout, a line of JSON each, in a process of this
+project's own. The loader is asked here as well, by its command.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import django
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import DatabaseError, connections, models, router, transaction
+
+Row = list[str]
+
+
+def saved(model: type[models.Model], values: Mapping[str, str | None]) -> str | None:
+    """Check and save one record as a project would; what was wrong, or None."""
+    try:
+        instance = model(**{name: _given(model, name, text) for name, text in values.items()})
+        instance.full_clean()
+        with transaction.atomic(using=router.db_for_write(model)):
+            instance.save(force_insert=True)
+    except (ValidationError, DatabaseError, ValueError, TypeError, OverflowError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _given(model: type[models.Model], name: str, text: str | None) -> Any:
+    """Text as it is; only JSON is no text to Django."""
+    if text is not None and isinstance(model._meta.get_field(name), models.JSONField):
+        return json.loads(text)
+    return text
+
+
+def stored(model: type[models.Model]) -> list[Row]:
+    """All rows by key, each value as SQL writes it, with its type."""
+    columns = [f'typeof("{field.column}") || \' \' || quote("{field.column}")' for field in _fields(model)]
+    sql = f'SELECT {", ".join(columns)} FROM "{model._meta.db_table}" ORDER BY 1'
+    with connections[router.db_for_read(model)].cursor() as cursor:
+        cursor.execute(sql)
+        return [list(row) for row in cursor.fetchall()]
+
+
+def read(model: type[models.Model]) -> list[Row]:
+    """All rows as the ORM reads them."""
+    rows = model._default_manager.order_by("pk")
+    return [[repr(getattr(row, field.attname)) for field in _fields(model)] for row in rows]
+
+
+def _fields(model: type[models.Model]) -> Sequence[Any]:
+    return [model._meta.pk, *(field for field in model._meta.concrete_fields if not field.primary_key)]
+
+
+def judge(label: str, records: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
+    """What Django says of each record, and what is then stored; nothing stays."""
+    model = apps.get_model(label)
+    with transaction.atomic(using=router.db_for_write(model)):
+        problems = [saved(model, record) for record in records]
+        answer = {"problems": problems, "stored": stored(model), "read": read(model)}
+        transaction.set_rollback(True, using=router.db_for_write(model))
+    return answer
+
+
+def rows(label: str) -> dict[str, Any]:
+    """What is stored."""
+    model = apps.get_model(label)
+    return {"stored": stored(model), "read": read(model)}
+
+
+def empty(label: str) -> None:
+    """Delete all rows."""
+    apps.get_model(label)._default_manager.all().delete()
+
+
+def add(label: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Save rows, so that others can reference them."""
+    for record in records:
+        apps.get_model(label)(**record).save(force_insert=True)
+
+
+def manage(arguments: Sequence[str]) -> dict[str, Any]:
+    """A command's report."""
+    out = io.StringIO()
+    call_command(*arguments, "--format=json", "--no-progress", stdout=out)
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+    report: dict[str, Any] = json.loads(out.getvalue())
+    return report
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (judge, rows, empty, add, manage)}
+
+if __name__ == "__main__":
+    django.setup()
+    # Django warns of times without zones, which are what a source has.
+    warnings.filterwarnings("ignore", "DateTimeField .* received a naive datetime", RuntimeWarning)
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        sys.stdout.write(json.dumps(QUESTIONS[name](*arguments)) + "\n")
+        sys.stdout.flush()
