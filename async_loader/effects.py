@@ -122,13 +122,19 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Let whoever watches the run see how far it is. Result: None."""
+    """Let whoever watches the run see how far it is with a table. Result: None.
+
+    read_to, size: in bytes, over all of the table's sources; `size` is None where it is unknown, and equals `read_to`
+        once all is read. A check of references has places in the table for bytes.
+    waits_for: the table whose keys, or whose connection, must come first.
+    """
 
     table: str
     given: int
     rejected: int
     read_to: int
     size: int | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

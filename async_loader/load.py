@@ -125,10 +125,13 @@ class _Known:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a load is: `position` in records of its sources, and the tokens of writes that are not waited for yet."""
+    """How far a load is: `position` in records of its sources, the bytes of those that are done with, and the tokens
+    of writes that are not waited for yet.
+    """
 
     began: datetime
     position: int = 0
+    bytes_done: int = 0
     writing: deque[Any] = field(default_factory=deque)
 
 
@@ -136,6 +139,7 @@ def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     progress = _Progress((yield Now()))
     this.tally.pace.take(progress.began, this.tally.given)
+    yield _shown(this, 0)
     if this.commit_every:
         yield from _begin(this)
     known: _Known | None = None
@@ -148,13 +152,16 @@ def load(this: Load) -> Steps[None]:
                 progress.position += len(part)
                 if progress.position <= this.checkpoint:
                     yield from _verdict(this, part, known, _replay)
+                    yield _shown(this, progress.bytes_done + part.read_to)
                 else:
                     yield from _load_part(this, progress, reader, part, known)
+        progress.bytes_done += reader.size or 0
     yield from _settle(this, progress)
     if this.files is not None:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     _check_ledger(this, progress.position)
+    yield Show(this.table.name, this.tally.given, this.tally.rejected, progress.bytes_done, progress.bytes_done)
     if this.commit_every:
         yield Complete(_commit(this, COMPLETE))
     yield Announce(this.table.name)
@@ -168,7 +175,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
     this.tally.seconds = (now - progress.began).total_seconds()
     this.tally.pace.take(now, this.tally.given)
     this.allowance.check(this.table.name, this.tally.rejected)
-    yield Show(this.table.name, this.tally.given, this.tally.rejected, part.read_to, reader.size)
+    yield _shown(this, progress.bytes_done + part.read_to)
     yield from _settle(this, progress, WRITES_AHEAD - 1)
     progress.writing.append((yield Start(_write(this, reader, judged))))
     if this.commit_every and progress.position % this.commit_every == 0:
@@ -179,10 +186,24 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
         yield from this.confirm()
 
 
+def _shown(this: Load, read_to: int, waits_for: str | None = None) -> Show:
+    """How far the load is; `read_to` in bytes of all its sources together."""
+    sizes = [reader.size for reader in this.readers]
+    size = None if None in sizes else sum(size or 0 for size in sizes)
+    return Show(this.table.name, this.tally.given, this.tally.rejected, read_to, size, waits_for)
+
+
+def _await(this: Load, tables: Iterable[str]) -> Steps[None]:
+    """Wait until all keys of these tables are known, and let it be seen."""
+    for name in tables:
+        yield _shown(this, 0, name)
+        yield Await(name)
+        yield _shown(this, 0)
+
+
 def _begin(this: Load) -> Steps[None]:
     """Take the database, once no other load of the run needs the connection."""
-    for name in this.behind:
-        yield Await(name)
+    yield from _await(this, this.behind)
     yield from this.database.begin()
     yield from this.confirm()
     this.ranges[this.table.name] = yield from this.database.key_range(this.table)
@@ -211,9 +232,8 @@ def _borders(this: Load, position: int, size: int) -> list[int]:
 
 def _references(this: Load) -> Steps[References]:
     """What is known of referenced keys, once that is all there is to know of those that this run loads."""
-    for reference in this.table.references:
-        if reference.table in this.target_keys:
-            yield Await(reference.table)
+    names = dict.fromkeys(reference.table for reference in this.table.references)
+    yield from _await(this, [name for name in names if name in this.target_keys])
     return [(reference, _referenced(this, reference)) for reference in this.table.references]
 
 

@@ -50,8 +50,8 @@ def test_what_was_deleted_is_missed(loaded: Project) -> None:
     assert (done.returncode, done.stderr) == (3, "error: 2 rows reference what does not exist\n")
     assert done.stdout.splitlines() == [
         "orders: 7 rows, 2 with references that do not exist",
-        "           2  user_id.exists_in",
-        "           1  product_id.exists_in",
+        "           2  100 %  user_id.exists_in",
+        "           1   50 %  product_id.exists_in",
         "  (2, 2, 2, 1): user_id 2 does not exist in users",
         "  (3, 3, 3, 5): user_id 3 does not exist in users; product_id 3 does not exist in products",
     ]

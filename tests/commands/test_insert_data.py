@@ -118,14 +118,27 @@ def test_a_large_load_is_summed_up(project: Project) -> None:
     source = project.file("u.csv", f"age,id,name,email\n{rows}")
     done = project.call("insert_data", f"users={source}")
     assert done.stderr == "warning: users: columns that the table does not have were ignored: age\n"
-    head, counts, empty, title, *rest = re.sub(r"\d\.\d$", "0.0", done.stdout, flags=re.MULTILINE).splitlines()
+    untimed = re.sub(r"\d+\.\d(?=$| s)", "0.0", done.stdout, flags=re.MULTILINE)
+    head, counts, speed, empty, title, *rest = untimed.splitlines()
     assert head == "table  given  inserted  updated  unchanged  rejected  seconds"
     assert counts == "users  1,000        66        0          0       934      0.0"
-    assert (empty, title) == ("", "users: 934 rejected")
-    assert rest[:2] == ["         900  name.not_empty", "         334  email.contains"]
+    assert re.fullmatch(r"1,000 records in 0\.0 s, [0-9,]+ records/s", speed)
+    assert (empty, title) == ("", "users: 934 rejects with 1,234 reasons; the 2 commonest are 100 % of those")
+    assert rest[:2] == ["         900   96 %  name.not_empty", "         334   35 %  email.contains"]
     assert rest[2].endswith("u.csv, line 2: (0, 'n', '') --> Failed validation: email must contain '@'")
-    assert rest[-1] == "  ... and 929 more; all are in table loader_rejects of database users"
-    assert len(rest) == 8
+    assert rest[7] == "  ... and 929 more; all are in table loader_rejects of database users"
+    [(run,)] = project.query("users", "SELECT run FROM loader_runs")
+    assert rest[8:] == [
+        "",
+        "Next: write the rejects to files, mend those, and load them:",
+        f"  python manage.py rejects export users-rejects.csv --table users --run {run}",
+    ]
+
+
+def test_all_is_well_needs_no_advice(project: Project) -> None:
+    rows = "".join(f"{key},n,@\n" for key in range(101))
+    source = project.file("u.csv", f"id,name,email\n{rows}")
+    assert len(project.manage("insert_data", f"users={source}").stdout.splitlines()) == 3
 
 
 def test_text_from_records_cannot_steer_a_terminal(project: Project) -> None:

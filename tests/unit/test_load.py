@@ -107,8 +107,9 @@ def lead(steps: Any) -> tuple[list[Effect], Any]:
 
 def test_the_next_batch_is_judged_before_the_last_one_is_waited_for(this: Load) -> None:
     effects, _ = lead(load(this))
-    kinds = [type(effect) for effect in effects if isinstance(effect, Show | Start | Finish | Announce)]
-    assert kinds == [Show, Start, Show, Finish, Start, Finish, Announce]
+    begun = next(place for place, effect in enumerate(effects) if isinstance(effect, Show) and effect.given)
+    kinds = [type(effect) for effect in effects[begun:] if isinstance(effect, Show | Start | Finish | Announce)]
+    assert kinds == [Show, Start, Show, Finish, Start, Finish, Show, Announce]
     assert not [effect for effect in effects if isinstance(effect, Query)]
     assert (this.tally.given, this.tally.inserted, this.tally.rejected) == (4, 3, 1)
     assert this.tally.reasons == {"user_id.exists_in": 1}

@@ -5,7 +5,10 @@ Whatever comes from records is escaped, so that no terminal obeys it.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from async_loader import (
     LISTED,
@@ -21,11 +24,16 @@ from async_loader import (
     VerifiedRun,
     as_typed,
 )
+from async_loader.contrib.django.pace import rounded
 
 # Characters of one value, and reasons and rejects of one table, that are worth showing.
 _VALUE_SHOWN = 200
 _REASONS_SHOWN = 5
 _REJECTS_SHOWN = 5
+# So much of all is what a few reasons must come to.
+_MOST = 0.9
+# Of a source that says what it is; any other is taken for CSV.
+_FORMAT = re.compile(r"\.(jsonl|ndjson|parquet)(\.[a-z0-9]+)?$", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -98,27 +106,48 @@ def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator
 
 
 def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    if report.dry_run:
+        yield "Dry run: nothing was written."
+    yield from _counts(report, tables)
+    yield _speed(report)
+    rejected = [table for table in tables if report.tables[table.name].rejected]
+    for table in rejected:
+        yield from _rejected(report, table)
+    if rejected:
+        yield ""
+        yield from _next(report, rejected)
+
+
+def _counts(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    """A line for each table, and their sums where they are several."""
     names = ("given", "inserted", "updated", "unchanged", "rejected")
     rows: list[tuple[str, ...]] = [("table", *names, "seconds")]
     for table in tables:
         counts = report.tables[table.name]
         numbers = [f"{getattr(counts, name):,}" for name in names]
         rows.append((printable(table.name), *numbers, f"{counts.seconds:.1f}"))
+    if len(tables) > 1:
+        sums = [f"{sum(getattr(counts, name) for counts in report.tables.values()):,}" for name in names]
+        rows.append(("total", *sums, f"{report.seconds:.1f}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if report.dry_run:
-        yield "Dry run: nothing was written."
     for first, *others in rows:
         cells = [number.rjust(width) for number, width in zip(others, widths[1:], strict=True)]
         yield "  ".join([first.ljust(widths[0]), *cells])
-    for table in tables:
-        if report.tables[table.name].rejected:
-            yield from _rejected(report, table)
+
+
+def _speed(report: Report) -> str:
+    given = sum(counts.given for counts in report.tables.values())
+    records = _number(given, "record")
+    if report.resumed:
+        return f"{records}, with those of the process before; this one took {report.seconds:.1f} s"
+    speed = f", {rounded(given / report.seconds)} records/s" if report.seconds else ""
+    return f"{records} in {report.seconds:.1f} s{speed}"
 
 
 def _rejected(report: Report, table: Table) -> Iterator[str]:
     counts = report.tables[table.name]
     yield ""
-    yield f"{printable(table.name)}: {counts.rejected:,} rejected"
+    yield f"{printable(table.name)}: {_explained(counts)}"
     yield from _commonest(counts)
     shown = counts.rejects[:_REJECTS_SHOWN]
     for reject in shown:
@@ -127,12 +156,67 @@ def _rejected(report: Report, table: Table) -> Iterator[str]:
         yield f"  {line}"
 
 
+def _explained(counts: TableReport) -> str:
+    """How few reasons stand behind most rejects. Where a reject may have several, shares are of all reasons."""
+    most = list(counts.reasons.values())[:_REASONS_SHOWN]
+    all_reasons = sum(counts.reasons.values())
+    enough = (place for place, explained in enumerate(accumulate(most), 1) if explained >= _MOST * all_reasons)
+    few = next(enough, len(most))
+    share = _share(sum(most[:few]), all_reasons)
+    rejects = _number(counts.rejected, "reject")
+    if all_reasons == counts.rejected:
+        return f"{_number(few, 'reason')} {'explains' if few == 1 else 'explain'} {share} of {rejects}"
+    commonest = "the commonest is" if few == 1 else f"the {few} commonest are"
+    return f"{rejects} with {_number(all_reasons, 'reason')}; {commonest} {share} of those"
+
+
+def _share(part: int, whole: int) -> str:
+    """Never all where it is not, nor nothing."""
+    return f"{100 * part // whole} %" if 100 * part >= whole else "<1 %"
+
+
 def _commonest(counts: TableReport | CheckedTable) -> Iterator[str]:
+    """How often each reason came, and for what share of the rejects."""
     reasons = list(counts.reasons.items())
     for name, count in reasons[:_REASONS_SHOWN]:
-        yield f"  {count:>10,}  {printable(name)}"
+        yield f"  {count:>10,}  {_share(count, counts.rejected):>5}  {printable(name)}"
     if len(reasons) > _REASONS_SHOWN:
-        yield f"  {'':>10}  ... and {len(reasons) - _REASONS_SHOWN} other reasons"
+        yield f"  {'':>10}  {'':>5}  ... and {_number(len(reasons) - _REASONS_SHOWN, 'other reason')}"
+
+
+def _next(report: Report, rejected: Sequence[Table]) -> Iterator[str]:
+    """What to do about rejects, as commands. `rejected` are the tables that have some."""
+    if report.dry_run:
+        yield "Next: mend the sources, or load what is good: the same command without --dry-run"
+        return
+    yield "Next: write the rejects to files, mend those, and load them:"
+    for table in rejected:
+        yield f"  python manage.py rejects export {_rejects_file(report, table)} {_those(report, table)}"
+    absent = [
+        table for table in rejected if _has(report, table, {f"{each.column}.exists_in" for each in table.references})
+    ]
+    if absent:
+        yield "Once what they reference has been loaded, try those again as they are:"
+    for table in absent:
+        yield f"  python manage.py rejects retry {_those(report, table)}"
+    if any(_has(report, table, {f"{table.key}.exists"}) for table in rejected):
+        yield "To replace rows that have the same key and other values: the same command with --on-conflict update"
+
+
+def _has(report: Report, table: Table, reasons: set[str]) -> bool:
+    return not reasons.isdisjoint(report.tables[table.name].reasons)
+
+
+def _those(report: Report, table: Table) -> str:
+    """The options that choose a table's rejects of this run."""
+    return f"--table {printable(shlex.quote(table.name))} --run {report.run}"
+
+
+def _rejects_file(report: Report, table: Table) -> str:
+    """A name for the table's rejects, in the format of its first source."""
+    name = re.sub(r"[^A-Za-z0-9_]", "-", table.name).lstrip("-")
+    found = _FORMAT.search(next(iter(report.tables[table.name].sources), ""))
+    return f"{name}-rejects.{found[1].lower() if found else 'csv'}"
 
 
 def reference_lines(report: ReferenceReport) -> Iterator[str]:

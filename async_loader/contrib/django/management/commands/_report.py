@@ -48,7 +48,7 @@ def add_report_options(parser: CommandParser) -> None:
         default=_DEFAULTS.report_rejects,
         help="rejects per table that the report names (default: %(default)s)",
     )
-    parser.add_argument("--no-progress", action="store_true", help="draw no progress bars")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress on stderr")
 
 
 @contextmanager

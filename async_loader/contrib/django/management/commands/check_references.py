@@ -26,6 +26,7 @@ from async_loader.contrib.django.management.commands._report import (
     sigterm_as_ctrl_c,
     write_report,
 )
+from async_loader.contrib.django.pace import ROWS
 from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.text import reference_lines
 
@@ -54,6 +55,8 @@ exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
         report_rejects: int,
         lock_timeout: float,
         no_progress: bool,
+        verbosity: int,
+        no_color: bool,
         **_: object,
     ) -> None:
         """Check, and say what was found."""
@@ -61,7 +64,7 @@ exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
         databases = tables.databases(declared)
         if report is not None:
             refuse_to_overwrite(report, databases.values())
-        with progress(wanted=not no_progress) as show:
+        with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
             check = ReferenceCheck(
                 declared,
                 databases,

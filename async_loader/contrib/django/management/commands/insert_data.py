@@ -143,6 +143,8 @@ class Command(LoaderCommand):
         report: Path | None,
         strict: bool,
         no_progress: bool,
+        verbosity: int,
+        no_color: bool,
         **options: Any,
     ) -> None:
         """Load, and say what came of it."""
@@ -154,7 +156,7 @@ class Command(LoaderCommand):
         if report is not None:
             refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
         with report_file(report, "nothing was loaded") as file:
-            with progress(wanted=not no_progress) as show:
+            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
                 run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
