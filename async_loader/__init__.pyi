@@ -1,5 +1,5 @@
 from .agreement import Finding, VerifiedRun, VerifiedTable
-from .api import ReferenceCheck, Run, Verification, check_references, init, load, verify
+from .api import ReferenceCheck, Retry, Run, StoredRejects, Verification, check_references, init, load, verify
 from .effects import Show, Tell
 from .errors import (
     ConfigurationError,
@@ -13,6 +13,7 @@ from .errors import (
     StoreError,
 )
 from .modes import MODES
+from .origins import Layout, RejectFilter
 from .plan import ON_CONFLICT, Options
 from .references import CheckedTable, Orphan, ReferenceReport
 from .report import LISTED, Reason, Reject, Report, TableReport, as_typed
@@ -31,6 +32,7 @@ from .rules import (
     one_of,
 )
 from .sources import Source
+from .stored import Exported, RejectingRun, StoredReject, TableRejects
 from .stores.sqlite import SQLITE_DIGITS
 from .tables import MOST_DIGITS, REQUIRED, Column, Reference, Table, Type
 from .verify import VerificationReport
@@ -46,7 +48,9 @@ __all__ = [
     "Column",
     "ConfigurationError",
     "ConflictError",
+    "Exported",
     "Finding",
+    "Layout",
     "LedgerError",
     "LoaderError",
     "Options",
@@ -59,14 +63,20 @@ __all__ = [
     "ReferenceReport",
     "RefusedError",
     "Reject",
+    "RejectFilter",
+    "RejectingRun",
     "Report",
+    "Retry",
     "Rule",
     "Run",
     "Show",
     "Source",
     "SourceError",
     "StoreError",
+    "StoredReject",
+    "StoredRejects",
     "Table",
+    "TableRejects",
     "TableReport",
     "Tell",
     "Type",

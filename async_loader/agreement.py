@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from async_loader.origins import removed
 from async_loader.parsing import clipped
-from async_loader.resume import COMPLETE, RUNNING, TableRun
+from async_loader.resume import COMPLETE, DISCARD, RUNNING, TableRun
 
 # What becomes of records: for each that was given, one of these.
 OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
@@ -142,12 +143,12 @@ def verified(stored: Sequence[Stored]) -> tuple[VerifiedRun, ...]:
 def _known(stored: Sequence[Stored], runs: Iterable[_Ran]) -> _Known:
     return _Known(
         stored={each.database: each for each in stored},
-        latest={str(line.table_name): ran.place for ran in runs for _, line in ran.lines},
+        latest={str(line.table_name): ran.place for ran in runs for _, line in ran.lines if line.mode != DISCARD},
         left={
             (each.database, str(line.table_name)): str(line.run)
             for each in stored
             for line in each.lines
-            if line.state == COMPLETE
+            if line.state == COMPLETE and line.mode != DISCARD
         },
         homes={table: each.database for each in stored for table in each.rows},
     )
@@ -264,8 +265,16 @@ def _reject_findings(ran: _Ran, here: Stored) -> Iterator[Finding]:
     if not all(map(_is_readable, lines)):
         return
     rejected = sum(line.rejected for line in lines)
-    if held != rejected:
-        yield _finding("rejects", here.database, None, f"loader_rejects has {held:,} where {rejected:,} were rejected")
+    gone = _removed(ran.run, here)
+    if held != rejected - gone:
+        later = f", and {gone:,} superseded or discarded since" if gone else ""
+        problem = f"loader_rejects has {held:,} where {rejected:,} were rejected{later}"
+        yield _finding("rejects", here.database, None, problem)
+
+
+def _removed(run: str, here: Stored) -> int:
+    """How many of its rejects the lines of a database say to have superseded or discarded."""
+    return sum(counts.get(run, 0) for line in here.lines for counts in removed(line).values())
 
 
 def _row_findings(ran: _Ran, known: _Known) -> Iterator[Finding]:

@@ -16,17 +16,24 @@ RAW_MARK = "_raw:"
 # Columns that the files of rejects add; a source may hold them, and they are passed over.
 LINE = "_line"
 REASONS = "_reasons"
+# Which stored reject a record is mended from, as `origins` writes it.
+REJECT = "_reject"
+MARKS = (LINE, REASONS, REJECT)
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A record that could not be read into columns. `record` is a JSON object; lines are 1-based and inclusive."""
+    """A record that could not be read into columns. `record` is a JSON object; lines are 1-based and inclusive.
+
+    `supersedes` is the stored reject that it names; None where it names none.
+    """
 
     line: int
     line_end: int
     record: str
     code: str
     message: str
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Batch:
     broken: the records that are in neither, in order of their lines.
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
     read_to: how far the source has been read, in bytes, for showing progress.
+    supersedes: n texts, the stored reject that each record names, or null; None where no record names any.
     absent: the columns that the source does not have. Their values are defaults, for new rows alone.
     """
 
@@ -52,10 +60,17 @@ class Batch:
     faults: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     broken: tuple[Broken, ...] = ()
     read_to: int = 0
+    supersedes: pl.Series | None = None
     absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.broken)
+
+    @property
+    def superseded(self) -> list[str]:
+        """The stored rejects that records name, as they name them."""
+        readable = [] if self.supersedes is None else self.supersedes.drop_nulls().to_list()
+        return readable + [record.supersedes for record in self.broken if record.supersedes is not None]
 
 
 def slices(batch: Batch, size: int) -> list[Batch]:
@@ -80,6 +95,7 @@ def cut(batch: Batch, places: Iterable[int]) -> list[Batch]:
                 as_read=batch.as_read.slice(start, length),
                 faults={column: fault.slice(start, length) for column, fault in batch.faults.items()},
                 broken=batch.broken[first:last],
+                supersedes=None if batch.supersedes is None else batch.supersedes.slice(start, length),
             )
         )
     return parts

@@ -10,7 +10,7 @@ but neither counted nor written.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +30,6 @@ from async_loader.validation import Unique, Verdict, World, judge
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
-    from async_loader.sources import Source
     from async_loader.stores.sqlite import Database
 
 
@@ -38,15 +37,23 @@ if TYPE_CHECKING:
 WRITES_AHEAD = 1
 
 
+class HasPath(Protocol):
+    """What tells a source's name."""
+
+    @property
+    def path(self) -> str:
+        """As the user gave it."""
+
+
 class Readable(Protocol):
     """An open source, as a load sees it."""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> HasPath:
         """What it reads."""
 
     @property
-    def ignored(self) -> list[str]:
+    def ignored(self) -> Sequence[str]:
         """Columns that the table does not have."""
 
     @property
@@ -57,8 +64,17 @@ class Readable(Protocol):
     def delivered(self) -> int:
         """How many records it has given."""
 
-    def read(self) -> Batch | None:
-        """The next batch; None at the end."""
+
+def called(reader: Any) -> Steps[Batch | None]:
+    """The next batch of a source; None at the end."""
+    batch: Batch | None = yield Call(reader.read)
+    return batch
+
+
+def supersede_nothing(_: Sequence[str]) -> Steps[Counter[str]]:
+    """Where no record names a stored reject."""
+    yield from ()
+    return Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,8 @@ class Load:
     checkpoint: records, from the first on, that an earlier process has committed.
     save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
         sure that nobody else has gone on with it.
+    read: steps that give the next batch of a reader.
+    supersede: steps, in the open transaction, that delete the stored rejects so named, and count them by run.
     """
 
     run: str
@@ -90,6 +108,8 @@ class Load:
     save: Callable[[str], Steps[None]]
     confirm: Callable[[], Steps[None]]
     files: RejectFiles | None = None
+    read: Callable[[Any], Steps[Batch | None]] = called
+    supersede: Callable[[Sequence[str]], Steps[Counter[str]]] = supersede_nothing
     commit_every: int = 0
     behind: Sequence[str] = ()
     checkpoint: int = 0
@@ -145,7 +165,7 @@ def load(this: Load) -> Steps[None]:
     known: _Known | None = None
     for reader in this.readers:
         this.tally.notice(reader.ignored)
-        while (batch := (yield Call(reader.read))) is not None:
+        while (batch := (yield from this.read(reader))) is not None:
             if known is None:
                 known = _Known((yield from _references(this)), [UniqueValues() for _ in this.table.unique])
             for part in cut(batch, _borders(this, progress.position, len(batch))):
@@ -398,12 +418,14 @@ def _mask(size: int, places: pl.Series) -> pl.Series:
     return no(size) if not len(places) else no(size).scatter(places, values=True)
 
 
-def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int]]:
-    """Store a verdict: what was accepted, and the rejects with it. Returns how many rows were inserted and updated."""
+def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int, Counter[str]]]:
+    """Store a verdict: what was accepted, and the rejects with it, in place of those that its records name. Returns how
+    many rows were inserted and updated, and by run how many rejects were superseded.
+    """
     verdict = judged.verdict
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
-        return len(verdict.new), len(verdict.changed)
+        return len(verdict.new), len(verdict.changed), Counter()
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
     held = verdict.changed[this.table.key]
@@ -418,7 +440,8 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     kept = yield from this.database.add_rejects(this.run, this.started_at, reader.source.path, packed)
     _agree(this, "rejects kept", kept, len(rejects))
     updated = len(held) - sum(key in refused for key in held) if refused else len(held)
-    return stored - updated, updated
+    names = judged.batch.superseded
+    return stored - updated, updated, (yield from this.supersede(names)) if names else Counter()
 
 
 def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:

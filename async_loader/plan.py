@@ -6,10 +6,11 @@ Values only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
+from async_loader.origins import Chosen
 from async_loader.sources import Source
 from async_loader.sources.streams import STDIN
 from async_loader.stores.sqlite import Database
@@ -70,6 +71,8 @@ class Options:
 class Plan:
     """What a run is to do: `tables` in reference order with all that they reference, `sources` by table name.
 
+    retried: by table name, stored rejects to try again in the place of sources.
+
     Raises ConfigurationError where a source has no table, a table no database, or stdin two readers.
     """
 
@@ -79,6 +82,7 @@ class Plan:
     sources: Mapping[str, tuple[Source, ...]]
     databases: Mapping[str, Database]
     options: Options
+    retried: Mapping[str, tuple[Chosen, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
@@ -99,13 +103,18 @@ class Plan:
     @property
     def loaded(self) -> tuple[Table, ...]:
         """The tables that have sources, in reference order."""
-        return tuple(table for table in self.tables if self.sources.get(table.name))
+        return tuple(table for table in self.tables if self.paths(table))
 
     @property
     def referenced_only(self) -> tuple[Table, ...]:
         """The tables that are referenced by those, and have no sources themselves."""
         names = {reference.table for table in self.loaded for reference in table.references}
         return tuple(table for table in self.tables if table.name in names and table not in self.loaded)
+
+    def paths(self, table: Table) -> tuple[str, ...]:
+        """What the table is loaded from, each once where rejects are tried again."""
+        again = dict.fromkeys(chosen.path for chosen in self.retried.get(table.name, ()))
+        return (*(source.path for source in self.sources.get(table.name, ())), *again)
 
     def database(self, table: Table) -> Database:
         """Where the table lives."""

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from async_loader.batches import EXTRA, Batch
+from async_loader.origins import SUPERSEDED, removed
 from async_loader.pace import Pace, Sample
 from async_loader.reasons import FAULT_MESSAGES
 from async_loader.refused import CODE, Refused
@@ -135,6 +136,8 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
     accepted: list[tuple[Any, ...]] = field(default_factory=list)
+    # How many rejects of earlier runs have had their day, by run.
+    superseded: Counter[str] = field(default_factory=Counter)
     kept: Kept = Kept()
     pace: Pace = field(default_factory=Pace)
 
@@ -160,10 +163,11 @@ class Tally:
         named.sort(key=lambda reject: (self.sources.index(reject.source), reject.line))
         self.rejects = named[: self.rejects_shown]
 
-    def add(self, inserted: int, updated: int) -> None:
-        """Count what was written."""
+    def add(self, inserted: int, updated: int, superseded: Counter[str]) -> None:
+        """Count what was written, and by run the rejects that it took the place of."""
         self.inserted += inserted
         self.updated += updated
+        self.superseded += superseded
 
     def keep(self, *, whole: bool) -> None:
         """Remember that all that was counted so far has been committed."""
@@ -173,6 +177,7 @@ class Tally:
         """Begin with what an earlier process has committed; its rejects come by `restore_rejects`."""
         self.given, self.rejected = line.given, line.rejected
         self.inserted, self.updated, self.unchanged = line.inserted, line.updated, line.unchanged
+        self.superseded = Counter(removed(line)[SUPERSEDED])
         self.keep(whole=line.state == COMPLETE)
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 RUNNING, COMPLETE = "running", "complete"
+# The mode of lines that tell of rejects that somebody discarded: no load, though they stand among them.
+DISCARD = "discard"
+
+# Among the facts of a run, says that it tried stored rejects again. The next retry finds what is left of them itself.
+RETRY = "retry"
 
 # What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
 Facts: TypeAlias = dict[str, Any]
@@ -78,7 +83,7 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
         # Two runs took turns: neither is the last one.
         return None
     before = _facts(next(iter(tables.values())).sources)
-    if before is None or set(before["tables"]) != set(facts["tables"]):
+    if before is None or RETRY in before or set(before["tables"]) != set(facts["tables"]):
         return None
     if set(tables) == set(facts["tables"]) and all(line.state == COMPLETE for line in tables.values()):
         return None

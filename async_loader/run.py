@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from async_loader.batches import Batch
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
 from async_loader.keys import AcceptedKeys, KeyRange
-from async_loader.load import Load, RejectAllowance, load
+from async_loader.load import Load, RejectAllowance, called, load
+from async_loader.origins import READ, SUPERSEDED, as_json
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.report import Report, Tally
-from async_loader.resume import COMPLETE, Facts, Refused, TableRun, Unfinished, unfinished
+from async_loader.resume import COMPLETE, RETRY, Facts, Refused, TableRun, Unfinished, unfinished
 from async_loader.sources import Reader
+from async_loader.sources.again import StoredReader
 from async_loader.sources.identity import identity
+from async_loader.stored import next_batch
 from async_loader.stores.sqlite import Database
+from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 from async_loader.watch import Watch
 
@@ -42,11 +49,13 @@ class Ledger:
         self.began = ""
         self.resumed = False
         self.watch = Watch()
+        # By table, what it is loaded from.
+        self.readers: dict[str, Sequence[Reader | StoredReader]] = {}
         self._start: datetime | None = None
         self.tallies = {
             table.name: Tally(
                 table.database,
-                tuple(source.path for source in plan.sources[table.name]),
+                plan.paths(table),
                 plan.options.report_rejects,
             )
             for table in plan.loaded
@@ -114,14 +123,17 @@ def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
     ledger.begin((yield Now()))
-    readers: dict[str, list[Reader]] = {}
+    readers: dict[str, list[Reader | StoredReader]] = {}
     files: dict[str, RejectFiles] = {}
     try:
         for table in plan.loaded:
             readers[table.name] = []
-            for source in plan.sources[table.name]:
+            for source in plan.sources.get(table.name, ()):
                 reader = yield Call(Reader, (source, table, plan.options.batch_size))
                 readers[table.name].append(reader)
+            for chosen in plan.retried.get(table.name, ()):
+                readers[table.name].append(StoredReader(chosen, table, plan.options.batch_size))
+            ledger.readers[table.name] = readers[table.name]
         facts = yield Call(_facts, (plan,))
         yield from _open_databases(plan)
         before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
@@ -136,6 +148,10 @@ def run(ledger: Ledger) -> Steps[None]:
         if not plan.options.dry_run and not plan.commit_every:
             yield from _keep_runs(ledger, facts)
             yield Complete(_commit(ledger))
+        for name, tally in ledger.tallies.items():
+            if count := tally.superseded.total():
+                were = "earlier reject is" if count == 1 else "earlier rejects are"
+                yield Tell(f"{name}: {count:,} {were} superseded")
     finally:
         for reader in [reader for opened in readers.values() for reader in opened]:
             reader.close()
@@ -156,8 +172,14 @@ def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
 
 def _facts(plan: Plan) -> Facts:
     """What the run reads, as `loader_runs` keeps it."""
-    tables = {table.name: [identity(source) for source in plan.sources[table.name]] for table in plan.loaded}
-    return {"on_conflict": plan.options.on_conflict, "tables": tables}
+    tables = {table.name: [identity(source) for source in plan.sources.get(table.name, ())] for table in plan.loaded}
+    return {"on_conflict": plan.options.on_conflict, "tables": tables} | ({RETRY: True} if plan.retried else {})
+
+
+def _read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
+    """How a table's sources are read, as `loader_runs` keeps it: each once."""
+    ways = dict.fromkeys((reader.source.path, layout) for reader in readers for layout in reader.layouts)
+    return [as_json(path, layout) for path, layout in ways]
 
 
 def _open_databases(plan: Plan) -> Steps[None]:
@@ -212,13 +234,15 @@ def _shared_source(plan: Plan) -> str | None:
     """A path that two tables of one database are loaded from."""
     seen: dict[tuple[str, str], str] = {}
     for table in plan.loaded:
-        for source in plan.sources[table.name]:
+        for source in plan.sources.get(table.name, ()):
             if seen.setdefault((table.database, source.path), table.name) != table.name:
                 return source.path
     return None
 
 
-def _restore(ledger: Ledger, line: TableRun, readers: Sequence[Reader], files: RejectFiles | None) -> Steps[None]:
+def _restore(
+    ledger: Ledger, line: TableRun, readers: Sequence[Reader | StoredReader], files: RejectFiles | None
+) -> Steps[None]:
     """Count what has been committed of a table, and write the files of its rejects anew."""
     tally = ledger.tallies[line.table_name]
     tally.restore(line)
@@ -235,7 +259,10 @@ def _restore(ledger: Ledger, line: TableRun, readers: Sequence[Reader], files: R
 
 
 def _load_all(
-    ledger: Ledger, readers: Mapping[str, Sequence[Reader]], files: Mapping[str, RejectFiles], facts: Facts
+    ledger: Ledger,
+    readers: Mapping[str, Sequence[Reader | StoredReader]],
+    files: Mapping[str, RejectFiles],
+    facts: Facts,
 ) -> Steps[None]:
     plan = ledger.plan
     options = plan.options
@@ -264,6 +291,8 @@ def _load_all(
             save=_saving(ledger, table, facts),
             confirm=_confirming(ledger, table),
             files=files.get(table.name),
+            read=_reading(plan, table),
+            supersede=_superseding(ledger, table),
             commit_every=plan.commit_every,
             behind=[other.name for other in loaded[:place] if other.database == table.database],
             checkpoint=ledger.tallies[table.name].kept.records,
@@ -271,6 +300,18 @@ def _load_all(
         for place, table in enumerate(loaded)
     ]
     yield Together([load(each) for each in loads])
+
+
+def _reading(plan: Plan, table: Table) -> Callable[[Any], Steps[Batch | None]]:
+    """Steps that give the next batch: of a source, or of rejects that the table's database has stored."""
+    return partial(next_batch, plan.database(table)) if plan.retried else called
+
+
+def _superseding(ledger: Ledger, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
+    """Steps that delete the table's stored rejects that mended records name."""
+    plan = ledger.plan
+    here = {other.name: other for other in plan.tables if other.database == table.database}
+    return partial(supersede, Superseding(ledger.run, table, plan.database(table), here))
 
 
 def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps[None]]:
@@ -283,7 +324,7 @@ def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps
             run=ledger.run,
             table_name=table.name,
             mode=ledger.plan.mode,
-            sources=json.dumps(facts),
+            sources=json.dumps(facts | {READ: _read(ledger.readers[table.name])} | _superseded(tally)),
             state=state,
             given=tally.given,
             inserted=tally.inserted,
@@ -297,6 +338,10 @@ def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps
         yield from ledger.plan.database(table).save_run(line)
 
     return save
+
+
+def _superseded(tally: Tally) -> dict[str, dict[str, int]]:
+    return {SUPERSEDED: dict(tally.superseded)} if tally.superseded else {}
 
 
 def _confirming(ledger: Ledger, table: Table) -> Callable[[], Steps[None]]:

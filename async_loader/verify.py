@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from async_loader.agreement import Stored, VerifiedRun, verified
+from async_loader.agreement import VerifiedRun, verified
 from async_loader.effects import Call, Connect, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.plan import Options, check_databases
+from async_loader.resume import TableRun
 from async_loader.stores.ledger import hold, stored
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
@@ -62,9 +63,12 @@ class VerifyPlan:
 
 def verify(plan: VerifyPlan) -> Steps[tuple[VerifiedRun, ...]]:
     """Carry out the plan. ConfigurationError for a run that nothing names."""
-    yield from _open_databases(plan)
-    found = yield from _read(plan)
-    runs: tuple[VerifiedRun, ...] = yield Call(verified, (found,))
+    yield from open_databases(plan)
+    lines = yield from hold_all(plan)
+    found = {}
+    for name in databases_in_commit_order(plan.tables):
+        found[name] = yield from stored(plan.databases[name], plan.here(name), lines[name])
+    runs: tuple[VerifiedRun, ...] = yield Call(verified, (list(found.values()),))
     if plan.run is None:
         return runs
     chosen = tuple(run for run in runs if run.run == plan.run)
@@ -74,7 +78,7 @@ def verify(plan: VerifyPlan) -> Steps[tuple[VerifiedRun, ...]]:
     return chosen
 
 
-def _open_databases(plan: VerifyPlan) -> Steps[None]:
+def open_databases(plan: VerifyPlan) -> Steps[None]:
     """Connect and check, in the order of names as a load does."""
     for name in sorted({table.database for table in plan.tables}):
         yield Connect(plan.databases[name], plan.options.lock_timeout)
@@ -82,17 +86,13 @@ def _open_databases(plan: VerifyPlan) -> Steps[None]:
             yield from plan.databases[name].check(table)
 
 
-def _read(plan: VerifyPlan) -> Steps[list[Stored]]:
-    """What each database holds, targets before those that reference them.
+def hold_all(plan: VerifyPlan) -> Steps[dict[str, tuple[TableRun, ...]]]:
+    """The ledger of each database, by name; from here on, one state of each is held on to.
 
-    All are held before anything is counted, which takes longer, and the other way round: a load that commits meanwhile
-    lets go of targets first, so that it and this never wait for each other.
+    All are held before anything is counted, which takes longer, and targets behind those that reference them: a load
+    that commits meanwhile lets go of targets first, so that it and this never wait for each other.
     """
-    names = databases_in_commit_order(plan.tables)
     lines = {}
-    for name in reversed(names):
+    for name in reversed(databases_in_commit_order(plan.tables)):
         lines[name] = yield from hold(plan.databases[name])
-    found = {}
-    for name in names:
-        found[name] = yield from stored(plan.databases[name], plan.here(name), lines[name])
-    return list(found.values())
+    return lines

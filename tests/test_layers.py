@@ -29,6 +29,7 @@ PURE = [
         "errors",
         "keys",
         "load",
+        "origins",
         "pace",
         "parsing",
         "reasons",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from async_loader.contrib.django.management.commands.rejects import Command
 from async_loader.reasons import FAULT_MESSAGES
 from core.benchmark.contenders import CASES
 from tests.commands.conftest import ROOT, Project
@@ -66,6 +67,40 @@ def test_every_case_of_the_benchmark_is_in_the_table() -> None:
     table = README.split("| case | what is measured |")[1].split("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:]]
     assert re.findall(r"`([^`]*)`", " ".join(cells)) == list(CASES)
+
+
+def test_mending_rejects_prints_what_it_says(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.manage("init_db")
+    project.manage("insert_data")
+    [told] = blocks("console")
+    for step in told.removeprefix("$ ").split("\n$ "):
+        command, _, wanted = step.partition("\n")
+        command = command.replace("bad.csv", str(tmp_path / "bad.csv")).replace(
+            "python manage", f"{sys.executable} manage"
+        )
+        done = subprocess.run(
+            command, shell=True, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=True
+        )
+        printed = (done.stderr + done.stdout).replace(f"{tmp_path}/", "").rstrip("\n")
+        assert without_names(printed) == without_names(wanted.rstrip("\n"))
+
+
+def without_names(text: str) -> str:
+    """Less what differs each time: the names of runs, and when they began."""
+    return re.sub(r"\b20\d\d-[0-9T:.+-]+", "WHEN", re.sub(r"\b[0-9a-f]{32}\b", "RUN", text))
+
+
+def test_every_option_of_rejects_is_told() -> None:
+    command = Command()
+    parsers = [command.create_parser("manage.py", "rejects"), *command._subparsers]
+    told = README.split("\n## Mend rejects\n")[1].split("\n## ")[0]
+    options = {option for parser in parsers for action in parser._actions for option in action.option_strings}
+    own = {option for option in options if option.startswith("--")} - {
+        *("--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color"),
+        *("--force-color", "--skip-checks"),
+    }
+    assert set(re.findall(r"`(--[a-z-]+)", told)) == own
 
 
 CODES = ["duplicate", "exists", "exists_in", "invalid_json", "invalid_quoting", "wrong_field_count", *FAULT_MESSAGES]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.types as kinds
 
-from async_loader.batches import Batch, slices
+from async_loader.batches import MARKS, Batch, slices
 from async_loader.errors import ConfigurationError
+from async_loader.origins import Layout, mapped
 from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.streams import CODECS, STDIN, Stream
 from async_loader.tables import Table
@@ -99,29 +101,19 @@ class Reader:
         self._waiting: deque[Batch] = deque()
 
     @property
-    def columns(self) -> list[str]:
-        """Those of the source."""
-        return self._format.columns
+    def layouts(self) -> tuple[Layout]:
+        """How its records stand in it."""
+        return (self._layout(),)
 
-    @property
-    def names(self) -> Mapping[str, str]:
-        """By column of the table, what the source calls it."""
-        return self._format.fields.names
-
-    @property
-    def nullable(self) -> set[str]:
-        """Those of them that may be null."""
-        return self._format.fields.nullable
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns with their types, of a format that has types."""
-        return self._format.schema
-
-    @property
-    def layout(self) -> tuple[str, ...]:
-        """The columns as they stand in a file, in order."""
-        return tuple(map(str, self.schema or self.columns))
+    def _layout(self) -> Layout:
+        source, schema = self.source, self._format.schema
+        fields = replace(Layout(source.kind), **mapped(source.names, source.constants, source.means_null))
+        if source.kind == "csv":
+            columns = tuple(name for name in self._format.columns if name not in MARKS)
+            return replace(fields, delimiter=source.delimiter, columns=columns)
+        if schema is not None:
+            return replace(fields, columns=tuple(schema.names), types=tuple(str(plain(each.type)) for each in schema))
+        return replace(fields, absent=self._format.fields.absent)
 
     @property
     def ignored(self) -> list[str]:
@@ -177,6 +169,13 @@ _OPEN: dict[str, Callable[[Stream, Fields, Source], Format]] = {
     "ndjson": _json_lines,
     "parquet": _parquet,
 }
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values alone, however the file keeps them."""
+    if kinds.is_dictionary(kind):
+        return plain(kind.value_type)
+    return pa.string() if kinds.is_string_view(kind) else kind
 
 
 def _format_of(path: str) -> str:

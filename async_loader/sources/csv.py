@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from async_loader.batches import EXTRA, LINE, RAW, RAW_MARK, REASONS, Batch, Broken, columns_as_json
+from async_loader.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.fields import Fields
@@ -42,12 +42,12 @@ class CsvSource:
         # What has been read and not taken yet, which begins on this line; and whether that is all there is.
         self._rest, self._line, self._ended = b"", 1, False
         self.columns = cut(self._read_header(), delimiter)
-        self._is_rejects = {LINE, REASONS} <= set(self.columns)
+        self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
             self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
         _check_header(stream.name, fields, self.columns, delimiter)
         self.fields = fields.of(self.columns)
-        self.ignored = [name for name in self.fields.ignored(self.columns) if name not in (LINE, REASONS)]
+        self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
 
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
@@ -108,46 +108,31 @@ class CsvSource:
     def _batch(self, part: Split, first_line: int) -> Batch:
         as_read, undecodable, misfits = self._cut_fields(part.good)
         starts, ends = part.starts + first_line, part.ends + first_line
-        broken = [_broken_quoting(line + first_line, text) for line, text in part.broken]
+        broken = [_broken_quoting(line + first_line, text, self._named(text)) for line, text in part.broken]
         if misfits:
             broken += self._misfits(part.good, misfits, starts, ends)
             starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
         if self._is_rejects:
             kept = ~as_read[self.columns[0]].str.starts_with(RAW_MARK).fill_null(value=False)
-            broken += _unmended(as_read[self.columns[0]], ~kept, starts, ends)
+            broken += _unmended(as_read, ~kept, starts, ends)
             as_read = as_read.filter(kept).with_columns(pl.all().str.replace(_MARKED, "${1}"))
             undecodable = {name: bad.filter(kept) for name, bad in undecodable.items()}
             starts, ends = starts[kept.to_numpy()], ends[kept.to_numpy()]
         broken.sort(key=lambda record: record.line)
-        values, faults = self._parsed(as_read, undecodable, nul=b"\0" in part.good)
+        values, faults = typed(self.fields, as_read, undecodable, nul=b"\0" in part.good)
         return Batch(
             source=self._stream.name,
-            values=self.fields.complete(values, len(as_read)),
+            values=values,
             absent=self.fields.absent,
             lines=pl.Series(starts, dtype=pl.Int64),
             line_ends=pl.Series(ends, dtype=pl.Int64),
-            as_read=as_read.drop(LINE, REASONS, strict=False),
+            as_read=as_read.drop(MARKS, strict=False),
             to_json=self._to_json,
             faults=faults,
             broken=tuple(broken),
             read_to=self._stream.read_to,
+            supersedes=as_read[REJECT] if REJECT in as_read.columns else None,
         )
-
-    def _parsed(
-        self, as_read: pl.DataFrame, undecodable: dict[str, pl.Series], *, nul: bool
-    ) -> tuple[dict[str, pl.Series], dict[str, pl.DataFrame]]:
-        """Columns of the table, typed, and the faults of those that have any."""
-        values, faults = {}, {}
-        for column in self.fields.columns:
-            name, text = column.name, as_read[self.fields.names[column.name]]
-            values[name], fault = parse_text(text, column, nul=nul, means_null=self.fields.means_null)
-            if text.name in undecodable:
-                codes = nulls(len(as_read)) if fault is None else fault["code"]
-                codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
-                values[name], fault = with_faults(values[name], codes, partial(shown_text, text))
-            if fault is not None:
-                faults[name] = fault
-        return values, faults
 
     def _to_json(self, as_read: pl.DataFrame) -> pl.Series:
         """A field with nothing in it is empty text, but for columns that may be null."""
@@ -207,8 +192,35 @@ class CsvSource:
             found_fields = "1 field" if len(read) == 1 else f"{len(read)} fields"
             message = f"{found_fields} where the header has {len(self.columns)}"
             line, line_end = int(starts[place]), int(ends[place])
-            found.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message))
+            named = self._named(text)
+            found.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message, named))
         return found
+
+    def _named(self, text: bytes) -> str | None:
+        """The stored reject that a record names which cannot be cut into its columns: what stands last in it."""
+        if self.columns[-1] != REJECT:
+            return None
+        return _shown(text).rpartition(self._delimiter)[2].strip('"')
+
+
+def typed(
+    fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], *, nul: bool
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The table's columns from n records as text, and the faults of those that have any.
+
+    undecodable: by the source's columns, which of its n texts are not UTF-8. nul: whether there can be a NUL in any.
+    """
+    values, faults = {}, {}
+    for column in fields.columns:
+        name, text = column.name, as_read[fields.names[column.name]]
+        values[name], fault = parse_text(text, column, nul=nul, means_null=fields.means_null)
+        if text.name in undecodable:
+            codes = nulls(len(as_read)) if fault is None else fault["code"]
+            codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
+            values[name], fault = with_faults(values[name], codes, partial(shown_text, text))
+        if fault is not None:
+            faults[name] = fault
+    return fields.complete(values, len(as_read)), faults
 
 
 def _shown(text: bytes) -> str:
@@ -216,15 +228,16 @@ def _shown(text: bytes) -> str:
     return text.decode(errors="backslashreplace")
 
 
-def _broken_quoting(line: int, text: bytes) -> Broken:
+def _broken_quoting(line: int, text: bytes, supersedes: str | None) -> Broken:
     record = json.dumps({RAW: _shown(text)})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
-    return Broken(line, line, record, "invalid_quoting", message)
+    return Broken(line, line, record, "invalid_quoting", message, supersedes)
 
 
-def _unmended(texts: pl.Series, marked: pl.Series, starts: Positions, ends: Positions) -> list[Broken]:
+def _unmended(as_read: pl.DataFrame, marked: pl.Series, starts: Positions, ends: Positions) -> list[Broken]:
     """The records of a file of rejects that still stand whole in their first column."""
     message = "the record still stands whole in the first column: put its values into their columns"
+    texts, named = as_read.to_series(), as_read[REJECT] if REJECT in as_read.columns else None
     return [
         Broken(
             int(starts[place]),
@@ -232,6 +245,7 @@ def _unmended(texts: pl.Series, marked: pl.Series, starts: Positions, ends: Posi
             json.dumps({RAW: texts[place].removeprefix(RAW_MARK)}),
             "wrong_field_count",
             message,
+            None if named is None else named[place],
         )
         for place in marked.arg_true()
     ]

@@ -10,16 +10,17 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from async_loader.batches import LINE, RAW, REASONS, Batch, Broken
+from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
@@ -43,6 +44,8 @@ _MANY_DIGITS = 400
 _MAX_DEPTH = 64
 # A text, or what is left of the line where it never ends.
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
+# What a line that cannot be decoded says of the stored reject that it is mended from.
+_NAMED = re.compile(rf'"{REJECT}"\s*:\s*"([^"\\]+)"')
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
@@ -60,10 +63,7 @@ class JsonLinesSource:
         self.columns = list(fields.names.values())
         self.ignored: list[str] = []
         self._absent: set[str] | None = None
-        # A real would not show how many digits a decimal has.
-        is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
-        self._real = Decimal if is_exact else float
-        self._decode = msgspec.json.Decoder(float_hook=Decimal if is_exact else None).decode
+        self._read = reading(fields)
         self._head = without_bom(stream.name, stream.read(BLOCK))
 
     def batches(self) -> Iterator[Batch]:
@@ -99,18 +99,13 @@ class JsonLinesSource:
             records.append(record)
             numbers.append(number)
             texts.append(line)
-        self._notice(records, numbers)
-        values, faults = {}, {}
-        for column in self.fields.columns:
-            name = self.fields.names[column.name]
-            read = [record.get(name) for record in records]
-            values[column.name], fault = _column(column, read, _Lines(name, texts), self.fields.means_null)
-            if fault is not None:
-                faults[column.name] = fault
+        met = set(chain.from_iterable(records))
+        self._notice(met, records, numbers)
+        values, faults = typed(self.fields, records, texts)
         at = pl.Series(numbers, dtype=pl.Int64)
         return Batch(
             source=self._stream.name,
-            values=self.fields.complete(values, len(records)),
+            values=values,
             absent=self.fields.absent,
             lines=at,
             line_ends=at,
@@ -119,10 +114,10 @@ class JsonLinesSource:
             faults=faults,
             broken=tuple(broken),
             read_to=self._stream.read_to,
+            supersedes=_supersedes(records) if REJECT in met else None,
         )
 
-    def _notice(self, records: list[dict[str, Any]], numbers: list[int]) -> None:
-        met = set(chain.from_iterable(records))
+    def _notice(self, met: set[str], records: list[dict[str, Any]], numbers: list[int]) -> None:
         if self._absent is None:
             every = self.fields
             self.fields = every.of(met)
@@ -131,25 +126,49 @@ class JsonLinesSource:
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
             problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
             raise SourceError(self._stream.name, problem, line)
-        self.ignored += [
-            name for name in self.fields.ignored(sorted(met)) if name not in (*self.ignored, LINE, REASONS)
-        ]
+        self.ignored += [name for name in self.fields.ignored(sorted(met)) if name not in (*self.ignored, *MARKS)]
 
-    def _read(self, number: int, line: bytes) -> dict[str, Any] | Broken:
-        """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes
-        twice.
-        """
-        if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
-            return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
-        try:
-            record = self._decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return _read_slowly(number, line, self._real)
-        if type(record) is not dict:
-            return _broken(number, line, "invalid_json", "the line is not a JSON object")
-        if line.count(b":") != len(record):
-            return _read_slowly(number, line, self._real)
-        return record
+
+def reading(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
+    """A function that reads the object on a line, given its number and its bytes."""
+    # A real would not show how many digits a decimal has.
+    is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
+    decode = msgspec.json.Decoder(float_hook=Decimal if is_exact else None).decode
+    return partial(_read, decode=decode, real=Decimal if is_exact else float)
+
+
+def _read(number: int, line: bytes, *, decode: Callable[[bytes], Any], real: type) -> dict[str, Any] | Broken:
+    """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
+    if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
+        return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
+    try:
+        record = decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _read_slowly(number, line, real)
+    if type(record) is not dict:
+        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+    if line.count(b":") != len(record):
+        return _read_slowly(number, line, real)
+    return record
+
+
+def typed(
+    fields: Fields, records: list[dict[str, Any]], texts: list[bytes]
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The table's columns from n objects and the lines that they stand on, and the faults of those that have any."""
+    values, faults = {}, {}
+    for column in fields.columns:
+        name = fields.names[column.name]
+        read = [record.get(name) for record in records]
+        values[column.name], fault = _column(column, read, _Lines(name, texts), fields.means_null)
+        if fault is not None:
+            faults[column.name] = fault
+    return fields.complete(values, len(records)), faults
+
+
+def _supersedes(records: list[dict[str, Any]]) -> pl.Series:
+    named = [record.get(REJECT) for record in records]
+    return pl.Series([text if isinstance(text, str) else None for text in named], dtype=pl.String)
 
 
 def _as_read(rows: pl.DataFrame) -> pl.Series:
@@ -212,7 +231,8 @@ def _integer(digits: str) -> int | float:
 
 def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
     text = line.removesuffix(b"\r").decode(errors="backslashreplace")
-    return Broken(number, number, json.dumps({RAW: text}), code, message)
+    named = _NAMED.search(text)
+    return Broken(number, number, json.dumps({RAW: text}), code, message, named[1] if named else None)
 
 
 def _column(
@@ -225,10 +245,10 @@ def _column(
         return _spelled(column, read, lines)
     if column.type is Type.REAL:
         read = [float(value) if type(value) is Decimal else value for value in read]
-    return _typed(column, read, lines)
+    return _of_json(column, read, lines)
 
 
-def _typed(column: Column, read: list[Any], lines: _Lines) -> tuple[pl.Series, pl.DataFrame | None]:
+def _of_json(column: Column, read: list[Any], lines: _Lines) -> tuple[pl.Series, pl.DataFrame | None]:
     """Of a type that JSON has. All values of the one right type, the common case, go through at once."""
     types = set(map(type, read))
     expected = column.type.python

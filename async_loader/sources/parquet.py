@@ -5,7 +5,7 @@ Only the table's columns are read. Page checksums are verified where the file ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pyarrow.types as kinds
 
-from async_loader.batches import Batch, columns_as_json
+from async_loader.batches import MARKS, REJECT, Batch, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.fields import Fields
@@ -23,7 +23,6 @@ from async_loader.tables import Column, Type
 
 # Rows taken from a row group at a time.
 ROWS = 100_000
-
 
 class ParquetSource:
     """`columns` are those that are read. Raises SourceError where one is missing or of a type that does not fit."""
@@ -39,7 +38,8 @@ class ParquetSource:
             raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
         self.fields = fields.of(names)
         self.columns = list(dict.fromkeys(self.fields.names.values()))
-        self.ignored = self.fields.ignored(names)
+        self.ignored = [name for name in self.fields.ignored(names) if name not in MARKS]
+        self._marks = [REJECT] if _names_rejects(schema) else []
         for column in self.fields.columns:
             _check_column(stream.name, schema, column, self.fields.names[column.name])
         self.schema = pa.schema([schema.field(name) for name in self.columns])
@@ -47,29 +47,31 @@ class ParquetSource:
     def batches(self) -> Iterator[Batch]:
         """The rows in order; lines are row numbers from 1."""
         row = 1
-        for part in self._file.iter_batches(ROWS, columns=self.columns):
+        for part in self._file.iter_batches(ROWS, columns=[*self.columns, *self._marks]):
             yield self._batch(part, row)
             row += len(part)
 
     def _batch(self, part: pa.RecordBatch, row: int) -> Batch:
-        values, faults, read = {}, {}, {}
-        for column in self.fields.columns:
-            name = self.fields.names[column.name]
-            read[name], undecodable = _series(part.column(name))
-            values[column.name], fault = _checked(column, read[name], undecodable, self.fields.means_null)
-            if fault is not None:
-                faults[column.name] = fault
+        read, undecodable = {}, {}
+        for name in self.columns:
+            read[name], bad = _series(part.column(name))
+            if bad is not None:
+                undecodable[name] = bad
+        as_read = pl.DataFrame(read)
+        values, faults = typed(self.fields, as_read, undecodable, len(part))
         rows = pl.int_range(row, row + len(part), eager=True)
         return Batch(
             source=self._stream.name,
-            values=self.fields.complete(values, len(part)),
+            values=values,
             absent=self.fields.absent,
             lines=rows,
             line_ends=rows,
-            as_read=pl.DataFrame(read),
+            as_read=as_read,
             to_json=_as_json,
             faults=faults,
             read_to=self._read_to(row + len(part) - 1),
+
+            supersedes=_series(part.column(REJECT))[0].cast(pl.String) if self._marks else None,
         )
 
     def _read_to(self, rows: int) -> int:
@@ -77,6 +79,27 @@ class ParquetSource:
         of_all: int = max(rows, self._file.metadata.num_rows)
         return (self._stream.size or 0) * rows // of_all
 
+def typed(
+    fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], size: int
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """The table's columns from so many rows in the types of the file, and the faults of those that have any.
+
+    undecodable: by the file's columns of texts, which of them are not UTF-8.
+    """
+    values, faults = {}, {}
+    for column in fields.columns:
+        name = fields.names[column.name]
+        values[column.name], fault = _checked(column, as_read[name], undecodable.get(name), fields.means_null)
+        if fault is not None:
+            faults[column.name] = fault
+    return fields.complete(values, size), faults
+
+def _names_rejects(schema: pa.Schema) -> bool:
+    """Whether there is one column, of text, for the stored rejects that rows are mended from."""
+    return schema.names.count(REJECT) == 1 and _is_text(schema.field(REJECT).type)
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> None:
     found = schema.names.count(called)
@@ -88,10 +111,9 @@ def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> 
     if not (_fits(kind, column) or kinds.is_null(kind)):
         raise SourceError(name, f"column {called!r} is {kind}, and the table wants {column.type.value}; convert it")
 
-
 def _fits(kind: pa.DataType, column: Column) -> bool:
     """Text is read for every type but those that Parquet's writers always have."""
-    is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
+    is_text = _is_text(kind)
     match column.type:
         case Type.INTEGER:
             return bool(kinds.is_integer(kind))
@@ -107,7 +129,6 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
             return bool(is_text or (kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None)))
     return bool(is_text)
 
-
 def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     """The values, and where they are text of which some is not UTF-8, which ones."""
     if kinds.is_dictionary(array.type):
@@ -117,7 +138,6 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     except pa.ArrowInvalid:
         return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
     return pl.Series(pl.from_arrow(array)), None
-
 
 def _checked(
     column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
@@ -130,7 +150,6 @@ def _checked(
     if not column.nullable:
         codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
     return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else read.cast(pl.String))
-
 
 def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The values, and codes for what is at fault."""
@@ -153,13 +172,11 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             values = read.cast(column.dtype)
     return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
 
-
 def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = read.cast(column.dtype, strict=False)
     bound = Decimal(10) ** (column.digits - column.places)
     fits = (values.cast(read.dtype, strict=False) == read) & (values.abs() < bound)
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "too_many_digits")
-
 
 def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     if read.dtype == pl.Null:
@@ -174,7 +191,6 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
         values = values.dt.convert_time_zone("UTC")
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
 
-
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
     values = read.cast(pl.Float64)
     if read.dtype.is_integer():
@@ -183,10 +199,8 @@ def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
         return values, _codes(inexact, "out_of_range")
     return values, _codes(~values.is_finite(), "not_finite")
 
-
 def _codes(wrong: pl.Series, code: str) -> pl.Series:
     return pl.select(pl.when(wrong).then(pl.lit(code))).to_series()
-
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
     """JSON has no NaN or infinity, no decimals and no dates: those are shown as text."""

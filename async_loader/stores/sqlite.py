@@ -18,14 +18,14 @@ import polars as pl
 
 from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
-from async_loader.resume import TableRun
+from async_loader.resume import DISCARD, TableRun
 from async_loader.stores import images
 from async_loader.tables import Column, Table, Type
 from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 _IMAGE = "loader_image"
-_BATCH = f"{_IMAGE}.{images.TABLE}"
+BATCH = f"{_IMAGE}.{images.TABLE}"
 
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
@@ -210,7 +210,7 @@ class Database:
         same = " AND ".join(_exactly(columns[name], name) for name in compared) or "TRUE"
         sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
             SELECT batch._rowid_ AS place, {same} AS same
-            FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key(columns[table.key], table)})"""
         rows = yield Query(self.name, sql, batch=images.images(_as_stored(records)))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
@@ -219,7 +219,7 @@ class Database:
         """The places, among n records of a key and a value, of those whose value a row with another key has."""
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
         sql = f"""SELECT group_concat(batch._rowid_)
-            FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON stored.{quoted(column.name)} = batch.c1 AND {_exactly("c1", column.name)} AND {key}"""
         rows = yield Query(self.name, sql, batch=images.images(_as_stored(records)))
         return integers(places for (places,) in rows)
@@ -227,7 +227,7 @@ class Database:
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """For those of n keys that the table holds, the place and the values of some columns, as they are stored."""
         names = ", ".join(f"stored.{quoted(column.name)}" for column in columns)
-        sql = f"""SELECT batch._rowid_, {names} FROM {_BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+        sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key("c0", table)}"""
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return rows
@@ -239,7 +239,7 @@ class Database:
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Those of the keys that the table holds."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
-        sql = f"SELECT group_concat(_rowid_) FROM {_BATCH} AS batch WHERE EXISTS ({stored})"
+        sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
 
@@ -262,7 +262,7 @@ class Database:
         table's columns; such rows keep what they have in columns that are `absent`. Returns how many were stored.
         RefusedError, with nothing done, where that is not all of them.
         """
-        values = f"SELECT {_numbered(table.column_names)} FROM {_BATCH}"
+        values = f"SELECT {_numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
         return (yield from self._change(sql + (_replacing(table, absent) if replace else ""), (), records, size))
@@ -285,7 +285,7 @@ class Database:
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Keep a verdict's rejects; returns how many."""
         same = {"run": run, "source": source, "created_at": created_at}
-        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {_BATCH}"
+        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {BATCH}"
         sql = _insert_sql("loader_rejects", [*same, *REJECTS], values)
         return (yield from self._change(sql, tuple(same.values()), rejects))
 
@@ -321,8 +321,8 @@ class Database:
     def last_run(self, table: Table) -> Steps[TableRun | None]:
         """What the last run that wrote the table says of it."""
         names = ", ".join(quoted(field.name) for field in fields(TableRun))
-        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? ORDER BY rowid DESC LIMIT 1"
-        rows = yield Query(self.name, sql, (table.name,))
+        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? AND mode <> ? ORDER BY rowid DESC LIMIT 1"
+        rows = yield Query(self.name, sql, (table.name, DISCARD))
         return TableRun(*rows[0]) if rows else None
 
     def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:

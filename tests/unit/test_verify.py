@@ -196,3 +196,29 @@ def test_rows_that_are_gone_are_missed_by_the_last_run_that_completed_the_table(
 def test_tables_that_are_declared_no_more_are_not_counted() -> None:
     here = Stored("users", (line("gone", sources=sources("gone")),), {"a": 1}, {})
     assert told(verified([here])) == []
+
+
+def gone(database: str, run: str, **counts: Mapping[str, int]) -> TableRun:
+    """A line of a run that took rejects away: a discard where it has discarded them."""
+    told = json.dumps({"on_conflict": "reject", "tables": {database: []}, **counts})
+    if "discarded" not in counts:
+        return line(database, run, sources=told)
+    zeros = dict.fromkeys(("given", "inserted", "updated", "unchanged", "rejected", "checkpoint"), 0)
+    return line(database, run, mode="discard", sources=told, **zeros)
+
+
+@pytest.mark.parametrize("what", ["superseded", "discarded"])
+def test_rejects_that_the_ledger_says_are_gone_are_not_missed(what: str) -> None:
+    lines = [*map(line, ALL), gone("users", "b", **{what: {"a": 1}})]
+    left = {"b": 1} if what == "superseded" else {}
+    assert told(verified(held(lines, {"users": left}))) == []
+    [(_, code, database, _, problem)] = told(verified(held(lines, {"users": left | {"a": 1}})))
+    later = "where 1 were rejected, and 1 superseded or discarded since"
+    assert (code, database, problem) == ("rejects", "users", f"loader_rejects has 1 {later}")
+
+
+def test_a_discard_hides_neither_an_unfinished_run_nor_missing_rows() -> None:
+    lines = [half("users"), gone("users", "b", discarded={"a": 1})]
+    assert [code for _, code, *_ in told(verified(held(lines, {"users": {}})))] == ["unfinished"]
+    lines = [*map(line, ALL), gone("users", "b", discarded={"a": 1})]
+    assert [code for _, code, *_ in told(verified(held(lines, {"users": {}}, {"users": 3})))] == ["rows"]

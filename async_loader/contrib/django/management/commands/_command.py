@@ -46,9 +46,9 @@ class LoaderCommand(BaseCommand):
             complain(f"warning: {problem}")
         return found
 
-    def say(self, lines: Iterable[str]) -> None:
+    def say(self, lines: Iterable[str]) -> bool:
         """Print lines. Who reads them may leave early; that changes nothing about what was done. Failure where they
-        cannot be written.
+        cannot be written. Returns whether somebody still reads.
         """
         try:
             for line in lines:
@@ -56,9 +56,11 @@ class LoaderCommand(BaseCommand):
             self.stdout.flush()
         except BrokenPipeError:
             to_nowhere(sys.stdout)
+            return False
         except OSError as error:
             to_nowhere(sys.stdout)
             raise Failure(f"the output cannot be written: {error.strerror or error}") from error
+        return True
 
     def conclude(self, outcome: str | Iterable[str], ended_by: Failure | None, *, failed: bool) -> None:
         """Print JSON, or lines unless the command failed; then leave with what ended it, if anything did."""

@@ -70,21 +70,7 @@ class Command(LoaderCommand):
             "csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; without it the file's "
             "suffixes say it (default: data/TABLE.csv for every table)",
         )
-        parser.add_argument("--mode", choices=list(MODES), default="async", help="how the run waits (default: async)")
-        parser.add_argument(
-            "--on-conflict",
-            choices=ON_CONFLICT,
-            default=_DEFAULTS.on_conflict,
-            help="for a key that the database holds with other values: reject the record (default), update the row, "
-            "or stop the run",
-        )
-        parser.add_argument(
-            "--batch-size",
-            type=int,
-            metavar="N",
-            default=_DEFAULTS.batch_size,
-            help="records per batch (default: %(default)s)",
-        )
+        add_run_options(parser)
         parser.add_argument(
             "--commit-every",
             type=int,
@@ -98,9 +84,6 @@ class Command(LoaderCommand):
             action="store_true",
             help="begin anew, even where an earlier run of these sources is unfinished",
         )
-        parser.add_argument("--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing, exit 4")
-        parser.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected")
-        parser.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
         parser.add_argument(
             "--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab"
         )
@@ -124,12 +107,6 @@ class Command(LoaderCommand):
             default=[],
             metavar="[TABLE=]TEXT",
             help="text that stands for null, in all tables or in one; may be given several times",
-        )
-        parser.add_argument(
-            "--rejects-dir",
-            type=Path,
-            metavar="DIR",
-            help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)",
         )
         add_report_options(parser)
 
@@ -160,14 +137,14 @@ class Command(LoaderCommand):
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
                 run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
-                outcome, failure = _perform(run)
+                outcome, failure = perform(run)
             as_json = json.dumps(outcome.as_dict(), indent=2)
             text = as_file(report, outcome, as_json)
             unwritten = None if file is None else write_report(file, text, "look at loader_runs for what the run did")
         self._warn_of_ignored_columns(outcome)
         self.conclude(
             as_json if format == "json" else report_lines(outcome, declared),
-            failure or unwritten or (_strictness(outcome) if strict else None),
+            failure or unwritten or (strictness(outcome) if strict else None),
             failed=failure is not None,
         )
 
@@ -179,7 +156,36 @@ class Command(LoaderCommand):
                 complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
 
 
-def _strictness(outcome: Report) -> Failure | None:
+def add_run_options(parser: CommandParser) -> None:
+    """What any run can be told, whatever it reads."""
+    parser.add_argument("--mode", choices=list(MODES), default="async", help="how the run waits (default: async)")
+    parser.add_argument(
+        "--on-conflict",
+        choices=ON_CONFLICT,
+        default=_DEFAULTS.on_conflict,
+        help="for a key that the database holds with other values: reject the record (default), update the row, "
+        "or stop the run",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.batch_size,
+        help="records per batch (default: %(default)s)",
+    )
+    parser.add_argument("--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing, exit 4")
+    parser.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
+    parser.add_argument(
+        "--rejects-dir",
+        type=Path,
+        metavar="DIR",
+        help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)",
+    )
+
+
+def strictness(outcome: Report) -> Failure | None:
+    """What to leave with where nothing may be rejected."""
     rejected = sum(table.rejected for table in outcome.tables.values())
     if not rejected:
         return None
@@ -188,7 +194,7 @@ def _strictness(outcome: Report) -> Failure | None:
     return Failure(f"{rejected:,} {were} rejected; {kept}", STRICT)
 
 
-def _perform(run: Run) -> tuple[Report, Failure | None]:
+def perform(run: Run) -> tuple[Report, Failure | None]:
     """The report, and what to leave with where the run did not complete."""
     try:
         with sigterm_as_ctrl_c() as terminated:

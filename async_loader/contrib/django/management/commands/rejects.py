@@ -1,0 +1,286 @@
+"""`manage.py rejects`: what loads have rejected, listed, shown, exported to be mended, tried again or discarded."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from async_loader import (
+    ConfigurationError,
+    LoaderError,
+    Options,
+    RejectFilter,
+    Report,
+    Retry,
+    StoredReject,
+    StoredRejects,
+)
+from async_loader.contrib.django import rejects, tables
+from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure, LoaderCommand
+from async_loader.contrib.django.management.commands._report import (
+    add_report_options,
+    as_file,
+    refuse_to_overwrite,
+    report_file,
+    sigterm_as_ctrl_c,
+    write_report,
+)
+from async_loader.contrib.django.management.commands.insert_data import add_run_options, perform, strictness
+from async_loader.contrib.django.output import complain
+from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.text import report_lines
+
+# Rejects that `show` shows unless told otherwise.
+_SHOWN = 20
+# What the command takes, and each subcommand too.
+_SHARED = ("format", "lock_timeout")
+
+
+class Command(LoaderCommand):
+    """See `help`."""
+
+    help = (
+        "Look at what loads have rejected, mend it, try it again or discard it. Without a subcommand: every run, "
+        "the newest last, with how many of its rejects are still stored, and why they were rejected."
+    )
+    epilog = """\
+exit codes: 0 done, 1 failed, 2 usage, 3 and 4 from retry as from
+insert_data, 130 Ctrl-C, 143 SIGTERM"""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """One whose subcommands, too, say what is wrong in one line."""
+        self._subparsers: list[CommandParser] = []
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        for each in self._subparsers:
+            each.error = parser.error  # type: ignore[method-assign]
+        return parser
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The subcommands with their options, as the README lists them."""
+        _add_format(parser)
+        _add_lock_timeout(parser)
+        subparsers = parser.add_subparsers(
+            dest="action", metavar="SUBCOMMAND", title="subcommands", description="SUBCOMMAND --help tells more"
+        )
+
+        def add(name: str, told: str, epilog: str = "") -> CommandParser:
+            added: CommandParser = subparsers.add_parser(name, help=told, description=f"{told.capitalize()}.")
+            added.epilog = epilog
+            self._subparsers.append(added)
+            return added
+
+        show = add("show", "show stored rejects with their records and all reasons")
+        _add_filter(show)
+        show.add_argument(
+            "--limit", type=int, default=_SHOWN, metavar="N", help="rejects to show; 0 is all (default: %(default)s)"
+        )
+        _add_format(show)
+        _add_lock_timeout(show)
+        export = add("export", "write stored rejects of one table to a file, to mend and load again")
+        export.add_argument(
+            "file",
+            type=Path,
+            metavar="FILE",
+            help="a new file; its suffix says the format, which is that of the source: .csv, .jsonl, .ndjson or "
+            ".parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
+        )
+        _add_filter(export)
+        _add_lock_timeout(export)
+        retry = add(
+            "retry",
+            "try stored rejects again as they are",
+            "Those that pass leave the rejects; those that fail again stay there with the reasons that they have now.",
+        )
+        _add_filter(retry)
+        add_run_options(retry)
+        add_report_options(retry)
+        discard = add("discard", "delete stored rejects; the ledger keeps how many")
+        _add_filter(discard)
+        discard.add_argument("--all", action="store_true", help="all rejects, of all tables and runs")
+        discard.add_argument("--yes", action="store_true", help="do not ask")
+        _add_lock_timeout(discard)
+        for each in self._subparsers:
+            _leave_defaults_to_the_command(each)
+
+    def handle(self, *, action: str | None, **options: Any) -> None:
+        """Do what the subcommand says."""
+        actions: dict[str | None, Callable[..., None]] = {
+            None: self._list,
+            "show": self._show,
+            "export": self._export,
+            "retry": self._retry,
+            "discard": self._discard,
+        }
+        with _interruptible():
+            actions[action](**options)
+
+    def _stored(self, lock_timeout: float) -> StoredRejects:
+        declared = self.all_tables()
+        return StoredRejects(declared, tables.databases(declared), lock_timeout=lock_timeout)
+
+    def _list(self, *, format: str, lock_timeout: float, **_: object) -> None:  # noqa: A002 - the option's name
+        runs = self._stored(lock_timeout).overview()
+        self.say([rejects.overview_json(runs)] if format == "json" else rejects.overview_lines(runs))
+
+    def _show(
+        self,
+        *,
+        limit: int,
+        format: str,  # noqa: A002 - the option's name
+        lock_timeout: float,
+        **options: Any,
+    ) -> None:
+        if limit < 0:
+            raise ConfigurationError(f"--limit is at least 0, not {limit}")
+        wanted, stored = _filter(options), self._stored(lock_timeout)
+        total = sum(stored.count(wanted).values())
+        most = min(limit or total, total)
+        shown = 0
+
+        def take(several: Sequence[StoredReject]) -> bool:
+            nonlocal shown
+            several = several[: most - shown]
+            lines = rejects.shown_json(several, first=not shown) if format == "json" else _texts(several)
+            shown += len(several)
+            return self.say(lines) and shown < most
+
+        if format == "json":
+            self.say(['{"version": 1, "rejects": ['])
+        if most:
+            stored.each(wanted, take)
+        if format == "json":
+            self.say([f'], "more": {total - shown}}}'])
+        elif not total:
+            self.say([rejects.NOTHING])
+        elif total > shown:
+            self.say([rejects.more_line(total - shown)])
+
+    def _export(self, *, file: Path, lock_timeout: float, **options: Any) -> None:
+        exported = self._stored(lock_timeout).export(_filter(options), file)
+        if exported is None:
+            self.say([rejects.NOTHING])
+            return
+        for line in exported.left:
+            complain(f"warning: {line}")
+        self.say(rejects.exported_lines(exported))
+
+    def _discard(self, *, all: bool, yes: bool, lock_timeout: float, **options: Any) -> None:  # noqa: A002 - likewise
+        wanted = _filter(options)
+        if (wanted == RejectFilter()) != all:
+            raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
+        if not yes and not sys.stdin.isatty():
+            raise ConfigurationError("nobody can be asked whether to discard them: add --yes")
+        discarded = self._stored(lock_timeout).discard(
+            wanted, lambda counts: yes or self._is_meant(rejects.counted(counts))
+        )
+        if discarded is None:
+            self.say(["Nothing was discarded."])
+        else:
+            self.say([f"{rejects.rejects(discarded)} discarded." if discarded else rejects.NOTHING])
+
+    def _is_meant(self, what: str) -> bool:
+        """Ask on the terminal."""
+        self.stdout.write(f"Discard {what}? They cannot be had back. [y/N] ", ending="")
+        self.stdout.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _retry(
+        self,
+        *,
+        mode: str,
+        format: str,  # noqa: A002 - the option's name
+        report: Path | None,
+        strict: bool,
+        no_progress: bool,
+        **options: Any,
+    ) -> None:
+        declared = self.all_tables()
+        databases = tables.databases(declared)
+        given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
+        if report is not None:
+            refuse_to_overwrite(report, databases.values())
+        with report_file(report, "nothing was tried again") as file:
+            with progress(wanted=not no_progress) as show:
+                run = Retry(declared, _filter(options), databases, Options(**given), mode=mode, show=show)
+                outcome, failure = _perform(run)
+            for line in run.left:
+                complain(f"warning: {line}")
+            as_json = json.dumps(outcome.as_dict(), indent=2)
+            page = as_file(report, outcome, as_json)
+            unwritten = None if file is None else write_report(file, page, "look at loader_runs for what the run did")
+        text = [rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared)
+        self.conclude(
+            as_json if format == "json" else text,
+            failure or unwritten or (strictness(outcome) if strict else None),
+            failed=failure is not None,
+        )
+
+
+def _add_format(parser: CommandParser) -> None:
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
+
+
+def _add_lock_timeout(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        metavar="SECONDS",
+        default=Options().lock_timeout,
+        help="how long to wait for a database that another writer holds (default: %(default)s)",
+    )
+
+
+def _add_filter(parser: CommandParser) -> None:
+    parser.add_argument("--table", help="only rejects of this table")
+    parser.add_argument(
+        "--reason", metavar="[COLUMN.]CODE", help="only rejects with this reason, such as missing or name.missing"
+    )
+    parser.add_argument("--run", help="only rejects of this run")
+
+
+def _leave_defaults_to_the_command(parser: CommandParser) -> None:
+    """An option that stands before the subcommand holds unless one behind it says otherwise."""
+    for action in parser._actions:
+        if action.dest in _SHARED:
+            action.help = (action.help or "").replace("%(default)s", str(action.default))
+            action.default = argparse.SUPPRESS
+
+
+def _filter(options: dict[str, Any]) -> RejectFilter:
+    table = options["table"]
+    return RejectFilter(None if table is None else tables.table_name(table), options["run"], options["reason"])
+
+
+def _perform(run: Retry) -> tuple[Report, Failure | None]:
+    """As a load is performed. What is wrong with the filter is told as usage."""
+    try:
+        run.find()
+    except ConfigurationError:
+        raise
+    except LoaderError as error:
+        return run.report("failed", error.told), Failure(error.told)
+    return perform(run)
+
+
+def _texts(several: Sequence[StoredReject]) -> Iterator[str]:
+    for each in several:
+        yield from rejects.reject_lines(each)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end it with one line."""
+    with sigterm_as_ctrl_c() as terminated:
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            message = "interrupted: `rejects` lists what is stored now"
+            raise Failure(message, TERMINATED if terminated else INTERRUPTED) from error

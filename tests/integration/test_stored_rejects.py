@@ -1,0 +1,649 @@
+"""Stored rejects are mended and loaded, tried again or discarded, and the ledger always tells where they went."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from async_loader import (
+    Column,
+    ConfigurationError,
+    Options,
+    OutputError,
+    OverLimitError,
+    RejectFilter,
+    Report,
+    Retry,
+    Run,
+    Source,
+    StoredReject,
+    StoredRejects,
+    StoreError,
+    Table,
+    Type,
+    Verification,
+    not_empty,
+)
+from tests.integration.test_crashes import crash_after
+from tests.sample import Place, reject_names
+
+ALL = RejectFilter()
+USERS_CSV = "id,name,email\n1,Ann,a@\n2,,b@\n3,Cy,c\n4,,d\n5,Eve,e@\n"
+
+
+def stored(place: Place) -> StoredRejects:
+    return StoredRejects(place.tables, place.databases)
+
+
+def exported(place: Place, name: str, wanted: RejectFilter = ALL) -> Path:
+    """A file of stored rejects."""
+    found = stored(place).export(wanted, place.directory / name)
+    assert found is not None
+    return found.files[0][0]
+
+
+def shown(place: Place, wanted: RejectFilter = ALL) -> list[StoredReject]:
+    found: list[StoredReject] = []
+
+    def take(several: Iterable[StoredReject]) -> bool:
+        found.extend(several)
+        return True
+
+    stored(place).each(wanted, take)
+    return found
+
+
+def retry(place: Place, mode: str, wanted: RejectFilter = ALL, **options: Any) -> Report:
+    return Retry(place.tables, wanted, place.databases, Options(**options), mode=mode).perform()
+
+
+def discarded(place: Place, wanted: RejectFilter = ALL) -> int | None:
+    return stored(place).discard(wanted, lambda _: True)
+
+
+def places(place: Place) -> list[tuple[str, int, list[str]]]:
+    """Of each stored reject, the file and line that it comes from, and its reasons."""
+    return [
+        (Path(each.reject.source).name, each.reject.line, [reason.name for reason in each.reject.reasons])
+        for each in shown(place)
+    ]
+
+
+def findings(place: Place) -> list[str]:
+    report = Verification(place.tables, place.databases).perform()
+    return [finding.problem for run in report.runs for finding in run.findings]
+
+
+def facts(place: Place, database: str) -> list[dict[str, Any]]:
+    """What the ledger's lines say of earlier rejects."""
+    lines = place.query(database, "SELECT sources FROM loader_runs ORDER BY rowid")
+    return [
+        {name: value for name, value in json.loads(text).items() if name in ("superseded", "discarded")}
+        for (text,) in lines
+    ]
+
+
+def test_a_mended_record_takes_the_place_of_its_reject(place: Place, mode: str) -> None:
+    """Inserted, unchanged, updated or rejected again: the old reject goes, in each way of committing."""
+    for commit_every in (0, 1):
+        place = Place(place.directory)
+        first = place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+        file = exported(place, f"bad-{commit_every}.csv")
+        mended = file.read_text().replace("2,,b@", "2,Bo,b@").replace("4,,d", "1,Ann,a@")
+        again = place.load(mode, {"users": place.file("mended.csv", mended)}, commit_every=commit_every)
+        counts = again.tables["users"]
+        assert (counts.inserted, counts.unchanged, counts.rejected) == (1, 1, 1)
+        assert counts.ignored_columns == ()
+        assert places(place) == [("mended.csv", 3, ["email.contains"])]
+        assert facts(place, "users") == [{}, {"superseded": {first.run: 3}}]
+        assert findings(place) == []
+        changed = exported(place, f"last-{commit_every}.csv").read_text().replace("3,Cy,c,", "5,Eva,e@,")
+        updated = place.load(mode, {"users": place.file("last.csv", changed)}, on_conflict="update")
+        assert updated.tables["users"].updated == 1
+        assert shown(place) == []
+        assert findings(place) == []
+
+
+def test_the_database_s_own_refusal_takes_the_place_of_the_reject_too(place: Place, mode: str) -> None:
+    place.query("users", "CREATE UNIQUE INDEX one_email ON users (email)")
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    mended = exported(place, "bad.csv", RejectFilter(reason="name.not_empty")).read_text()
+    place.load(mode, {"users": place.file("mended.csv", mended.replace("2,,b@", "2,Bo,a@").replace("4,,d", "4,Di,d@"))})
+    assert places(place) == [("u.csv", 4, ["email.contains"]), ("mended.csv", 2, ["refused"])]
+    assert findings(place) == []
+
+
+def test_names_that_lead_nowhere_are_ignored(place: Place, mode: str) -> None:
+    run = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
+    other = place.load(mode, {"products": place.file("p.csv", "id,name,price\n1,a,0\n")}).run
+    strange = ["", run, f"{run}:", f"{run}:0", f"{run}:x", f"{run}:99", f"{other}:1", "no:1", f"{run}:{2**64}", "a:b:c"]
+    lines = "".join(f'{number},x,x@,"{name}"\n' for number, name in enumerate(strange, 10))
+    before = shown(place)
+    report = place.load(mode, {"users": place.file("v.csv", f"id,name,email,_reject\n{lines}")})
+    assert report.tables["users"].inserted == len(strange)
+    assert shown(place) == before
+    assert findings(place) == []
+
+
+@pytest.mark.parametrize("options", [{"dry_run": True}, {"max_rejects": 0}])
+def test_what_is_not_kept_takes_no_reject_away(place: Place, mode: str, options: dict[str, Any]) -> None:
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    before = shown(place)
+    file = str(exported(place, "bad.csv"))
+    over = pytest.raises(OverLimitError) if "max_rejects" in options else contextlib.nullcontext()
+    with over:
+        place.load(mode, {"users": file}, **options)
+    with over:
+        retry(place, mode, **options)
+    assert shown(place) == before
+    assert findings(place) == []
+
+
+NOTES = Table(
+    "notes",
+    "notes",
+    (
+        Column("id", Type.INTEGER),
+        Column("text", Type.TEXT),
+        Column("more", Type.TEXT, nullable=True),
+        Column("size", Type.REAL, nullable=True),
+    ),
+    rules=(not_empty("text"),),
+)
+ODD = [
+    "=1+1",
+    "+1",
+    "-1",
+    "-x",
+    "@SUM(A1)",
+    "'",
+    "'=1",
+    "''=1",
+    "'a",
+    '"',
+    'a"b',
+    '""',
+    ",",
+    ";",
+    "\n",
+    "a\r\nb",
+    "\r",
+    "\t",
+    "\ttab",
+    " ",
+    " a ",
+    "\x1b[2J",
+    "\x07\x7f",
+    "ünï 漢字 🎉",
+    "\u202e",
+    "\ufeff",
+    "_raw:",
+    "_raw:x",
+    "'_raw:x",
+    "null",
+    "None",
+    "\\N",
+    "[1]",
+    "{}",
+    "_line",
+    '"_reject": "x:1"',
+]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_odd_values_go_through_a_file_as_they_are(tmp_path: Path, mode: str, suffix: str) -> None:
+    """Rejected for their key alone; with the key mended, what is stored is what was read."""
+    place = Place(tmp_path, (NOTES,))
+    values = [(text, more) for text in ODD for more in (text, None, "")]
+    wanted = {number: (text, more, 0.5) for number, (text, more) in enumerate(values, 1)}
+    frame = pl.DataFrame({"id": [None] * len(values), "text": [text for text, _ in values]}).with_columns(
+        pl.col("id").cast(pl.Int64),
+        more=pl.Series([more for _, more in values], dtype=pl.String),
+        size=pl.lit(0.5),
+    )
+    write(frame, tmp_path / f"n.{suffix}")
+    assert place.load(mode, {"notes": str(tmp_path / f"n.{suffix}")}).tables["notes"].rejected == len(values)
+    again = retry(place, mode)
+    assert again.tables["notes"].reasons == {"id.missing": len(values)}
+    file = exported(place, f"bad.{suffix}")
+    if suffix == "csv":
+        # As a person would, who leaves the apostrophes where they are: polars could not tell empty from null.
+        header, *rows = file.read_bytes().decode().split("\r\n,")
+        text = "".join([header, *(f"\r\n{number},{row}" for number, row in enumerate(rows, 1))])
+        (tmp_path / "mended.csv").write_bytes(text.encode())
+    else:
+        write(with_keys(file), tmp_path / f"mended.{suffix}")
+    report = place.load(mode, {"notes": str(tmp_path / f"mended.{suffix}")})
+    assert report.tables["notes"].inserted == len(values)
+    assert {key: rest for key, *rest in map(list, place.rows("notes"))} == {key: [*row] for key, row in wanted.items()}
+    assert shown(place) == []
+    assert findings(place) == []
+
+
+def write(frame: pl.DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        # Quotes around all text, so that what is empty is not null.
+        frame.write_csv(path, quote_style="non_numeric")
+    elif path.suffix == ".jsonl":
+        frame.write_ndjson(path)
+    else:
+        frame.write_parquet(path)
+
+
+def with_keys(file: Path) -> pl.DataFrame:
+    frame = pl.read_ndjson(file) if file.suffix == ".jsonl" else pl.read_parquet(file)
+    return frame.with_columns(id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+
+
+BROKEN_CSV = b'id,name,email\n1,b"c,a@\n2,a\n3,\xff,c@\n4,a,b@,c\n5,,"x@\ny"\n'
+BROKEN_JSON = (
+    b'{"id": 1, "name": "a", "email": 5}\n{broken\n[]\n{"id": 2.0, "name": "", "email": "@"}\n\xff\n{"id": "3"}\n'
+)
+
+
+@pytest.mark.parametrize(("suffix", "content"), [("csv", BROKEN_CSV), ("jsonl", BROKEN_JSON)])
+def test_what_is_tried_again_as_it_was_fails_again_as_it_did(
+    place: Place, mode: str, suffix: str, content: bytes
+) -> None:
+    for batch_size in (1, 3, 100):
+        place = Place(place.directory)
+        report = place.load(mode, {"users": place.file(f"u.{suffix}", content)}, batch_size=batch_size)
+        before = [each.reject for each in shown(place)]
+        again = retry(place, mode, batch_size=batch_size)
+        assert [each.reject for each in shown(place)] == before
+        assert {each.run for each in shown(place)} == {again.run}
+        assert again.tables["users"].rejects == report.tables["users"].rejects
+        assert again.tables["users"].reasons == report.tables["users"].reasons
+        assert again.tables["users"].sources == report.tables["users"].sources
+        assert findings(place) == []
+
+
+def test_rows_of_parquet_are_tried_again_in_their_own_types(place: Place, mode: str) -> None:
+    prices = [0.1, float("nan"), float("inf"), None, -1.0]
+    frame = pl.DataFrame({"id": [1, None, 3, 4, 5], "name": ["a", "b", "", "d", "e\0"], "price": prices})
+    path = place.directory / "p.parquet"
+    frame.with_columns(pl.col("price").cast(pl.Float32), pl.col("id").cast(pl.UInt32)).write_parquet(path)
+    report = place.load(mode, {"products": str(path)})
+    assert report.tables["products"].rejected == 4
+    before = [each.reject for each in shown(place)]
+    assert retry(place, mode).tables["products"].reasons == report.tables["products"].reasons
+    assert [each.reject for each in shown(place)] == before
+    with pytest.raises(ConfigurationError, match=r"4 rejects of parquet are left: .*ends in \.parquet"):
+        stored(place).export(ALL, place.directory / "bad.csv")
+    place.query("products", "DELETE FROM products")
+    place.query("products", "UPDATE loader_rejects SET record = json_set(record, '$.id', 9, '$.price', 0.1)")
+    assert retry(place, mode).tables["products"].inserted == 1
+    assert place.rows("products") == [(9, "b", 0.10000000149011612)]
+
+
+def test_rejects_pass_when_what_they_reference_has_arrived(place: Place, mode: str) -> None:
+    users, products = (place.file("u.csv", USERS_CSV), place.file("p.csv", "id,name,price\n1,a,1\n"))
+    orders = place.file("o.csv", "id,user_id,product_id,quantity\n1,1,1,1\n2,2,1,1\n3,2,9,1\n4,1,1,0\n")
+    first = place.load(mode, {"users": users, "products": products, "orders": orders})
+    place.load(mode, {"users": place.file("v.csv", "id,name,email\n2,Bo,b@\n")})
+    again = retry(place, mode, RejectFilter(reason="user_id.exists_in"))
+    assert (again.tables["orders"].inserted, again.tables["orders"].rejected) == (1, 1)
+    assert list(again.tables) == ["orders"]
+    assert [each for each in places(place) if each[0] == "o.csv"] == [
+        ("o.csv", 5, ["quantity.greater_than"]),
+        ("o.csv", 4, ["product_id.exists_in"]),
+    ]
+    assert place.rows("orders") == [(1, 1, 1, 1), (2, 2, 1, 1)]
+    assert facts(place, "orders") == [{}, {"superseded": {first.run: 2}}]
+    assert [run.kind for run in stored(place).overview()] == ["load", "load", "retry"]
+    assert findings(place) == []
+
+
+def test_rejects_of_several_runs_and_sources_are_tried_again_at_once(place: Place, mode: str) -> None:
+    sources = [place.file(f"{name}.csv", USERS_CSV) for name in "ab"] + [place.file("c.jsonl", '{"id": 7}\n')]
+    for each in (sources, sources[:1]):
+        place.load(mode, {"users": list(each)})
+    before = sorted(places(place))
+    assert len(before) == 12
+    report = retry(place, mode, batch_size=2)
+    assert report.tables["users"].sources == tuple(sources)
+    # Two of the second file have the keys of rows that are there by now, with the same values.
+    assert report.tables["users"].unchanged == 2
+    assert sorted(places(place)) == [each for each in before if each[2] != ["id.duplicate"]]
+    assert retry(place, mode).tables["users"].given == 10
+    assert findings(place) == []
+
+
+def test_one_path_that_was_read_in_two_ways_is_tried_again_in_each_apart(place: Place, mode: str) -> None:
+    path = place.file("users", "id,name,email\n1,,@\n")
+    first = place.load(mode, {"users": Source(path, "csv")}).run
+    Path(path).write_text('{"id": 2, "name": "", "email": "@"}\n')
+    second = place.load(mode, {"users": Source(path, "jsonl")}).run
+    with pytest.raises(ConfigurationError, match=r"were read in one way in run .* with --run"):
+        retry(place, mode)
+    for run in (first, second):
+        assert reject_names(retry(place, mode, RejectFilter(run=run)), "users")[0][2] == ["name.not_empty"]
+    assert findings(place) == []
+
+
+def test_nothing_to_try_again_is_a_run_that_leaves_no_trace(place: Place, mode: str) -> None:
+    one = Retry(place.tables, ALL, place.databases, mode=mode)
+    assert one.perform().tables == {}
+    assert one.nothing_to_do
+    assert place.query("users", "SELECT * FROM loader_runs") == []
+
+
+def test_a_discard_is_told_in_the_ledger_and_a_deletion_behind_its_back_is_found(place: Place, mode: str) -> None:
+    first = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
+    assert stored(place).count(RejectFilter(reason="not_empty")) == {"users": 2}
+    assert stored(place).discard(RejectFilter(reason="not_empty"), lambda counts: counts != {"users": 2}) is None
+    assert len(shown(place)) == 3
+    assert discarded(place, RejectFilter(reason="not_empty")) == 2
+    assert facts(place, "users") == [{}, {"discarded": {first: 2}}]
+    assert findings(place) == []
+    assert [(run.kind, run.tables[0].stored, run.tables[0].discarded) for run in stored(place).overview()] == [
+        ("load", 1, {}),
+        ("discard", 0, {first: 2}),
+    ]
+    place.query("users", "DELETE FROM loader_rejects")
+    assert findings(place) == ["loader_rejects has 0 where 3 were rejected, and 2 superseded or discarded since"]
+
+
+def test_a_discard_neither_hides_an_unfinished_run_nor_keeps_it_from_going_on(place: Place, mode: str) -> None:
+    sources = {"users": place.file("u.csv", USERS_CSV), "products": place.file("p.csv", "id,name,price\n1,a,0\n")}
+    undisturbed = Run(place.tables, sources, place.databases, Options(commit_every=2), mode=mode)
+    effects = 0
+    while not undisturbed.kept or undisturbed.is_kept:
+        effects += 3
+        place = Place(place.directory)
+        undisturbed = Run(place.tables, sources, place.databases, Options(commit_every=2), mode=mode)
+        crash_after(effects, mode, undisturbed)
+    rejected = len(shown(place))
+    assert discarded(place) == rejected
+    told: list[Any] = []
+    gone_on = Run(place.tables, sources, place.databases, Options(commit_every=2), mode=mode, show=told.append)
+    report = gone_on.perform()
+    assert report.run == undisturbed.id
+    assert sum(table.rejected for table in report.tables.values()) == 4
+    assert len(shown(place)) == 4 - rejected
+    assert findings(place) == []
+
+
+@pytest.mark.parametrize("commit_every", [0, 2])
+def test_a_crash_while_mended_records_are_loaded_loses_and_doubles_nothing(
+    tmp_path: Path, mode: str, commit_every: int
+) -> None:
+    for effects in range(1, 1000, 13):
+        directory = tmp_path / str(effects)
+        directory.mkdir()
+        place = Place(directory)
+        place.load("sequential", {"users": place.file("u.csv", USERS_CSV)})
+        place.load("sequential", {"products": place.file("p.csv", "id,name,price\n1,a,0\n2,b,0\n")})
+        users = exported(place, "users.csv", RejectFilter("users")).read_text().replace("2,,b@", "2,Bo,b@")
+        products = exported(place, "products.csv", RejectFilter("products")).read_text().replace("1,a,0", "1,a,1")
+        sources = {"users": place.file("v.csv", users), "products": place.file("q.csv", products)}
+        options = Options(commit_every=commit_every, batch_size=1)
+        crashed = Run(place.tables, sources, place.databases, options, mode=mode)
+        crash_after(effects, mode, crashed)
+        if crashed.is_kept:
+            break
+        Run(place.tables, sources, place.databases, options, mode=mode).perform()
+        assert [(row[0], row[1]) for row in place.rows("users")] == [(1, "Ann"), (2, "Bo"), (5, "Eve")], effects
+        assert place.rows("products") == [(1, "a", 1.0)], effects
+        assert [line for line, *_ in place.stored_rejects("users")] == [3, 4], effects
+        assert [line for line, *_ in place.stored_rejects("products")] == [3], effects
+        assert findings(place) == [], effects
+    assert effects > 30
+
+
+def test_a_crash_while_rejects_are_tried_again_leaves_the_rest_to_the_next_retry(tmp_path: Path, mode: str) -> None:
+    for effects in range(1, 1000, 13):
+        directory = tmp_path / str(effects)
+        directory.mkdir()
+        place = Place(directory)
+        place.load("sequential", {"users": place.file("u.csv", USERS_CSV)})
+        orders = place.file("o.csv", "id,user_id,product_id,quantity\n1,2,1,1\n2,1,1,0\n")
+        place.load("sequential", {"orders": orders})
+        place.load("sequential", {"users": place.file("v.csv", "id,name,email\n2,Bo,b@\n")})
+        place.load("sequential", {"products": place.file("p.csv", "id,name,price\n1,a,1\n")})
+        crashed = Retry(place.tables, ALL, place.databases, Options(batch_size=1), mode=mode)
+        crashed.find()
+        crash_after(effects, mode, crashed)
+        if crashed.is_kept:
+            break
+        retry(place, mode)
+        assert place.rows("orders") == [(1, 2, 1, 1)], effects
+        assert sorted(places(place)) == [
+            ("o.csv", 3, ["quantity.greater_than"]),
+            ("u.csv", 3, ["name.not_empty", "id.exists"]),
+            ("u.csv", 4, ["email.contains"]),
+            ("u.csv", 5, ["name.not_empty", "email.contains"]),
+        ], effects
+        assert findings(place) == [], effects
+    assert effects > 30
+
+
+PAIR = (
+    Table("towns", "both", (Column("id", Type.INTEGER), Column("town", Type.TEXT)), rules=(not_empty("town"),)),
+    Table("roads", "both", (Column("id", Type.INTEGER), Column("road", Type.TEXT)), rules=(not_empty("road"),)),
+)
+
+
+def test_of_two_tables_from_one_source_the_reasons_tell_or_nobody_can(tmp_path: Path, mode: str) -> None:
+    place = Place(tmp_path, PAIR)
+    source = place.file("both.csv", "id,town,road\n1,,a\n2,b,\nx,c,d\n")
+    run = place.load(mode, {"towns": source, "roads": source}).run
+    assert sorted((each.table or "?", names_of(each)) for each in shown(place)) == [
+        ("?", "id.not_integer"),
+        ("?", "id.not_integer"),
+        ("roads", "road.not_empty"),
+        ("towns", "town.not_empty"),
+    ]
+    again = Retry(place.tables, ALL, place.databases, mode=mode)
+    assert {name: table.given for name, table in again.perform().tables.items()} == {"towns": 1, "roads": 1}
+    left = f"rejects of run {run} from {source} are left as they are: "
+    assert again.left == (f"{left}they may be of towns or roads, which nobody can tell",)
+    found = stored(place).export(RejectFilter("towns"), tmp_path / "towns.csv")
+    assert found is not None
+    mended = (tmp_path / "towns.csv").read_text().replace("1,,a", "1,Ulm,a")
+    # A name that is of the other table does nothing.
+    assert place.load(mode, {"roads": place.file("r.csv", mended)}).tables["roads"].unchanged == 1
+    assert place.load(mode, {"towns": place.file("t.csv", mended)}).tables["towns"].inserted == 1
+    with pytest.raises(ConfigurationError, match="may be of towns or roads, which nobody can tell"):
+        stored(place).export(RejectFilter(reason="id.not_integer"), tmp_path / "none.csv")
+    assert discarded(place) == 3
+    assert shown(place) == []
+    assert findings(place) == []
+
+
+def names_of(reject: StoredReject) -> str:
+    return " ".join(reason.name for reason in reject.reject.reasons)
+
+
+def test_a_file_is_of_one_table_one_format_and_new(place: Place) -> None:
+    place.load(
+        "sequential",
+        {
+            "users": [place.file("u.csv", USERS_CSV), place.file("v.jsonl", '{"id": 9}\n')],
+            "products": [place.file("p.csv", "id,name,price\n1,a,0\n")],
+        },
+    )
+    target = place.directory / "bad.csv"
+    with pytest.raises(ConfigurationError, match="these are rejects of products, users: choose one with --table"):
+        stored(place).export(ALL, target)
+    with pytest.raises(ConfigurationError, match=r"the file's name ends in \.csv, \.jsonl, \.ndjson, \.parquet"):
+        stored(place).export(RejectFilter("users"), place.directory / "bad.xlsx")
+    found = stored(place).export(RejectFilter("users"), target)
+    assert found is not None
+    assert found.left == ("users: 1 reject of jsonl are left: name a file that ends in .jsonl for them",)
+    text = target.read_text()
+    with pytest.raises(ConfigurationError, match="exists already; name another file"):
+        stored(place).export(RejectFilter("users"), target)
+    assert target.read_text() == text
+    assert stored(place).export(RejectFilter("orders"), place.directory / "none.csv") is None
+    assert not (place.directory / "none.csv").exists()
+
+
+def test_sources_with_other_columns_go_to_files_of_their_own(place: Place) -> None:
+    other = "id;email;name;age\n7;x;n;8\n"
+    files = [Source(place.file("u.csv", USERS_CSV)), Source(place.file("v.csv", other), delimiter=";")]
+    place.load("sequential", {"users": files})
+    blocked = place.file("bad-2.csv", "mine")
+    with pytest.raises(OutputError, match=r"bad-2\.csv: cannot be written: it exists already"):
+        stored(place).export(ALL, place.directory / "bad.csv")
+    assert Path(blocked).read_text() == "mine"
+    assert not (place.directory / "bad.csv").exists()
+    Path(blocked).unlink()
+    found = stored(place).export(ALL, place.directory / "bad.csv")
+    assert found is not None
+    assert [(path.name, count, layout.delimiter) for path, count, layout in found.files] == [
+        ("bad.csv", 3, ","),
+        ("bad-2.csv", 1, ";"),
+    ]
+    header, row = Path(blocked).read_text().splitlines()
+    assert header == "id;email;name;age;_line;_reasons;_reject"
+    assert row.startswith("7;x;n;8;2;email must contain '@';")
+
+
+def test_broken_records_stand_whole_in_a_file_and_still_name_their_rejects(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.csv", BROKEN_CSV)})
+    file = exported(place, "bad.csv")
+    assert file.read_text().splitlines()[1].startswith('"_raw:1,b""c,a@",,,2,')
+    as_it_is = place.load(mode, {"users": str(file)})
+    assert as_it_is.tables["users"].rejected == 5
+    assert {each.run for each in shown(place)} == {as_it_is.run}
+    whole = exported(place, "again.csv").read_text().replace('"_raw:1,b""c,a@",,', '1,"b""c",a@')
+    # One that is broken anew, and one with too few fields, still name theirs at the end of the line.
+    whole = whole.replace('"_raw:2,a",,', 'x"y,').replace('"_raw:4,a,b@,c",,', "4,")
+    last = place.load(mode, {"users": place.file("v.csv", whole)})
+    assert place.rows("users") == [(1, 'b"c', "a@")]
+    assert {each.run for each in shown(place)} == {last.run}
+    assert len(shown(place)) == 4
+    assert findings(place) == []
+
+
+def test_a_broken_line_of_json_still_names_its_reject(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.jsonl", BROKEN_JSON)})
+    file = exported(place, "bad.ndjson")
+    report = place.load(mode, {"users": place.file("v.jsonl", file.read_text().replace('{"id": 1,', '{"id": 1,,'))})
+    assert report.tables["users"].rejected == 6
+    assert {each.run for each in shown(place)} == {report.run}
+    assert findings(place) == []
+
+
+def test_marks_are_no_data_wherever_they_stand(place: Place, mode: str) -> None:
+    for name, content in {
+        "a.csv": "_reject,id,_line,name,email,_reasons\nx:1,1,7,a,@,why\n",
+        "b.jsonl": '{"_reject": 5, "id": 2, "name": "a", "email": "@", "_line": null, "_reasons": []}\n',
+    }.items():
+        assert place.load(mode, {"users": place.file(name, content)}).tables["users"].ignored_columns == ()
+    frame = pl.DataFrame({"id": [3], "name": ["a"], "email": ["@"], "_reject": [7], "_line": [1], "_reasons": ["x"]})
+    frame.write_parquet(place.directory / "c.parquet")
+    report = place.load(mode, {"users": str(place.directory / "c.parquet")})
+    assert report.tables["users"].ignored_columns == ()
+    assert [row[0] for row in place.rows("users")] == [1, 2, 3]
+
+
+def test_a_run_or_table_that_is_not_is_named(place: Place, mode: str) -> None:
+    with pytest.raises(ConfigurationError, match="no run is called 'x'; `rejects` lists them"):
+        stored(place).count(RejectFilter(run="x"))
+    with pytest.raises(ConfigurationError, match="no table is called 'x'; there are orders, products, users"):
+        retry(place, mode, RejectFilter(table="x"))
+
+
+def test_lines_that_an_older_version_wrote_tell_enough(place: Place, mode: str) -> None:
+    run = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
+    place.query("users", "UPDATE loader_runs SET sources = json_remove(sources, '$.read')")
+    assert reject_names(retry(place, mode, RejectFilter(run=run)), "users")[0] == (3, 3, ["name.not_empty"])
+    assert findings(place) == []
+
+
+def test_rejects_that_no_ledger_names_are_listed_and_left_alone(place: Place, mode: str) -> None:
+    run = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
+    place.query("users", "DELETE FROM loader_runs")
+    [listed] = stored(place).overview()
+    assert (listed.kind, listed.tables[0].table, listed.tables[0].stored) == ("unknown", None, 3)
+    one = Retry(place.tables, ALL, place.databases, mode=mode)
+    assert one.perform().tables == {}
+    assert one.left[0].endswith("no ledger names their table")
+    assert discarded(place, RejectFilter(run=run)) == 3
+    assert findings(place) == []
+
+
+def test_rejects_that_nobody_can_read_are_one_line(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    place.query("users", "UPDATE loader_rejects SET record = '[' WHERE id = 2")
+    for act in (lambda: retry(place, mode), lambda: shown(place), lambda: exported(place, "bad.csv")):
+        with pytest.raises(StoreError, match="discard them, or load their source again"):
+            act()
+    assert not (place.directory / "bad.csv").exists()
+    assert discarded(place) == 3
+
+
+BILLS = Table(
+    "bills",
+    "bills",
+    (
+        Column("id", Type.INTEGER),
+        Column("sum", Type.DECIMAL, digits=8, places=2, nullable=True),
+        Column("day", Type.DATE),
+        Column("at", Type.DATETIME, zone="UTC", nullable=True),
+        Column("paid", Type.BOOLEAN),
+        Column("kind", Type.TEXT),
+        Column("note", Type.TEXT, default="none"),
+    ),
+    rules=(not_empty("kind"),),
+)
+BILLS_READ = {
+    "csv": "nr,sum,day,at,paid,more\nx,1.10,2024-02-30,2024-01-01T00:00:00Z,true,a\n2,n/a,2024-01-02,,maybe,b\n",
+    "jsonl": '{"nr": "x", "sum": 1.10, "day": "2024-02-30", "at": "2024-01-01T00:00:00Z", "paid": true}\n'
+    '{"nr": 2, "sum": "n/a", "day": "2024-01-02", "paid": 5}\n',
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_defaults(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    place = Place(tmp_path, (BILLS,))
+    path = tmp_path / f"b.{suffix}"
+    if suffix == "parquet":
+        frame = pl.DataFrame(
+            {"nr": [None, 2], "sum": ["1.10", "0.001"], "day": ["2024-02-01", None], "paid": [True, None]}
+        )
+        at = pl.Series([None, "2024-01-01T00:00:00Z"]).str.to_datetime(time_zone="UTC")
+        typed = frame.with_columns(pl.col("sum").cast(pl.Decimal(9, 3)), pl.col("day").str.to_date(), at=at)
+        typed.write_parquet(path)
+    else:
+        path.write_text(BILLS_READ[suffix])
+    source = Source(str(path), names={"id": "nr"}, constants={"kind": "bill"}, means_null=("n/a",))
+    first = place.load(mode, {"bills": source})
+    assert first.tables["bills"].rejected == 2
+    before = [each.reject for each in shown(place)]
+    again = retry(place, mode)
+    assert again.tables["bills"].reasons == first.tables["bills"].reasons
+    assert [each.reject for each in shown(place)] == before
+    found = stored(place).export(ALL, tmp_path / f"bad.{suffix}")
+    assert found is not None
+    [(file, _, layout)] = found.files
+    assert (layout.names, layout.constants, layout.means_null) == ((("id", "nr"),), (("kind", "bill"),), ("n/a",))
+    last = place.load(
+        mode, {"bills": Source(str(file), names=source.names, constants=source.constants, means_null=("n/a",))}
+    )
+    assert last.tables["bills"].reasons == first.tables["bills"].reasons
+    assert len(shown(place)) == 2
+    mend = "json_set(record, '$.nr', iif(typeof(json_extract(record, '$.nr')) = 'integer', 2, %s))"
+    key = "'1'" if suffix == "csv" else "1"
+    paid = {"csv": "'false'", "jsonl": "json('false')", "parquet": "json('true')"}[suffix]
+    place.query(
+        "bills", f"UPDATE loader_rejects SET record = json_set({mend % key}, '$.paid', {paid}, '$.day', '2024-01-02')"
+    )
+    if suffix == "csv":
+        place.query("bills", "UPDATE loader_rejects SET record = json_set(record, '$.nr', '2') WHERE line = 3")
+    if suffix == "parquet":
+        place.query("bills", "UPDATE loader_rejects SET record = json_set(record, '$.sum', '1.100')")
+    assert retry(place, mode).tables["bills"].inserted == 2
+    assert [row[0] for row in place.rows("bills")] == [1, 2]
+    assert {row[5:] for row in place.rows("bills")} == {("bill", "none")}
+    assert findings(place) == []

@@ -1,0 +1,112 @@
+"""Where a stored reject comes from is told from lines of the ledger, and from nothing that is not there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from async_loader import Column, Table, Type
+from async_loader.origins import (
+    Layout,
+    Origin,
+    RejectFilter,
+    Stored,
+    as_json,
+    chosen,
+    named,
+    reject_name,
+    removed,
+    table_of_record,
+    tables_of,
+)
+from async_loader.resume import TableRun
+
+CSV = Layout("csv", ",", ("id", "town"))
+PARQUET = Layout("parquet", "", ("id", "town"), ("int64", "string"))
+TABLES = {
+    name: Table(name, "both", (Column("id", Type.INTEGER), Column(column, Type.TEXT)))
+    for name, column in (("towns", "town"), ("roads", "road"))
+}
+
+
+def line(table: str, *, run: str = "a", **facts: Any) -> TableRun:
+    return TableRun(run, table, "async", json.dumps(facts), "complete", 0, 0, 0, 0, 0, 0, "then", None)
+
+
+@pytest.mark.parametrize("name", [("a", 1), ("a:b", 2**63 - 1), ("\n", 7)])
+def test_a_name_is_read_as_it_was_written(name: tuple[str, int]) -> None:
+    assert named(reject_name(*name)) == name
+
+
+@pytest.mark.parametrize("text", ["", ":", "a:", ":1", "a:0", "a:-1", "a:01", "a:1 ", "a:x", "a:٣", f"a:{2**63}", "a"])
+def test_any_other_text_names_nothing(text: str) -> None:
+    assert named(text) is None
+
+
+def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
+    mapped = Layout("jsonl", names=(("id", "ID"),), constants=(("town", "x"),), means_null=("-",), absent=("more",))
+    for layout in (CSV, PARQUET, Layout("jsonl"), mapped):
+        assert tables_of([line("towns", read=[as_json("f", layout)])], "f") == {"towns": [layout]}
+    both = [line(table, read=[as_json("f", CSV), as_json("g", PARQUET)]) for table in TABLES]
+    assert tables_of(both, "g") == {"towns": [PARQUET], "roads": [PARQUET]}
+    assert tables_of(both, "h") == {}
+
+
+def test_an_older_line_tells_what_it_knows() -> None:
+    identity = {"path": "f.ndjson.gz", "format": "ndjson.gz", "delimiter": ",", "size": 1}
+    known, pipe = line("towns", tables={"towns": [identity]}), line("roads", tables={"roads": [None]})
+    assert tables_of([known, pipe], "f.ndjson.gz") == {"towns": [Layout("jsonl")]}
+    assert tables_of([known, pipe], "-") == {"roads": []}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "7", '{"read": 5, "superseded": [], "discarded": {"a": "x"}}', "[" * 9999]
+)
+def test_what_nobody_wrote_tells_nothing(text: str) -> None:
+    strange = TableRun("a", "towns", "async", text, "complete", 0, 0, 0, 0, 0, 0, "then", None)
+    assert tables_of([strange], "f") == {}
+    assert removed(strange) == {"superseded": {}, "discarded": {}}
+
+
+def test_what_was_removed_is_counted_by_run() -> None:
+    told = line("towns", superseded={"a": 2, "b": 0, "c": -1, "d": True}, discarded={"e": 1})
+    assert removed(told) == {"superseded": {"a": 2}, "discarded": {"e": 1}}
+
+
+@pytest.mark.parametrize(
+    ("layout", "record", "columns", "wanted"),
+    [
+        (CSV, {"id": "", "town": "", "road": ""}, ["id"], None),
+        (CSV, {"id": "", "town": "", "road": ""}, ["id", "town"], "towns"),
+        (CSV, {"_raw": ""}, [None], None),
+        (CSV, {}, ["town", "road"], None),
+        (PARQUET, {"id": None, "road": ""}, ["id"], "roads"),
+        (PARQUET, {"id": None, "road": ""}, ["town"], None),
+    ],
+)
+def test_the_reasons_tell_the_table_or_nobody_can(
+    layout: Layout, record: dict[str, Any], columns: list[str | None], wanted: str | None
+) -> None:
+    reasons = json.dumps([{"code": "x", "column": column, "message": ""} for column in columns])
+    # Of Parquet only the columns of a table are read for it.
+    layouts = {
+        name: [replace(layout, columns=table.column_names) if layout is PARQUET else layout]
+        for name, table in TABLES.items()
+    }
+    assert table_of_record(layouts, TABLES, json.dumps(record), reasons) == wanted
+    assert table_of_record(layouts, {"towns": TABLES["towns"]}, json.dumps(record), reasons) is None
+
+
+def test_each_reject_is_chosen_once() -> None:
+    origin = Origin("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
+    rows = [
+        Stored(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]))
+        for number, column in enumerate(("town", "road", "id"), 1)
+    ]
+    kept = {each.table: [row.id for row in each.keep(rows)] for each in chosen([origin], TABLES, RejectFilter())}
+    assert kept == {"towns": [1], "roads": [2], None: [3]}
+    assert [each.table for each in chosen([origin], TABLES, RejectFilter("roads"))] == ["roads"]
+    assert list(chosen([origin], TABLES, RejectFilter(run="b"))) == []
