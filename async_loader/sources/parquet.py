@@ -24,6 +24,7 @@ from async_loader.tables import Column, Type
 # Rows taken from a row group at a time.
 ROWS = 100_000
 
+
 class ParquetSource:
     """`columns` are those that are read. Raises SourceError where one is missing or of a type that does not fit."""
 
@@ -70,7 +71,6 @@ class ParquetSource:
             to_json=_as_json,
             faults=faults,
             read_to=self._read_to(row + len(part) - 1),
-
             supersedes=_series(part.column(REJECT))[0].cast(pl.String) if self._marks else None,
         )
 
@@ -78,6 +78,7 @@ class ParquetSource:
         """Bytes on disk, as if each row had as many: where the file stands says nothing, as columns are read ahead."""
         of_all: int = max(rows, self._file.metadata.num_rows)
         return (self._stream.size or 0) * rows // of_all
+
 
 def typed(
     fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], size: int
@@ -94,12 +95,15 @@ def typed(
             faults[column.name] = fault
     return fields.complete(values, size), faults
 
+
 def _names_rejects(schema: pa.Schema) -> bool:
     """Whether there is one column, of text, for the stored rejects that rows are mended from."""
     return schema.names.count(REJECT) == 1 and _is_text(schema.field(REJECT).type)
 
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
 
 def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> None:
     found = schema.names.count(called)
@@ -110,6 +114,7 @@ def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> 
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
     if not (_fits(kind, column) or kinds.is_null(kind)):
         raise SourceError(name, f"column {called!r} is {kind}, and the table wants {column.type.value}; convert it")
+
 
 def _fits(kind: pa.DataType, column: Column) -> bool:
     """Text is read for every type but those that Parquet's writers always have."""
@@ -129,6 +134,7 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
             return bool(is_text or (kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None)))
     return bool(is_text)
 
+
 def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     """The values, and where they are text of which some is not UTF-8, which ones."""
     if kinds.is_dictionary(array.type):
@@ -138,6 +144,7 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     except pa.ArrowInvalid:
         return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
     return pl.Series(pl.from_arrow(array)), None
+
 
 def _checked(
     column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
@@ -150,6 +157,7 @@ def _checked(
     if not column.nullable:
         codes = codes.zip_with(read.is_not_null(), pl.Series(["missing"]))
     return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else read.cast(pl.String))
+
 
 def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The values, and codes for what is at fault."""
@@ -172,11 +180,13 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             values = read.cast(column.dtype)
     return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
 
+
 def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = read.cast(column.dtype, strict=False)
     bound = Decimal(10) ** (column.digits - column.places)
     fits = (values.cast(read.dtype, strict=False) == read) & (values.abs() < bound)
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+
 
 def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     if read.dtype == pl.Null:
@@ -191,6 +201,7 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
         values = values.dt.convert_time_zone("UTC")
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
 
+
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
     values = read.cast(pl.Float64)
     if read.dtype.is_integer():
@@ -199,8 +210,10 @@ def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
         return values, _codes(inexact, "out_of_range")
     return values, _codes(~values.is_finite(), "not_finite")
 
+
 def _codes(wrong: pl.Series, code: str) -> pl.Series:
     return pl.select(pl.when(wrong).then(pl.lit(code))).to_series()
+
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
     """JSON has no NaN or infinity, no decimals and no dates: those are shown as text."""

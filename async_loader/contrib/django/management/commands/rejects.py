@@ -200,6 +200,8 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         report: Path | None,
         strict: bool,
         no_progress: bool,
+        verbosity: int,
+        no_color: bool,
         **options: Any,
     ) -> None:
         declared = self.all_tables()
@@ -208,7 +210,7 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         if report is not None:
             refuse_to_overwrite(report, databases.values())
         with report_file(report, "nothing was tried again") as file:
-            with progress(wanted=not no_progress) as show:
+            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
                 run = Retry(declared, _filter(options), databases, Options(**given), mode=mode, show=show)
                 outcome, failure = _perform(run)
             for line in run.left:
