@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -116,3 +118,13 @@ def test_a_dry_run_has_no_rejects_to_export() -> None:
 def test_a_run_that_went_on_with_another_claims_no_speed() -> None:
     lines = told({"users": replace(COUNTS, rejected=0, reasons={})}, resumed=True)
     assert lines[-1] == "1,000 records, with those of the process before; this one took 2.0 s"
+
+
+def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:
+    table = Table(
+        "sales", "shop", (Column("id", Type.TEXT), Column("price", Type.DECIMAL), Column("at", Type.DATETIME))
+    )
+    accepted = (("a'b", Decimal("12.50"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC)), ("c", None, None))
+    counts = TableReport("shop", ("s.csv",), 2, 2, 0, 0, 0, (), 0.1, {}, (), accepted)
+    lines = told({"sales": counts}, (table,))
+    assert lines[3:5] == ['("a\'b", 12.50, 2026-03-01 09:30:00+00:00)', "('c', None, None)"]

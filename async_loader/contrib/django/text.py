@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from decimal import Decimal
 from itertools import accumulate
 
 from async_loader import (
@@ -32,6 +30,8 @@ from async_loader.contrib.django.pace import rounded
 _VALUE_SHOWN = 200
 _REASONS_SHOWN = 5
 _REJECTS_SHOWN = 5
+# What Python writes in code as people do.
+_AS_CODE = (str, int, float, type(None))
 # So much of all is what a few reasons must come to.
 _MOST = 0.9
 # Of a source that says what it is; any other is taken for CSV.
@@ -90,16 +90,9 @@ def _lines(reject: Reject) -> str:
 
 
 def _row(values: Iterable[object]) -> str:
-    """As Python writes a tuple, each value clipped."""
-    shown = [_clipped(_written(value)) for value in values]
+    """As Python writes a tuple, each value clipped; of decimals, dates and times only what they are."""
+    shown = [_clipped(repr(value) if isinstance(value, _AS_CODE) else str(value)) for value in values]
     return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
-
-
-def _written(value: object) -> str:
-    """As Python writes it; a decimal as a number, a date or time as text."""
-    if isinstance(value, Decimal):
-        return str(value)
-    return repr(str(value)) if isinstance(value, date) else repr(value)
 
 
 def _clipped(text: str) -> str:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.commands._command import Failure, LoaderCommand
+from async_loader.contrib.django.management.commands._help import TOLD, group
 from async_loader.contrib.django.progress import steps
 from core.benchmark import chart
 from core.benchmark.contenders import CASES
@@ -26,49 +27,19 @@ class Command(LoaderCommand):
     """See `help`."""
 
     help = "Measure how fast loading is: each contender in processes of its own, on fresh databases, in turn."
-    epilog = "exit codes: 0 done, 1 failed, or contenders stored different rows, 2 usage, 130 Ctrl-C, 143 SIGTERM"
+    epilog = """\
+example: the modes and the other programs, with a million records per table
+  python manage.py benchmark --records 1000000 --peers --chart speed.svg
+
+exit codes:
+  0 done, 1 failed, or contenders stored different rows, 2 usage,
+  130 Ctrl-C, 143 SIGTERM
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as the README lists them."""
-        parser.add_argument(
-            "--records", type=int, metavar="N", help=f"records to make for each table (default: {_RECORDS})"
-        )
-        parser.add_argument(
-            "--invalid", type=float, metavar="SHARE", help=f"share of the records to make bad (default: {_INVALID})"
-        )
-        parser.add_argument(
-            "--sources", type=Path, metavar="DIR", help="take users.csv, products.csv and orders.csv from DIR instead"
-        )
-        parser.add_argument(
-            "--repeat", type=int, metavar="N", default=5, help="runs of each contender (default: %(default)s)"
-        )
-        parser.add_argument(
-            "--cases",
-            nargs="+",
-            metavar="CASE",
-            choices=(*CASES, _ALL),
-            default=["csv"],
-            help=f"what to measure: {', '.join(CASES)}, or all (default: csv, which is all modes)",
-        )
-        parser.add_argument("--peers", action="store_true", help="measure other programs too that load such files")
-        parser.add_argument(
-            "--peer-records",
-            type=int,
-            metavar="N",
-            default=_PEER_RECORDS,
-            help="records per table for the slow ones of them, at most (default: %(default)s)",
-        )
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
-        parser.add_argument(
-            "--chart",
-            type=Path,
-            metavar="FILE",
-            action="append",
-            default=[],
-            help="draw a chart too, as .svg or .png; may be given several times",
-        )
-        parser.add_argument("--keep", type=Path, metavar="DIR", help="keep files and databases in DIR")
-        parser.add_argument("--no-progress", action="store_true", help="draw no progress bar")
+        """The options, as docs/reference.md lists them."""
+        _add_what_is_measured(parser)
+        _add_what_is_told(parser)
 
     def handle(
         self,
@@ -115,6 +86,73 @@ class Command(LoaderCommand):
         self.say([json.dumps(as_dict(outcome), indent=2)] if output == "json" else table_lines(outcome))
         for path in charts:
             chart.draw(outcome, path)
+
+
+def _add_what_is_measured(parser: CommandParser) -> None:
+    measured = group(parser, "what is measured")
+    measured.add_argument(
+        "--records", type=int, metavar="N", help=f"records to make for each table (default: {_RECORDS})"
+    )
+    measured.add_argument(
+        "--invalid",
+        type=float,
+        metavar="SHARE",
+        help="share of the records to make bad; orders are also rejected when what they reference was "
+        f"(default: {_INVALID})",
+    )
+    measured.add_argument(
+        "--sources", type=Path, metavar="DIR", help="take users.csv, products.csv and orders.csv from DIR instead"
+    )
+    measured.add_argument(
+        "--repeat",
+        type=int,
+        metavar="N",
+        default=5,
+        help="runs of each contender, of which the medians are shown (default: %(default)s)",
+    )
+    measured.add_argument(
+        "--cases",
+        nargs="+",
+        metavar="CASE",
+        choices=(*CASES, _ALL),
+        default=["csv"],
+        help=f"what to measure: {', '.join(CASES)}, or all (default: csv, which is all modes)",
+    )
+    measured.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure other programs too that load such files; those not installed are named and left out",
+    )
+    measured.add_argument(
+        "--peer-records",
+        type=int,
+        metavar="N",
+        default=_PEER_RECORDS,
+        help="records per table for the slow ones of them, at most (default: %(default)s)",
+    )
+
+
+def _add_what_is_told(parser: CommandParser) -> None:
+    told = group(parser, TOLD)
+    told.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="what goes to stdout; json: every run, the medians, and what machine and versions they are of "
+        "(default: %(default)s)",
+    )
+    told.add_argument(
+        "--chart",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="draw a chart too, as .svg or .png; may be given several times",
+    )
+    told.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep files and the last databases in DIR; else nothing stays"
+    )
+    told.add_argument("--no-progress", action="store_true", help="draw no progress bar")
 
 
 def _refuse(wanted: Wanted) -> None:

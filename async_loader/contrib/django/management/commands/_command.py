@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from async_loader import ConfigurationError, LoaderError, Table
 from async_loader.contrib.django import tables
+from async_loader.contrib.django.management.commands._help import DJANGO, HelpFormatter, put_last
 from async_loader.contrib.django.output import complain, to_nowhere
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
@@ -29,11 +30,21 @@ class LoaderCommand(BaseCommand):
     """A command that fails with one line, `error: ...`, and an exit code."""
 
     requires_system_checks = []
+    # What the command line is, behind the command's name; and what stands below the options.
+    usage = "[options]"
     epilog = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """One that says what is wrong with the command line in one line."""
-        parser = super().create_parser(prog_name, subcommand, epilog=self.epilog, **kwargs)
+        parser = super().create_parser(
+            prog_name,
+            subcommand,
+            usage=f"%(prog)s {self.usage}",
+            epilog=self.epilog,
+            formatter_class=HelpFormatter,
+            **kwargs,
+        )
+        put_last(parser, DJANGO)
         if parser.called_from_command_line:
             parser.error = _usage_error  # type: ignore[method-assign]
         return parser

@@ -15,40 +15,57 @@ from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, Options, ReferenceReport, Report, VerificationReport
 from async_loader.contrib.django.management.commands._command import Failure
+from async_loader.contrib.django.management.commands._help import TOLD, WORK, group
 
 _DEFAULTS = Options()
 _PAGES = (".html", ".htm")
 
 
-def add_output_options(parser: CommandParser) -> None:
-    """What goes where, and how long to wait for a database."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE",
-        help="write the report as JSON, or as a page if FILE ends in .html or .htm",
+def add_format(parser: CommandParser) -> None:
+    """Text, or JSON for programs."""
+    group(parser, TOLD).add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="what goes to stdout; json: the report and nothing else (default: %(default)s)",
     )
-    parser.add_argument(
+
+
+def add_lock_timeout(parser: CommandParser) -> None:
+    """Patience with others."""
+    group(parser, WORK).add_argument(
         "--lock-timeout",
         type=float,
         metavar="SECONDS",
         default=_DEFAULTS.lock_timeout,
-        help="how long to wait for a database that another writer holds (default: %(default)s)",
+        help="how long to wait for a database that another writer holds (default: %(default)g)",
     )
 
 
-def add_report_options(parser: CommandParser) -> None:
-    """Those, and how much of it."""
+def add_output_options(parser: CommandParser) -> None:
+    """What goes where, and how long to wait for a database."""
+    add_lock_timeout(parser)
+    add_format(parser)
+    group(parser, TOLD).add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the report to FILE: as a page to look at where it ends in .html or .htm, else as JSON",
+    )
+
+
+def add_report_options(parser: CommandParser, named: str = "rejects") -> None:
+    """Those, and how much of it; `named` is what the report names the first of."""
     add_output_options(parser)
-    parser.add_argument(
+    told = group(parser, TOLD)
+    told.add_argument(
         "--report-rejects",
         type=int,
         metavar="N",
         default=_DEFAULTS.report_rejects,
-        help="rejects per table that the report names (default: %(default)s)",
+        help=f"{named} per table that the report names (default: %(default)s)",
     )
-    parser.add_argument("--no-progress", action="store_true", help="show no progress on stderr")
+    told.add_argument("--no-progress", action="store_true", help="show no progress on stderr; nor does -v 0")
 
 
 @contextmanager

@@ -35,16 +35,21 @@ class Command(LoaderCommand):
     """See `help`."""
 
     help = "Find the rows that reference what does not exist. Nothing is written to any database."
+    usage = "[TABLE ...] [options]"
     epilog = """\
-exit codes: 0 none found, 1 failed, 2 usage, 3 some found,
-130 Ctrl-C, 143 SIGTERM"""
+example: check the orders, and write what was found as a page
+  python manage.py check_references shop.Order --report orphans.html
+
+exit codes:
+  0 none found, 1 failed, 2 usage, 3 some found, 130 Ctrl-C, 143 SIGTERM
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as the README lists them."""
+        """The options, as docs/reference.md lists them."""
         parser.add_argument(
             "names", nargs="*", metavar="TABLE", help="a table to check (default: all that reference others)"
         )
-        add_report_options(parser)
+        add_report_options(parser, "rows at fault")
 
     def handle(
         self,

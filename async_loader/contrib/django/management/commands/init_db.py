@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import LoaderCommand
+from async_loader.contrib.django.management.commands._help import STORED, group
 from async_loader.contrib.django.output import complain
 
 
@@ -17,10 +18,17 @@ class Command(LoaderCommand):
         "Create the databases and tables that are missing: the loader's own, and those of models that Django's "
         "migrations leave alone (managed = False)."
     )
+    epilog = """\
+example: begin with empty databases
+  python manage.py init_db --fresh
+
+exit codes:
+  0 done, 1 failed, 2 usage, 130 Ctrl-C, 143 SIGTERM
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One option."""
-        parser.add_argument("--fresh", action="store_true", help="empty those tables first")
+        group(parser, STORED).add_argument("--fresh", action="store_true", help="empty those tables first")
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""

@@ -35,6 +35,7 @@ from async_loader.contrib.django.management.commands._command import (
     Failure,
     LoaderCommand,
 )
+from async_loader.contrib.django.management.commands._help import READING, STORED, TOLD, WORK, group
 from async_loader.contrib.django.management.commands._report import (
     add_report_options,
     as_file,
@@ -49,64 +50,48 @@ from async_loader.contrib.django.text import report_lines
 
 _DEFAULTS = Options()
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
-_EXIT_CODES = """\
-exit codes: 0 done, 1 failed, 2 usage, 3 records rejected with
---strict, 4 more than --max-rejects, 130 Ctrl-C, 143 SIGTERM"""
 
 
 class Command(LoaderCommand):
     """See `help`."""
 
-    help = "Check records and load them into their tables, each in its own database."
-    epilog = _EXIT_CODES
+    help = "Check the records of sources and load them into their tables, each in its own database."
+    usage = "[TABLE[:FORMAT]=SOURCE ...] [options]"
+    epilog = """\
+example: check two files, and write nothing yet
+  python manage.py insert_data shop.Customer=new.csv shop.Order=all.jsonl.gz -n
+
+exit codes:
+  0 done, 1 failed, 2 usage, 3 records rejected with --strict, 4 more rejects
+  than --max-rejects, 130 Ctrl-C, 143 SIGTERM
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as the README lists them."""
+        """The options, as docs/reference.md lists them."""
         parser.add_argument(
             "sources",
             nargs="*",
             metavar="TABLE[:FORMAT]=SOURCE",
-            help="what to read into a table: a file, or - for stdin; may be given several times for a table. FORMAT is "
-            "csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; without it the file's "
-            "suffixes say it (default: data/TABLE.csv for every table)",
+            help="what to load into a table; may be given several times for one. TABLE is called as in its database or "
+            "as Django calls its model (shop.Order). SOURCE is a file, or - for stdin. FORMAT is csv, jsonl, ndjson or "
+            "parquet, the first three also with .gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
+            "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
         )
+        _add_reading_options(parser)
         add_run_options(parser)
-        parser.add_argument(
+        stored = group(parser, STORED)
+        stored.add_argument(
             "--commit-every",
             type=int,
             metavar="N",
             default=_DEFAULTS.commit_every,
             help="commit each N records of a table with a checkpoint, from which the same command goes on after a "
-            "crash; 0 (default) is one transaction per database",
+            "crash; 0 is one transaction per database (default: %(default)s)",
         )
-        parser.add_argument(
+        stored.add_argument(
             "--restart",
             action="store_true",
             help="begin anew, even where an earlier run of these sources is unfinished",
-        )
-        parser.add_argument(
-            "--delimiter", default=",", metavar="C", help="what separates the fields of CSV; tab is a tab"
-        )
-        parser.add_argument(
-            "--map",
-            action="append",
-            default=[],
-            metavar="TABLE.COLUMN=NAME",
-            help="what the source calls a column; may be given several times",
-        )
-        parser.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="TABLE.COLUMN=VALUE",
-            help="the value of a column in all records, whatever the source has; may be given several times",
-        )
-        parser.add_argument(
-            "--null",
-            action="append",
-            default=[],
-            metavar="[TABLE=]TEXT",
-            help="text that stands for null, in all tables or in one; may be given several times",
         )
         add_report_options(parser)
 
@@ -156,31 +141,73 @@ class Command(LoaderCommand):
                 complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
 
 
+def _add_reading_options(parser: CommandParser) -> None:
+    reading = group(parser, READING)
+    reading.add_argument(
+        "--delimiter",
+        default=",",
+        metavar="C",
+        help="what separates the fields of CSV; tab or \\t is a tab (default: %(default)s)",
+    )
+    reading.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="TABLE.COLUMN=NAME",
+        help="what the source calls a column, if neither by its own name nor as Django calls the attribute; may be "
+        "given several times",
+    )
+    reading.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.COLUMN=VALUE",
+        help="the value of a column in all records, whatever the source has; may be given several times",
+    )
+    reading.add_argument(
+        "--null",
+        action="append",
+        default=[],
+        metavar="[TABLE=]TEXT",
+        help="text that stands for null, in all tables or in one; may be given several times",
+    )
+
+
 def add_run_options(parser: CommandParser) -> None:
     """What any run can be told, whatever it reads."""
-    parser.add_argument("--mode", choices=list(MODES), default="async", help="how the run waits (default: async)")
-    parser.add_argument(
+    stored = group(parser, STORED)
+    stored.add_argument(
         "--on-conflict",
         choices=ON_CONFLICT,
         default=_DEFAULTS.on_conflict,
-        help="for a key that the database holds with other values: reject the record (default), update the row, "
-        "or stop the run",
+        help="for a key that the database holds with other values: reject the record, update the row, or stop the run; "
+        "with the same values it is counted as unchanged (default: %(default)s)",
     )
-    parser.add_argument(
+    stored.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
+    stored.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected; the rest is kept")
+    stored.add_argument(
+        "--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing of this run, exit 4"
+    )
+    work = group(parser, WORK)
+    work.add_argument(
+        "--mode",
+        choices=list(MODES),
+        default="async",
+        help="how the run waits: coroutines over aiosqlite, a thread for each table, or one table after another; all "
+        "store the same (default: %(default)s)",
+    )
+    work.add_argument(
         "--batch-size",
         type=int,
         metavar="N",
         default=_DEFAULTS.batch_size,
-        help="records per batch (default: %(default)s)",
+        help="records judged and written at a time, at most (default: %(default)s)",
     )
-    parser.add_argument("--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing, exit 4")
-    parser.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
-    parser.add_argument(
+    group(parser, TOLD).add_argument(
         "--rejects-dir",
         type=Path,
         metavar="DIR",
-        help="write rejects to DIR/RUN/TABLE.csv (or the source's own format)",
+        help="write the rejects to DIR/RUN/TABLE.csv, or in the source's own format, to mend and load again",
     )
 
 

@@ -25,7 +25,10 @@ from async_loader import (
 )
 from async_loader.contrib.django import rejects, tables
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure, LoaderCommand
+from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
 from async_loader.contrib.django.management.commands._report import (
+    add_format,
+    add_lock_timeout,
     add_report_options,
     as_file,
     refuse_to_overwrite,
@@ -51,9 +54,16 @@ class Command(LoaderCommand):
         "Look at what loads have rejected, mend it, try it again or discard it. Without a subcommand: every run, "
         "the newest last, with how many of its rejects are still stored, and why they were rejected."
     )
+    usage = "[SUBCOMMAND] [options]"
     epilog = """\
-exit codes: 0 done, 1 failed, 2 usage, 3 and 4 from retry as from
-insert_data, 130 Ctrl-C, 143 SIGTERM"""
+example: mend rejects in a spreadsheet, and load them again
+  python manage.py rejects export bad.csv --table shop.Order
+  python manage.py insert_data shop.Order=bad.csv
+
+exit codes:
+  0 done, 1 failed, 2 usage, 3 and 4 from retry as from insert_data,
+  130 Ctrl-C, 143 SIGTERM
+"""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """One whose subcommands, too, say what is wrong in one line."""
@@ -64,50 +74,35 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The subcommands with their options, as the README lists them."""
-        _add_format(parser)
-        _add_lock_timeout(parser)
+        """The subcommands with their options, as docs/reference.md lists them."""
         subparsers = parser.add_subparsers(
-            dest="action", metavar="SUBCOMMAND", title="subcommands", description="SUBCOMMAND --help tells more"
+            dest="action",
+            metavar="SUBCOMMAND",
+            title="subcommands",
+            description="SUBCOMMAND --help tells more",
+            prog=parser.prog,
         )
+        add_lock_timeout(parser)
+        add_format(parser)
 
-        def add(name: str, told: str, epilog: str = "") -> CommandParser:
-            added: CommandParser = subparsers.add_parser(name, help=told, description=f"{told.capitalize()}.")
-            added.epilog = epilog
+        def add(name: str, told: str, example: str, *, more: str = "", usage: str = "[options]") -> CommandParser:
+            added: CommandParser = subparsers.add_parser(
+                name,
+                help=told,
+                description=f"{told.capitalize()}.{more}",
+                epilog=f"example: {example}",
+                usage=f"%(prog)s {usage}",
+                formatter_class=HelpFormatter,
+            )
             self._subparsers.append(added)
             return added
 
-        show = add("show", "show stored rejects with their records and all reasons")
-        _add_filter(show)
-        show.add_argument(
-            "--limit", type=int, default=_SHOWN, metavar="N", help="rejects to show; 0 is all (default: %(default)s)"
-        )
-        _add_format(show)
-        _add_lock_timeout(show)
-        export = add("export", "write stored rejects of one table to a file, to mend and load again")
-        export.add_argument(
-            "file",
-            type=Path,
-            metavar="FILE",
-            help="a new file; its suffix says the format, which is that of the source: .csv, .jsonl, .ndjson or "
-            ".parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
-        )
-        _add_filter(export)
-        _add_lock_timeout(export)
-        retry = add(
-            "retry",
-            "try stored rejects again as they are",
-            "Those that pass leave the rejects; those that fail again stay there with the reasons that they have now.",
-        )
-        _add_filter(retry)
-        add_run_options(retry)
-        add_report_options(retry)
-        discard = add("discard", "delete stored rejects; the ledger keeps how many")
-        _add_filter(discard)
-        discard.add_argument("--all", action="store_true", help="all rejects, of all tables and runs")
-        discard.add_argument("--yes", action="store_true", help="do not ask")
-        _add_lock_timeout(discard)
+        _add_show(add)
+        _add_export(add)
+        _add_retry(add)
+        _add_discard(add)
         for each in self._subparsers:
+            put_last(each, "help")
             _leave_defaults_to_the_command(each)
 
     def handle(self, *, action: str | None, **options: Any) -> None:
@@ -226,33 +221,83 @@ insert_data, 130 Ctrl-C, 143 SIGTERM"""
         )
 
 
-def _add_format(parser: CommandParser) -> None:
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what goes to stdout")
-
-
-def _add_lock_timeout(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--lock-timeout",
-        type=float,
-        metavar="SECONDS",
-        default=Options().lock_timeout,
-        help="how long to wait for a database that another writer holds (default: %(default)s)",
+def _add_show(add: Callable[..., CommandParser]) -> None:
+    show = add(
+        "show",
+        "show stored rejects with their records and all reasons",
+        """orders that name a customer who is not there
+  python manage.py rejects show --reason customer_id.exists_in""",
     )
+    _add_filter(show)
+    add_lock_timeout(show)
+    group(show, TOLD).add_argument(
+        "--limit", type=int, default=_SHOWN, metavar="N", help="rejects to show; 0 is all (default: %(default)s)"
+    )
+    add_format(show)
+
+
+def _add_export(add: Callable[..., CommandParser]) -> None:
+    export = add(
+        "export",
+        "write stored rejects of one table to a file, to mend and load again",
+        """those of one run
+  python manage.py rejects export bad.csv --table shop.Order --run RUN
+  python manage.py insert_data shop.Order=bad.csv""",
+        usage="FILE [options]",
+    )
+    export.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a new file; its suffix says the format, which is that of the source: .csv, .jsonl, .ndjson or "
+        ".parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
+    )
+    _add_filter(export)
+    add_lock_timeout(export)
+
+
+def _add_retry(add: Callable[..., CommandParser]) -> None:
+    retry = add(
+        "retry",
+        "try stored rejects again as they are",
+        """once the customers have been loaded
+  python manage.py rejects retry --reason customer_id.exists_in""",
+        more=" Those that pass leave the rejects; those that fail again stay, with the reasons that they have now.",
+    )
+    _add_filter(retry)
+    add_run_options(retry)
+    add_report_options(retry)
+
+
+def _add_discard(add: Callable[..., CommandParser]) -> None:
+    discard = add(
+        "discard",
+        "delete stored rejects",
+        """those whose keys came twice
+  python manage.py rejects discard --reason duplicate --run RUN""",
+        more=" The ledger keeps how many.",
+    )
+    _add_filter(discard)
+    which = group(discard, WHICH)
+    which.add_argument("--all", action="store_true", help="all rejects, of all tables and runs")
+    group(discard, WORK).add_argument("--yes", action="store_true", help="do not ask")
+    add_lock_timeout(discard)
 
 
 def _add_filter(parser: CommandParser) -> None:
-    parser.add_argument("--table", help="only rejects of this table")
-    parser.add_argument(
+    which = group(parser, WHICH)
+    which.add_argument("--table", help="only rejects of this table")
+    which.add_argument(
         "--reason", metavar="[COLUMN.]CODE", help="only rejects with this reason, such as missing or name.missing"
     )
-    parser.add_argument("--run", help="only rejects of this run")
+    which.add_argument("--run", help="only rejects of this run")
 
 
 def _leave_defaults_to_the_command(parser: CommandParser) -> None:
     """An option that stands before the subcommand holds unless one behind it says otherwise."""
     for action in parser._actions:
         if action.dest in _SHARED:
-            action.help = (action.help or "").replace("%(default)s", str(action.default))
+            action.help = (action.help or "") % {"default": action.default}
             action.default = argparse.SUPPRESS
 
 

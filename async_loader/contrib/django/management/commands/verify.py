@@ -33,12 +33,17 @@ class Command(LoaderCommand):
     """See `help`."""
 
     help = "Hold what loads said that they did against what is in the databases. Nothing is written to any of them."
+    usage = "[RUN] [options]"
     epilog = """\
-exit codes: 0 all agrees, 1 failed, 2 usage, 3 something does not,
-130 Ctrl-C, 143 SIGTERM"""
+example: look at all runs, for a program
+  python manage.py verify --format json
+
+exit codes:
+  0 all agrees, 1 failed, 2 usage, 3 something does not, 130 Ctrl-C, 143 SIGTERM
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as the README lists them."""
+        """The options, as docs/reference.md lists them."""
         parser.add_argument("run", nargs="?", metavar="RUN", help="the run to look at (default: all)")
         add_output_options(parser)
 

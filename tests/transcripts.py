@@ -1,0 +1,197 @@
+"""Pages of the documentation as what they show: files that a reader writes, commands, and what these print.
+
+A line that ends in a path, as in "`shop/models.py`:", before a block of code makes that file; "end of `shop/models.py`:"
+adds to one. A block of `console` is a transcript: lines behind `$ ` are commands, the others what they print, where a
+line of `...` stands for any lines. Other blocks are only to be looked at.
+
+`python -m tests.transcripts docs/PAGE.md` puts into a page what its commands print now.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Seconds that a page may take.
+_LONGEST = 240
+_BLOCK = re.compile(
+    r"(?:^(?P<lead>[^\n]*)\n\n?)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_PATH = re.compile(r"(?P<end>\bend of )?`(?P<path>[^`]+)`:$")
+_COMMAND = "$ "
+_ANY_LINES = "..."
+# Stands where a command has ended. No command prints it.
+_MARK = "\x1e"
+# What is never the same twice: names of runs, moments, and how long something took.
+_CHANGING = (
+    (re.compile(r"\b[0-9a-f]{32}\b"), "RUN"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:[0-9.:+Z]+"), "MOMENT"),
+    (re.compile(r"\b[0-9.]+ s\b|(?<=\"seconds\": )[0-9.]+"), "SECONDS"),
+    (re.compile(r"\b[0-9,]+ records/s"), "SPEED"),
+    (re.compile(r"(?m)^(table .*|total .*|\w+( +[0-9,]+){5}) +\S+$"), r"\1 SECONDS"),
+    (re.compile(r" {2,}"), "  "),
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the reader writes, or text that is added to it."""
+
+    path: str
+    text: str
+    is_added: bool
+
+    def script(self) -> str:
+        """Shell that does it."""
+        to = ">>" if self.is_added else ">"
+        return f"mkdir -p {shlex.quote(os.path.dirname(self.path) or '.')}\ncat {to} {self.path} <<'{_MARK}'\n{self.text}{_MARK}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, and what the page says that it prints."""
+
+    line: str
+    printed: str
+
+    def script(self) -> str:
+        """Shell that runs it, and leaves its exit code to the next one."""
+        return f"{self.line}\n{{ left=$?; printf '\\n{_MARK}\\n'; (exit $left); }} 2>/dev/null"
+
+
+def steps(page: str) -> Iterator[File | Command]:
+    """What the reader does, in order."""
+    for block in _BLOCK.finditer(page):
+        if block["language"] == "console":
+            yield from _commands(block["text"])
+        elif named := _PATH.search(block["lead"] or ""):
+            yield File(named["path"], block["text"], is_added=named["end"] is not None)
+
+
+def _commands(transcript: str) -> Iterator[Command]:
+    parts = re.split(rf"^{re.escape(_COMMAND)}", transcript, flags=re.MULTILINE)
+    for part in parts[1:]:
+        line, _, printed = part.partition("\n")
+        yield Command(line, printed)
+
+
+def run(page: str, directory: Path) -> list[tuple[Command, str]]:
+    """Do all of it in a directory; each command with what it printed on both streams, as a terminal shows it."""
+    done = list(steps(page))
+    script = "\n".join(step.script() for step in done)
+    with tempfile.TemporaryDirectory() as packages:
+        # The package as it is installed: without the rest of this repository.
+        (Path(packages) / "async_loader").symlink_to(ROOT / "async_loader")
+        shell = subprocess.run(
+            ["bash", "-u"],
+            input=script,
+            cwd=directory,
+            env=_environment(packages),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_LONGEST,
+            check=False,
+        )
+    commands = [step for step in done if isinstance(step, Command)]
+    printed = shell.stdout.split(f"\n{_MARK}\n")
+    assert len(printed) == len(commands) + 1, shell.stdout
+    return list(zip(commands, (_ended(text) for text in printed), strict=False))
+
+
+def _environment(packages: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "DATABASE_"))}
+    return kept | {
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), kept["PATH"]]),
+        "PYTHONPATH": packages,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "error",
+        "COLUMNS": "80",
+    }
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def copy_of_the_sample(directory: Path) -> Path:
+    """The sample project in a directory of its own, as a clone has it."""
+    shutil.copy(ROOT / "manage.py", directory)
+    shutil.copytree(ROOT / "core", directory / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data", directory / "data", ignore=shutil.ignore_patterns("*.db*"))
+    return directory
+
+
+def fits(told: str, printed: str) -> bool:
+    """Whether a command printed what the page says, but for what is never the same twice."""
+    parts = re.split(rf"^{re.escape(_ANY_LINES)}$\n?", told, flags=re.MULTILINE)
+    wanted = "(.*\n)*".join(re.escape(unchanging(part)) for part in parts)
+    return re.fullmatch(wanted, unchanging(printed)) is not None
+
+
+def unchanging(text: str) -> str:
+    """The text less what is never the same twice."""
+    for pattern, instead in _CHANGING:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def differences(page: str, directory: Path) -> str:
+    """What commands printed otherwise than the page says; nothing where all is as it says."""
+    return "\n".join(
+        f"$ {command.line}\nis said to print\n{command.printed}but printed\n{printed}"
+        for command, printed in run(page, directory)
+        if not fits(command.printed, printed)
+    )
+
+
+def mended(page: str, directory: Path) -> str:
+    """The page with what its commands print now."""
+    results = iter(run(page, directory))
+
+    def block(found: re.Match[str]) -> str:
+        if found["language"] != "console":
+            return found[0]
+        parts = []
+        for command in _commands(found["text"]):
+            _, printed = next(results)
+            told = command.printed if fits(command.printed, printed) else printed
+            parts.append(f"{_COMMAND}{command.line}\n{told}")
+        return found[0].replace(found["text"], "".join(parts))
+
+    return _BLOCK.sub(block, page)
+
+
+def is_of_the_sample(page: str) -> bool:
+    """Whether the page says that it begins in a clone of this repository."""
+    return "in a clone of this repository" in page
+
+
+def begin(page: str, directory: Path) -> Path:
+    """A directory as the page wants it at its beginning."""
+    return copy_of_the_sample(directory) if is_of_the_sample(page) else directory
+
+
+def _main(paths: list[str]) -> None:
+    if not paths:
+        sys.exit(textwrap.dedent(__doc__ or ""))
+    for path in map(Path, paths):
+        page = path.read_text()
+        with tempfile.TemporaryDirectory() as directory:
+            path.write_text(mended(page, begin(page, Path(directory))))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])
