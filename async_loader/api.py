@@ -11,7 +11,7 @@ from pathlib import Path
 
 from async_loader.agreement import VerifiedRun
 from async_loader.effects import Result, Show, Steps, Tell
-from async_loader.errors import ConfigurationError, LoaderError, OverLimitError
+from async_loader.errors import ConfigurationError, LoaderError
 from async_loader.modes import MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
@@ -111,10 +111,9 @@ class Run:
             with self._ledger.watch:
                 yield
         except LoaderError as error:
-            status = "over-limit" if isinstance(error, OverLimitError) else "failed"
             if self._ledger.plan.commit_every and self.kept:
                 error.kept = f"{self.kept} kept, run the same command again to go on from there"
-            error.report = self.report(status, error.told)
+            error.report = self.report(error.status, error.told)
             raise
 
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 class LoaderError(Exception):
     """The root. On an error that ended a run, `report` is what the run had counted by then, and `kept` what it had
-    committed, in words; empty where that is nothing.
+    committed, in words; empty where that is nothing. `status` is that of a run that it ended.
     """
 
+    status = "failed"
     report: Report | None = None
     kept: str = ""
 
@@ -66,6 +67,8 @@ class ConflictError(StoreError):
 
 class OverLimitError(LoaderError):
     """More records were rejected than `max_rejects` allows."""
+
+    status = "over-limit"
 
     def __init__(self, rejected: int, limit: int) -> None:
         super().__init__(rejected, limit)

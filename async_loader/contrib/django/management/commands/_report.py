@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, TypeVar
 
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Options, ReferenceReport, Report, VerificationReport
-from async_loader.contrib.django.management.commands._command import Failure
+from async_loader import (
+    ConfigurationError,
+    LoaderError,
+    Options,
+    OverLimitError,
+    ReferenceReport,
+    Report,
+    VerificationReport,
+)
+from async_loader.contrib.django.management.commands._command import (
+    FAILED,
+    INTERRUPTED,
+    OVER_LIMIT,
+    TERMINATED,
+    Failure,
+    LoaderCommand,
+)
 from async_loader.contrib.django.management.commands._help import TOLD, WORK, group
+
+AnyReport = TypeVar("AnyReport", Report, ReferenceReport, VerificationReport)
+Told_co = TypeVar("Told_co", covariant=True)
 
 _DEFAULTS = Options()
 _PAGES = (".html", ".htm")
@@ -66,6 +85,68 @@ def add_report_options(parser: CommandParser, named: str = "rejects") -> None:
         help=f"{named} per table that the report names (default: %(default)s)",
     )
     told.add_argument("--no-progress", action="store_true", help="show no progress on stderr; nor does -v 0")
+
+
+class Work(Protocol[Told_co]):
+    """What a command has done, and what is told of it at any moment."""
+
+    def perform(self) -> Told_co:
+        """Do it, and block until done. Raises LoaderError."""
+
+    def report(self, status: str, error: str | None = None) -> Told_co:
+        """What there is to tell by now, under this status."""
+
+
+def performed(
+    work: Work[AnyReport], interrupted: Callable[[], str], *, misconfigured: int = FAILED
+) -> tuple[AnyReport, Failure | None]:
+    """The report, and what to leave with where the work did not complete. `interrupted` says what an interrupt left,
+    `misconfigured` is the exit code where the declaration or the call is found at fault.
+    """
+    try:
+        with sigterm_as_ctrl_c() as terminated:
+            return work.perform(), None
+    except LoaderError as error:
+        codes = {OverLimitError: OVER_LIMIT, ConfigurationError: misconfigured}
+        code = codes.get(type(error), FAILED)
+        return work.report(error.status, error.told), Failure(error.told, code)
+    except KeyboardInterrupt:
+        message = interrupted()
+        return work.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
+
+
+class ReportCommand(LoaderCommand):
+    """A command that ends with a report: on stdout, and in a file where one is wanted."""
+
+    def carry_out(
+        self,
+        perform: Callable[[], tuple[AnyReport, Failure | None]],
+        *,
+        lines: Callable[[AnyReport], Iterable[str]],
+        verdict: Callable[[AnyReport], Failure | None],
+        format: str,  # noqa: A002 - the option's name
+        report: Path | None,
+        used: Iterable[Path],
+        nothing: str,
+        advice: str = "name another file",
+    ) -> None:
+        """Perform, and tell the outcome: as JSON or in `lines`. Leaves with what kept it from completing, or with the
+        verdict on what was found.
+
+        used: files that the report must not replace.
+        nothing, advice: what to say where the report's file cannot be opened, and where it cannot be written.
+        """
+        if report is not None:
+            refuse_to_overwrite(report, used)
+        with report_file(report, nothing) as file:
+            outcome, failure = perform()
+            as_json = json.dumps(outcome.as_dict(), indent=2)
+            unwritten = None if file is None else write_report(file, as_file(report, outcome, as_json), advice)
+        self.conclude(
+            as_json if format == "json" else lines(outcome),
+            failure or unwritten or verdict(outcome),
+            failed=failure is not None,
+        )
 
 
 @contextmanager

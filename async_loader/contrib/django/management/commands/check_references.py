@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from django.core.management.base import CommandParser
 
-from async_loader import LoaderError, ReferenceCheck, ReferenceReport
+from async_loader import ReferenceCheck, ReferenceReport
 from async_loader.contrib.django import tables
-from async_loader.contrib.django.management.commands._command import (
-    FAILED,
-    INTERRUPTED,
-    STRICT,
-    TERMINATED,
-    Failure,
-    LoaderCommand,
-)
-from async_loader.contrib.django.management.commands._report import (
-    add_report_options,
-    as_file,
-    refuse_to_overwrite,
-    report_file,
-    sigterm_as_ctrl_c,
-    write_report,
-)
+from async_loader.contrib.django.management.commands._command import STRICT, Failure
+from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
 from async_loader.contrib.django.pace import ROWS
 from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.text import reference_lines
 
 
-class Command(LoaderCommand):
+class Command(ReportCommand):
     """See `help`."""
 
     help = "Find the rows that reference what does not exist. Nothing is written to any database."
@@ -67,39 +52,28 @@ exit codes:
         """Check, and say what was found."""
         declared = tables.tables(names) if names else self.all_tables()
         databases = tables.databases(declared)
-        if report is not None:
-            refuse_to_overwrite(report, databases.values())
-        with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
-            check = ReferenceCheck(
-                declared,
-                databases,
-                map(tables.table_name, names),
-                report_rejects=report_rejects,
-                lock_timeout=lock_timeout,
-                show=show,
-            )
-            with report_file(report, "nothing was checked") as file:
-                outcome, failure = _perform(check)
-                as_json = json.dumps(outcome.as_dict(), indent=2)
-                text = as_file(report, outcome, as_json)
-                unwritten = None if file is None else write_report(file, text, "name another file")
-        self.conclude(
-            as_json if format == "json" else reference_lines(outcome),
-            failure or unwritten or _findings(outcome),
-            failed=failure is not None,
+
+        def perform() -> tuple[ReferenceReport, Failure | None]:
+            with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
+                check = ReferenceCheck(
+                    declared,
+                    databases,
+                    map(tables.table_name, names),
+                    report_rejects=report_rejects,
+                    lock_timeout=lock_timeout,
+                    show=show,
+                )
+                return performed(check, lambda: "interrupted: not all rows were looked at; run the same command again")
+
+        self.carry_out(
+            perform,
+            lines=reference_lines,
+            verdict=_findings,
+            format=format,
+            report=report,
+            used=databases.values(),
+            nothing="nothing was checked",
         )
-
-
-def _perform(check: ReferenceCheck) -> tuple[ReferenceReport, Failure | None]:
-    """The report, and what to leave with where the check did not complete."""
-    try:
-        with sigterm_as_ctrl_c() as terminated:
-            return check.perform(), None
-    except LoaderError as error:
-        return check.report("failed", str(error)), Failure(str(error), FAILED)
-    except KeyboardInterrupt:
-        message = "interrupted: not all rows were looked at; run the same command again"
-        return check.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
 
 
 def _findings(outcome: ReferenceReport) -> Failure | None:

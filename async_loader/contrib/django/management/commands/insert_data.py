@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,36 +13,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from async_loader import (
-    MODES,
-    ON_CONFLICT,
-    ConfigurationError,
-    LoaderError,
-    Options,
-    OverLimitError,
-    Report,
-    Run,
-    Source,
-)
+from async_loader import ConfigurationError, Options, Report, Run, Source
 from async_loader.contrib.django import tables
-from async_loader.contrib.django.management.commands._command import (
-    FAILED,
-    INTERRUPTED,
-    OVER_LIMIT,
-    STRICT,
-    TERMINATED,
-    Failure,
-    LoaderCommand,
-)
-from async_loader.contrib.django.management.commands._help import READING, STORED, TOLD, WORK, group
-from async_loader.contrib.django.management.commands._report import (
-    add_report_options,
-    as_file,
-    refuse_to_overwrite,
-    report_file,
-    sigterm_as_ctrl_c,
-    write_report,
-)
+from async_loader.contrib.django.management.commands._command import Failure
+from async_loader.contrib.django.management.commands._help import READING, STORED, group
+from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
+from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
 from async_loader.contrib.django.output import complain
 from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.text import report_lines
@@ -52,7 +27,7 @@ _DEFAULTS = Options()
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 
-class Command(LoaderCommand):
+class Command(ReportCommand):
     """See `help`."""
 
     help = "Check the records of sources and load them into their tables, each in its own database."
@@ -115,30 +90,33 @@ exit codes:
         declared = tables.tables(chosen)
         databases = tables.databases(declared)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
-        if report is not None:
-            refuse_to_overwrite(report, [*_paths(chosen), *databases.values()])
-        with report_file(report, "nothing was loaded") as file:
+
+        def perform() -> tuple[Report, Failure | None]:
             with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
                 run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
-                outcome, failure = perform(run)
-            as_json = json.dumps(outcome.as_dict(), indent=2)
-            text = as_file(report, outcome, as_json)
-            unwritten = None if file is None else write_report(file, text, "look at loader_runs for what the run did")
-        self._warn_of_ignored_columns(outcome)
-        self.conclude(
-            as_json if format == "json" else report_lines(outcome, declared),
-            failure or unwritten or (strictness(outcome) if strict else None),
-            failed=failure is not None,
+                outcome, failure = performed(run, lambda: interrupted(run))
+            _warn_of_ignored_columns(outcome)
+            return outcome, failure
+
+        self.carry_out(
+            perform,
+            lines=lambda outcome: report_lines(outcome, declared),
+            verdict=lambda outcome: strictness(outcome) if strict else None,
+            format=format,
+            report=report,
+            used=[*_paths(chosen), *databases.values()],
+            nothing="nothing was loaded",
+            advice="look at loader_runs for what the run did",
         )
 
-    @staticmethod
-    def _warn_of_ignored_columns(outcome: Report) -> None:
-        for name, table in outcome.tables.items():
-            if table.ignored_columns:
-                ignored = ", ".join(table.ignored_columns)
-                complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
+
+def _warn_of_ignored_columns(outcome: Report) -> None:
+    for name, table in outcome.tables.items():
+        if table.ignored_columns:
+            ignored = ", ".join(table.ignored_columns)
+            complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
 
 
 def _add_reading_options(parser: CommandParser) -> None:
@@ -171,72 +149,6 @@ def _add_reading_options(parser: CommandParser) -> None:
         metavar="[TABLE=]TEXT",
         help="text that stands for null, in all tables or in one; may be given several times",
     )
-
-
-def add_run_options(parser: CommandParser) -> None:
-    """What any run can be told, whatever it reads."""
-    stored = group(parser, STORED)
-    stored.add_argument(
-        "--on-conflict",
-        choices=ON_CONFLICT,
-        default=_DEFAULTS.on_conflict,
-        help="for a key that the database holds with other values: reject the record, update the row, or stop the run; "
-        "with the same values it is counted as unchanged (default: %(default)s)",
-    )
-    stored.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
-    stored.add_argument("--strict", action="store_true", help="exit 3 when anything was rejected; the rest is kept")
-    stored.add_argument(
-        "--max-rejects", type=int, metavar="N", help="more rejects than N: keep nothing of this run, exit 4"
-    )
-    work = group(parser, WORK)
-    work.add_argument(
-        "--mode",
-        choices=list(MODES),
-        default="async",
-        help="how the run waits: coroutines over aiosqlite, a thread for each table, or one table after another; all "
-        "store the same (default: %(default)s)",
-    )
-    work.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
-        default=_DEFAULTS.batch_size,
-        help="records judged and written at a time, at most (default: %(default)s)",
-    )
-    group(parser, TOLD).add_argument(
-        "--rejects-dir",
-        type=Path,
-        metavar="DIR",
-        help="write the rejects to DIR/RUN/TABLE.csv, or in the source's own format, to mend and load again",
-    )
-
-
-def strictness(outcome: Report) -> Failure | None:
-    """What to leave with where nothing may be rejected."""
-    rejected = sum(table.rejected for table in outcome.tables.values())
-    if not rejected:
-        return None
-    were = "record was" if rejected == 1 else "records were"
-    kept = "nothing was written" if outcome.dry_run else "all others were kept"
-    return Failure(f"{rejected:,} {were} rejected; {kept}", STRICT)
-
-
-def perform(run: Run) -> tuple[Report, Failure | None]:
-    """The report, and what to leave with where the run did not complete."""
-    try:
-        with sigterm_as_ctrl_c() as terminated:
-            return run.perform(), None
-    except LoaderError as error:
-        code = OVER_LIMIT if isinstance(error, OverLimitError) else FAILED
-        return error.report or run.report("failed", error.told), Failure(error.told, code)
-    except KeyboardInterrupt:
-        if run.is_kept:
-            message = "interrupted, but everything was kept already"
-        elif run.kept:
-            message = f"interrupted: {run.kept} kept, the rest not; run the same command again to go on from there"
-        else:
-            message = "interrupted: nothing was kept; run the same command again"
-        return run.report("interrupted", message), Failure(message, TERMINATED if terminated else INTERRUPTED)
 
 
 def _sample() -> list[str]:

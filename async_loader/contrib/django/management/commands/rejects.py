@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,19 +23,17 @@ from async_loader import (
     StoredRejects,
 )
 from async_loader.contrib.django import rejects, tables
-from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure, LoaderCommand
+from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
 from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
 from async_loader.contrib.django.management.commands._report import (
+    ReportCommand,
     add_format,
     add_lock_timeout,
     add_report_options,
-    as_file,
-    refuse_to_overwrite,
-    report_file,
+    performed,
     sigterm_as_ctrl_c,
-    write_report,
 )
-from async_loader.contrib.django.management.commands.insert_data import add_run_options, perform, strictness
+from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
 from async_loader.contrib.django.output import complain
 from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.text import report_lines
@@ -47,7 +44,7 @@ _SHOWN = 20
 _SHARED = ("format", "lock_timeout")
 
 
-class Command(LoaderCommand):
+class Command(ReportCommand):
     """See `help`."""
 
     help = (
@@ -202,22 +199,26 @@ exit codes:
         declared = self.all_tables()
         databases = tables.databases(declared)
         given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
-        if report is not None:
-            refuse_to_overwrite(report, databases.values())
-        with report_file(report, "nothing was tried again") as file:
+        run: Retry
+
+        def perform() -> tuple[Report, Failure | None]:
+            nonlocal run
             with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
                 run = Retry(declared, _filter(options), databases, Options(**given), mode=mode, show=show)
-                outcome, failure = _perform(run)
+                outcome, failure = _performed(run)
             for line in run.left:
                 complain(f"warning: {line}")
-            as_json = json.dumps(outcome.as_dict(), indent=2)
-            page = as_file(report, outcome, as_json)
-            unwritten = None if file is None else write_report(file, page, "look at loader_runs for what the run did")
-        text = [rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared)
-        self.conclude(
-            as_json if format == "json" else text,
-            failure or unwritten or (strictness(outcome) if strict else None),
-            failed=failure is not None,
+            return outcome, failure
+
+        self.carry_out(
+            perform,
+            lines=lambda outcome: [rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared),
+            verdict=lambda outcome: strictness(outcome) if strict else None,
+            format=format,
+            report=report,
+            used=databases.values(),
+            nothing="nothing was tried again",
+            advice="look at loader_runs for what the run did",
         )
 
 
@@ -306,7 +307,7 @@ def _filter(options: dict[str, Any]) -> RejectFilter:
     return RejectFilter(None if table is None else tables.table_name(table), options["run"], options["reason"])
 
 
-def _perform(run: Retry) -> tuple[Report, Failure | None]:
+def _performed(run: Retry) -> tuple[Report, Failure | None]:
     """As a load is performed. What is wrong with the filter is told as usage."""
     try:
         run.find()
@@ -314,7 +315,7 @@ def _perform(run: Retry) -> tuple[Report, Failure | None]:
         raise
     except LoaderError as error:
         return run.report("failed", error.told), Failure(error.told)
-    return perform(run)
+    return performed(run, lambda: interrupted(run))
 
 
 def _texts(several: Sequence[StoredReject]) -> Iterator[str]:
