@@ -6,11 +6,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands.project import Oracle, Shop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,3 +55,24 @@ def project(tmp_path: Path) -> Project:
     project = Project(tmp_path)
     assert project.manage("init_db").returncode == 0
     return project
+
+
+@pytest.fixture(scope="session")
+def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Somebody's project with its databases just made, which stay empty."""
+    shop = Shop(tmp_path_factory.mktemp("new"))
+    shop.create()
+    return shop
+
+
+@pytest.fixture
+def shop(new_shop: Shop, tmp_path: Path) -> Shop:
+    """That project with databases of the test's own."""
+    return new_shop.copy_to(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def oracle(new_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """A process of that project, with databases of the module's own."""
+    with Oracle(new_shop.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
+        yield oracle
