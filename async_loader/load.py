@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -86,6 +86,7 @@ class Load:
     target_keys: by table name, the accepted keys of the targets that take part in the run.
     behind: with checkpoints, the tables whose loads use the same connection before this one.
     checkpoint: records, from the first on, that an earlier process has committed.
+    used_before: of those, by source and unique column, the lines of the records whose value was another row's.
     save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
         sure that nobody else has gone on with it.
     read: steps that give the next batch of a reader.
@@ -113,6 +114,7 @@ class Load:
     commit_every: int = 0
     behind: Sequence[str] = ()
     checkpoint: int = 0
+    used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
 
 
 class RejectAllowance:
@@ -171,7 +173,7 @@ def load(this: Load) -> Steps[None]:
             for part in cut(batch, _borders(this, progress.position, len(batch))):
                 progress.position += len(part)
                 if progress.position <= this.checkpoint:
-                    yield from _verdict(this, part, known, _replay)
+                    yield from _verdict(this, part, known, replayed=True)
                     yield _shown(this, progress.bytes_done + part.read_to)
                 else:
                     yield from _load_part(this, progress, reader, part, known)
@@ -189,7 +191,7 @@ def load(this: Load) -> Steps[None]:
 
 def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, known: _Known) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
-    judged: _Judged = yield from _verdict(this, part, known, _take)
+    judged: _Judged = yield from _verdict(this, part, known)
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
@@ -304,9 +306,7 @@ class _Judged:
     rejects: Sequence[Packed] = ()
 
 
-def _verdict(
-    this: Load, batch: Batch, known: _Known, use: Callable[[Load, Batch, Verdict, World, _Known], Any]
-) -> Steps[Any]:
+def _verdict(this: Load, batch: Batch, known: _Known, *, replayed: bool = False) -> Steps[Any]:
     """Learn what must be known, then judge and use that. Each crossing into a thread is felt, so there are few."""
     questions: _Questions = yield Call(_questions, (this, batch, known.references))
     answers = yield from _answers(this, batch, questions)
@@ -316,7 +316,9 @@ def _verdict(
 
     def conclude() -> Any:
         world = _world(this, batch, known, questions, answers)
-        return use(this, batch, judge(this.table, batch, world), world, known)
+        if replayed:
+            world = _as_before(this, batch, world)
+        return (_replay if replayed else _take)(this, batch, judge(this.table, batch, world), world, known)
 
     return (yield Call(conclude))
 
@@ -365,12 +367,16 @@ def _questions(this: Load, batch: Batch, references: References) -> _Questions:
 def _world(this: Load, batch: Batch, known: _Known, questions: _Questions, answers: _Answers) -> World:
     size = len(batch.lines)
     same, differing = _mask(size, answers.same), _mask(size, answers.differing)
-    unique = [
-        Unique(column.name, values, taken.taken(values, _mask(size, owned)), given_up)
-        for column, values, taken, owned, given_up in zip(
-            this.table.unique, questions.values, known.unique, answers.owned, answers.given_up, strict=True
-        )
-    ]
+    parts = zip(this.table.unique, questions.values, known.unique, answers.owned, answers.given_up, strict=True)
+    unique = []
+    for column, values, taken, owned, given_up in parts:
+        if column.name in batch.absent:
+            # A row that is there keeps what it has, and takes no default.
+            new = ~(same | differing)
+            kept = pl.select(pl.when(new).then(values)).to_series()
+            unique.append(Unique(column.name, kept, taken.taken(kept, _mask(size, owned) & new), {}))
+        else:
+            unique.append(Unique(column.name, values, taken.taken(values, _mask(size, owned)), given_up))
     return World(
         taken=questions.taken,
         held=same | differing,
@@ -379,6 +385,16 @@ def _world(this: Load, batch: Batch, known: _Known, questions: _Questions, answe
         conflicts_reject=this.on_conflict == "reject",
         unique=unique,
     )
+
+
+def _as_before(this: Load, batch: Batch, world: World) -> World:
+    """The world with the answers that these records once had: values may have been given up since."""
+    lines = [this.used_before.get((batch.source, each.column), []) for each in world.unique]
+    unique = [
+        Unique(each.column, each.values, batch.lines.is_in(pl.Series(used, dtype=pl.Int64)), {})
+        for each, used in zip(world.unique, lines, strict=True)
+    ]
+    return replace(world, unique=unique)
 
 
 def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Known) -> _Judged:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from async_loader.batches import Batch
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
@@ -31,10 +31,15 @@ from async_loader.stored import next_batch
 from async_loader.stores.sqlite import Database
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+from async_loader.validation import used_values
 from async_loader.watch import Watch
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
+
+
+# By source and unique column, lines of records that were rejected because their value was another row's.
+Used: TypeAlias = Mapping[tuple[str, str], Sequence[int]]
 
 
 class Ledger:
@@ -142,9 +147,10 @@ def run(ledger: Ledger) -> Steps[None]:
         files |= _reject_files(ledger)
         for each in files.values():
             yield Call(each.check)
+        used: dict[str, Used] = {}
         for name, line in before.items():
-            yield from _restore(ledger, line, readers[name], files.get(name))
-        yield from _load_all(ledger, readers, files, facts)
+            used[name] = yield from _restore(ledger, line, readers[name], files.get(name))
+        yield from _load_all(ledger, readers, files, facts, used)
         if not plan.options.dry_run and not plan.commit_every:
             yield from _keep_runs(ledger, facts)
             yield Complete(_commit(ledger))
@@ -220,6 +226,8 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
     found = None if ledger.plan.options.restart else unfinished(facts, last)
     if found is None:
         return {}
+    if isinstance(found, Unfinished) and (twice := _read_twice(ledger.plan)):
+        found = Refused(found.run, f"{twice} is read twice, and its rejects cannot be told apart")
     if isinstance(found, Unfinished) and (shared := _shared_source(ledger.plan)):
         found = Refused(found.run, f"{shared} went into two tables of one database, whose rejects cannot be told apart")
     if isinstance(found, Refused):
@@ -240,10 +248,23 @@ def _shared_source(plan: Plan) -> str | None:
     return None
 
 
+def _read_twice(plan: Plan) -> str | None:
+    """A path that a table with unique columns is loaded from twice."""
+    for table in plan.loaded:
+        paths = [source.path for source in plan.sources[table.name]]
+        for path in paths:
+            if table.unique and paths.count(path) > 1:
+                return path
+    return None
+
+
 def _restore(
     ledger: Ledger, line: TableRun, readers: Sequence[Reader | StoredReader], files: RejectFiles | None
-) -> Steps[None]:
-    """Count what has been committed of a table, and write the files of its rejects anew."""
+) -> Steps[Used]:
+    """Count what has been committed of a table, and write the files of its rejects anew. Returns, by source and unique
+    column, the lines of the records that were rejected because their value was another row's.
+    """
+    used: dict[tuple[str, str], list[int]] = {}
     tally = ledger.tallies[line.table_name]
     tally.restore(line)
     for reader in readers:
@@ -255,7 +276,10 @@ def _restore(
             yield Call(tally.restore_rejects, (reader.source.path, rejects))
             if files is not None:
                 yield Call(files.write, (reader, rejects))
+            for column, number in (yield Call(used_values, (rejects,))):
+                used.setdefault((reader.source.path, column), []).append(number)
             after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, after)
+    return used
 
 
 def _load_all(
@@ -263,6 +287,7 @@ def _load_all(
     readers: Mapping[str, Sequence[Reader | StoredReader]],
     files: Mapping[str, RejectFiles],
     facts: Facts,
+    used: Mapping[str, Used],
 ) -> Steps[None]:
     plan = ledger.plan
     options = plan.options
@@ -296,6 +321,7 @@ def _load_all(
             commit_every=plan.commit_every,
             behind=[other.name for other in loaded[:place] if other.database == table.database],
             checkpoint=ledger.tallies[table.name].kept.records,
+            used_before=used.get(table.name, {}),
         )
         for place, table in enumerate(loaded)
     ]

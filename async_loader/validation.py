@@ -7,6 +7,7 @@ source: of records with one key the first accepted one stays, however the source
 from __future__ import annotations
 
 import functools
+import json
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,6 +118,17 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
         rejects=_rejects(batch, checks, bad),
         reasons=_counted(batch, checks),
     )
+
+
+def used_values(rejects: pl.DataFrame) -> list[tuple[str, int]]:
+    """The unique column, and the line, of each reject whose value was another row's."""
+    found = rejects.filter(pl.col("reasons").str.contains('"unique"', literal=True))
+    return [
+        (reason["column"], line)
+        for line, reasons in found.select("line", "reasons").iter_rows()
+        for reason in json.loads(reasons)
+        if reason["code"] == "unique"
+    ]
 
 
 def _faults(batch: Batch) -> Iterator[Check]:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import django
 import pytest
 from django.core.management import execute_from_command_line
 from django.db import connections
+
+from tests.commands.project import Oracle, Shop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,3 +100,24 @@ def project(empty: Path, tmp_path: Path) -> Project:
     """The project with fresh databases."""
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Somebody's project with its databases just made, which stay empty."""
+    shop = Shop(tmp_path_factory.mktemp("new"))
+    shop.create()
+    return shop
+
+
+@pytest.fixture
+def shop(new_shop: Shop, tmp_path: Path) -> Shop:
+    """That project with databases of the test's own."""
+    return new_shop.copy_to(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def oracle(new_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """A process of that project, with databases of the module's own."""
+    with Oracle(new_shop.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
+        yield oracle

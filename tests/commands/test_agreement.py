@@ -468,14 +468,6 @@ def _as_django_reads(label: str, records: Sequence[dict[str, Value]]) -> list[di
 
 
 @pytest.fixture(scope="module")
-def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    shop = Shop(tmp_path_factory.mktemp("shop"))
-    shop.create()
-    with Oracle(shop) as oracle:
-        yield oracle
-
-
-@pytest.fixture(scope="module")
 def without_zones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     """Where settings have USE_TZ = False."""
     shop = Shop(tmp_path_factory.mktemp("shop"), PROJECT_USE_TZ="0")

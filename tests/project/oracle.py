@@ -14,8 +14,10 @@ from typing import Any
 import django
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, models, router, transaction
+
+from async_loader import LoaderError
 
 Row = list[str]
 
@@ -95,7 +97,16 @@ def manage(arguments: Sequence[str]) -> dict[str, Any]:
     return report
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (judge, rows, empty, add, manage)}
+def refusal(arguments: Sequence[str]) -> str | None:
+    """The one line with which a command refuses; None where it does not."""
+    try:
+        manage(arguments)
+    except (LoaderError, CommandError) as error:
+        return str(error)
+    return None
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (judge, rows, empty, add, manage, refusal)}
 
 if __name__ == "__main__":
     django.setup()

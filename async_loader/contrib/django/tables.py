@@ -98,8 +98,9 @@ def source_names(table: str) -> dict[str, str]:
     """By column, what a source calls it unless told otherwise, where that is something else: as Django calls the
     attribute.
     """
+    [whole] = [each for each in tables([table]) if each.name == table]
     names = {str(field.column): field.attname for field in _fields(table)}
-    return {column: name for column, name in names.items() if column != name}
+    return {name: names[name] for name in whole.column_names if names.get(name, name) != name}
 
 
 def column_name(table: str, name: str) -> str:
