@@ -1,8 +1,8 @@
 """Pages of the documentation as what they show: files that a reader writes, commands, and what these print.
 
-A line that ends in a path, as in "`shop/models.py`:", before a block of code makes that file; "end of `shop/models.py`:"
-adds to one. A block of `console` is a transcript: lines behind `$ ` are commands, the others what they print, where a
-line of `...` stands for any lines. Other blocks are only to be looked at.
+A line that ends in a path, as in "`shop/models.py`:", before a block of code makes that file, and one that ends in
+"end of `shop/models.py`:" adds to it. A block of `console` is a transcript: lines behind `$ ` are commands, the others
+what they print, where a line of `...` stands for any lines. Other blocks are only to be looked at.
 
 `python -m tests.transcripts docs/PAGE.md` puts into a page what its commands print now.
 """
@@ -23,6 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What pages call the directory that everything is done in.
+HOME = "/home/me/loader"
 # Seconds that a page may take.
 _LONGEST = 240
 _BLOCK = re.compile(
@@ -54,8 +56,8 @@ class File:
 
     def script(self) -> str:
         """Shell that does it."""
-        to = ">>" if self.is_added else ">"
-        return f"mkdir -p {shlex.quote(os.path.dirname(self.path) or '.')}\ncat {to} {self.path} <<'{_MARK}'\n{self.text}{_MARK}"
+        path, directory = shlex.quote(self.path), shlex.quote(str(Path(self.path).parent))
+        return f"mkdir -p {directory}\ncat {'>>' if self.is_added else '>'} {path} <<'{_MARK}'\n{self.text}{_MARK}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
             check=False,
         )
     commands = [step for step in done if isinstance(step, Command)]
-    printed = shell.stdout.split(f"\n{_MARK}\n")
+    printed = shell.stdout.replace(str(directory), HOME).split(f"\n{_MARK}\n")
     assert len(printed) == len(commands) + 1, shell.stdout
     return list(zip(commands, (_ended(text) for text in printed), strict=False))
 
@@ -113,7 +115,7 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
 def _environment(packages: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "DATABASE_"))}
     return kept | {
-        "PATH": os.pathsep.join([os.path.dirname(sys.executable), kept["PATH"]]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
         "PYTHONPATH": packages,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

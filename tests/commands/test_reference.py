@@ -1,0 +1,147 @@
+"""docs/reference.md has all that the code has, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import async_loader
+from async_loader import (
+    CheckedTable,
+    Finding,
+    Orphan,
+    Reason,
+    ReferenceReport,
+    Reject,
+    RejectingRun,
+    Report,
+    StoredReject,
+    TableRejects,
+    TableReport,
+    VerificationReport,
+    VerifiedRun,
+    VerifiedTable,
+)
+from async_loader.agreement import _ADVICE
+from async_loader.contrib.django import checks
+from async_loader.contrib.django.management.commands import _command
+from async_loader.reasons import FAULT_MESSAGES
+from async_loader.refused import CODE as REFUSED
+from core.benchmark.contenders import CASES
+from tests.commands.conftest import ROOT, Project
+from tests.reference import PAGE, first_cells, option_tables, told_options
+
+TOLD = PAGE.read_text()
+# Where in a call stands the code of a reason.
+CODE_OF = {"Check": 0, "Reason": 0, "reason_json": 0, "Broken": 3, "_broken": 2}
+FIELDS = {
+    "Report of a load": Report,
+    "Table of a load": TableReport,
+    "Reject of a load": Reject,
+    "Reason": Reason,
+    "Report of check_references": ReferenceReport,
+    "Table of check_references": CheckedTable,
+    "Row at fault": Orphan,
+    "Report of verify": VerificationReport,
+    "Run of verify": VerifiedRun,
+    "Table of verify": VerifiedTable,
+    "Finding": Finding,
+    "Run of the list": RejectingRun,
+    "Table of the list": TableRejects,
+}
+
+
+@pytest.mark.parametrize("heading", option_tables())
+def test_options_are_as_help_tells_them(heading: str) -> None:
+    """With their defaults. `python -m tests.reference` mends the page."""
+    assert told_options(TOLD)[heading] == option_tables()[heading]
+
+
+def test_no_table_is_of_options_that_are_gone() -> None:
+    assert set(told_options(TOLD)) == set(option_tables())
+
+
+def codes() -> Iterator[str]:
+    """Those of reasons, wherever the code makes one."""
+    yield from FAULT_MESSAGES
+    yield REFUSED
+    for path in (ROOT / "async_loader").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CODE_OF:
+                place = CODE_OF[node.func.id]
+                given = node.args[place] if len(node.args) > place else None
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    yield given.value
+
+
+def rules() -> list[str]:
+    """The ready ones, each of which has its own name as its code."""
+    tree = ast.parse((ROOT / "async_loader" / "rules.py").read_text())
+    named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [name for name in named if name in async_loader.__all__ and name != "each_value"]
+
+
+def test_every_code_of_a_reason_is_told_and_no_other() -> None:
+    told = first_cells("Codes of reasons", TOLD)
+    assert len(told) == len(set(told))
+    assert set(told) == {*codes(), *rules()}
+
+
+def test_every_code_of_a_finding_is_told_and_no_other() -> None:
+    assert first_cells("Codes of findings", TOLD) == list(_ADVICE)
+
+
+@pytest.mark.parametrize("heading", FIELDS)
+def test_every_field_is_told_and_no_other(heading: str) -> None:
+    kind: Any = FIELDS[heading]
+    names = {field.name for field in fields(kind)} - {"accepted", "samples", "resumed", "began"}
+    version = {"version"} if heading.startswith("Report ") else set()
+    assert set(first_cells(heading, TOLD)) == names | version
+
+
+def test_fields_that_are_left_out_of_reports_are_left_out_of_the_json() -> None:
+    counts = TableReport("users", (), 0, 0, 0, 0, 0, (), 0.0, {}, ())
+    report = Report("1", "async", "complete", dry_run=False, seconds=0.0, error=None, tables={"users": counts})
+    assert list(report.as_dict()) == first_cells("Report of a load", TOLD)
+    assert list(report.as_dict()["tables"]["users"]) == first_cells("Table of a load", TOLD)
+
+
+def test_every_field_of_a_stored_reject_is_told_and_no_other() -> None:
+    reject = StoredReject("1:1", "users", "users", ("users",), "1", Reject("u.csv", 1, 1, {}, ()))
+    assert list(reject.as_dict()) == first_cells("Stored reject", TOLD)
+
+
+@pytest.mark.parametrize("table", ["loader_rejects", "loader_runs"])
+def test_every_column_of_the_loaders_own_tables_is_told_and_no_other(project: Project, table: str) -> None:
+    columns = [name for (name,) in project.query("users", f"SELECT name FROM pragma_table_info('{table}')")]
+    assert first_cells(table, TOLD) == columns
+
+
+def test_every_system_check_is_told_and_no_other() -> None:
+    ids = re.findall(r'"(?:async_loader\.)?([EW]\d{3})"', Path(checks.__file__).read_text())
+    assert first_cells("System checks", TOLD) == [f"async_loader.{each}" for each in sorted(set(ids))]
+
+
+def test_every_setting_is_told_and_no_other() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "async_loader" / "contrib").rglob("*.py"))
+    asked = {name for name in re.findall(r"\bsettings\.([A-Z_]+)", source) if name != "BASE_DIR"}
+    assert asked == {"USE_TZ", "TIME_ZONE"}
+    assert first_cells("Settings", TOLD) == [checks.SETTING]
+    environment = re.findall(r'environ\.get\("(\w+)"', (ROOT / "core" / "settings.py").read_text())
+    assert all(f"`{name}`" in TOLD for name in environment)
+
+
+def test_every_exit_code_is_told_and_no_other() -> None:
+    names = ("FAILED", "USAGE", "STRICT", "OVER_LIMIT", "INTERRUPTED", "TERMINATED")
+    numbers = [0, *(getattr(_command, name) for name in names)]
+    assert first_cells("Exit codes", TOLD) == [str(number) for number in numbers]
+
+
+def test_every_case_of_the_benchmark_is_told_and_no_other() -> None:
+    assert first_cells("Cases of the benchmark", TOLD) == list(CASES)
