@@ -178,7 +178,7 @@ def mended(page: str, directory: Path) -> str:
 
 def is_of_the_sample(page: str) -> bool:
     """Whether the page says that it begins in a clone of this repository."""
-    return "in a clone of this repository" in page
+    return "in a clone of this repository" in " ".join(page.lower().split())
 
 
 def begin(page: str, directory: Path) -> Path:

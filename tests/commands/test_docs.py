@@ -1,0 +1,68 @@
+"""The pages of docs/ keep their word: what they show is what happens, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_numbers import SPELLINGS
+from tests.transcripts import ROOT, Command, begin, differences, fits, steps
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*PAGES, ROOT / "README.md"]}
+# The tutorial has a test of its own.
+SHOWING = [
+    name
+    for name, text in TEXTS.items()
+    if name != "docs/tutorial.md" and any(isinstance(step, Command) for step in steps(text))
+]
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", SHOWING)
+def test_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    assert differences(TEXTS[name], begin(TEXTS[name], tmp_path)) == ""
+
+
+def test_every_page_of_a_task_shows_how_it_is_done() -> None:
+    tasks = {"asyncio", "check", "pipes", "rejects", "reports", "resume", "rules"}
+    assert {Path(name).stem for name in SHOWING} == tasks
+
+
+def test_only_what_changes_may_differ() -> None:
+    told = f"run {'0' * 32}, 2026-11-23T08:00:09.560418+00:00\n  users: 1 of 1\n...\n5 records in 0.3 s, 17 records/s\n"
+    another = f"run {'f' * 32}, 2027-01-01T00:00:00.000001+00:00\n  users: 1 of 1\n"
+    printed = f"{another}x\ny\n5 records in 9.9 s, 1,000 records/s\n"
+    assert fits(told, printed)
+    assert not fits(told, printed.replace("1 of 1", "0 of 1"))
+    assert not fits(told, printed.replace("5 records", "6 records"))
+    assert not fits(told, printed + "error: the disk is full\n")
+
+
+def test_every_spelling_in_the_table_of_numbers_is_tested() -> None:
+    table = TEXTS["docs/pipes.md"].split("| text | as an integer | as a real |")[1].split("\n\n")[0]
+    spellings = {text for line in table.splitlines()[2:] for text in re.findall(r"`([^`]*)`", line.split("|")[1])}
+    assert spellings - {'""'} <= set(SPELLINGS)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", CODE.sub("", TEXTS[name])):
+        path, _, heading = link.partition("#")
+        target = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+        assert target.exists(), link
+        assert not heading or heading in anchors(target.read_text()), link
+
+
+def anchors(text: str) -> set[str]:
+    """What links may call the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_lines_of_prose_are_not_too_long(name: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", TEXTS[name], flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 125 and not line.startswith("|")] == []
