@@ -35,9 +35,10 @@ _COMMAND = "$ "
 _ANY_LINES = "..."
 # Stands where a command has ended. No command prints it.
 _MARK = "\x1e"
-# What is never the same twice: names of runs, moments, and how long something took.
+# What is never the same twice: names of runs and rejects (tables of one database take turns in counting them), moments,
+# and how long something took.
 _CHANGING = (
-    (re.compile(r"\b[0-9a-f]{32}\b"), "RUN"),
+    (re.compile(r"\b[0-9a-f]{32}\b(:[0-9]+)?"), "NAME"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:[0-9.:+Z]+"), "MOMENT"),
     (re.compile(r"\b[0-9.]+ s\b|(?<=\"seconds\": )[0-9.]+"), "SECONDS"),
     (re.compile(r"\b[0-9,]+ records/s"), "SPEED"),
