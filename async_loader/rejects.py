@@ -155,7 +155,9 @@ class _Parquet:
     """In the source's own types, so that no value changes on its way through the file."""
 
     def __init__(self, path: Path, table: Table, reader: Reader) -> None:
-        self._key = reader.names[table.key]
+        # What must have a value: the key, unless that is not from the source.
+        needed = [reader.names[each.name] for each in table.columns if each.name in reader.names and not each.nullable]
+        self._key = reader.names.get(table.key, (needed or reader.columns)[0])
         fields = [pa.field(field.name, _plain(field.type)) for field in reader.schema]
         self._schema = pa.schema([*fields, (LINE, pa.int64()), (REASONS, pa.string())])
         self._writer = pa.parquet.ParquetWriter(path, self._schema)

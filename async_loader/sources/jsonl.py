@@ -49,7 +49,7 @@ _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 class JsonLinesSource:
     """`columns` are the table's; `ignored` grows by the keys met that the table does not have.
 
-    A column that may be absent is absent if no record of the first block has it.
+    A column that may be absent is absent if no record of the first block that has records has it.
     """
 
     schema = None
@@ -123,11 +123,11 @@ class JsonLinesSource:
 
     def _notice(self, records: list[dict[str, Any]], numbers: list[int]) -> None:
         met = set(chain.from_iterable(records))
-        if self._absent is None:
+        if self._absent is None and records:
             every = self.fields
             self.fields = every.of(met)
             self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
-        if late := sorted(met & self._absent):
+        if late := sorted(met & (self._absent or set())):
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
             problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
             raise SourceError(self._stream.name, problem, line)

@@ -15,8 +15,9 @@ import django
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
-from async_loader import LoaderError
 from django.db import DatabaseError, connections, models, router, transaction
+
+from async_loader import LoaderError
 
 Row = list[str]
 
