@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import msgspec
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 import pyarrow.types as kinds
 
@@ -30,6 +31,7 @@ from async_loader.tables import Table
 
 # What a spreadsheet would run as a formula (a plain number with a sign is none), and what marks a whole record.
 _MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
+_COUNT = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 
 # line, line_end, record and reasons of one reject; the last two are JSON.
@@ -195,7 +197,13 @@ def _without_marks(record: str) -> str:
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     """What JSON has no type for stands there as text."""
-    if kinds.is_date(kind) or kinds.is_timestamp(kind) or kinds.is_decimal(kind):
+    if kinds.is_date(kind) or kinds.is_timestamp(kind):
+        # Days or times that nothing can write are numbers.
+        counts = [int(value) if value and _COUNT.fullmatch(value) else None for value in values]
+        written = [value if count is None else None for value, count in zip(values, counts, strict=True)]
+        number = pa.int32() if kinds.is_date(kind) else pa.int64()
+        return pc.coalesce(pa.array(written, pa.string()).cast(kind), pa.array(counts, number).cast(kind))
+    if kinds.is_decimal(kind):
         return pa.array(values, pa.string()).cast(kind)
     return pa.array(values, kind)
 
@@ -203,6 +211,8 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 def _plain(kind: pa.DataType) -> pa.DataType:
     if kinds.is_dictionary(kind):
         return _plain(kind.value_type)
+    if kinds.is_date64(kind):
+        return pa.date32()
     return pa.string() if kinds.is_string_view(kind) else kind
 
 

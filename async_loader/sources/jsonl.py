@@ -10,9 +10,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any
 
@@ -62,8 +62,8 @@ class JsonLinesSource:
         self._absent: set[str] | None = None
         # A real would not show how many digits a decimal has.
         is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
-        self._real = Decimal if is_exact else float
-        self._decode = msgspec.json.Decoder(float_hook=Decimal if is_exact else None).decode
+        self._real = _exact_real if is_exact else float
+        self._decode = msgspec.json.Decoder(float_hook=_exact_real if is_exact else None).decode
         self._head = without_bom(stream.name, stream.read(BLOCK))
 
     def batches(self) -> Iterator[Batch]:
@@ -173,7 +173,7 @@ def _depth(line: bytes) -> int:
     return max(itertools.accumulate(steps), default=0)
 
 
-def _read_slowly(number: int, line: bytes, real: type) -> dict[str, Any] | Broken:
+def _read_slowly(number: int, line: bytes, real: Callable[[str], Any]) -> dict[str, Any] | Broken:
     """With the standard library, which takes numbers of any size and shows every key."""
     try:
         record = json.loads(
@@ -204,6 +204,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON value")
+
+
+def _exact_real(digits: str) -> Decimal | float:
+    """A decimal; zero or infinity where the exponent is past all that one can have."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return float(digits)
 
 
 def _integer(digits: str) -> int | float:
