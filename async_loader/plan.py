@@ -12,6 +12,7 @@ from pathlib import Path
 from async_loader.errors import ConfigurationError
 from async_loader.origins import Chosen
 from async_loader.sources import Source
+from async_loader.sources.fields import fields_of
 from async_loader.sources.streams import STDIN
 from async_loader.stores.sqlite import Database
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
@@ -73,7 +74,8 @@ class Plan:
 
     retried: by table name, stored rejects to try again in the place of sources.
 
-    Raises ConfigurationError where a source has no table, a table no database, or stdin two readers.
+    Raises ConfigurationError where a source has no table, or names or constants for what is none of its columns or
+    values; a table no database; or stdin two readers.
     """
 
     run: str
@@ -92,6 +94,9 @@ class Plan:
             if name not in names:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         check_databases(self.tables, self.databases)
+        for table in self.loaded:
+            for source in self.sources[table.name]:
+                fields_of(source, table)
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
 

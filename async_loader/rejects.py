@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 import pyarrow.types as kinds
 
@@ -28,10 +29,11 @@ from async_loader.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJ
 from async_loader.errors import OutputError
 from async_loader.origins import Layout, layout_of
 from async_loader.report import plain_json
-from async_loader.tables import Table
+from async_loader.tables import Column, Table
 
 # What a spreadsheet would run as a formula (a plain number with a sign is none), and what marks a whole record.
 _MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
+_COUNT = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 
 # As pyarrow writes types that have parameters.
@@ -156,7 +158,7 @@ class _Csv:
     def __init__(self, file: BinaryIO, table: Table, layout: Layout, marks: Sequence[str]) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
         self._columns = layout.columns
-        self._nullable = {_called(layout, column.name) for column in table.columns if column.nullable}
+        self._nullable = {name for column, name in _columns(layout, table) if column.nullable}
         self._delimiter = layout.delimiter
         self._write_row([*map(_safe, self._columns), *marks])
 
@@ -217,7 +219,7 @@ class _Parquet:
     """In the source's own types, so that no value changes on its way through the file."""
 
     def __init__(self, file: BinaryIO, table: Table, layout: Layout, marks: Sequence[str]) -> None:
-        self._key = _called(layout, table.key)
+        self._needed = _needed(layout, table)
         self._types = schema_of(layout)
         self._schema = pa.schema(
             [*self._types, *((mark, pa.int64() if mark == LINE else pa.string()) for mark in marks)]
@@ -234,7 +236,7 @@ class _Parquet:
         values = typed_values(self._types, record)
         if "invalid_utf8" in {reason["code"] for reason in json.loads(reasons)}:
             # Its text is shown with escapes, which must not be taken for the text.
-            values[self._key] = None
+            values[self._needed] = None
         return values | dict(zip((LINE, REASONS, REJECT), (line, reasons, *name), strict=False))
 
     def close(self) -> None:
@@ -267,9 +269,18 @@ def rows_table(layout: Layout, records: Iterable[str]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _called(layout: Layout, column: str) -> str:
-    """What the source calls a column of the table."""
-    return dict(layout.names).get(column, column)
+def _columns(layout: Layout, table: Table) -> list[tuple[Column, str]]:
+    """The table's columns, and what the source calls them."""
+    names = dict(layout.names)
+    return [(column, names.get(column.name, column.name)) for column in table.columns]
+
+
+def _needed(layout: Layout, table: Table) -> str:
+    """What the source calls a column that must have a value: the key, unless that is not from the source."""
+    found = [(column, name) for column, name in _columns(layout, table) if name in layout.columns]
+    keys = [name for column, name in found if column.name == table.key]
+    others = [name for column, name in found if not column.nullable]
+    return [*keys, *others, *layout.columns][0]
 
 
 def typed_values(schema: pa.Schema, record: str) -> dict[str, Any]:
@@ -307,7 +318,13 @@ def _without_marks(record: str) -> str:
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     """What JSON has no type for stands there as text."""
-    if kinds.is_date(kind) or kinds.is_timestamp(kind) or kinds.is_decimal(kind):
+    if kinds.is_date(kind) or kinds.is_timestamp(kind):
+        # Days or times that nothing can write are numbers.
+        counts = [int(value) if value and _COUNT.fullmatch(value) else None for value in values]
+        written = [value if count is None else None for value, count in zip(values, counts, strict=True)]
+        number = pa.int32() if kinds.is_date(kind) else pa.int64()
+        return pc.coalesce(pa.array(written, pa.string()).cast(kind), pa.array(counts, number).cast(kind))
+    if kinds.is_decimal(kind):
         return pa.array(values, pa.string()).cast(kind)
     return pa.array(values, kind)
 

@@ -113,6 +113,16 @@ def _difference(before: Facts, now: Facts) -> str | None:
     return None
 
 
+# How a person calls what tells that a source is the same.
+_FACTS = {
+    "modified": "time of change",
+    "digest": "content",
+    "names": "set of column names (--map)",
+    "constants": "set of constants (--set)",
+    "means_null": "spelling of null (--null)",
+}
+
+
 def _source_difference(table: str, old: Any, new: Any) -> str | None:
     if old is None or new is None:
         return f"{table} came from stdin or a pipe, which cannot be read again"
@@ -121,5 +131,4 @@ def _source_difference(table: str, old: Any, new: Any) -> str | None:
     if old.get("path") != new["path"]:
         return f"{table} was read from {old.get('path')}, not from {new['path']}"
     changed = [name for name in new if old.get(name) != new[name]]
-    facts = {"modified": "time of change", "digest": "content"}
-    return f"{new['path']} has another {' and '.join(facts.get(name, name) for name in changed)} now"
+    return f"{new['path']} has another {' and '.join(_FACTS.get(name, name) for name in changed)} now"

@@ -73,7 +73,7 @@ class Column:
     significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
     zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
 
-    Raises ConfigurationError for digits that cannot be.
+    Raises ConfigurationError for digits that cannot be, and for an unknown zone.
     """
 
     name: str
@@ -90,6 +90,10 @@ class Column:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
             problem = f"{self.digits} digits of which {self.places} are decimals; at most are {MOST_DIGITS}"
             raise ConfigurationError(f"column {self.name} is to have {problem}")
+        try:
+            pl.Series([], dtype=pl.Datetime("us")).dt.replace_time_zone(self.zone)
+        except pl.exceptions.ComputeError as error:
+            raise ConfigurationError(f"column {self.name}: {self.zone!r} is no known time zone") from error
 
     @property
     def dtype(self) -> pl.DataType:

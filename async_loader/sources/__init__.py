@@ -175,6 +175,8 @@ def plain(kind: pa.DataType) -> pa.DataType:
     """The type of the values alone, however the file keeps them."""
     if kinds.is_dictionary(kind):
         return plain(kind.value_type)
+    if kinds.is_date64(kind):
+        return pa.date32()
     return pa.string() if kinds.is_string_view(kind) else kind
 
 

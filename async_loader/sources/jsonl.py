@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -52,7 +52,7 @@ _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 class JsonLinesSource:
     """`columns` are the table's; `ignored` grows by the keys met that the table does not have.
 
-    A column that may be absent is absent if no record of the first block has it.
+    A column that may be absent is absent if no record of the first block that has records has it.
     """
 
     schema = None
@@ -118,11 +118,11 @@ class JsonLinesSource:
         )
 
     def _notice(self, met: set[str], records: list[dict[str, Any]], numbers: list[int]) -> None:
-        if self._absent is None:
+        if self._absent is None and records:
             every = self.fields
             self.fields = every.of(met)
             self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
-        if late := sorted(met & self._absent):
+        if late := sorted(met & (self._absent or set())):
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
             problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
             raise SourceError(self._stream.name, problem, line)
@@ -133,11 +133,13 @@ def reading(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
     """A function that reads the object on a line, given its number and its bytes."""
     # A real would not show how many digits a decimal has.
     is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
-    decode = msgspec.json.Decoder(float_hook=Decimal if is_exact else None).decode
-    return partial(_read, decode=decode, real=Decimal if is_exact else float)
+    decode = msgspec.json.Decoder(float_hook=_exact_real if is_exact else None).decode
+    return partial(_read, decode=decode, real=_exact_real if is_exact else float)
 
 
-def _read(number: int, line: bytes, *, decode: Callable[[bytes], Any], real: type) -> dict[str, Any] | Broken:
+def _read(
+    number: int, line: bytes, *, decode: Callable[[bytes], Any], real: Callable[[str], Any]
+) -> dict[str, Any] | Broken:
     """The object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes twice."""
     if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
         return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
@@ -192,7 +194,7 @@ def _depth(line: bytes) -> int:
     return max(itertools.accumulate(steps), default=0)
 
 
-def _read_slowly(number: int, line: bytes, real: type) -> dict[str, Any] | Broken:
+def _read_slowly(number: int, line: bytes, real: Callable[[str], Any]) -> dict[str, Any] | Broken:
     """With the standard library, which takes numbers of any size and shows every key."""
     try:
         record = json.loads(
@@ -223,6 +225,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON value")
+
+
+def _exact_real(digits: str) -> Decimal | float:
+    """A decimal; zero or infinity where the exponent is past all that one can have."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return float(digits)
 
 
 def _integer(digits: str) -> int | float:

@@ -24,6 +24,9 @@ from async_loader.tables import MOST_DIGITS, Column, Type
 
 # Rows taken from a row group at a time.
 ROWS = 100_000
+# The years 1 to 9999 in days from 1970, and a day in a time's units.
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
 class ParquetSource:
@@ -68,7 +71,7 @@ class ParquetSource:
             absent=self.fields.absent,
             lines=rows,
             line_ends=rows,
-            as_read=as_read,
+            as_read=as_read.select(map(_shown, as_read)),
             to_json=_as_json,
             faults=faults,
             read_to=self._read_to(row + len(part) - 1),
@@ -126,7 +129,8 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
         case Type.REAL:
             return bool(kinds.is_floating(kind) or kinds.is_integer(kind))
         case Type.DECIMAL:
-            return bool(is_text or kinds.is_decimal(kind) or kinds.is_integer(kind))
+            is_decimal = kinds.is_decimal(kind) and not kinds.is_decimal256(kind)
+            return bool(is_text or is_decimal or kinds.is_integer(kind))
         case Type.BOOLEAN:
             return bool(is_text or kinds.is_boolean(kind))
         case Type.DATE:
@@ -140,6 +144,11 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     """The values, and where they are text of which some is not UTF-8, which ones."""
     if kinds.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if kinds.is_date64(array.type):
+        array = array.cast(pa.date32())
+    if kinds.is_timestamp(array.type) and array.type.tz is not None:
+        # The same instants; Polars knows no zones such as +05:30.
+        array = array.cast(pa.timestamp(array.type.unit, "UTC"))
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
@@ -157,7 +166,23 @@ def _checked(
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(values.is_not_null() | codes.is_not_null(), pl.Series(["missing"]))
-    return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else read.cast(pl.String))
+    return with_faults(
+        values, codes, lambda: shown_text(read) if read.dtype == pl.String else _shown(read).cast(pl.String)
+    )
+
+
+def _shown(read: pl.Series) -> pl.Series:
+    """As it was read, but dates and times of other years than Python's, which nothing can write, as the file counts."""
+    if not read.dtype.is_temporal() or (known := _of_our_years(read)).all():
+        return read
+    whole = pl.select(pl.when(known).then(read)).to_series()
+    return pl.select(pl.coalesce(whole.cast(pl.String), read.to_physical().cast(pl.String))).to_series()
+
+
+def _of_our_years(read: pl.Series) -> pl.Series:
+    """Which dates or times are of the years 1 to 9999; null for null."""
+    day = _DAY[read.dtype.time_unit] if isinstance(read.dtype, pl.Datetime) else 1
+    return read.to_physical().cast(pl.Int128).is_between(_FIRST_DAY * day, (_LAST_DAY + 1) * day - 1)
 
 
 def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -175,12 +200,11 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             return values, nulls(len(read)) if faults is None else faults["code"]
         case Type.DECIMAL:
             return _decimal(read, column)
-        case Type.DATE:
-            return _date(read, column)
-        case Type.DATETIME:
+        case Type.DATETIME if read.dtype != pl.Null:
             return _datetime(read, column)
         case _:
-            values = read.cast(column.dtype)
+            known = _of_our_years(read) if read.dtype.is_temporal() else read.is_not_null()
+            values = pl.select(pl.when(known).then(read)).to_series().cast(column.dtype)
     return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
 
 
@@ -199,22 +223,15 @@ def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     return values, codes
 
 
-def _date(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
-    values = read.cast(column.dtype)
-    return values, _codes(~values.dt.year().is_between(1, 9999), "out_of_range")
-
-
 def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
-    if read.dtype == pl.Null:
-        return read.cast(column.dtype), nulls(len(read))
     assert isinstance(read.dtype, pl.Datetime)
-    values = read.dt.cast_time_unit("us")
-    fits = (values.dt.cast_time_unit(read.dtype.time_unit) == read) & values.dt.year().is_between(1, 9999)
+    values = pl.select(pl.when(_of_our_years(read)).then(read)).to_series().dt.cast_time_unit("us")
+    fits = values.dt.cast_time_unit(read.dtype.time_unit) == read
     if column.zone is not None and read.dtype.time_zone is None:
         values = _at_home(pl.select(pl.when(fits).then(values)).to_series(), column)
     elif column.zone is not None:
         values = values.dt.convert_time_zone("UTC")
-    fits &= values.dt.year().is_between(1, 9999)
+    fits &= values.is_not_null()
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
 
 

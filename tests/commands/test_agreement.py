@@ -563,7 +563,7 @@ def _generated(oracle: Oracle, label: str, directory: Path, examples: int) -> No
 
 @pytest.mark.parametrize("label", GENERATED)
 def test_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, label: str, tmp_path: Path) -> None:
-    _generated(oracle, label, tmp_path, 8)
+    _generated(oracle, label, tmp_path, 5)
 
 
 @pytest.mark.long

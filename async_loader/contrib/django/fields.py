@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import DecimalValidator
 from django.db import models
 from django.utils import timezone
 
@@ -171,6 +172,9 @@ def _plain(value: Any, kind: Type, field: Field) -> Any:
     if value is None:
         return None
     match kind:
+        case Type.DECIMAL:
+            assert isinstance(stored, models.DecimalField)
+            DecimalValidator(stored.max_digits, stored.decimal_places)(value)
         case Type.JSON:
             return json.dumps(value, cls=getattr(stored, "encoder", None))
         case Type.UUID:

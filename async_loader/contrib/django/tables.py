@@ -85,7 +85,8 @@ def all_tables() -> tuple[tuple[Table, ...], list[str]]:
 def table_name(name: str) -> str:
     """What the table of that name, or of the model that Django calls so, is called in its database."""
     names = {table.name: table.name for table in declared()}
-    for table, model in models_by_table().items():
+    for model in all_models():
+        table = model._meta.db_table
         names |= {table: table, model._meta.label_lower: table}
     known = names.get(name) or names.get(name.lower())
     if known is None:

@@ -201,7 +201,7 @@ def _by_column(option: str, arguments: Sequence[str]) -> dict[str, dict[str, str
     for argument in arguments:
         target, equals, text = argument.partition("=")
         table, _, column = target.rpartition(".")
-        if not (equals and table and column):
+        if not (equals and table and column) or (option == "--map" and not text):
             raise ConfigurationError(f"{option} {argument!r} is not of the form TABLE.COLUMN=...")
         name = tables.table_name(table)
         said.setdefault(name, {})[tables.column_name(name, column)] = text

@@ -1,0 +1,215 @@
+"""`insert_data --map`, `--set` and `--null`: what a source calls columns, what it lacks, and how it writes null."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from tests.commands.project import Oracle, Shop
+
+Rows = list[dict[str, Any]]
+
+# sku, price, introduced, tags and active under the names, and with the nulls, of somebody else.
+THEIRS: Rows = [
+    {"Artikel": "a-1", "Preis": "1.5", "seit": "-", "active": "true"},
+    {"Artikel": "a-2", "Preis": "NULL", "seit": "2024-01-01", "active": "false"},
+    {"Artikel": "a-3", "Preis": "x", "seit": "NULL", "active": "false"},
+    {"Artikel": "a-4", "Preis": "2", "seit": "NULL", "active": "false"},
+]
+MAPPED = ["--map=shop.Product.sku=Artikel", "--map=shop_product.price=Preis", "--map=shop.product.since=seit"]
+READ = [
+    *MAPPED,
+    "--set=shop.Product.tags=[1, 2]",
+    "--set=shop.Product.active=f",
+    "--null=-",
+    "--null=shop.Product=NULL",
+]
+
+
+@pytest.fixture
+def products(oracle: Oracle) -> Iterator[Oracle]:
+    """The project in one process, with no products."""
+    yield oracle
+    oracle.ask("empty", "shop.Product")
+
+
+def write(directory: Path, kind: str, rows: Rows) -> str:
+    path = directory / f"theirs.{kind}"
+    if kind == "parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(rows), path)
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+        path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+def _file(directory: Path, content: str) -> Path:
+    path = directory / "p.csv"
+    path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_source_may_have_its_own_names_constants_and_nulls(products: Oracle, kind: str, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects"
+    path = write(tmp_path, kind, THEIRS)
+    report = products.manage("insert_data", f"shop.Product={path}", *READ, f"--rejects-dir={rejects}")
+    table = report["tables"]["shop_product"]
+    assert table["reasons"] == {"price.missing": 1, "price.not_number": 1}
+    assert table["ignored_columns"] == ["active"]
+    stored = [("a-1", 1.5, None, "[1, 2]", 0), ("a-4", 2, None, "[1, 2]", 0)]
+    assert products.shop.query("SELECT sku, price, since, tags, active FROM shop_product ORDER BY sku") == stored
+    again = products.manage("insert_data", f"shop.Product={path}", *READ)
+    assert again["tables"]["shop_product"]["unchanged"] == 2
+
+    [file] = (rejects / report["run"]).iterdir()
+    unmended = products.manage("insert_data", f"shop.Product={file}", *READ)["tables"]["shop_product"]
+    assert unmended["reasons"] == table["reasons"]
+    for before, after in zip(table["rejects"], unmended["rejects"], strict=True):
+        assert before["record"].items() <= after["record"].items()
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_even_the_key_may_be_a_constant(products: Oracle, kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, THEIRS[2:])
+    given = [
+        f"shop.Product={path}",
+        *READ,
+        "--set=shop.Product.sku=only",
+        f"--rejects-dir={tmp_path / 'rejects'}",
+    ]
+    report = products.manage("insert_data", *given)
+    assert report["tables"]["shop_product"]["reasons"] == {"price.not_number": 1}
+    assert products.shop.query("SELECT sku FROM shop_product") == [("only",)]
+    assert len(list((tmp_path / "rejects" / report["run"]).iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_nothing_may_stand_for_null(products: Oracle, kind: str, tmp_path: Path) -> None:
+    """Empty text too, which is otherwise no null, is missing then where there must be a value."""
+    rows = [{"sku": "a-1", "price": "1", "introduced": ""}, {"sku": "", "price": "1", "introduced": ""}]
+    report = products.manage("insert_data", f"shop.Product={write(tmp_path, kind, rows)}", "--null=")
+    assert report["tables"]["shop_product"]["reasons"] == {"sku.missing": 1}
+    assert products.shop.query("SELECT sku, since FROM shop_product") == [("a-1", None)]
+
+
+def test_text_for_null_may_hold_an_equals_sign(products: Oracle, tmp_path: Path) -> None:
+    path = _file(tmp_path, "sku,price,introduced\na,1,=\nb,1,a=b\n")
+    report = products.manage("insert_data", f"shop.Product={path}", "--null==", "--null", "shop.Product=a=b")
+    assert report["tables"]["shop_product"]["rejected"] == 1
+    report = products.manage("insert_data", f"shop.Product={path}", "--null===", "--null", "shop.Product=a=b")
+    assert report["tables"]["shop_product"]["rejected"] == 0
+
+
+USAGE = {
+    "--map=shop.Product.nope=x": "table shop_product has no column 'nope'; it has sku, price",
+    "--map=shop.Nope.sku=x": "no table is called 'shop.Nope'; there are ",
+    "--map=sku=x": "--map 'sku=x' is not of the form TABLE.COLUMN=...",
+    "--map=shop.Product.sku": "--map 'shop.Product.sku' is not of the form TABLE.COLUMN=...",
+    "--map=shop.Product.sku=": "--map",
+    "--map=shop.Order.id=x": "--map, --set or --null speaks of shop_order, which is not loaded",
+    "--set=shop.Product.price=much": "table shop_product: a constant cannot be stored: price must be a number",
+    "--set=shop.Product.price=1.234": "table shop_product: a constant cannot be stored: price has too many digits",
+    "--set=shop.Product.price=": "table shop_product: a constant cannot be stored: price is missing",
+    "--set=shop.Product.introduced=": "table shop_product: a constant cannot be stored: since is missing",
+    "--null=shop.Nope=x": "no table is called 'shop.Nope'; there are ",
+    "--null=shop.Order=x": "--map, --set or --null speaks of shop_order, which is not loaded",
+}
+
+
+@pytest.mark.parametrize("option", USAGE)
+def test_what_cannot_be_meant_is_said_in_one_line(products: Oracle, option: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, "sku,price\na,1\n")
+    refusal = products.ask("refusal", ["insert_data", f"shop.Product={path}", option])
+    assert refusal.startswith(USAGE[option])
+    assert len(refusal.splitlines()) == 1
+    assert products.shop.query("SELECT count(*) FROM shop_product") == [(0,)]
+
+
+def test_a_constant_is_held_to_the_rules_and_may_be_null_only_where_that_is_allowed(
+    products: Oracle, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, "sku,price\na,1\n")
+    report = products.manage("insert_data", f"shop.Product={path}", "--set=shop.Product.sku=no slug")
+    assert report["tables"]["shop_product"]["reasons"] == {"sku.regex": 1}
+    never = ["--set=shop.Product.price=NULL", "--null=NULL"]
+    refusal = products.ask("refusal", ["insert_data", f"shop.Product={path}", *never])
+    assert refusal == "table shop_product: a constant cannot be stored: price is missing"
+    products.manage("insert_data", f"shop.Product={path}", "--set=shop.Product.introduced=NULL", "--null=NULL")
+    assert products.shop.query("SELECT sku, since FROM shop_product") == [("a", None)]
+
+
+@pytest.mark.parametrize("option", ["--map=shop.Product.nope=x", "--set=shop.Product.price=", "--null=nope=x"])
+def test_what_cannot_be_meant_is_a_usage_error(shop: Shop, option: str) -> None:
+    path = shop.file("p.csv", "sku,price\na,1\n")
+    done = shop.manage("insert_data", f"shop.Product={path}", option)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+CHANGED = [["--map=shop.Product.sku=other"], ["--set=shop.Product.active=f"], ["--null=NULL"]]
+
+
+@pytest.mark.parametrize("options", CHANGED, ids=str)
+def test_a_run_goes_on_only_with_the_same_names_constants_and_nulls(shop: Shop, options: list[str]) -> None:
+    path = shop.file("p.csv", "sku,other,price\na,b,1\nc,d,2\n")
+    shop.load(f"shop.Product={path}", "--commit-every=1")
+    shop.query("UPDATE loader_runs SET state = 'running', checkpoint = 1, given = 1, inserted = 1, unchanged = 0")
+    shop.query("DELETE FROM shop_product WHERE sku = 'c'")
+    begun = shop.manage("insert_data", f"shop.Product={path}", "--commit-every=1", *options)
+    assert begun.returncode == 0, begun.stderr
+    [line] = [line for line in begun.stderr.splitlines() if "resuming" in line]
+    assert line.startswith("not resuming run ")
+    assert line.endswith(f"({options[0].split('=')[0]}) now; starting over")
+
+
+def test_the_same_names_constants_and_nulls_go_on(shop: Shop) -> None:
+    path = shop.file("p.csv", "sku,other,price\na,b,1\nc,d,2\n")
+    given = [f"shop.Product={path}", "--commit-every=1", *CHANGED[0], *CHANGED[1], *CHANGED[2]]
+    shop.load(*given)
+    shop.query("UPDATE loader_runs SET state = 'running', checkpoint = 1, given = 1, inserted = 1, unchanged = 0")
+    shop.query("DELETE FROM shop_product WHERE sku = 'd'")
+    done = shop.manage("insert_data", *given)
+    assert "resuming" in done.stderr
+    assert shop.query("SELECT sku FROM shop_product") == [("b",), ("d",)]
+
+
+def test_a_column_that_comes_late_in_json_lines_is_one_line(shop: Shop) -> None:
+    front = "".join(f'{{"sku": "a{n}", "price": 1, "tags": "{"x" * 100_000}"}}\n' for n in range(100))
+    path = shop.file("p.jsonl", front + '{"sku": "b", "price": 1, "active": true}\n')
+    done = shop.manage("insert_data", f"shop.Product={path}")
+    assert done.returncode == 1
+    assert f"{path}, line 101: has 'active', which the records at the front have not" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert shop.query("SELECT count(*) FROM shop_product") == [(0,)]
+
+
+def test_lines_that_are_no_records_do_not_tell_which_columns_json_lines_have(shop: Shop) -> None:
+    path = shop.file("p.jsonl", ("x" * 100_000 + "\n") * 50 + '{"sku": "b", "price": 1, "active": false}\n')
+    report = shop.load(f"shop.Product={path}", "--report-rejects=1")
+    assert report["tables"]["shop_product"]["rejected"] == 50
+    assert shop.query("SELECT sku, active FROM shop_product") == [("b", 0)]
+
+
+def test_tables_of_the_projects_own_setting_may_have_fewer_columns_than_the_model(shop: Shop) -> None:
+    (shop.directory / "mine.py").write_text(
+        "from async_loader import Column, Table, Type\n"
+        "def tables():\n"
+        "    columns = (Column('sku', Type.TEXT), Column('price', Type.DECIMAL, digits=8, places=2),\n"
+        "        Column('tags', Type.JSON, default='[]'), Column('active', Type.BOOLEAN, default=True))\n"
+        "    return (Table('shop_product', 'default', columns, key='sku'),)\n"
+    )
+    own = Shop(shop.directory, PROJECT_TABLES="mine.tables")
+    own.environment["PYTHONPATH"] += f":{shop.directory}"
+    path = own.file("p.csv", "sku,price\na,1\n")
+    report = own.load(f"shop.Product={path}")
+    assert report["tables"]["shop_product"]["inserted"] == 1

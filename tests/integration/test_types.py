@@ -1,0 +1,152 @@
+"""Types that only some formats have: what is past all bounds is a reject or one line, in every format."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from async_loader import Column, ConfigurationError, SourceError, StoreError, Table, Type
+from tests.sample import Place, reject_names
+
+DAY = 86_400_000_000
+# The microseconds at both ends of the years that Python has.
+FIRST, LAST = -719_162 * DAY, 2_932_897 * DAY - 1
+# Left out by clocks in Berlin, shown twice, behind what Polars knows of summers, and of the year 0 in UTC.
+CLOCKS = [datetime(2024, 3, 31, 2, 30), datetime(2024, 10, 27, 2, 30), datetime(2150, 7, 1), datetime(1, 1, 1)]  # noqa: DTZ001
+
+
+def of(*columns: Column) -> Table:
+    return Table("things", "things", (Column("id", Type.INTEGER), *columns))
+
+
+def parquet(place: Place, values: pa.Array) -> str:
+    path = place.directory / "things.parquet"
+    pa.parquet.write_table(pa.table({"id": range(1, len(values) + 1), "x": values}), path)
+    return str(path)
+
+
+def counted(numbers: list[int | None], kind: pa.DataType) -> pa.Array:
+    return pa.array(numbers, pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+
+
+PRICE = Column("x", Type.DECIMAL, digits=4, places=2)
+DATE, NAIVE = Column("x", Type.DATE), Column("x", Type.DATETIME)
+BERLIN = Column("x", Type.DATETIME, zone="Europe/Berlin")
+NULLABLE = [Column("x", kind, nullable=True) for kind in (Type.DATE, Type.DATETIME, Type.BOOLEAN, Type.UUID, Type.JSON)]
+
+# A column, what a file has for it, what is stored of that by key, and why the others are not.
+PARQUET: dict[str, tuple[Column, pa.Array, dict[int, Any], list[str]]] = {
+    "dates": (
+        DATE,
+        counted([0, -719_162, -719_163, 2_932_896, 2_932_897, 2**31 - 1, -(2**31)], pa.date32()),
+        {1: "1970-01-01", 2: "0001-01-01", 4: "9999-12-31"},
+        ["x.out_of_range"] * 4,
+    ),
+    "dates in milliseconds": (DATE, pa.array([date(2024, 2, 29)], pa.date64()), {1: "2024-02-29"}, []),
+    "times": (
+        NAIVE,
+        counted([0, FIRST, FIRST - 1, LAST, LAST + 1, 2**63 - 1], pa.timestamp("us")),
+        {1: "1970-01-01 00:00:00", 2: "0001-01-01 00:00:00", 4: "9999-12-31 23:59:59.999999"},
+        ["x.out_of_range"] * 3,
+    ),
+    "milliseconds": (
+        NAIVE,
+        counted([1, 2**62, -(2**62)], pa.timestamp("ms")),
+        {1: "1970-01-01 00:00:00.001000"},
+        ["x.out_of_range"] * 2,
+    ),
+    "nanoseconds": (
+        BERLIN,
+        counted([1000, 1001], pa.timestamp("ns", "UTC")),
+        {1: "1970-01-01 00:00:00.000001"},
+        ["x.out_of_range"],
+    ),
+    "a zone that is an offset": (BERLIN, counted([0], pa.timestamp("us", "+05:30")), {1: "1970-01-01 00:00:00"}, []),
+    "clocks": (
+        BERLIN,
+        pa.array(CLOCKS),
+        {2: "2024-10-27 00:30:00", 3: "2150-06-30 22:00:00"},
+        ["x.out_of_range"] * 2,
+    ),
+    "decimals": (
+        PRICE,
+        pa.array([Decimal("99.990"), Decimal("99.995"), Decimal("100.000"), None], pa.decimal128(9, 3)),
+        {1: 99.99},
+        ["x.too_many_digits", "x.too_many_digits", "x.missing"],
+    ),
+    "long decimals": (
+        Column("x", Type.DECIMAL, digits=20, places=10, significant=15),
+        pa.array([Decimal("1234567890.12345"), Decimal("1234567890.123456")], pa.decimal128(30, 10)),
+        {1: 1234567890.12345},
+        ["x.too_many_digits"],
+    ),
+    "integers": (PRICE, pa.array([99, 100, -(2**63)]), {1: 99}, ["x.too_many_digits"] * 2),
+    "JSON": (Column("x", Type.JSON), pa.array(["[]", "null", "x"]), {1: "[]"}, ["x.missing", "x.not_json"]),
+    **{f"nothing for {each.type.value}": (each, pa.nulls(2), {1: None, 2: None}, []) for each in NULLABLE},
+}
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_what_parquet_can_hold_is_stored_exactly_or_rejected_and_can_be_loaded_again(name: str, tmp_path: Path) -> None:
+    column, values, wanted, reasons = PARQUET[name]
+    place = Place(tmp_path, (of(column),))
+    report = place.load("sequential", {"things": parquet(place, values)}, rejects_dir=tmp_path / "rejects")
+    assert dict(place.rows("things")) == wanted
+    assert [each for _, _, names in reject_names(report, "things") for each in names] == reasons
+    for path in (tmp_path / "rejects").rglob("*.parquet"):
+        again = place.load("sequential", {"things": str(path)})
+        assert [each for _, _, names in reject_names(again, "things") for each in names] == reasons
+        read, reread = ([reject.record for reject in each.tables["things"].rejects] for each in (report, again))
+        assert reread == read
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (PRICE, pa.array([Decimal(1)], pa.decimal256(50, 2))),
+        (NAIVE, pa.array([datetime(2024, 1, 1, tzinfo=UTC)])),
+        (Column("x", Type.UUID), pa.array([b"0" * 16], pa.binary(16))),
+    ],
+)
+def test_a_parquet_column_of_a_type_that_does_not_fit_is_one_line(
+    column: Column, values: pa.Array, place: Place
+) -> None:
+    other = Place(place.directory, (of(column),))
+    with pytest.raises(SourceError, match=r"column 'x' is .*, and the table wants .*; convert it"):
+        other.load("sequential", {"things": parquet(other, values)})
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["beside decimals", "without decimals"])
+def test_no_exponent_is_too_much_for_json_lines(exact: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    columns = [Column("real", Type.REAL), *([Column("x", Type.DECIMAL, digits=4, nullable=True)] if exact else [])]
+    place = Place(tmp_path, (of(*columns),))
+    numbers = ["1.5", "1e99999999999999999999", "-1e99999999999999999999", "1e-99999999999999999999", "1e999999999"]
+    lines = [f'{{"id": {n}, "real": {number}, "more": {number}}}\n' for n, number in enumerate(numbers)]
+    lines += [f'{{"id": {n}, "real": 1, "x": {number}}}\n' for n, number in enumerate(numbers, 10)] if exact else []
+    report = place.load("sequential", {"things": place.file("things.jsonl", "".join(lines))})
+    reasons = report.tables["things"].reasons
+    assert reasons["real.out_of_range"] == 4
+    assert not exact or reasons == {"real.out_of_range": 4, "x.not_number": 4, "x.too_many_digits": 1}
+    assert place.rows("things")[0][:2] == (0, 1.5)
+
+
+def test_a_default_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("no\nluck")
+
+    place = Place(tmp_path, (of(Column("x", Type.INTEGER, default=fail)),))
+    with pytest.raises(ConfigurationError, match=r"^column x: its default cannot be had: no luck$"):
+        place.load("sequential", {"things": place.file("things.csv", "id\n1\n")})
+
+
+def test_a_column_says_what_it_cannot_have(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="column x: 'No/Where' is no known time zone"):
+        Column("x", Type.DATETIME, zone="No/Where")
+    with pytest.raises(StoreError, match="SQLite keeps 15 significant digits"):
+        Place(tmp_path, (of(Column("x", Type.DECIMAL)),))
