@@ -94,8 +94,8 @@ class Plan:
             if name not in names:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         check_databases(self.tables, self.databases)
-        for table in self.loaded:
-            for source in self.sources[table.name]:
+        for table in self.tables:
+            for source in self.sources.get(table.name, ()):
                 fields_of(source, table)
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
