@@ -241,7 +241,11 @@ def _commit(this: Load, state: str) -> Steps[None]:
 def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than so many batches are being written, and count what was."""
     while len(progress.writing) > left:
-        this.tally.add(*(yield Finish(progress.writing.popleft())))
+        written: _Written = yield Finish(progress.writing.popleft())
+        this.tally.add(written.inserted, written.updated, written.superseded)
+        if written.refused:
+            # Here, not while it is written: the tally is of one batch after the other.
+            yield Call(this.tally.refuse, (this.table, written.source, written.refused, written.rejects))
 
 
 def _borders(this: Load, position: int, size: int) -> list[int]:
@@ -434,14 +438,26 @@ def _mask(size: int, places: pl.Series) -> pl.Series:
     return no(size) if not len(places) else no(size).scatter(places, values=True)
 
 
-def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, int, Counter[str]]]:
-    """Store a verdict: what was accepted, and the rejects with it, in place of those that its records name. Returns how
-    many rows were inserted and updated, and by run how many rejects were superseded.
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What came of writing a batch: how many rows were inserted and updated, by run how many rejects were superseded,
+    what the database refused, and all rejects of the batch with those.
     """
-    verdict = judged.verdict
+
+    inserted: int
+    updated: int
+    superseded: Counter[str]
+    source: str
+    refused: Refused
+    rejects: pl.DataFrame
+
+
+def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[_Written]:
+    """Store a verdict: what was accepted, and the rejects with it, in place of those that its records name."""
+    verdict, source = judged.verdict, judged.batch.source
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
-        return len(verdict.new), len(verdict.changed), Counter()
+        return _Written(len(verdict.new), len(verdict.changed), Counter(), source, {}, verdict.rejects)
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
     held = verdict.changed[this.table.key]
@@ -457,7 +473,8 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[tuple[int, in
     _agree(this, "rejects kept", kept, len(rejects))
     updated = len(held) - sum(key in refused for key in held) if refused else len(held)
     names = judged.batch.superseded
-    return stored - updated, updated, (yield from this.supersede(names)) if names else Counter()
+    superseded = (yield from this.supersede(names)) if names else Counter[str]()
+    return _Written(stored - updated, updated, superseded, source, refused, rejects)
 
 
 def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
@@ -466,12 +483,10 @@ def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
 
 
 def _refuse(this: Load, judged: _Judged, refused: Refused) -> pl.DataFrame:
-    """Take back what was counted of records that the database then refused. Returns the batch's rejects with them."""
+    """Let nothing reference what the database refused. Returns the batch's rejects, with those among them."""
     keys = judged.verdict.accepted[this.table.key]
     this.accepted.refuse(keys.filter(keys.is_in(list(refused))))
-    rejects = rejects_with(refused, this.table, judged.batch, judged.verdict)
-    this.tally.refuse(this.table, judged.batch.source, refused, rejects)
-    return rejects
+    return rejects_with(refused, this.table, judged.batch, judged.verdict)
 
 
 def _check_ledger(this: Load, position: int) -> None:

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Report, StoreError, Table, Type
-from async_loader.effects import Change
+from async_loader import Column, Options, Report, Run, StoreError, Table, Type
+from async_loader.effects import Change, Effect, Start
+from async_loader.modes.sequential import Sequential
+from async_loader.run import run
 from async_loader.stores.sqlite import Database
 from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, started
 from tests.sample import MODES, Place, reject_names
@@ -299,3 +301,26 @@ def test_rows_are_refused_as_if_they_were_written_one_by_one(
             found = [(line, *names) for line, _, names in reject_names(report, "users")]
             assert found == expected
             assert place.rows("users") == plain.execute("SELECT * FROM users ORDER BY 1").fetchall()
+
+
+def test_a_tally_changes_between_writes_and_never_while_one_goes_on(place: Place) -> None:
+    made_anew(place, CHECK)
+    one = Run(place.tables, sources(place), place.databases, Options(batch_size=3), mode="sequential")
+    tally = one._ledger.tallies["users"]
+    changed: list[bool] = []
+
+    def counts() -> tuple[object, ...]:
+        return tally.rejected, dict(tally.reasons), list(tally.accepted), list(tally.rejects)
+
+    class Watching(Sequential):
+        def perform(self, effect: Effect) -> Any:
+            before = counts()
+            result = super().perform(effect)
+            if isinstance(effect, Start):
+                changed.append(counts() != before)
+            return result
+
+    Watching(lambda _: None).run(run(one._ledger))
+    assert tally.reasons["refused"] > 0
+    assert changed
+    assert not any(changed)
