@@ -29,7 +29,8 @@ class Source:
     `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
     suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
 
-    names: by column of the table, what the source calls it where that is something else.
+    names: by column of the table, what the source calls it where that is something else; it must have such a column.
+    expected: by column, what the source calls it unless it has a column of its own name.
     constants: by column, text that is the value of all records, whatever the source has.
     means_null: text that stands for null.
     """
@@ -40,6 +41,7 @@ class Source:
     names: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     means_null: tuple[str, ...] = ()
+    expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.format:
@@ -105,9 +107,13 @@ class Reader:
         """How its records stand in it."""
         return (self._layout(),)
 
+    def _names(self) -> dict[str, str]:
+        """By column, what the source calls it where that is something else."""
+        return {column: name for column, name in self._format.fields.names.items() if column != name}
+
     def _layout(self) -> Layout:
         source, schema = self.source, self._format.schema
-        fields = replace(Layout(source.kind), **mapped(source.names, source.constants, source.means_null))
+        fields = replace(Layout(source.kind), **mapped(self._names(), source.constants, source.means_null))
         if source.kind == "csv":
             columns = tuple(name for name in self._format.columns if name not in MARKS)
             return replace(fields, delimiter=source.delimiter, columns=columns)

@@ -45,8 +45,8 @@ class CsvSource:
         self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
             self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
-        _check_header(stream.name, fields, self.columns, delimiter)
         self.fields = fields.of(self.columns)
+        _check_header(stream.name, self.fields, self.columns, delimiter)
         self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
 
     def batches(self) -> Iterator[Batch]:

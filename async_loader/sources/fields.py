@@ -23,17 +23,24 @@ class Fields:
     """names: by column, what the source calls it; columns that it does not have are missing here.
     constants: by column, its one value in all records.
     means_null: text that stands for null.
+    mapped: the columns whose names somebody has given, so that the source must have them.
     """
 
     table: Table
     names: Mapping[str, str]
     constants: Mapping[str, pl.Series]
     means_null: tuple[str, ...]
+    mapped: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Those that are read."""
         return tuple(column for column in self.table.columns if column.name in self.names)
+
+    @property
+    def given_names(self) -> set[str]:
+        """The names that somebody has given."""
+        return {self.names[name] for name in self.mapped if name in self.names}
 
     @property
     def nullable(self) -> set[str]:
@@ -48,14 +55,20 @@ class Fields:
 
     def missing(self, found: Collection[str]) -> list[str]:
         """What the source must have and has not, by its own names."""
-        return [self.names[column.name] for column in self.columns if self._lacks(column, found) and column.is_required]
+        return [self.names[column.name] for column in self.columns if self._must_have(column, found)]
 
     def of(self, found: Collection[str]) -> Fields:
-        """With those columns only that are found, or that must be."""
-        lacking = {column.name for column in self.columns if self._lacks(column, found) and not column.is_required}
-        return dataclasses.replace(
-            self, names={name: known for name, known in self.names.items() if name not in lacking}
-        )
+        """With those columns only that are found, or that must be. A column that is not found under the name that it is
+        expected to have may have its own.
+        """
+        names = {name: called if called in found else self._own(name, found) for name, called in self.names.items()}
+        known = dataclasses.replace(self, names=names)
+        kept = {
+            column.name: names[column.name]
+            for column in self.columns
+            if names[column.name] in found or known._must_have(column, found)
+        }
+        return dataclasses.replace(self, names=kept)
 
     def ignored(self, found: Sequence[str]) -> list[str]:
         """What of that no column takes."""
@@ -73,8 +86,12 @@ class Fields:
             return self.constants[column.name].new_from_index(0, size)
         return column.defaults(size)
 
-    def _lacks(self, column: Column, found: Collection[str]) -> bool:
-        return self.names[column.name] not in found
+    def _must_have(self, column: Column, found: Collection[str]) -> bool:
+        """Whether the source must have the column, and has not."""
+        return self.names[column.name] not in found and (column.is_required or column.name in self.mapped)
+
+    def _own(self, name: str, found: Collection[str]) -> str:
+        return name if name in found and name not in self.mapped else self.names[name]
 
 
 def fields_of(source: Source, table: Table) -> Fields:
@@ -87,7 +104,12 @@ def fields_of(source: Source, table: Table) -> Fields:
             raise ConfigurationError(f"table {table.name} has no column {name!r}; it has {known}")
     return Fields(
         table=table,
-        names={name: source.names.get(name, name) for name in table.column_names if name not in source.constants},
+        names={
+            name: source.names.get(name) or source.expected.get(name, name)
+            for name in table.column_names
+            if name not in source.constants
+        },
+        mapped=frozenset(source.names),
         constants={name: _constant(table, name, source) for name in source.constants},
         means_null=source.means_null,
     )

@@ -121,6 +121,9 @@ class JsonLinesSource:
         if self._absent is None and records:
             every = self.fields
             self.fields = every.of(met)
+            if unmet := [name for name in self.fields.missing(met) if name in every.given_names]:
+                problem = f"no record at the front has {', '.join(map(repr, unmet))}; name what it has"
+                raise SourceError(self._stream.name, problem)
             self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
         if late := sorted(met & (self._absent or set())):
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
@@ -163,9 +166,25 @@ def typed(
         name = fields.names[column.name]
         read = [record.get(name) for record in records]
         values[column.name], fault = _column(column, read, _Lines(name, texts), fields.means_null)
+        if not column.is_required:
+            places = pl.Series([name not in record for record in records], dtype=pl.Boolean).arg_true()
+            values[column.name], fault = _filled(column, places, values[column.name], fault)
         if fault is not None:
             faults[column.name] = fault
     return fields.complete(values, len(records)), faults
+
+
+def _filled(
+    column: Column, places: pl.Series, values: pl.Series, fault: pl.DataFrame | None
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """With the column's default at these places, where records go without its key."""
+    if not len(places):
+        return values, fault
+    values = values.scatter(places, column.defaults(len(places)))
+    if fault is not None:
+        codes = fault["code"].scatter(places, pl.Series([None] * len(places), dtype=pl.String))
+        fault = fault.with_columns(code=codes)
+    return values, fault
 
 
 def _supersedes(records: list[dict[str, Any]]) -> pl.Series:

@@ -185,7 +185,8 @@ class Reading:
             path,
             file_format,
             self.delimiter,
-            names={**tables.source_names(table), **self.names.get(table, {})},
+            names=self.names.get(table, {}),
+            expected=tables.source_names(table),
             constants=self.constants.get(table, {}),
             means_null=(*self.nulls.get("", ()), *self.nulls.get(table, ())),
         )
