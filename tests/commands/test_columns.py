@@ -213,3 +213,26 @@ def test_tables_of_the_projects_own_setting_may_have_fewer_columns_than_the_mode
     path = own.file("p.csv", "sku,price\na,1\n")
     report = own.load(f"shop.Product={path}")
     assert report["tables"]["shop_product"]["inserted"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_name_that_was_given_must_be_there(products: Oracle, kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, [{"sku": "a", "price": "1", "Since": "2024-01-01"}])
+    refusal = products.ask("refusal", ["insert_data", f"shop.Product={path}", "--map=shop.Product.introduced=since "])
+    assert "'since '" in refusal
+    assert products.shop.query("SELECT count(*) FROM shop_product") == [(0,)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", ["introduced", "since"])
+def test_a_column_may_have_the_fields_name_or_its_own(products: Oracle, kind: str, name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, [{"sku": "a", "price": "1", name: "2024-01-01"}])
+    products.manage("insert_data", f"shop.Product={path}")
+    assert products.shop.query("SELECT sku, since FROM shop_product") == [("a", "2024-01-01")]
+
+
+def test_a_record_of_json_lines_may_go_without_what_has_a_default(products: Oracle, tmp_path: Path) -> None:
+    rows: Rows = [{"sku": "a", "price": "1"}, {"sku": "b", "price": "1", "active": False}, {"sku": "c", "price": "1"}]
+    report = products.manage("insert_data", f"shop.Product={write(tmp_path, 'jsonl', rows)}")
+    assert report["tables"]["shop_product"]["rejected"] == 0
+    assert products.shop.query("SELECT sku, active FROM shop_product") == [("a", 1), ("b", 0), ("c", 1)]

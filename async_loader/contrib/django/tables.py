@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import DatabaseError, connections, models
 from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
@@ -75,7 +75,7 @@ def tables(names: Iterable[str]) -> tuple[Table, ...]:
 
 def all_tables() -> tuple[tuple[Table, ...], list[str]]:
     """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
-    names, problems = _loadable(own_models())
+    names, problems = _loadable(model for model in own_models() if _is_made(model))
     found = {table.name: table for table in tables(names)}
     circles = [name for name in found if _leads_back(name, found)]
     problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
@@ -161,6 +161,16 @@ def _loadable(wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str
         else:
             names.append(model._meta.db_table)
     return names, list(dict.fromkeys(problems))
+
+
+def _is_made(model: type[models.Model]) -> bool:
+    """Whether its database has its table; where that cannot be told, whoever uses the table will."""
+    try:
+        if not database_file(home(model)).exists():
+            return True
+        return model._meta.db_table in connections[home(model)].introspection.table_names()
+    except (ConfigurationError, DatabaseError):
+        return True
 
 
 def _among(table: Table, names: Container[str]) -> Table:
