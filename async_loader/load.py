@@ -395,7 +395,7 @@ def _as_before(this: Load, batch: Batch, world: World) -> World:
     """The world with the answers that these records once had: values may have been given up since."""
     lines = [this.used_before.get((batch.source, each.column), []) for each in world.unique]
     unique = [
-        Unique(each.column, each.values, batch.lines.is_in(pl.Series(used, dtype=pl.Int64)), {})
+        Unique(each.column, each.values, batch.lines.is_in(list(used)), {})
         for each, used in zip(world.unique, lines, strict=True)
     ]
     return replace(world, unique=unique)

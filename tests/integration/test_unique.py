@@ -188,8 +188,11 @@ def _resumed(mode: str, held: list[Record], given: list[list[Record]], cuts: tup
         sources = {"things": write(place, given)}
         crash_after(steps, mode, Run(place.tables, sources, place.databases, options, mode=mode))
         finished = place.query("things", "SELECT count(*) FROM loader_runs WHERE state = 'complete'") == [(1,)]
+        if finished:
+            # What comes next is a load of its own, and what this one gave up is free in it.
+            assert stored(place) == rows
+            return
         report = Run(place.tables, sources, place.databases, options, mode=mode).perform()
         assert stored(place) == rows
-        if not finished:
-            rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
-            assert rejects == wanted.rejects
+        rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
+        assert rejects == wanted.rejects
