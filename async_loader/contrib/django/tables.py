@@ -169,7 +169,7 @@ def _is_made(model: type[models.Model]) -> bool:
         if not database_file(home(model)).exists():
             return True
         return model._meta.db_table in connections[home(model)].introspection.table_names()
-    except (ConfigurationError, DatabaseError):
+    except (ConfigurationError, DatabaseError, OSError):
         return True
 
 
