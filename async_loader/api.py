@@ -33,7 +33,8 @@ from async_loader.stored import (
     retried,
     stored_reject,
 )
-from async_loader.stores.sqlite import Database
+from async_loader.stores import StoreLike, store_of
+from async_loader.stores.store import Store
 from async_loader.tables import Table
 from async_loader.verify import VerificationReport, VerifyPlan
 from async_loader.verify import verify as verifying
@@ -53,7 +54,7 @@ class Run:
         self,
         tables: Iterable[Table],
         sources: Mapping[str, SourceLike | Sequence[SourceLike]],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         options: Options | None = None,
         *,
         mode: str = "async",
@@ -131,7 +132,7 @@ class Retry(Run):
         self,
         tables: Iterable[Table],
         wanted: RejectFilter,
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         options: Options | None = None,
         *,
         mode: str = "async",
@@ -179,14 +180,15 @@ class Retry(Run):
 async def load(
     tables: Iterable[Table],
     sources: Mapping[str, SourceLike | Sequence[SourceLike]],
-    databases: Mapping[str, str | PathLike[str]],
+    databases: Mapping[str, StoreLike],
     options: Options | None = None,
 ) -> Report:
     """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
 
     sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up
         where others reference them, so declare those too.
-    databases: by the name that tables use, the path of an SQLite file made by `init`.
+    databases: by the name that tables use, the path of an SQLite file, or the URL of a PostgreSQL database, that `init`
+        has made ready.
 
     Raises LoaderError, whose `report` holds the counts by then.
     """
@@ -207,7 +209,7 @@ class ReferenceCheck:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         names: Iterable[str] = (),
         *,
         report_rejects: int = Options().report_rejects,
@@ -242,7 +244,7 @@ class ReferenceCheck:
 
 
 async def check_references(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], names: Iterable[str] = ()
+    tables: Iterable[Table], databases: Mapping[str, StoreLike], names: Iterable[str] = ()
 ) -> ReferenceReport:
     """Find the rows, in all tables or those named, that reference what does not exist. Raises LoaderError."""
     return await ReferenceCheck(tables, databases, names).perform_async()
@@ -260,7 +262,7 @@ class Verification:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         run: str | None = None,
         *,
         lock_timeout: float = LOCK_TIMEOUT,
@@ -287,7 +289,7 @@ class Verification:
 
 
 async def verify(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], run: str | None = None
+    tables: Iterable[Table], databases: Mapping[str, StoreLike], run: str | None = None
 ) -> VerificationReport:
     """Hold the ledgers against the databases, for all runs or the one named. Raises LoaderError."""
     return await Verification(tables, databases, run).perform_async()
@@ -305,7 +307,7 @@ class StoredRejects:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
@@ -357,9 +359,7 @@ def _by_table(found: Iterable[tuple[Chosen, int]]) -> dict[str | None, int]:
     return counts
 
 
-def init(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], *, fresh: bool = False
-) -> tuple[str, ...]:
+def init(tables: Iterable[Table], databases: Mapping[str, StoreLike], *, fresh: bool = False) -> tuple[str, ...]:
     """Create the tables that are missing, and the loader's own in every database; `fresh` empties them all first.
 
     Returns the names of the databases, in the order in which tables first name them, then the others. Raises
@@ -370,8 +370,8 @@ def init(
     return tuple(dict.fromkeys([*(table.database for table in tables), *databases]))
 
 
-def _databases(paths: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
-    return {name: Database(name, Path(path)) for name, path in paths.items()}
+def _databases(given: Mapping[str, StoreLike]) -> dict[str, Store]:
+    return {name: store_of(name, where) for name, where in given.items()}
 
 
 def _sources(given: SourceLike | Sequence[SourceLike]) -> tuple[Source, ...]:

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from async_loader.stores.sqlite import Database
+    from async_loader.stores.store import Store
 
 Result = TypeVar("Result")
 # A generator of effects that returns a Result. What comes back from each effect is sent in, so `yield` gives Any.
 Steps: TypeAlias = Generator["Effect", Any, Result]
 # Some rows, in a form that a store's statements can read.
-Packed: TypeAlias = bytearray
+Packed: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
     """Open a connection to the database, to be closed by the mode. Result: None.
 
-    `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make the file if there is none.
+    `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make it if there is none.
     """
 
-    database: Database
+    database: Store
     timeout: float
     writable: bool = True
     create: bool = False

@@ -30,7 +30,7 @@ READ_AT_ONCE = 1 << 20
 
 _BIT = (1 << np.arange(8)).astype(np.uint8)
 
-# The least and the greatest key of a table.
+# Bounds of the keys of a table; the second is None where there is no knowing how far they go.
 KeyRange: TypeAlias = tuple[Any, Any]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -311,4 +311,6 @@ def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
     """For each key, whether it is in the range, its ends included; false for null, or where there is no range."""
     if key_range is None:
         return no(len(keys))
-    return keys.is_between(*key_range).fill_null(value=False)
+    least, greatest = key_range
+    inside = keys >= least if greatest is None else keys.is_between(least, greatest)
+    return inside.fill_null(value=False)

@@ -30,7 +30,7 @@ from async_loader.validation import Unique, Verdict, World, judge
 
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
-    from async_loader.stores.sqlite import Database
+    from async_loader.stores.store import Store
 
 
 # Batches of a table that may be written while the next one is read and judged. More were no faster.
@@ -96,14 +96,14 @@ class Load:
     run: str
     started_at: str
     table: Table
-    database: Database
+    database: Store
     readers: Sequence[Readable]
     on_conflict: str
     dry_run: bool
     allowance: RejectAllowance
     accepted: AcceptedKeys
     tally: Tally
-    targets: Mapping[str, tuple[Table, Database]]
+    targets: Mapping[str, tuple[Table, Store]]
     target_keys: Mapping[str, AcceptedKeys]
     ranges: MutableMapping[str, KeyRange | None]
     save: Callable[[str], Steps[None]]
@@ -204,7 +204,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
         yield from _settle(this, progress)
         _check_outcomes(this)
         yield Complete(_commit(this, RUNNING))
-        yield from this.database.begin_next()
+        yield from this.database.begin_next([this.table])
         yield from this.confirm()
 
 
@@ -226,7 +226,7 @@ def _await(this: Load, tables: Iterable[str]) -> Steps[None]:
 def _begin(this: Load) -> Steps[None]:
     """Take the database, once no other load of the run needs the connection."""
     yield from _await(this, this.behind)
-    yield from this.database.begin()
+    yield from this.database.begin([this.table])
     yield from this.confirm()
     this.ranges[this.table.name] = yield from this.database.key_range(this.table)
 
@@ -347,7 +347,7 @@ def _answers(this: Load, batch: Batch, questions: _Questions) -> Steps[_Answers]
     return _Answers(same, differing, owned, given_up)
 
 
-def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
+def learn(target: Table, database: Store, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
     """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
     ranges = known.ranges_to_read(unknown)
     if not ranges:
@@ -415,7 +415,8 @@ def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Know
     this.tally.take(batch, verdict)
     if this.dry_run:
         return _Judged(batch, verdict)
-    return _Judged(batch, verdict, *map(this.database.pack, (verdict.written, verdict.rejects)))
+    pack = this.database.pack
+    return _Judged(batch, verdict, pack(verdict.written, this.table.key), pack(verdict.rejects))
 
 
 def _replay(this: Load, _batch: Batch, verdict: Verdict, world: World, known: _Known) -> None:

@@ -14,7 +14,7 @@ from async_loader.origins import Chosen
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.streams import STDIN
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
 # Seconds to wait for a database that another program writes to, unless told otherwise.
@@ -82,7 +82,7 @@ class Plan:
     mode: str
     tables: tuple[Table, ...]
     sources: Mapping[str, tuple[Source, ...]]
-    databases: Mapping[str, Database]
+    databases: Mapping[str, Store]
     options: Options
     retried: Mapping[str, tuple[Chosen, ...]] = field(default_factory=dict)
 
@@ -121,12 +121,12 @@ class Plan:
         again = dict.fromkeys(chosen.path for chosen in self.retried.get(table.name, ()))
         return (*(source.path for source in self.sources.get(table.name, ())), *again)
 
-    def database(self, table: Table) -> Database:
+    def database(self, table: Table) -> Store:
         """Where the table lives."""
         return self.databases[table.database]
 
 
-def check_databases(tables: Iterable[Table], databases: Mapping[str, Database]) -> None:
+def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:
     """ConfigurationError for a table in a database that is not there."""
     for table in tables:
         if table.database not in databases:

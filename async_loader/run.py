@@ -28,7 +28,7 @@ from async_loader.sources import Reader
 from async_loader.sources.again import StoredReader
 from async_loader.sources.identity import identity
 from async_loader.stored import next_batch
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 from async_loader.validation import used_values
@@ -109,14 +109,13 @@ class Ledger:
         )
 
 
-def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fresh: bool) -> Steps[None]:
+def initialise(tables: Iterable[Table], databases: Mapping[str, Store], *, fresh: bool) -> Steps[None]:
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
     check_databases(ordered, databases)
     for name in dict.fromkeys([*reversed(databases_in_commit_order(ordered)), *databases]):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
-        yield from database.begin()
         here = [table for table in ordered if table.database == name]
         yield from database.create(here, fresh=fresh)
         for table in here:
@@ -205,7 +204,7 @@ def _open_databases(plan: Plan) -> Steps[None]:
     for name in names:
         database = plan.databases[name]
         if name in written:
-            yield from database.begin()
+            yield from database.begin(table for table in plan.loaded if table.database == name)
             yield from database.check_writable()
         else:
             yield from database.begin_reading()

@@ -1,1 +1,28 @@
-"""Stores: databases that take records. SQL is built here and nowhere else."""
+"""Stores: databases that take records. SQL is built here and nowhere else; a package for each kind."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TypeAlias
+
+from async_loader.stores.store import Store
+
+# What callers may give where a database is wanted: the path of an SQLite file, the URL of a PostgreSQL database, or a
+# store made for it.
+StoreLike: TypeAlias = str | PathLike[str] | Store
+
+_URLS = ("postgresql://", "postgres://")
+
+
+def store_of(name: str, where: StoreLike) -> Store:
+    """The database under the name that tables use for it. ConfigurationError for a URL that cannot be read."""
+    if isinstance(where, Store):
+        return where
+    if fspath(where).startswith(_URLS):
+        from async_loader.stores import postgres
+
+        return postgres.from_url(name, fspath(where))
+    from async_loader.stores.sqlite import Database
+
+    return Database(name, Path(where))

@@ -187,7 +187,7 @@ def test_nothing_is_written_in_a_database_whose_transaction_is_gone(place: Place
     database = Database("users", place.databases["users"])
     [packed] = database.pack(pl.DataFrame({"id": [1], "name": ["a"], "email": ["@"]}))
     [insert] = database.write(USERS_TABLE, [packed], 1, replace=False)
-    with closing(database.connect(timeout=1, writable=True, create=False)) as connection:
+    with closing(database.connect(lock_timeout=1, writable=True, create=False)) as connection:
         assert isinstance(insert, Change)
         with pytest.raises(StoreError, match=r"^database users: its transaction has been rolled back"):
             database.perform(connection, insert)
