@@ -31,6 +31,18 @@ class ConfigurationError(LoaderError):
     """The declaration or the call is at fault: a rule on an unknown column, a reference that leads nowhere."""
 
 
+class ClusterError(LoaderError):
+    """Workers cannot be had, or were lost: the scheduler, or what a worker needs."""
+
+    def __init__(self, cluster: str, problem: str) -> None:
+        super().__init__(cluster, problem)
+        self.cluster = cluster
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cluster {self.cluster}: {self.problem}"
+
+
 class SourceError(LoaderError):
     """A source cannot be read to its end. Single bad records are rejects, never this error."""
 
@@ -55,6 +67,14 @@ class StoreError(LoaderError):
 
     def __str__(self) -> str:
         return f"database {self.database}: {self.problem}"
+
+
+class UnreachableError(StoreError):
+    """A database's server went away, or cannot be reached: the same may succeed a little later."""
+
+
+class LockedError(StoreError):
+    """What another session holds was not let go of in time."""
 
 
 class RefusedError(StoreError):
