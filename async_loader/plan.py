@@ -14,7 +14,7 @@ from async_loader.errors import ConfigurationError
 from async_loader.origins import Chosen
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
-from async_loader.sources.streams import STDIN
+from async_loader.sources.places import STDIN
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 

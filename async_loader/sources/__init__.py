@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import pyarrow as pa
@@ -17,14 +17,16 @@ import pyarrow.types as kinds
 from async_loader.batches import MARKS, Batch, slices
 from async_loader.errors import ConfigurationError
 from async_loader.origins import Layout, mapped
+from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
 from async_loader.sources.fields import Fields, fields_of
-from async_loader.sources.streams import CODECS, STDIN, Stream
+from async_loader.sources.places import STDIN
+from async_loader.sources.streams import CODECS, Stream
 from async_loader.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to read: a path, or `-` for stdin.
+    """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin.
 
     `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
     suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
@@ -44,6 +46,11 @@ class Source:
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if has_secret(self.path):
+            raise ConfigurationError(
+                f"{without_secrets(self.path)}: the address holds a secret, and every report would tell it; "
+                "give it in the environment"
+            )
         if not self.format:
             object.__setattr__(self, "format", _format_of(self.path))
         kind, codec = self._parts()
@@ -56,6 +63,11 @@ class Source:
             raise ConfigurationError(
                 f"{self.path}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
             )
+
+    @property
+    def file(self) -> Path | None:
+        """The local file that it is; None for stdin and for what is stored elsewhere."""
+        return None if self.path == STDIN or is_remote(self.path) else Path(local_path(self.path))
 
     @property
     def kind(self) -> str:
@@ -189,7 +201,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 def _format_of(path: str) -> str:
     if path == STDIN:
         return "csv"
-    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
+    suffixes = [suffix.lower() for suffix in PurePath(last_name(path)).suffixes]
     if suffixes and suffixes[-1] in CODECS:
         return "".join(suffixes[-2:]).removeprefix(".")
     if suffixes:

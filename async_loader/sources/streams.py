@@ -1,17 +1,13 @@
-"""Bytes of a source: a file or stdin, decompressed, read to its very end or refused.
+"""Bytes of a source, decompressed, read to its very end or refused.
 
-The only place that opens what is read. Every failure of a file, disk or decompressor leaves here as a SourceError.
+Every failure of a file, disk, storage or decompressor leaves here as a SourceError.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
-import os
 import shutil
-import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -19,6 +15,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
+from async_loader.sources.places import CHANGED, opened
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -26,7 +23,6 @@ BLOCK = 2 << 20
 # taken as never closing.
 RECORD_LIMIT = 64 << 20
 
-STDIN = "-"
 # Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
@@ -39,15 +35,14 @@ _UTF_16_AND_32 = (
 
 
 class Stream:
-    """A source open for reading: `name` as the user gave it, `size` in bytes on disk (None where unknown)."""
+    """A source open for reading: `name` as the user gave it, `size` in stored bytes (None where unknown)."""
 
     def __init__(self, name: str, codec: str | None = None) -> None:
         self.name = name
         with self.failures():
-            self._file = _open(name)
-            self._is_ours = name != STDIN
-            self._opened = os.fstat(self._file.fileno())
-            self.size = self._opened.st_size if stat.S_ISREG(self._opened.st_mode) else None
+            self._opened = opened(name)
+            self._file, self._close = self._opened.file, self._opened.close
+            self.size = self._opened.facts.size
             self._reader = pa.PythonFile(self._file, mode="r")
             if codec is not None:
                 self._reader = pa.CompressedInputStream(self._reader, codec)
@@ -76,22 +71,21 @@ class Stream:
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
             shutil.copyfileobj(self._file, copy, BLOCK)
             self.close()
-            self._file, self._is_ours = copy, True
+            self._file, self._close = copy, copy.close
             return copy
 
     def check_unchanged(self) -> None:
-        """SourceError if the file is not the one that was opened, or was written to since."""
+        """SourceError if the source is not the one that was opened, or was written to since."""
         if self.size is None:
             return
         with self.failures():
-            now = os.fstat(self._file.fileno()) if self.name == STDIN else os.stat(self.name)
-        if _fingerprint(now) != _fingerprint(self._opened):
-            raise SourceError(self.name, "changed while it was read; load it again when nothing writes to it")
+            now = self._opened.look()
+        if now != self._opened.facts:
+            raise SourceError(self.name, CHANGED)
 
     def close(self) -> None:
-        """Let go of the file; stdin is left open."""
-        if self._is_ours:
-            self._file.close()
+        """Let go of the source; stdin is left open."""
+        self._close()
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
@@ -117,22 +111,6 @@ def without_bom(name: str, head: bytes) -> bytes:
     if encoding is not None:
         raise SourceError(name, f"is {encoding}, not UTF-8; convert it first (iconv -f {encoding} -t UTF-8)")
     return head.removeprefix(codecs.BOM_UTF8)
-
-
-def _open(name: str) -> BinaryIO:
-    if name == STDIN:
-        if sys.stdin is None:
-            raise OSError(errno.EBADF, "stdin is closed")
-        return sys.stdin.buffer
-    file = cast("BinaryIO", open(name, "rb", buffering=0))  # noqa: SIM115 - the stream closes it
-    if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return file
-
-
-def _fingerprint(facts: os.stat_result) -> tuple[int, ...]:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _plain(error: OSError) -> str:

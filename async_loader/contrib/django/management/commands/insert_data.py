@@ -48,8 +48,9 @@ exit codes:
             nargs="*",
             metavar="TABLE[:FORMAT]=SOURCE",
             help="what to load into a table; may be given several times for one. TABLE is called as in its database or "
-            "as Django calls its model (shop.Order). SOURCE is a file, or - for stdin. FORMAT is csv, jsonl, ndjson or "
-            "parquet, the first three also with .gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
+            "as Django calls its model (shop.Order). SOURCE is a file, an address on shared or object storage "
+            "(s3://bucket/all.csv), or - for stdin. FORMAT is csv, jsonl, ndjson or parquet, the first three also with "
+            ".gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
             "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
         )
         _add_reading_options(parser)
@@ -225,4 +226,4 @@ def _sources(arguments: Sequence[str], reading: Reading) -> dict[str, list[Sourc
 
 
 def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:
-    return [Path(source.path) for given in sources.values() for source in given]
+    return [source.file for given in sources.values() for source in given if source.file is not None]
