@@ -38,6 +38,7 @@ from async_loader.contrib.django.output import complain
 from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
+from async_loader.contrib.django.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
@@ -193,7 +194,7 @@ exit codes:
         if discarded is None:
             self.say(["Nothing was discarded."])
         else:
-            self.say([f"{rejects.rejects(discarded)} discarded." if discarded else rejects.NOTHING])
+            self.say([f"{number_of(discarded, 'reject')} discarded." if discarded else rejects.NOTHING])
 
     def _is_meant(self, what: str) -> bool:
         """Ask on the terminal."""

@@ -11,6 +11,7 @@ from async_loader.contrib.django.management.commands._command import STRICT, USA
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_output_options, performed
 from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import verification_lines
+from async_loader.contrib.django.wording import number_of
 
 
 class Command(ReportCommand):
@@ -62,5 +63,5 @@ exit codes:
 def _findings(outcome: VerificationReport) -> Failure | None:
     if not outcome.findings:
         return None
-    findings = "1 finding" if outcome.findings == 1 else f"{outcome.findings:,} findings"
+    findings = number_of(outcome.findings, "finding")
     return Failure(f"{findings}: ledger and databases do not agree, or a run is unfinished", STRICT)
