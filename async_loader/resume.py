@@ -86,8 +86,8 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
     if any((line.finished_at or line.started_at) > started_at for line in last.values() if line.run != run):
         # Two runs took turns: neither is the last one.
         return None
-    before = _facts(next(iter(tables.values())).sources)
-    if before is None or RETRY in before or set(before["tables"]) != set(facts["tables"]):
+    before = facts_of(next(iter(tables.values())))
+    if RETRY in before or not isinstance(before.get("tables"), dict) or set(before["tables"]) != set(facts["tables"]):
         return None
     if set(tables) == set(facts["tables"]) and all(line.state == COMPLETE for line in tables.values()):
         return None
@@ -95,13 +95,13 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
     return Unfinished(run, started_at, tables) if difference is None else Refused(run, difference)
 
 
-def _facts(text: str) -> Facts | None:
-    """What another version may have written is none of ours."""
+def facts_of(line: TableRun) -> Facts:
+    """What the line says of its run's sources; nothing where it is not as this version writes it."""
     try:
-        facts = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return facts if isinstance(facts, dict) and isinstance(facts.get("tables"), dict) else None
+        facts = json.loads(line.sources)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _difference(before: Facts, now: Facts) -> str | None:

@@ -267,6 +267,26 @@ def test_models_that_cannot_be_loaded_are_in_nobodys_way(shop: Shop) -> None:
     assert len(refused.stderr.splitlines()) == 1
 
 
+QUERIES_OF_ALL_TABLES = """
+import django
+django.setup()
+from contextlib import ExitStack
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+from async_loader.contrib.django.tables import ProjectTables
+with ExitStack() as stack:
+    seen = [stack.enter_context(CaptureQueriesContext(connections[alias])) for alias in ("default", "archive")]
+    found, _ = ProjectTables().all_tables()
+    print(len(found) > len(seen), *map(len, seen))
+"""
+
+
+def test_a_database_is_asked_once_which_of_its_tables_are_made(shop: Shop) -> None:
+    with shop.start("-c", QUERIES_OF_ALL_TABLES) as process:
+        out, error = process.communicate(timeout=60)
+    assert (out, error) == ("True 1 1\n", "")
+
+
 def test_init_db_makes_and_empties_no_tables_but_those_that_migrations_leave_alone(shop: Shop) -> None:
     shop.query("INSERT INTO auth_user VALUES (1, '', NULL, 0, 'a', '', '', 0, 1, '2024-01-01', '')")
     shop.query("INSERT INTO legacy VALUES (1, 5, 1)")

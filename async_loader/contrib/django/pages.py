@@ -33,8 +33,8 @@ from async_loader import (
     VerificationReport,
     VerifiedTable,
 )
-from async_loader.contrib.django.text import printable
 from async_loader.contrib.django.throughput import throughput
+from async_loader.contrib.django.wording import printable
 
 register = Library()
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import ReferenceCheck, ReferenceReport
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import STRICT, Failure
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
 from async_loader.contrib.django.pace import ROWS
 from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import reference_lines
 
 
@@ -50,15 +50,16 @@ exit codes:
         **_: object,
     ) -> None:
         """Check, and say what was found."""
-        declared = tables.tables(names) if names else self.all_tables()
-        databases = tables.databases(declared)
+        project = ProjectTables()
+        declared = project.tables(names) if names else self.all_tables(project)
+        databases = databases_of(declared)
 
         def perform() -> tuple[ReferenceReport, Failure | None]:
             with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
                 check = ReferenceCheck(
                     declared,
                     databases,
-                    map(tables.table_name, names),
+                    map(project.name, names),
                     report_rejects=report_rejects,
                     lock_timeout=lock_timeout,
                     show=show,

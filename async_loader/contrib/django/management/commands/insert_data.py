@@ -14,13 +14,13 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, Options, Report, Run, Source
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import Failure
 from async_loader.contrib.django.management.commands._help import READING, STORED, group
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
 from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
 from async_loader.contrib.django.output import complain
 from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
 
 _DEFAULTS = Options()
@@ -86,10 +86,12 @@ exit codes:
         **options: Any,
     ) -> None:
         """Load, and say what came of it."""
-        reading = Reading.of(_DELIMITERS.get(delimiter, delimiter), options["map"], options["set"], options["null"])
-        chosen = _sources(sources or _sample(), reading)
-        declared = tables.tables(chosen)
-        databases = tables.databases(declared)
+        project = ProjectTables()
+        delimiter = _DELIMITERS.get(delimiter, delimiter)
+        reading = Reading.of(project, delimiter, names=options["map"], constants=options["set"], nulls=options["null"])
+        chosen = _sources(sources or _sample(project), reading)
+        declared = project.tables(chosen)
+        databases = databases_of(declared)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
 
         def perform() -> tuple[Report, Failure | None]:
@@ -152,33 +154,49 @@ def _add_reading_options(parser: CommandParser) -> None:
     )
 
 
-def _sample() -> list[str]:
+def _sample(project: ProjectTables) -> list[str]:
     """A file for each table that the project declares."""
-    declared = tables.declared()
-    if not declared:
+    if not project.declared:
         raise ConfigurationError("nothing to load: name sources as TABLE=SOURCE; --help tells more")
     directory = os.path.relpath(settings.BASE_DIR / "data")
-    return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in declared]
+    return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in project.declared]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How sources are read; all but the delimiter by table, null spellings for all tables under no name."""
+    """How sources are read into a project's tables: `names`, `constants` and `nulls` by table, null spellings for all
+    tables under no name.
+    """
 
+    project: ProjectTables
     delimiter: str
     names: Mapping[str, Mapping[str, str]]
     constants: Mapping[str, Mapping[str, str]]
     nulls: Mapping[str, Sequence[str]]
 
     @classmethod
-    def of(cls, delimiter: str, names: Sequence[str], constants: Sequence[str], nulls: Sequence[str]) -> Reading:
+    def of(
+        cls,
+        project: ProjectTables,
+        delimiter: str,
+        *,
+        names: Sequence[str],
+        constants: Sequence[str],
+        nulls: Sequence[str],
+    ) -> Reading:
         """From the command line. ConfigurationError for what is not of the form that its option wants."""
         spellings: dict[str, list[str]] = {}
         for given in nulls:
             table, equals, text = given.partition("=")
             table, text = (table, text) if equals else ("", given)
-            spellings.setdefault(tables.table_name(table) if table else "", []).append(text)
-        return cls(delimiter, _by_column("--map", names), _by_column("--set", constants), spellings)
+            spellings.setdefault(project.name(table) if table else "", []).append(text)
+        return cls(
+            project,
+            delimiter,
+            _by_column(project, "--map", names),
+            _by_column(project, "--set", constants),
+            spellings,
+        )
 
     def source(self, table: str, path: str, file_format: str) -> Source:
         """A source of that table."""
@@ -187,7 +205,7 @@ class Reading:
             file_format,
             self.delimiter,
             names=self.names.get(table, {}),
-            expected=tables.source_names(table),
+            expected=self.project.source_names(table),
             constants=self.constants.get(table, {}),
             means_null=(*self.nulls.get("", ()), *self.nulls.get(table, ())),
         )
@@ -197,7 +215,7 @@ class Reading:
         return {*self.names, *self.constants, *self.nulls} - {""}
 
 
-def _by_column(option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
+def _by_column(project: ProjectTables, option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
     """What is said of columns, by table and column."""
     said: dict[str, dict[str, str]] = {}
     for argument in arguments:
@@ -205,8 +223,8 @@ def _by_column(option: str, arguments: Sequence[str]) -> dict[str, dict[str, str
         table, _, column = target.rpartition(".")
         if not (equals and table and column) or (option == "--map" and not text):
             raise ConfigurationError(f"{option} {argument!r} is not of the form TABLE.COLUMN=...")
-        name = tables.table_name(table)
-        said.setdefault(name, {})[tables.column_name(name, column)] = text
+        name = project.name(table)
+        said.setdefault(name, {})[project.column_name(name, column)] = text
     return said
 
 
@@ -218,7 +236,7 @@ def _sources(arguments: Sequence[str], reading: Reading) -> dict[str, list[Sourc
         if not (equals and target and path):
             raise ConfigurationError(f"{argument!r} is not of the form TABLE=SOURCE")
         table, _, file_format = target.partition(":")
-        name = tables.table_name(table)
+        name = reading.project.name(table)
         sources.setdefault(name, []).append(reading.source(name, path, file_format))
     if others := reading.tables() - set(sources):
         raise ConfigurationError(f"--map, --set or --null speaks of {', '.join(sorted(others))}, which is not loaded")

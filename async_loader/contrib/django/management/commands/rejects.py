@@ -22,7 +22,7 @@ from async_loader import (
     StoredReject,
     StoredRejects,
 )
-from async_loader.contrib.django import rejects, tables
+from async_loader.contrib.django import rejects
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
 from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
 from async_loader.contrib.django.management.commands._report import (
@@ -36,7 +36,9 @@ from async_loader.contrib.django.management.commands._report import (
 from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
 from async_loader.contrib.django.output import complain
 from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
+from async_loader.contrib.django.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
@@ -112,18 +114,26 @@ exit codes:
             "discard": self._discard,
         }
         with _interruptible():
-            actions[action](**options)
+            actions[action](ProjectTables(), **options)
 
-    def _stored(self, lock_timeout: float) -> StoredRejects:
-        declared = self.all_tables()
-        return StoredRejects(declared, tables.databases(declared), lock_timeout=lock_timeout)
+    def _stored(self, project: ProjectTables, lock_timeout: float) -> StoredRejects:
+        declared = self.all_tables(project)
+        return StoredRejects(declared, databases_of(declared), lock_timeout=lock_timeout)
 
-    def _list(self, *, format: str, lock_timeout: float, **_: object) -> None:  # noqa: A002 - the option's name
-        runs = self._stored(lock_timeout).overview()
+    def _list(
+        self,
+        project: ProjectTables,
+        *,
+        format: str,  # noqa: A002 - the option's name
+        lock_timeout: float,
+        **_: object,
+    ) -> None:
+        runs = self._stored(project, lock_timeout).overview()
         self.say([rejects.overview_json(runs)] if format == "json" else rejects.overview_lines(runs))
 
     def _show(
         self,
+        project: ProjectTables,
         *,
         limit: int,
         format: str,  # noqa: A002 - the option's name
@@ -132,7 +142,7 @@ exit codes:
     ) -> None:
         if limit < 0:
             raise ConfigurationError(f"--limit is at least 0, not {limit}")
-        wanted, stored = _filter(options), self._stored(lock_timeout)
+        wanted, stored = _filter(project, options), self._stored(project, lock_timeout)
         total = sum(stored.count(wanted).values())
         most = min(limit or total, total)
         shown = 0
@@ -155,8 +165,8 @@ exit codes:
         elif total > shown:
             self.say([rejects.more_line(total - shown)])
 
-    def _export(self, *, file: Path, lock_timeout: float, **options: Any) -> None:
-        exported = self._stored(lock_timeout).export(_filter(options), file)
+    def _export(self, project: ProjectTables, *, file: Path, lock_timeout: float, **options: Any) -> None:
+        exported = self._stored(project, lock_timeout).export(_filter(project, options), file)
         if exported is None:
             self.say([rejects.NOTHING])
             return
@@ -164,19 +174,27 @@ exit codes:
             complain(f"warning: {line}")
         self.say(rejects.exported_lines(exported))
 
-    def _discard(self, *, all: bool, yes: bool, lock_timeout: float, **options: Any) -> None:  # noqa: A002 - likewise
-        wanted = _filter(options)
+    def _discard(
+        self,
+        project: ProjectTables,
+        *,
+        all: bool,  # noqa: A002 - likewise
+        yes: bool,
+        lock_timeout: float,
+        **options: Any,
+    ) -> None:
+        wanted = _filter(project, options)
         if (wanted == RejectFilter()) != all:
             raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
         if not yes and not sys.stdin.isatty():
             raise ConfigurationError("nobody can be asked whether to discard them: add --yes")
-        discarded = self._stored(lock_timeout).discard(
+        discarded = self._stored(project, lock_timeout).discard(
             wanted, lambda counts: yes or self._is_meant(rejects.counted(counts))
         )
         if discarded is None:
             self.say(["Nothing was discarded."])
         else:
-            self.say([f"{rejects.rejects(discarded)} discarded." if discarded else rejects.NOTHING])
+            self.say([f"{number_of(discarded, 'reject')} discarded." if discarded else rejects.NOTHING])
 
     def _is_meant(self, what: str) -> bool:
         """Ask on the terminal."""
@@ -186,6 +204,7 @@ exit codes:
 
     def _retry(
         self,
+        project: ProjectTables,
         *,
         mode: str,
         format: str,  # noqa: A002 - the option's name
@@ -196,15 +215,15 @@ exit codes:
         no_color: bool,
         **options: Any,
     ) -> None:
-        declared = self.all_tables()
-        databases = tables.databases(declared)
+        declared = self.all_tables(project)
+        databases = databases_of(declared)
         given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
         run: Retry
 
         def perform() -> tuple[Report, Failure | None]:
             nonlocal run
             with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
-                run = Retry(declared, _filter(options), databases, Options(**given), mode=mode, show=show)
+                run = Retry(declared, _filter(project, options), databases, Options(**given), mode=mode, show=show)
                 outcome, failure = _performed(run)
             for line in run.left:
                 complain(f"warning: {line}")
@@ -302,9 +321,9 @@ def _leave_defaults_to_the_command(parser: CommandParser) -> None:
             action.default = argparse.SUPPRESS
 
 
-def _filter(options: dict[str, Any]) -> RejectFilter:
+def _filter(project: ProjectTables, options: dict[str, Any]) -> RejectFilter:
     table = options["table"]
-    return RejectFilter(None if table is None else tables.table_name(table), options["run"], options["reason"])
+    return RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
 
 
 def _performed(run: Retry) -> tuple[Report, Failure | None]:
