@@ -107,12 +107,12 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Wait for what Submit began, and hand over what came of each as it comes. Result: all of that, in the order of the
-    tokens.
+    """Wait for what Submit began, and hand over what came of each as it comes; what `take` makes of it is shown.
+    Result: all that came, in the order of the tokens.
     """
 
     tokens: Sequence[Any]
-    take: Callable[[Any], None] = lambda _: None
+    take: Callable[[Any], Show | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

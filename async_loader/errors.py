@@ -96,10 +96,8 @@ class OverLimitError(LoaderError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return (
-            f"more rejects than the {self.limit} allowed, {self.rejected} so far: nothing was kept; "
-            "mend the source or allow more"
-        )
+        so_far = f"more rejects than the {self.limit} allowed, {self.rejected} so far"
+        return f"{so_far}{'' if self.kept else ': nothing was kept'}; mend the source or allow more"
 
 
 class OutputError(LoaderError):

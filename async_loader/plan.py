@@ -115,7 +115,12 @@ class Plan:
             if not self.databases[table.database].is_shared:
                 problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
                 raise ConfigurationError(f"database {table.database}: {problem}")
+        homes: dict[tuple[str, str], str] = {}
         for table in self.loaded:
+            for path in self.paths(table):
+                if homes.setdefault((table.database, path), table.name) != table.name:
+                    problem = f"{path} goes into two tables of one database; load them one after the other"
+                    raise ConfigurationError(f"database {table.database}: {problem}")
             if any(source.path == STDIN for source in self.sources[table.name]):
                 raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
 

@@ -191,6 +191,15 @@ class Tally:
             if len(self.rejects) < self.rejects_shown:
                 self.rejects.append(reject)
 
+    def add_share(self, outcome: Outcome, *, is_kept: bool) -> None:
+        """Count what a worker says of a share, until its database tells of all of them."""
+        self.given += outcome.given
+        self.rejected += outcome.rejected
+        self.add(outcome.inserted, outcome.updated, Counter())
+        self.unchanged += outcome.unchanged
+        if is_kept:
+            self.keep(whole=False)
+
     def take_sum(self, outcome: Outcome) -> None:
         """Count what came of all shares of a table together."""
         self.given, self.rejected = outcome.given, outcome.rejected

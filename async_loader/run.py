@@ -101,6 +101,8 @@ class Ledger:
             kept = self.tallies[table.name].kept
             if kept.whole and table.database not in parts:
                 parts.append(f"table {table.name}")
+            elif kept.records and not kept.whole and self.plan.cluster is not None:
+                parts.append(f"{kept.records:,} records of table {table.name}")
             elif kept.records and not kept.whole:
                 parts.append(f"table {table.name} up to record {kept.records:,}")
         return ", ".join(parts)

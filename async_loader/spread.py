@@ -41,11 +41,10 @@ class Began:
 
 @dataclass(slots=True)
 class _Progress:
-    """What the shares that are done have come to, as far as they told."""
+    """How many shares there are, once that is known, and how many of them are done."""
 
-    given: int = 0
-    rejected: int = 0
-    read_to: int = 0
+    done: int = 0
+    shares: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,20 @@ class Spread:
         """Where the table lives."""
         return self.plan.database(self.table)
 
+    def take(self, outcome: Outcome) -> Show:
+        """Count what a worker says of a share."""
+        self.progress.done += 1
+        self.tally.add_share(outcome, is_kept=not self.dry_run)
+        self.allowance.check(self.table.name, self.tally.rejected)
+        return self.shown()
+
+    def shown(self, waits_for: str | None = None) -> Show:
+        """How far this is: shares are about of a size."""
+        sizes = [reader.size for reader in self.readers]
+        size = None if None in sizes else sum(sizes)
+        read_to = (size or 0) * self.progress.done // self.progress.shares
+        return Show(self.table.name, self.tally.given, self.tally.rejected, read_to, size, waits_for)
+
     @property
     def targets(self) -> tuple[Table, ...]:
         """The referenced tables."""
@@ -94,7 +107,7 @@ def spread(this: Spread) -> Steps[None]:
     """Load one table: cut its sources into shares, find the keys that several have, and have each share loaded."""
     began = yield Now()
     this.tally.pace.take(began, 0)
-    yield _shown(this)
+    yield this.shown()
     yield from _await(this, [*this.behind, *(target.name for target in this.targets if target.name in this.loaded)])
     if not this.dry_run:
         yield from _begin(this)
@@ -103,20 +116,16 @@ def spread(this: Spread) -> Steps[None]:
     parts: list[Part] = yield from _parts(this)
     tokens = yield from _submit(this, parts)
 
-    def take(outcome: Outcome) -> None:
-        this.progress.given += outcome.given
-        this.progress.rejected += outcome.rejected
-        this.allowance.check(this.table.name, this.progress.rejected)
-
+    this.progress.shares = max(1, len(tokens))
     told = (yield from _submitted(TOLD, [(token,) for token in tokens])) if this.dry_run else tokens
-    outcomes: list[Outcome] = yield Collect(told, take)
+    outcomes: list[Outcome] = yield Collect(told, this.take)
     if this.dry_run:
         this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens))
         yield Call(_take_dry, (this, outcomes))
     else:
         yield from _read_ledger(this, len(tokens))
     this.tally.seconds = ((yield Now()) - began).total_seconds()
-    yield _shown(this, whole=True)
+    yield this.shown()
     if not this.dry_run:
         yield Complete(_commit(this, COMPLETE))
     yield Announce(this.phase + this.table.name)
@@ -124,16 +133,9 @@ def spread(this: Spread) -> Steps[None]:
 
 def _await(this: Spread, tables: Sequence[str]) -> Steps[None]:
     for name in dict.fromkeys(tables):
-        yield _shown(this, waits_for=name)
+        yield this.shown(name)
         yield Await(this.phase + name)
-    yield _shown(this)
-
-
-def _shown(this: Spread, waits_for: str | None = None, *, whole: bool = False) -> Show:
-    sizes = [reader.size for reader in this.readers]
-    size = None if None in sizes else sum(sizes)
-    read_to = (size or 0) if whole else this.progress.read_to
-    return Show(this.table.name, this.progress.given, this.progress.rejected, read_to, size, waits_for)
+    yield this.shown()
 
 
 def _begin(this: Spread) -> Steps[None]:

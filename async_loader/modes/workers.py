@@ -21,7 +21,7 @@ from distributed import Client, Future, LocalCluster, Security
 
 from async_loader.cluster import Cluster
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
-from async_loader.errors import ClusterError, LoaderError, SourceError, UnreachableError
+from async_loader.errors import ClusterError, LoaderError, SourceError, UnreachableError, one_line
 from async_loader.keys import AcceptedKeys
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError, Threads
@@ -87,8 +87,6 @@ class Workers(Threads):
             else:
                 self._client = Client(self._cluster.scheduler, security=_security(self._cluster), timeout=_ANSWER)
             self._check()
-        except LoaderError:
-            raise
         except (OSError, TimeoutError, ValueError) as error:
             problem = (
                 f"cannot be reached ({type(error).__name__}); check the address, the certificates, and that it runs"
@@ -98,7 +96,12 @@ class Workers(Threads):
     def _check(self) -> None:
         assert self._client is not None
         self._client.wait_for_workers(1, timeout=_ANSWER)
-        for worker, theirs in self._client.run(_versions).items():
+        try:
+            versions: dict[str, dict[str, str]] = self._client.run(_versions)
+        except Exception as error:
+            problem = f"a worker cannot do this work ({one_line(error)}); install the same packages everywhere"
+            raise ClusterError(self._name, problem) from error
+        for worker, theirs in versions.items():
             if theirs != (ours := _versions()):
                 names = ", ".join(
                     f"{name} {theirs.get(name)}, not {ours[name]}" for name in ours if theirs.get(name) != ours[name]
@@ -130,7 +133,7 @@ class Workers(Threads):
             self._submitted.append(future)
         return future
 
-    def _collect(self, tokens: Sequence[Future], take: Callable[[Any], None]) -> list[Any]:
+    def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
         waiting = dict.fromkeys(tokens)
         while waiting:
             if self._given_up:
@@ -138,7 +141,8 @@ class Workers(Threads):
             done = [future for future in waiting if future.status != "pending"]
             for future in done:
                 del waiting[future]
-                take(self._result(future))
+                if (shown := take(self._result(future))) is not None:
+                    self._show(shown)
             if not done:
                 time.sleep(_LOOK)
         return [self._result(future) for future in tokens]

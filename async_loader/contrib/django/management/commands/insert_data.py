@@ -13,7 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Options, Report, Run, Source
+from async_loader import DASK, MODES, ConfigurationError, Options, Report, Run, Source
+from async_loader.contrib.django.management.commands._cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.commands._command import Failure
 from async_loader.contrib.django.management.commands._help import READING, STORED, group
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
@@ -54,7 +55,8 @@ exit codes:
             "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
         )
         _add_reading_options(parser)
-        add_run_options(parser)
+        add_run_options(parser, (*MODES, DASK))
+        add_cluster_options(parser)
         stored = group(parser, STORED)
         stored.add_argument(
             "--commit-every",
@@ -92,13 +94,14 @@ exit codes:
         chosen = _sources(sources or _sample(project), reading)
         declared = project.tables(chosen)
         databases = databases_of(declared)
+        cluster = cluster_of(mode, options)
         wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
 
         def perform() -> tuple[Report, Failure | None]:
             with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
-                run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
+                run = Run(declared, chosen, databases, wanted, mode=mode, cluster=cluster, show=show)
                 outcome, failure = performed(run, lambda: interrupted(run))
             _warn_of_ignored_columns(outcome)
             return outcome, failure
