@@ -7,14 +7,17 @@ committed with its records. A dry run, which writes nothing, goes by what they r
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from async_loader.effects import Announce, Await, Call, Collect, Complete, Now, Show, Steps, Submit
-from async_loader.errors import LedgerError
+from async_loader.cluster import PAUSES
+from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Show, Steps, Submit
+from async_loader.errors import LedgerError, UnreachableError
 from async_loader.keys import KeyRange
 from async_loader.load import RejectAllowance, TakesRejects
 from async_loader.plan import Plan
@@ -109,10 +112,7 @@ def spread(this: Spread) -> Steps[None]:
     this.tally.pace.take(began, 0)
     yield this.shown()
     yield from _await(this, [*this.behind, *(target.name for target in this.targets if target.name in this.loaded)])
-    if not this.dry_run:
-        yield from _begin(this)
-    for target in this.targets:
-        this.ranges[target.name] = yield from this.plan.database(target).key_range(target)
+    yield from _patiently(this, _begin)
     parts: list[Part] = yield from _parts(this)
     tokens = yield from _submit(this, parts)
 
@@ -123,11 +123,10 @@ def spread(this: Spread) -> Steps[None]:
         this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens))
         yield Call(_take_dry, (this, outcomes))
     else:
-        yield from _read_ledger(this, len(tokens))
+        yield from _patiently(this, _read_ledger)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     yield this.shown()
-    if not this.dry_run:
-        yield Complete(_commit(this, COMPLETE))
+    yield from _patiently(this, _end)
     yield Announce(this.phase + this.table.name)
 
 
@@ -138,13 +137,35 @@ def _await(this: Spread, tables: Sequence[str]) -> Steps[None]:
     yield this.shown()
 
 
+def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[None]:
+    """Take steps, once more a little later where a server has gone away meanwhile: workers are as patient."""
+    for pause in PAUSES:
+        try:
+            return (yield from steps(this))
+        except UnreachableError as error:
+            yield Call(time.sleep, (pause,))
+            with contextlib.suppress(UnreachableError):
+                database = this.plan.databases[error.database]
+                yield Connect(database, this.plan.options.lock_timeout)
+                yield from database.begin(())
+    return (yield from steps(this))
+
+
 def _begin(this: Spread) -> Steps[None]:
-    """Say in the ledger that this table has begun, and which keys it held then."""
-    if this.began is None:
-        this.ranges[this.table.name] = yield from this.database.key_range(this.table)
+    """Say in the ledger that this table has begun, and which keys it held then; see which keys others hold by now."""
+    for target in this.targets:
+        this.ranges[target.name] = yield from this.plan.database(target).key_range(target)
+    this.ranges[this.table.name] = (
+        this.began.key_range if this.began else (yield from this.database.key_range(this.table))
+    )
+    if not this.began and not this.dry_run:
         yield Complete(_commit(this, RUNNING))
-    else:
-        this.ranges[this.table.name] = this.began.key_range
+
+
+def _end(this: Spread) -> Steps[None]:
+    """Say in the ledger that this table is complete."""
+    if not this.dry_run:
+        yield Complete(_commit(this, COMPLETE))
 
 
 def _commit(this: Spread, state: str) -> Steps[None]:
@@ -241,7 +262,9 @@ def _meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
     return sorted(meeting)
 
 
-def _read_ledger(this: Spread, shares: int) -> Steps[None]:
+def _read_ledger(this: Spread) -> Steps[None]:
+    """What came of all shares, as their database says."""
+    shares = this.progress.shares
     found = yield from retell(
         this.database, this.run, this.table.name, this.tally, readers=this.readers, files=this.files
     )

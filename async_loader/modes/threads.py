@@ -101,7 +101,7 @@ class Threads(Sequential):
 
     def connect(self, effect: Connect) -> None:
         """See Sequential."""
-        self._locks[effect.database.name] = threading.Lock()
+        self._locks.setdefault(effect.database.name, threading.Lock())
         super().connect(effect)
 
     def close_all(self, names: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ import distributed
 import polars as pl
 from distributed import Client, Future, LocalCluster, Security
 
-from async_loader.cluster import Cluster
+from async_loader.cluster import PAUSES, Cluster
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
 from async_loader.errors import ClusterError, LoaderError, SourceError, UnreachableError, one_line
 from async_loader.keys import AcceptedKeys
@@ -37,8 +37,6 @@ from async_loader.tables import Table
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
-# Seconds before a share is begun again whose server went away.
-_PAUSES = (0.5, 1, 2, 4, 8, 16, 30)
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
 # Seconds after which a worker of the run's own that is not heard of any more is given up.
@@ -222,7 +220,7 @@ def _load(
     find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
 ) -> Outcome:
     """Load a share; where a server goes away, once more a little later."""
-    for pause in _PAUSES:
+    for pause in PAUSES:
         try:
             return _load_once(find, share, earlier, accepted)
         except UnreachableError:
