@@ -217,7 +217,7 @@ class Database(Store):
         """See Store. Texts are in an order of the server's own: all that is known of them is whether there are any."""
         key, name = quoted(table.key), quoted(table.name)
         if table.column(table.key).type is not Type.INTEGER:
-            return ("", None) if (yield Query(self.name, f"SELECT FROM {name} LIMIT 1")) else None
+            return ("", None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
         return None if least is None else (least, greatest)
