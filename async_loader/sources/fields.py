@@ -70,6 +70,13 @@ class Fields:
         }
         return dataclasses.replace(self, names=kept)
 
+    def alone(self, name: str) -> Fields:
+        """Of that column and no other; it must be the key, and come from the source."""
+        table = dataclasses.replace(self.table, columns=(self.table.column(name),), rules=(), references=())
+        return dataclasses.replace(
+            self, table=table, names={name: self.names[name]}, constants={}, mapped=self.mapped & {name}
+        )
+
     def ignored(self, found: Sequence[str]) -> list[str]:
         """What of that no column takes."""
         taken = set(self.names.values())
