@@ -45,6 +45,8 @@ class CsvSource:
         # As it is read, whatever a file of rejects has made of it.
         self._header = cut(self._read_header(), delimiter) if stretch is None else stretch.columns or ()
         self.columns = list(self._header)
+        # A source is divided only where all its quotes are in place.
+        self._is_sound = stretch is not None
         self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
             self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
@@ -63,9 +65,14 @@ class CsvSource:
             yield self._batch(part, self._line - part.lines)
 
     def values(self) -> Iterator[pl.DataFrame]:
-        """Those of each block. Fields that are of no column are not kept."""
+        """Those of each block, or of a whole stretch at once. Fields that are of no column are not kept."""
         needed = {*self.fields.names.values(), *((self.columns[0], REJECT) if self._is_rejects else ())}
         self._kept = [name for name in self.columns if name in needed]
+        if self._is_sound and not self._is_rejects:
+            good = self._stream.read(self._stream.size or 0)
+            as_read, undecodable, _ = self._cut_fields(good)
+            yield typed(self.fields, as_read, undecodable, nul=b"\0" in good)[0]
+            return
         for batch in self.batches():
             yield batch.values
 
