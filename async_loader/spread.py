@@ -182,7 +182,7 @@ def _parts(this: Spread) -> Steps[list[Part]]:
     size = this.plan.cluster.share_size
     tokens = yield from _submitted(PARTS, [(source, this.table, size, facts) for source, facts in this.sources])
     found: list[list[Part]] = yield Collect(tokens)
-    return [part for parts in found for part in parts]
+    return [part for several in found for part in several]
 
 
 def _submit(this: Spread, parts: Sequence[Part]) -> Steps[list[Any]]:

@@ -41,7 +41,7 @@ PURE = [
         "tables",
         "validation",
     )
-] + [ROOT / "async_loader" / "sources" / f"{name}.py" for name in ("addresses", "records")]
+] + [ROOT / "async_loader" / "sources" / f"{name}.py" for name in ("addresses", "borders", "records", "stretches")]
 IMPURE = {
     "aiosqlite",
     "asyncio",

@@ -26,9 +26,9 @@ from async_loader.keys import AcceptedKeys
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError, Threads
 from async_loader.shares import KnownKeys, Means, Outcome, Share, loading
-from async_loader.sources import Source
+from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity
-from async_loader.sources.parts import Part, keys_of, open_part, parts_of
+from async_loader.sources.parts import Part
 from async_loader.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
 from async_loader.stores import store_of
 from async_loader.stores.store import Store
@@ -235,7 +235,7 @@ def _load_once(
     names = {each.database for each in (share.table, *share.targets)}
     stores = {name: _named(store_of(name, find(name)), share) for name in names}
     known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
-    readers = [open_part(part, share.table, share.batch_size) for part in share.parts]
+    readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
         means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
         outcome = Sequential(lambda _: None).run(loading(share, means))
@@ -271,7 +271,7 @@ def _check_sources(share: Share) -> None:
 
 def _parts(_: Any, source: Source, table: Table, size: int, facts: Identity | None) -> list[Part]:
     _reach(source, facts)
-    return parts_of(source, table, size)
+    return parts.parts(source, table, size=size)
 
 
 def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
@@ -292,7 +292,7 @@ def _told(_: Any, outcome: Outcome) -> Outcome:
 
 _WORK: dict[str, Callable[..., Any]] = {
     PARTS: _parts,
-    KEYS: lambda _, part, table: keys_of(part, table),
+    KEYS: lambda _, part, table: parts.keys(part, table),
     SPAN: _span,
     MERGE: _merged,
     LOAD: _load,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Protocol
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.types as kinds
 
@@ -21,6 +22,7 @@ from async_loader.sources.addresses import has_secret, is_remote, last_name, loc
 from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.places import STDIN
 from async_loader.sources.streams import CODECS, Stream
+from async_loader.sources.stretches import Stretch
 from async_loader.tables import Table
 
 
@@ -97,20 +99,23 @@ class Format(Protocol):
     def batches(self) -> Iterator[Batch]:
         """All records, in order; read as they are asked for."""
 
+    def values(self) -> Iterator[pl.DataFrame]:
+        """The values of all readable records, and maybe of some that are broken; null where one is at fault."""
+
+    def stretches(self, size: int) -> list[Stretch]:
+        """All records, in parts of some `size` bytes as far as can be told without reading them. Asked of a whole
+        source, and then nothing else.
+        """
+
 
 class Reader:
-    """An open source: its batches, cut to size, and how many records it has delivered."""
+    """An open source, or a stretch of one: its batches, cut to size, and how many records it has delivered."""
 
-    def __init__(self, source: Source, table: Table, batch_size: int) -> None:
+    def __init__(self, source: Source, table: Table, batch_size: int, stretch: Stretch | None = None) -> None:
         self.source = source
         self.delivered = 0
         self._batch_size = batch_size
-        self._stream = Stream(source.path, source.codec)
-        try:
-            self._format = _OPEN[source.kind](self._stream, fields_of(source, table), source)
-        except BaseException:
-            self._stream.close()
-            raise
+        self._stream, self._format = opened_format(source, fields_of(source, table), stretch)
         self._batches = self._format.batches()
         self._waiting: deque[Batch] = deque()
 
@@ -157,31 +162,46 @@ class Reader:
         self.delivered += len(self._waiting[0])
         return self._waiting.popleft()
 
+    def stretches(self, size: int) -> list[Stretch]:
+        """All records, as the format divides them; nothing can be read then. SourceError where they cannot be read."""
+        with self._stream.failures():
+            return self._format.stretches(size)
+
     def close(self) -> None:
         """Let go of the source; harmless when done already."""
         self._stream.close()
 
 
+def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
+    """A source, or a stretch of it, with its columns as these fields. Who asks closes the stream."""
+    stream = Stream(source.path, source.codec, stretch)
+    try:
+        return stream, _OPEN[source.kind](stream, fields, source, stretch)
+    except BaseException:
+        stream.close()
+        raise
+
+
 # Each format's libraries are imported by whoever reads it.
-def _csv(stream: Stream, fields: Fields, source: Source) -> Format:
+def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.csv import CsvSource
 
-    return CsvSource(stream, fields, source.delimiter)
+    return CsvSource(stream, fields, source.delimiter, stretch)
 
 
-def _json_lines(stream: Stream, fields: Fields, _: Source) -> Format:
+def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.jsonl import JsonLinesSource
 
-    return JsonLinesSource(stream, fields)
+    return JsonLinesSource(stream, fields, stretch)
 
 
-def _parquet(stream: Stream, fields: Fields, _: Source) -> Format:
+def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
-    return ParquetSource(stream, fields)
+    return ParquetSource(stream, fields, stretch)
 
 
-_OPEN: dict[str, Callable[[Stream, Fields, Source], Format]] = {
+_OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "ndjson": _json_lines,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from async_loader.errors import SourceError
 from async_loader.sources import Source
 from async_loader.sources.places import STDIN, facts_of, opened
+from async_loader.sources.streams import failures
 
 # Bytes at either end that the digest covers. With size and time of change, enough to tell a file from an edited one.
 DIGESTED = 1 << 16
@@ -24,7 +23,7 @@ def identity(source: Source) -> Identity | None:
     """
     if source.path == STDIN:
         return None
-    with _failures(source.path):
+    with failures(source.path):
         facts = facts_of(source.path)
         if facts.size is None:
             return None
@@ -50,11 +49,3 @@ def _digest(path: str, size: int) -> str:
         file.seek(max(0, size - DIGESTED))
         digest.update(file.read(DIGESTED))
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _failures(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {(error.strerror or str(error)).lower()}") from error

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from async_loader.sources.addresses import is_remote, local_path
+from async_loader.sources.stretches import Version
 
 STDIN = "-"
 CHANGED = "changed while it was read; load it again when nothing writes to it"
@@ -33,7 +34,7 @@ class Facts:
     node: tuple[int, int] = (0, 0)
 
     @property
-    def version(self) -> tuple[int | None, int | str]:
+    def version(self) -> Version:
         """The part of it that is the same for every host that sees the source."""
         return self.size, self.modified
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
 from async_loader.sources.places import CHANGED, opened
+from async_loader.sources.stretches import Stretch, Version
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -35,10 +37,13 @@ _UTF_16_AND_32 = (
 
 
 class Stream:
-    """A source open for reading: `name` as the user gave it, `size` in stored bytes (None where unknown)."""
+    """A source open for reading, or a stretch of one: `name` as the user gave it, `size` in stored bytes (None where
+    unknown).
+    """
 
-    def __init__(self, name: str, codec: str | None = None) -> None:
+    def __init__(self, name: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
         self.name = name
+        self._start, self._left = 0, sys.maxsize
         with self.failures():
             self._opened = opened(name)
             self._file, self._close = self._opened.file, self._opened.close
@@ -49,19 +54,28 @@ class Stream:
         if codec is not None and self.size == 0:
             self.close()
             raise SourceError(name, f"is empty, not a {codec} file")
+        if stretch is not None:
+            self._go_to(stretch)
 
     def read(self, size: int) -> bytes:
-        """So many bytes; fewer only at the end of the source."""
+        """So many bytes; fewer only at the end."""
+        size = min(size, self._left)
         with self.failures():
             parts = [cast("bytes", self._reader.read(size))]
             while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
                 parts.append(cast("bytes", self._reader.read(missing)))
+        self._left -= sum(map(len, parts))
         return b"".join(parts)
+
+    @property
+    def version(self) -> Version:
+        """Of the whole source, when it was opened."""
+        return self._opened.facts.version
 
     @property
     def read_to(self) -> int:
         """How many bytes on disk have been read; 0 where the source cannot tell."""
-        return self._file.tell() if self.size is not None else 0
+        return self._file.tell() - self._start if self.size is not None else 0
 
     def seekable_file(self) -> BinaryIO:
         """The file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
@@ -87,20 +101,39 @@ class Stream:
         """Let go of the source; stdin is left open."""
         self._close()
 
+    def _go_to(self, stretch: Stretch) -> None:
+        """To its first byte, but where it is of row groups, which are found by other means."""
+        if stretch.version != self.version:
+            self.close()
+            raise SourceError(self.name, CHANGED)
+        self.size = stretch.stop - stretch.start
+        if not stretch.groups:
+            self._start, self._left = stretch.start, self.size
+            with self.failures():
+                self._file.seek(self._start)
+
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
         """Translate what reading can raise."""
         try:
-            yield
-        except OSError as error:
-            raise SourceError(self.name, f"cannot be read: {_plain(error)}") from error
-        except pa.ArrowException as error:
-            raise SourceError(self.name, f"cannot be read: {one_line(error)}") from error
+            with failures(self.name):
+                yield
         except ValueError as error:
             # What a thread gets that still reads when the run has been given up.
             if not self._file.closed:
                 raise
             raise SourceError(self.name, f"cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def failures(name: str) -> Iterator[None]:
+    """Translate what looking at a source can raise."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(name, f"cannot be read: {_plain(error)}") from error
+    except pa.ArrowException as error:
+        raise SourceError(name, f"cannot be read: {one_line(error)}") from error
 
 
 def without_bom(name: str, head: bytes) -> bytes:

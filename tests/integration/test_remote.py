@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -20,9 +21,10 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from async_loader import ConfigurationError, Options, Run, Source, SourceError
+from async_loader.sources import Reader, parts
 from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
-from tests.sample import MODES, TABLES, Place, comparable
+from tests.sample import MODES, TABLES, USERS, Place, comparable
 
 SECRET = "sesame-of-the-storage"
 ROWS = [(key, f"name {key}" if key % 7 else "", f"user{key}@example.com") for key in range(1, 2_001)]
@@ -30,9 +32,9 @@ CSV = "id,name,email\n" + "".join(f'{key},"{name}",{email}\n' for key, name, ema
 JSON_LINES = "".join(json.dumps({"id": key, "name": name, "email": email}) + "\n" for key, name, email in ROWS)
 
 
-def parquet(rows: list[tuple[int, str, str]]) -> bytes:
+def parquet(rows: list[tuple[int, str, str]], **options: Any) -> bytes:
     out = io.BytesIO()
-    pl.DataFrame(rows, schema=["id", "name", "email"], orient="row").write_parquet(out)
+    pl.DataFrame(rows, schema=["id", "name", "email"], orient="row").write_parquet(out, **options)
     return out.getvalue()
 
 
@@ -291,3 +293,26 @@ def test_a_process_leaves_no_session_open(bucket: Any, tmp_path: Path, mode: str
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_object_in_parts_is_the_whole(bucket: Any, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes find it by the same environment."""
+    content = parquet(ROWS, row_group_size=400) if kind == "parquet" else CONTENTS[f"u.{kind}"]
+    source = Source(put(bucket, f"parts.{kind}", content))
+    monkeypatch.setattr(parts, "COUNTED", 5_000)
+    found = parts.parts(source, USERS, size=12_000)
+    assert len(found) > 3
+    expected = list(read(Reader(source, USERS, 1_000)))
+    assert [each for part in found for each in read(parts.read(part, USERS, 1_000))] == expected
+    assert [key for part in found for key in parts.keys(part, USERS)] == [key for key, *_ in ROWS]
+    put(bucket, f"parts.{kind}", content + b" ")
+    with pytest.raises(SourceError, match=f"parts.{kind}: changed while it was read"):
+        parts.read(found[-1], USERS, 1_000)
+
+
+def read(reader: Reader) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Lines and values of all records."""
+    with closing(reader):
+        while (batch := reader.read()) is not None:
+            yield from zip(batch.lines, batch.values.rows(), strict=True)

@@ -334,7 +334,7 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
     assert third.startswith('{"id": 2, "_line": 3')
     again = place.load(mode, {"users": str(file)}, rejects_dir=place.directory / "s")
     assert [line for line, _, _ in reject_names(again, "users")] == [1, 2, 3]
-    assert again.tables["users"].ignored_columns == ("_raw", "x")
+    assert again.tables["users"].ignored_columns == ("x", "_raw")
     rewritten = (place.directory / "s" / again.run / "users.jsonl").read_text().splitlines()
     assert [line.count('"_line"') for line in rewritten] == [1, 1, 1]
 
