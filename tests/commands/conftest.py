@@ -19,7 +19,9 @@ import pytest
 from django.core.management import execute_from_command_line
 from django.db import connections
 
-from tests.commands.project import Oracle, Shop
+from tests.commands.project import Oracle, ServedShop, Shop
+from tests.postgres import Server, binaries
+from tests.postgres import server as postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,8 +118,26 @@ def shop(new_shop: Shop, tmp_path: Path) -> Shop:
     return new_shop.copy_to(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def oracle(new_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    """A process of that project, with databases of the module's own."""
-    with Oracle(new_shop.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    if binaries() is None:
+        pytest.skip("no wheel of this platform brings a PostgreSQL server")
+    with postgres_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def new_served_shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
+    """Somebody's project with its databases just made on a server, which stay empty."""
+    shop = ServedShop(tmp_path_factory.mktemp("new"), server)
+    shop.create()
+    return shop
+
+
+@pytest.fixture(scope="module", params=["new_shop", "new_served_shop"])
+def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """A process of that project, with databases of the module's own: files, and those of a server."""
+    made: Shop = request.getfixturevalue(request.param)
+    with Oracle(made.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
         yield oracle

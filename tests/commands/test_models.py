@@ -234,7 +234,7 @@ REFUSED = {
     "odd.BadDefault": "odd.BadDefault.number: its default 'none' is no value of it",
     "odd.One": "table shared is of several models, odd.One, odd.Another",
     "odd.InMemory": "database memory: :memory: is no file",
-    "odd.Elsewhere": "database elsewhere: ",
+    "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite files and PostgreSQL can be loaded into",
     "odd.Nowhere": "database nowhere: ",
     "shop.Regular": "no table is called 'shop.Regular'",
 }
