@@ -25,6 +25,9 @@ from tests.postgres import server as postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What is to hold whether the databases are files or those of a server.
+EVERY_STORE = pytest.mark.parametrize("oracle", ["new_shop", "new_served_shop"], indirect=True, scope="module")
+
 
 class Project:
     """This project with its databases in a directory of the test's."""
@@ -135,9 +138,9 @@ def new_served_shop(server: Server, tmp_path_factory: pytest.TempPathFactory) ->
     return shop
 
 
-@pytest.fixture(scope="module", params=["new_shop", "new_served_shop"])
+@pytest.fixture(scope="module")
 def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    """A process of that project, with databases of the module's own: files, and those of a server."""
-    made: Shop = request.getfixturevalue(request.param)
+    """A process of that project, with databases of the module's own: files, unless a test is of EVERY_STORE."""
+    made: Shop = request.getfixturevalue(getattr(request, "param", "new_shop"))
     with Oracle(made.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
         yield oracle

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
 
 # A field's value as CSV has it; None is a field with nothing in it.
@@ -505,6 +506,7 @@ def without_zones(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         yield oracle
 
 
+@EVERY_STORE
 @pytest.mark.parametrize("label", FIELDS)
 def test_hostile_values_of_every_field_are_judged_and_stored_as_django_does(
     oracle: Oracle, label: str, tmp_path: Path
@@ -526,6 +528,7 @@ def test_times_without_zones_are_judged_and_stored_as_django_does(without_zones:
     compare(without_zones, "shop.Bounded", [("at", each) for each in [None, *LIMITS]], tmp_path, stricter)
 
 
+@EVERY_STORE
 def test_times_with_zones_are_held_to_limits_as_django_does(oracle: Oracle, tmp_path: Path) -> None:
     zones = [f"{time}{zone}" for time in LIMITS for zone in ("+02:00", "Z", "+01:00", "-11:30")]
     compare(oracle, "shop.Bounded", [("at", each) for each in [None, *zones]], tmp_path)
@@ -599,6 +602,7 @@ def test_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, l
 
 
 @pytest.mark.long
+@EVERY_STORE
 @pytest.mark.parametrize("label", GENERATED)
 def test_many_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, label: str, tmp_path: Path) -> None:
     _generated(oracle, label, tmp_path, 400)
