@@ -123,8 +123,8 @@ _ADVICE = {
     "08": "see that the server runs, and run the same command again",
     "57P": "see that the server runs, and run the same command again",
 }
-# Classes of SQLSTATE that say that the server went away.
-_GONE = ("08", "57P")
+# What SQLSTATE begins with where the server went away, or has chosen this transaction to end a deadlock.
+_PASSING = ("08", "57P", "40P01")
 _UNREACHABLE = "see that the server runs and can be reached, and run the same command again"
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
@@ -147,6 +147,7 @@ class Database(Store):
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "c0"
     each_reason: ClassVar[str] = "json_array_elements(reasons::json)"
+    keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     is_shared: ClassVar[bool] = True
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
 
@@ -379,7 +380,7 @@ class Database(Store):
         kind: type[StoreError] = StoreError
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
-        if state.startswith(_GONE) or (not state and isinstance(error, errors.OperationalError)):
+        if state.startswith(_PASSING) or (not state and isinstance(error, errors.OperationalError)):
             kind, advice = UnreachableError, advice or _UNREACHABLE
         if isinstance(error, errors.LockNotAvailable):
             kind = LockedError
