@@ -76,6 +76,10 @@ class Schemas:
         self._numbers = itertools.count()
         self._schemas: dict[str, str] = {}
         server.query("postgres", f"CREATE DATABASE {database}")
+        self.connect()
+
+    def connect(self) -> None:
+        """Begin a session of its own, in the place of one that is lost."""
         # What a failed test left locked is not waited for without end.
         self._connection = psycopg.connect(self._url, autocommit=True, options="-clock_timeout=20s")
 

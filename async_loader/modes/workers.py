@@ -46,7 +46,8 @@ _SILENCE = "30s"
 
 _PACKAGE = "django-async-loader"
 
-_KNOWN = KnownKeys()
+# A worker may have several threads.
+_KNOWN, _KNOWING = KnownKeys(), threading.Lock()
 
 
 class Workers(Threads):
@@ -141,9 +142,16 @@ class Workers(Threads):
 
     def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
         waiting = dict.fromkeys(tokens)
+        seen = time.monotonic()
         while waiting:
             if self._given_up:
                 raise GivenUpError
+            if self._has_workers:
+                seen = time.monotonic()
+            elif time.monotonic() > seen + _ANSWER:
+                raise ClusterError(
+                    self._name, "all workers are gone; start some, and run the same command again to go on"
+                )
             done = [future for future in waiting if future.status != "pending"]
             for future in done:
                 del waiting[future]
@@ -152,6 +160,12 @@ class Workers(Threads):
             if not done:
                 time.sleep(_LOOK)
         return [self._result(future) for future in tokens]
+
+    @property
+    def _has_workers(self) -> bool:
+        """As the scheduler has said some seconds ago."""
+        assert self._client is not None
+        return bool(self._client.scheduler_info().get("workers"))
 
     def _result(self, future: Future) -> Any:
         if future.status == "finished":
@@ -257,7 +271,8 @@ def _load_once(
     _check_sources(share)
     names = {each.database for each in (share.table, *share.targets)}
     stores = {name: _named(store_of(name, find(name)), share) for name in names}
-    known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
+    with _KNOWING:
+        known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
     readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
         means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
@@ -266,7 +281,8 @@ def _load_once(
         for reader in readers:
             reader.close()
     if not share.dry_run:
-        _KNOWN.give_back(share, known)
+        with _KNOWING:
+            _KNOWN.give_back(share, known)
     return outcome
 
 

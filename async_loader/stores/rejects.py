@@ -76,8 +76,8 @@ def delete_each(database: Store, numbers: Sequence[int]) -> Steps[int]:
 
 
 def of_names(database: Store, names: Iterable[Name]) -> Steps[list[tuple[int, str, str]]]:
-    """id, run and source of those rejects, among these runs and ids, that there are. Nobody else deletes them before the
-    open transaction ends; those that another transaction is deleting are waited for.
+    """id, run and source of those rejects, among these runs and ids, that there are. Nobody else deletes them before
+    the open transaction ends; those that another transaction is deleting are waited for.
     """
     frame = pl.DataFrame(list(names), schema={"run": pl.String, "id": pl.Int64}, orient="row")
     if not len(frame):
