@@ -168,6 +168,12 @@ def test_an_address_that_nothing_opens_is_told_in_a_line(place: Place, mode: str
     assert str(caught.value).startswith(f"{name}: {problem}")
 
 
+def test_a_missing_library_is_told_with_the_extra_that_has_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(SourceError, match=r"fsspec is not installed.*: pip install 'django-async-loader\[remote\]'$"):
+        place.load("async", {"users": "s3://bucket/u.csv"})
+
+
 def denied(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """From now on the server wants credentials that it knows, and these are not."""
     tell(server, "reset-auth", b"0")
