@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,15 @@ from async_loader import (
 )
 from async_loader.contrib.django import rejects
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
-from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
+from async_loader.contrib.django.management.commands._help import (
+    DJANGO,
+    TOLD,
+    WHICH,
+    WORK,
+    HelpFormatter,
+    group,
+    put_last,
+)
 from async_loader.contrib.django.management.commands._report import (
     ReportCommand,
     add_format,
@@ -42,8 +51,6 @@ from async_loader.contrib.django.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
-# What the command takes, and each subcommand too.
-_SHARED = ("format", "lock_timeout")
 
 
 class Command(ReportCommand):
@@ -74,6 +81,7 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The subcommands with their options, as docs/reference.md lists them."""
+        djangos = _djangos_options(parser)
         subparsers = parser.add_subparsers(
             dest="action",
             metavar="SUBCOMMAND",
@@ -92,6 +100,7 @@ exit codes:
                 epilog=f"example: {example}",
                 usage=f"%(prog)s {usage}",
                 formatter_class=HelpFormatter,
+                parents=[djangos],
             )
             self._subparsers.append(added)
             return added
@@ -101,8 +110,8 @@ exit codes:
         _add_retry(add)
         _add_discard(add)
         for each in self._subparsers:
-            put_last(each, "help")
-            _leave_defaults_to_the_command(each)
+            put_last(each, DJANGO)
+            _leave_defaults_to_the_command(each, parser)
 
     def handle(self, *, action: str | None, **options: Any) -> None:
         """Do what the subcommand says."""
@@ -313,10 +322,20 @@ def _add_filter(parser: CommandParser) -> None:
     which.add_argument("--run", help="only rejects of this run")
 
 
-def _leave_defaults_to_the_command(parser: CommandParser) -> None:
-    """An option that stands before the subcommand holds unless one behind it says otherwise."""
+def _djangos_options(parser: CommandParser) -> CommandParser:
+    """What a new command has by itself, for subcommands to have too."""
+    options = CommandParser(add_help=False)
     for action in parser._actions:
-        if action.dest in _SHARED:
+        if action.dest != "help":
+            options._add_action(copy.copy(action))
+    return options
+
+
+def _leave_defaults_to_the_command(subparser: CommandParser, parser: CommandParser) -> None:
+    """An option of both that stands before the subcommand holds unless one behind it says otherwise."""
+    shared = {action.dest for action in parser._actions}
+    for action in subparser._actions:
+        if action.dest in shared:
             action.help = (action.help or "") % {"default": action.default}
             action.default = argparse.SUPPRESS
 
