@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from django.core.management.base import CommandParser
 from async_loader import (
     ConfigurationError,
     LoaderError,
-    Options,
     RejectFilter,
     Report,
     Retry,
@@ -40,11 +38,16 @@ from async_loader.contrib.django.management.commands._report import (
     add_lock_timeout,
     add_report_options,
     performed,
+    progress_as,
     sigterm_as_ctrl_c,
 )
-from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
+from async_loader.contrib.django.management.commands._run import (
+    add_run_options,
+    interrupted,
+    options_of,
+    strictness,
+)
 from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
 from async_loader.contrib.django.wording import number_of
@@ -219,20 +222,17 @@ exit codes:
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
         strict: bool,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
         **options: Any,
     ) -> None:
         declared = self.all_tables(project)
         databases = databases_of(declared)
-        given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
+        wanted = _filter(project, options)
         run: Retry
 
         def perform() -> tuple[Report, Failure | None]:
             nonlocal run
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
-                run = Retry(declared, _filter(project, options), databases, Options(**given), mode=mode, show=show)
+            with progress_as(options) as show:
+                run = Retry(declared, wanted, databases, options_of(options), mode=mode, show=show)
                 outcome, failure = _performed(run)
             for line in run.left:
                 complain(f"warning: {line}")
