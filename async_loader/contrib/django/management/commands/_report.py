@@ -1,4 +1,4 @@
-"""What commands that end with a report share: its options, its file, and how a signal ends a run."""
+"""What commands that end with a report share: its options, its file, progress, and how a signal ends a run."""
 
 from __future__ import annotations
 
