@@ -10,9 +10,10 @@ from os import PathLike
 from pathlib import Path
 
 from async_loader.agreement import VerifiedRun
+from async_loader.cluster import Cluster
 from async_loader.effects import Result, Show, Steps, Tell
 from async_loader.errors import ConfigurationError, LoaderError
-from async_loader.modes import MODES
+from async_loader.modes import DASK, MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.origins import Chosen, RejectFilter, Stored
@@ -47,6 +48,8 @@ SourceLike = Source | str | PathLike[str]
 class Run:
     """One run, to be performed once. `report` tells how far it is at any moment, also after it was interrupted.
 
+    cluster: in mode dask, the workers; by default as many of the run's own as there are cores.
+
     Raises ConfigurationError where tables, sources and databases do not fit together.
     """
 
@@ -58,10 +61,13 @@ class Run:
         options: Options | None = None,
         *,
         mode: str = "async",
+        cluster: Cluster | None = None,
         show: Callable[[Show | Tell], None] | None = None,
     ) -> None:
-        if mode not in MODES:
-            raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
+        if mode not in (*MODES, DASK):
+            raise ConfigurationError(f"mode is one of {', '.join((*MODES, DASK))}, not {mode!r}")
+        if cluster is not None and mode != DASK:
+            raise ConfigurationError(f"mode {mode} has no cluster; choose mode {DASK}, or name none")
         plan = Plan(
             run=uuid.uuid4().hex,
             mode=mode,
@@ -69,6 +75,7 @@ class Run:
             sources={name: _sources(given) for name, given in sources.items()},
             databases=_databases(databases),
             options=options or Options(),
+            cluster=(cluster or Cluster()) if mode == DASK else None,
         )
         self._ledger = Ledger(plan)
         self._show = show or (lambda _: None)
@@ -91,8 +98,17 @@ class Run:
     def perform(self) -> Report:
         """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
         with self._accounted():
-            MODES[self._ledger.plan.mode](run(self._ledger), self._show)
+            self._carry_out()
         return self.report("complete")
+
+    def _carry_out(self) -> None:
+        plan = self._ledger.plan
+        if plan.cluster is None:
+            MODES[plan.mode](run(self._ledger), self._show)
+            return
+        from async_loader.modes.workers import Workers
+
+        Workers(self._show, plan.cluster).run(run(self._ledger))
 
     async def perform_async(self) -> Report:
         """Load in the running event loop, which is the mode `async`. Raises as `perform` does."""
@@ -112,7 +128,7 @@ class Run:
             with self._ledger.watch:
                 yield
         except LoaderError as error:
-            if self._ledger.plan.commit_every and self.kept:
+            if self._ledger.plan.commits_apart and self.kept:
                 error.kept = f"{self.kept} kept, run the same command again to go on from there"
             error.report = self.report(error.status, error.told)
             raise

@@ -93,6 +93,29 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    """Have a worker do something, once at least, when all that is `after` is done. Arguments that are tokens stand for
+    what came of them, and so do tokens in a list or as values of a dict. Result: a token for Collect.
+
+    work: which of the things that workers do.
+    """
+
+    work: str
+    arguments: tuple[Any, ...]
+    after: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Wait for what Submit began, and hand over what came of each as it comes; what `take` makes of it is shown.
+    Result: all that came, in the order of the tokens.
+    """
+
+    tokens: Sequence[Any]
+    take: Callable[[Any], Show | None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Take all of these steps, side by side or one after another; the first failure ends them. Result: None."""
 
@@ -150,5 +173,20 @@ class Now:
 
 
 Effect: TypeAlias = (
-    Connect | Query | Change | Each | Call | Start | Finish | Together | Complete | Announce | Await | Show | Tell | Now
+    Connect
+    | Query
+    | Change
+    | Each
+    | Call
+    | Start
+    | Finish
+    | Submit
+    | Collect
+    | Together
+    | Complete
+    | Announce
+    | Await
+    | Show
+    | Tell
+    | Now
 )

@@ -29,7 +29,6 @@ from async_loader.tables import Reference, Table
 from async_loader.validation import Unique, Verdict, World, judge
 
 if TYPE_CHECKING:
-    from async_loader.rejects import RejectFiles
     from async_loader.stores.store import Store
 
 
@@ -65,10 +64,30 @@ class Readable(Protocol):
         """How many records it has given."""
 
 
+class TakesRejects(Protocol):
+    """What rejects are written to besides the database."""
+
+    def write(self, source: Any, rejects: pl.DataFrame) -> None:
+        """Add a batch's rejects of a source."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
 def called(reader: Any) -> Steps[Batch | None]:
     """The next batch of a source; None at the end."""
     batch: Batch | None = yield Call(reader.read)
     return batch
+
+
+def keep_nothing(_: str) -> Steps[None]:
+    """Where the load itself commits nothing."""
+    yield from ()
+
+
+def confirm_nothing() -> Steps[None]:
+    """Likewise."""
+    yield from ()
 
 
 def supersede_nothing(_: Sequence[str]) -> Steps[Counter[str]]:
@@ -84,11 +103,12 @@ class Load:
     targets: by table name, the referenced tables with the database of each.
     ranges: by table name, the keys that a database held before the run, this table's own and its targets'.
     target_keys: by table name, the accepted keys of the targets that take part in the run.
+    known: by table name, what is known already of the keys of a target.
     behind: with checkpoints, the tables whose loads use the same connection before this one.
     checkpoint: records, from the first on, that an earlier process has committed.
     used_before: of those, by source and unique column, the lines of the records whose value was another row's.
-    save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
-        sure that nobody else has gone on with it.
+    save, confirm: with checkpoints, steps, in the open transaction, that keep how far the run has come with this table,
+        and that make sure that nobody else has gone on with it.
     read: steps that give the next batch of a reader.
     supersede: steps, in the open transaction, that delete the stored rejects so named, and count them by run.
     """
@@ -106,13 +126,14 @@ class Load:
     targets: Mapping[str, tuple[Table, Store]]
     target_keys: Mapping[str, AcceptedKeys]
     ranges: MutableMapping[str, KeyRange | None]
-    save: Callable[[str], Steps[None]]
-    confirm: Callable[[], Steps[None]]
-    files: RejectFiles | None = None
+    save: Callable[[str], Steps[None]] = keep_nothing
+    confirm: Callable[[], Steps[None]] = confirm_nothing
+    files: TakesRejects | None = None
     read: Callable[[Any], Steps[Batch | None]] = called
     supersede: Callable[[Sequence[str]], Steps[Counter[str]]] = supersede_nothing
     commit_every: int = 0
     behind: Sequence[str] = ()
+    known: Mapping[str, ReferencedKeys] = field(default_factory=dict)
     checkpoint: int = 0
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
 
@@ -265,6 +286,8 @@ def _references(this: Load) -> Steps[References]:
 
 def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
     target, _ = this.targets[reference.table]
+    if target.name in this.known:
+        return this.known[target.name]
     return ReferencedKeys(target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name])
 
 

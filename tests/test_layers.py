@@ -41,7 +41,7 @@ PURE = [
         "tables",
         "validation",
     )
-] + [ROOT / "async_loader" / "sources" / "records.py"]
+] + [ROOT / "async_loader" / "sources" / f"{name}.py" for name in ("addresses", "borders", "records", "stretches")]
 IMPURE = {
     "aiosqlite",
     "asyncio",
@@ -133,6 +133,12 @@ def test_sql_is_built_in_stores_only(path: Path) -> None:
         assert not [
             word for word in ("SELECT ", "INSERT INTO", "CREATE TABLE", "DELETE FROM") if word in path.read_text()
         ]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=relative)
+def test_only_who_reads_remote_sources_needs_fsspec(path: Path) -> None:
+    if path.name != "remote.py":
+        assert not {name.split(".")[0] for name in imports(path)} & {"fsspec", "s3fs"}
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=relative)

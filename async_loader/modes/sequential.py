@@ -166,7 +166,9 @@ class Sequential:
         connection.close()
 
     def connect(self, effect: Connect) -> None:
-        """Open a database's connection."""
+        """Open a database's connection, in the place of one that was lost."""
         database = effect.database
+        if database.name in self._connections:
+            self.close(database.name)
         connection = database.connect(lock_timeout=effect.timeout, writable=effect.writable, create=effect.create)
         self._connections[database.name] = database, connection

@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Protocol
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.batches import MARKS, Batch, slices
 from async_loader.errors import ConfigurationError
 from async_loader.origins import Layout, mapped
+from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
 from async_loader.sources.fields import Fields, fields_of
-from async_loader.sources.streams import CODECS, STDIN, Stream
+from async_loader.sources.places import STDIN
+from async_loader.sources.streams import CODECS, Stream
+from async_loader.sources.stretches import Stretch
 from async_loader.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to read: a path, or `-` for stdin.
+    """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin.
 
     `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
     suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
@@ -44,6 +48,11 @@ class Source:
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if has_secret(self.path):
+            raise ConfigurationError(
+                f"{without_secrets(self.path)}: the address holds a secret, and every report would tell it; "
+                "give it in the environment"
+            )
         if not self.format:
             object.__setattr__(self, "format", _format_of(self.path))
         kind, codec = self._parts()
@@ -56,6 +65,11 @@ class Source:
             raise ConfigurationError(
                 f"{self.path}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
             )
+
+    @property
+    def file(self) -> Path | None:
+        """The local file that it is; None for stdin and for what is stored elsewhere."""
+        return None if self.path == STDIN or is_remote(self.path) else Path(local_path(self.path))
 
     @property
     def kind(self) -> str:
@@ -85,20 +99,23 @@ class Format(Protocol):
     def batches(self) -> Iterator[Batch]:
         """All records, in order; read as they are asked for."""
 
+    def values(self) -> Iterator[pl.DataFrame]:
+        """The values of all readable records, and maybe of some that are broken; null where one is at fault."""
+
+    def stretches(self, size: int) -> list[Stretch]:
+        """All records, in parts of some `size` bytes as far as can be told without reading them. Asked of a whole
+        source, and then nothing else.
+        """
+
 
 class Reader:
-    """An open source: its batches, cut to size, and how many records it has delivered."""
+    """An open source, or a stretch of one: its batches, cut to size, and how many records it has delivered."""
 
-    def __init__(self, source: Source, table: Table, batch_size: int) -> None:
+    def __init__(self, source: Source, table: Table, batch_size: int, stretch: Stretch | None = None) -> None:
         self.source = source
         self.delivered = 0
         self._batch_size = batch_size
-        self._stream = Stream(source.path, source.codec)
-        try:
-            self._format = _OPEN[source.kind](self._stream, fields_of(source, table), source)
-        except BaseException:
-            self._stream.close()
-            raise
+        self._stream, self._format = opened_format(source, fields_of(source, table), stretch)
         self._batches = self._format.batches()
         self._waiting: deque[Batch] = deque()
 
@@ -145,31 +162,46 @@ class Reader:
         self.delivered += len(self._waiting[0])
         return self._waiting.popleft()
 
+    def stretches(self, size: int) -> list[Stretch]:
+        """All records, as the format divides them; nothing can be read then. SourceError where they cannot be read."""
+        with self._stream.failures():
+            return self._format.stretches(size)
+
     def close(self) -> None:
         """Let go of the source; harmless when done already."""
         self._stream.close()
 
 
+def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
+    """A source, or a stretch of it, with its columns as these fields. Who asks closes the stream."""
+    stream = Stream(source.path, source.codec, stretch)
+    try:
+        return stream, _OPEN[source.kind](stream, fields, source, stretch)
+    except BaseException:
+        stream.close()
+        raise
+
+
 # Each format's libraries are imported by whoever reads it.
-def _csv(stream: Stream, fields: Fields, source: Source) -> Format:
+def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.csv import CsvSource
 
-    return CsvSource(stream, fields, source.delimiter)
+    return CsvSource(stream, fields, source.delimiter, stretch)
 
 
-def _json_lines(stream: Stream, fields: Fields, _: Source) -> Format:
+def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.jsonl import JsonLinesSource
 
-    return JsonLinesSource(stream, fields)
+    return JsonLinesSource(stream, fields, stretch)
 
 
-def _parquet(stream: Stream, fields: Fields, _: Source) -> Format:
+def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
-    return ParquetSource(stream, fields)
+    return ParquetSource(stream, fields, stretch)
 
 
-_OPEN: dict[str, Callable[[Stream, Fields, Source], Format]] = {
+_OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "ndjson": _json_lines,
@@ -189,7 +221,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 def _format_of(path: str) -> str:
     if path == STDIN:
         return "csv"
-    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
+    suffixes = [suffix.lower() for suffix in PurePath(last_name(path)).suffixes]
     if suffixes and suffixes[-1] in CODECS:
         return "".join(suffixes[-2:]).removeprefix(".")
     if suffixes:

@@ -23,6 +23,7 @@ from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, w
 from async_loader.sources.fields import Fields
 from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
+from async_loader.sources.stretches import Stretch
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 # A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.
@@ -36,18 +37,24 @@ class CsvSource:
 
     schema = None
 
-    def __init__(self, stream: Stream, fields: Fields, delimiter: str) -> None:
+    def __init__(self, stream: Stream, fields: Fields, delimiter: str, stretch: Stretch | None = None) -> None:
         self._stream = stream
         self._delimiter = delimiter
         # What has been read and not taken yet, which begins on this line; and whether that is all there is.
-        self._rest, self._line, self._ended = b"", 1, False
-        self.columns = cut(self._read_header(), delimiter)
+        self._rest, self._line, self._ended = b"", 1 if stretch is None else stretch.line, False
+        # As it is read, whatever a file of rejects has made of it.
+        self._header = cut(self._read_header(), delimiter) if stretch is None else stretch.columns or ()
+        self.columns = list(self._header)
+        # A source is divided only where all its quotes are in place.
+        self._is_sound = stretch is not None
         self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
             self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
         self.fields = fields.of(self.columns)
         _check_header(stream.name, self.fields, self.columns, delimiter)
         self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
+        # What is kept of each record.
+        self._kept = self.columns
 
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
@@ -56,6 +63,24 @@ class CsvSource:
             self._line += part.lines
             self._rest = self._rest[part.consumed :]
             yield self._batch(part, self._line - part.lines)
+
+    def values(self) -> Iterator[pl.DataFrame]:
+        """Those of each block, or of a whole stretch at once. Fields that are of no column are not kept."""
+        needed = {*self.fields.names.values(), *((self.columns[0], REJECT) if self._is_rejects else ())}
+        self._kept = [name for name in self.columns if name in needed]
+        if self._is_sound and not self._is_rejects:
+            good = self._stream.read(self._stream.size or 0)
+            as_read, undecodable, _ = self._cut_fields(good)
+            yield typed(self.fields, as_read, undecodable, nul=b"\0" in good)[0]
+            return
+        for batch in self.batches():
+            yield batch.values
+
+    def stretches(self, _: int) -> list[Stretch]:
+        """All behind the header."""
+        stream = self._stream
+        start = stream.read_to - len(self._rest)
+        return [Stretch(stream.version, start, stream.size or 0, self._line, tuple(self._header))]
 
     def _next(self) -> Split:
         """The records at the front of what is not taken yet, one at least while there is any.
@@ -143,7 +168,7 @@ class CsvSource:
         the places of the records with too few or too many fields, which are left out.
         """
         if not good:
-            return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.String)), {}, []
+            return pl.DataFrame(schema=dict.fromkeys(self._kept, pl.String)), {}, []
         if _is_utf_8(good):
             table, misfits = self._cut_text(good)
             return pl.DataFrame(table), {}, misfits
@@ -167,7 +192,8 @@ class CsvSource:
             pa.csv.ReadOptions(use_threads=False, column_names=self.columns, block_size=buffer.size + 1),
             pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out),
             pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(self.columns, pa.large_string()),
+                column_types=dict.fromkeys(self._kept, pa.large_string()),
+                include_columns=self._kept,
                 check_utf8=False,
                 null_values=[""],
                 strings_can_be_null=True,

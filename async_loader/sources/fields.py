@@ -66,6 +66,13 @@ class Fields:
         """What the source must have and has not, by its own names: of what `of` has left, all that is not found."""
         return [name for name in self.names.values() if name not in found]
 
+    def alone(self, name: str) -> Fields:
+        """Of that column and no other; it must be the key, and come from the source."""
+        table = dataclasses.replace(self.table, columns=(self.table.column(name),), rules=(), references=())
+        return dataclasses.replace(
+            self, table=table, names={name: self.names[name]}, constants={}, mapped=self.mapped & {name}
+        )
+
     def ignored(self, found: Sequence[str]) -> list[str]:
         """What of that no column takes."""
         taken = set(self.names.values())

@@ -1,16 +1,14 @@
-"""What tells that a source is the one that an earlier run read: its facts on disk, and a digest of both its ends."""
+"""What tells that a source is the one that an earlier run read: its facts in storage, and a digest of both ends."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import stat
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from async_loader.errors import SourceError
 from async_loader.sources import Source
-from async_loader.sources.streams import STDIN
+from async_loader.sources.places import STDIN, facts_of, opened
+from async_loader.sources.streams import failures
 
 # Bytes at either end that the digest covers. With size and time of change, enough to tell a file from an edited one.
 DIGESTED = 1 << 16
@@ -20,9 +18,16 @@ Identity: TypeAlias = dict[str, Any]
 
 
 def identity(source: Source) -> Identity | None:
-    """Path, how it is read, size in bytes, time of change in nanoseconds, digest. None for stdin and pipes."""
-    if source.path == STDIN or not stat.S_ISREG((facts := _facts(source.path)).st_mode):
+    """Path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
+    version), digest. None for stdin and pipes.
+    """
+    if source.path == STDIN:
         return None
+    with failures(source.path):
+        facts = facts_of(source.path)
+        if facts.size is None:
+            return None
+        digest = _digest(source.path, facts.size)
     return {
         "path": source.path,
         "format": source.format,
@@ -30,30 +35,17 @@ def identity(source: Source) -> Identity | None:
         "names": dict(source.names),
         "constants": dict(source.constants),
         "means_null": list(source.means_null),
-        "size": facts.st_size,
-        "modified": facts.st_mtime_ns,
-        "digest": _digest(source.path, facts.st_size),
+        "size": facts.size,
+        "modified": facts.modified,
+        "digest": digest,
     }
-
-
-def _facts(path: str) -> os.stat_result:
-    try:
-        return Path(path).stat()
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
 
 def _digest(path: str, size: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    try:
-        with Path(path).open("rb") as file:
-            digest.update(file.read(DIGESTED))
-            file.seek(max(0, size - DIGESTED))
-            digest.update(file.read(DIGESTED))
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    source = opened(path)
+    with contextlib.closing(source.file) as file:
+        digest.update(file.read(DIGESTED))
+        file.seek(max(0, size - DIGESTED))
+        digest.update(file.read(DIGESTED))
     return digest.hexdigest()
-
-
-def _unreadable(path: str, error: OSError) -> SourceError:
-    return SourceError(path, f"cannot be read: {(error.strerror or str(error)).lower()}")

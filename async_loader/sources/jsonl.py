@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -25,6 +25,7 @@ from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
+from async_loader.sources.stretches import Stretch
 from async_loader.tables import Column, Type
 
 _WRONG_TYPE = {
@@ -57,22 +58,46 @@ class JsonLinesSource:
 
     schema = None
 
-    def __init__(self, stream: Stream, fields: Fields) -> None:
+    def __init__(self, stream: Stream, fields: Fields, stretch: Stretch | None = None) -> None:
         self._stream = stream
         self.fields = fields
         self.columns = list(fields.names.values())
         self.ignored: list[str] = []
         self._absent: set[str] | None = None
+        # What of the table's the records at the front have.
+        self._found: tuple[str, ...] | None = None
         self._read = reading(fields)
-        self._head = without_bom(stream.name, stream.read(BLOCK))
+        self._line = 1 if stretch is None else stretch.line
+        head = stream.read(BLOCK)
+        self._head = without_bom(stream.name, head) if stretch is None else head
+        self._start = len(head) - len(self._head)
+        if stretch is not None and stretch.columns is not None:
+            self._settle(set(stretch.columns))
 
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
-        number = 1
         for block in self._blocks():
-            lines = block.split(b"\n")
-            yield self._batch([(n, line) for n, line in enumerate(lines, number) if line.strip()])
-            number += len(lines) - 1
+            yield self._batch(self._numbered(block))
+
+    def values(self) -> Iterator[pl.DataFrame]:
+        """Those of each block, decoded at once where that can be done."""
+        for block in self._blocks():
+            lines = self._numbered(block)
+            quick = None if self._absent is None else self._decoded([line for _, line in lines])
+            yield self._batch(lines).values if quick is None else quick
+
+    def stretches(self, _: int) -> list[Stretch]:
+        """All, with what can be told of their columns."""
+        for _batch in self.batches():
+            if self._found is not None:
+                break
+        return [Stretch(self._stream.version, self._start, self._stream.size or 0, columns=self._found)]
+
+    def _numbered(self, block: bytes) -> list[tuple[int, bytes]]:
+        """The block's lines that are not blank, each with its number."""
+        lines = block.split(b"\n")
+        first, self._line = self._line, self._line + len(lines) - 1
+        return [(number, line) for number, line in enumerate(lines, first) if line.strip()]
 
     def _blocks(self) -> Iterator[bytes]:
         """Whole lines, each block cut off behind a line end; the last one where the source ends."""
@@ -99,7 +124,7 @@ class JsonLinesSource:
             records.append(record)
             numbers.append(number)
             texts.append(line)
-        met = set(chain.from_iterable(records))
+        met = dict.fromkeys(chain.from_iterable(records))
         self._notice(met, records, numbers)
         values, faults = typed(self.fields, records, texts)
         at = pl.Series(numbers, dtype=pl.Int64)
@@ -117,27 +142,52 @@ class JsonLinesSource:
             supersedes=_supersedes(records) if REJECT in met else None,
         )
 
-    def _notice(self, met: set[str], records: list[dict[str, Any]], numbers: list[int]) -> None:
+    def _notice(self, met: Collection[str], records: list[dict[str, Any]], numbers: list[int]) -> None:
         if self._absent is None and records:
-            every = self.fields
-            self.fields = every.of(met)
-            if unmet := [name for name in self.fields.missing(met) if name in every.given_names]:
-                problem = f"no record at the front has {', '.join(map(repr, unmet))}; name what it has"
-                raise SourceError(self._stream.name, problem)
-            self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
-        if late := sorted(met & (self._absent or set())):
+            self._settle(met)
+        if late := sorted((self._absent or set()).intersection(met)):
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
             problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
             raise SourceError(self._stream.name, problem, line)
-        self.ignored += [name for name in self.fields.ignored(sorted(met)) if name not in (*self.ignored, *MARKS)]
+        self.ignored += [name for name in self.fields.ignored(list(met)) if name not in (*self.ignored, *MARKS)]
+
+    def _settle(self, met: Collection[str]) -> None:
+        """What the columns are called and which are absent, from what the records at the front have."""
+        every = self.fields
+        self.fields = every.of(met)
+        if unmet := [name for name in self.fields.missing(met) if name in every.given_names]:
+            problem = f"no record at the front has {', '.join(map(repr, unmet))}; name what it has"
+            raise SourceError(self._stream.name, problem)
+        self._absent = {every.names[name] for name in self.fields.absent if name in every.names}
+        self._found = tuple(sorted({*every.names, *every.names.values()}.intersection(met)))
+
+    def _decoded(self, lines: list[bytes]) -> pl.DataFrame | None:
+        """The values of lines, without a look at what else they hold; None where that is not simple for one of them."""
+        columns = self.fields.columns
+        names = {f"column_{place}": self.fields.names[column.name] for place, column in enumerate(columns)}
+        shape = msgspec.defstruct("Shape", [(field, Any) for field in names], rename=names)
+        decode = msgspec.json.Decoder(shape, float_hook=_exact_real if _is_exact(self.fields) else None).decode
+        try:
+            records = [decode(line) for line in lines]
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        values = {}
+        for column, (field, name) in zip(columns, names.items(), strict=True):
+            read = [getattr(record, field) for record in records]
+            values[column.name], _ = _column(column, read, _Lines(name, lines), self.fields.means_null)
+        return self.fields.complete(values, len(records))
 
 
 def reading(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
     """A function that reads the object on a line, given its number and its bytes."""
-    # A real would not show how many digits a decimal has.
-    is_exact = any(column.type is Type.DECIMAL for column in fields.columns)
+    is_exact = _is_exact(fields)
     decode = msgspec.json.Decoder(float_hook=_exact_real if is_exact else None).decode
     return partial(_read, decode=decode, real=_exact_real if is_exact else float)
+
+
+def _is_exact(fields: Fields) -> bool:
+    """Whether reals are to be decimals: else they would not show how many digits a decimal has."""
+    return any(column.type is Type.DECIMAL for column in fields.columns)
 
 
 def _read(

@@ -5,7 +5,7 @@ Only the table's columns are read. Page checksums are verified where the file ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.streams import Stream
+from async_loader.sources.stretches import Stretch
 from async_loader.spellings import COMMON_YEARS, at_home, digits_code
 from async_loader.tables import MOST_DIGITS, Column, Type
 
@@ -32,7 +33,7 @@ _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 class ParquetSource:
     """`columns` are those that are read. Raises SourceError where one is missing or of a type that does not fit."""
 
-    def __init__(self, stream: Stream, fields: Fields) -> None:
+    def __init__(self, stream: Stream, fields: Fields, stretch: Stretch | None = None) -> None:
         self._stream = stream
         try:
             with stream.failures():
@@ -48,13 +49,48 @@ class ParquetSource:
         for column in self.fields.columns:
             _check_column(stream.name, schema, column, self.fields.names[column.name])
         self.schema = pa.schema([schema.field(name) for name in self.columns])
+        self._groups = range(self._file.num_row_groups) if stretch is None else stretch.groups
+        self._total = self._rows(self._groups)
+        self._first = 1 if stretch is None else stretch.line
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order; lines are row numbers from 1."""
-        row = 1
-        for part in self._file.iter_batches(ROWS, columns=[*self.columns, *self._marks]):
+        row = self._first
+        parts = self._file.iter_batches(ROWS, row_groups=list(self._groups), columns=[*self.columns, *self._marks])
+        for part in parts:
             yield self._batch(part, row)
             row += len(part)
+
+    def values(self) -> Iterator[pl.DataFrame]:
+        """Those of each batch."""
+        for batch in self.batches():
+            yield batch.values
+
+    def stretches(self, size: int) -> list[Stretch]:
+        """Neighbouring row groups, of some `size` bytes as they are unpacked."""
+        found: list[list[int]] = []
+        unpacked = size
+        for group in self._groups:
+            if unpacked >= size:
+                found.append([])
+                unpacked = 0
+            found[-1].append(group)
+            unpacked += self._file.metadata.row_group(group).total_byte_size
+        row, stretches = 1, []
+        for groups in found:
+            rows = self._rows(groups)
+            start, stop = self._share(row - 1), self._share(row - 1 + rows)
+            stretches.append(Stretch(self._stream.version, start, stop, row, groups=tuple(groups)))
+            row += rows
+        return stretches
+
+    def _rows(self, groups: Iterable[int]) -> int:
+        return sum(self._file.metadata.row_group(group).num_rows for group in groups)
+
+    def _share(self, rows: int) -> int:
+        """Bytes of the source, as if each of all its rows had as many."""
+        of_all: int = max(1, self._file.metadata.num_rows)
+        return (self._stream.size or 0) * rows // of_all
 
     def _batch(self, part: pa.RecordBatch, row: int) -> Batch:
         read, undecodable = {}, {}
@@ -74,13 +110,13 @@ class ParquetSource:
             as_read=as_read.select(map(_shown, as_read)),
             to_json=_as_json,
             faults=faults,
-            read_to=self._read_to(row + len(part) - 1),
+            read_to=self._read_to(row - self._first + len(part)),
             supersedes=_series(part.column(REJECT))[0].cast(pl.String) if self._marks else None,
         )
 
     def _read_to(self, rows: int) -> int:
         """Bytes on disk, as if each row had as many: where the file stands says nothing, as columns are read ahead."""
-        of_all: int = max(rows, self._file.metadata.num_rows)
+        of_all = max(rows, self._total)
         return (self._stream.size or 0) * rows // of_all
 
 
@@ -260,8 +296,19 @@ def _codes(wrong: pl.Series, code: str) -> pl.Series:
 
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
-    """JSON has no NaN or infinity, no decimals and no dates: those are shown as text."""
+    """JSON has no NaN or infinity, no decimals and no dates: those are shown as text, and other reals never, whatever
+    else is in a batch.
+    """
     as_text = [name for name, kind in rows.schema.items() if kind.is_temporal() or kind.is_decimal()]
+    rows = rows.with_columns(pl.col(as_text).cast(pl.String))
     reals = [name for name, kind in rows.schema.items() if kind.is_float()]
-    as_text += [name for name in reals if not rows[name].is_finite().fill_null(value=True).all()]
-    return columns_as_json(rows.with_columns(pl.col(as_text).cast(pl.String)))
+    found = columns_as_json(rows)
+    finite = rows.select(pl.col(reals).is_finite().fill_null(value=True))
+    for pattern in finite.unique().rows():
+        if not all(pattern):
+            alike = pl.all_horizontal(pl.col(name) == value for name, value in zip(reals, pattern, strict=True))
+            places = finite.select(alike).to_series()
+            named = [name for name, value in zip(reals, pattern, strict=True) if not value]
+            shown = rows.filter(places).with_columns(pl.col(named).cast(pl.String))
+            found = found.scatter(places.arg_true(), columns_as_json(shown))
+    return found

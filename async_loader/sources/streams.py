@@ -1,16 +1,13 @@
-"""Bytes of a source: a file or stdin, decompressed, read to its very end or refused.
+"""Bytes of a source, decompressed, read to its very end or refused.
 
-The only place that opens what is read. Every failure of a file, disk or decompressor leaves here as a SourceError.
+Every failure of a file, disk, storage or decompressor leaves here as a SourceError.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
-import os
 import shutil
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +16,8 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
+from async_loader.sources.places import CHANGED, opened
+from async_loader.sources.stretches import Stretch, Version
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -26,7 +25,6 @@ BLOCK = 2 << 20
 # taken as never closing.
 RECORD_LIMIT = 64 << 20
 
-STDIN = "-"
 # Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
@@ -39,34 +37,45 @@ _UTF_16_AND_32 = (
 
 
 class Stream:
-    """A source open for reading: `name` as the user gave it, `size` in bytes on disk (None where unknown)."""
+    """A source open for reading, or a stretch of one: `name` as the user gave it, `size` in stored bytes (None where
+    unknown).
+    """
 
-    def __init__(self, name: str, codec: str | None = None) -> None:
+    def __init__(self, name: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
         self.name = name
+        self._start, self._left = 0, sys.maxsize
         with self.failures():
-            self._file = _open(name)
-            self._is_ours = name != STDIN
-            self._opened = os.fstat(self._file.fileno())
-            self.size = self._opened.st_size if stat.S_ISREG(self._opened.st_mode) else None
+            self._opened = opened(name)
+            self._file, self._close = self._opened.file, self._opened.close
+            self.size = self._opened.facts.size
             self._reader = pa.PythonFile(self._file, mode="r")
             if codec is not None:
                 self._reader = pa.CompressedInputStream(self._reader, codec)
         if codec is not None and self.size == 0:
             self.close()
             raise SourceError(name, f"is empty, not a {codec} file")
+        if stretch is not None:
+            self._go_to(stretch)
 
     def read(self, size: int) -> bytes:
-        """So many bytes; fewer only at the end of the source."""
+        """So many bytes; fewer only at the end."""
+        size = min(size, self._left)
         with self.failures():
             parts = [cast("bytes", self._reader.read(size))]
             while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
                 parts.append(cast("bytes", self._reader.read(missing)))
+        self._left -= sum(map(len, parts))
         return b"".join(parts)
+
+    @property
+    def version(self) -> Version:
+        """Of the whole source, when it was opened."""
+        return self._opened.facts.version
 
     @property
     def read_to(self) -> int:
         """How many bytes on disk have been read; 0 where the source cannot tell."""
-        return self._file.tell() if self.size is not None else 0
+        return self._file.tell() - self._start if self.size is not None else 0
 
     def seekable_file(self) -> BinaryIO:
         """The file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
@@ -76,37 +85,55 @@ class Stream:
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
             shutil.copyfileobj(self._file, copy, BLOCK)
             self.close()
-            self._file, self._is_ours = copy, True
+            self._file, self._close = copy, copy.close
             return copy
 
     def check_unchanged(self) -> None:
-        """SourceError if the file is not the one that was opened, or was written to since."""
+        """SourceError if the source is not the one that was opened, or was written to since."""
         if self.size is None:
             return
         with self.failures():
-            now = os.fstat(self._file.fileno()) if self.name == STDIN else os.stat(self.name)
-        if _fingerprint(now) != _fingerprint(self._opened):
-            raise SourceError(self.name, "changed while it was read; load it again when nothing writes to it")
+            now = self._opened.look()
+        if now != self._opened.facts:
+            raise SourceError(self.name, CHANGED)
 
     def close(self) -> None:
-        """Let go of the file; stdin is left open."""
-        if self._is_ours:
-            self._file.close()
+        """Let go of the source; stdin is left open."""
+        self._close()
+
+    def _go_to(self, stretch: Stretch) -> None:
+        """To its first byte, but where it is of row groups, which are found by other means."""
+        if stretch.version != self.version:
+            self.close()
+            raise SourceError(self.name, CHANGED)
+        self.size = stretch.stop - stretch.start
+        if not stretch.groups:
+            self._start, self._left = stretch.start, self.size
+            with self.failures():
+                self._file.seek(self._start)
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
         """Translate what reading can raise."""
         try:
-            yield
-        except OSError as error:
-            raise SourceError(self.name, f"cannot be read: {_plain(error)}") from error
-        except pa.ArrowException as error:
-            raise SourceError(self.name, f"cannot be read: {one_line(error)}") from error
+            with failures(self.name):
+                yield
         except ValueError as error:
             # What a thread gets that still reads when the run has been given up.
             if not self._file.closed:
                 raise
             raise SourceError(self.name, f"cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def failures(name: str) -> Iterator[None]:
+    """Translate what looking at a source can raise."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(name, f"cannot be read: {_plain(error)}") from error
+    except pa.ArrowException as error:
+        raise SourceError(name, f"cannot be read: {one_line(error)}") from error
 
 
 def without_bom(name: str, head: bytes) -> bytes:
@@ -117,22 +144,6 @@ def without_bom(name: str, head: bytes) -> bytes:
     if encoding is not None:
         raise SourceError(name, f"is {encoding}, not UTF-8; convert it first (iconv -f {encoding} -t UTF-8)")
     return head.removeprefix(codecs.BOM_UTF8)
-
-
-def _open(name: str) -> BinaryIO:
-    if name == STDIN:
-        if sys.stdin is None:
-            raise OSError(errno.EBADF, "stdin is closed")
-        return sys.stdin.buffer
-    file = cast("BinaryIO", open(name, "rb", buffering=0))  # noqa: SIM115 - the stream closes it
-    if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return file
-
-
-def _fingerprint(facts: os.stat_result) -> tuple[int, ...]:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _plain(error: OSError) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeAlias
 
+from async_loader.errors import ConfigurationError
 from async_loader.stores.store import Store
 
 # What callers may give where a database is wanted: the path of an SQLite file, the URL of a PostgreSQL database, or a
@@ -26,3 +29,14 @@ def store_of(name: str, where: StoreLike) -> Store:
     from async_loader.stores.sqlite import Database
 
     return Database(name, Path(where))
+
+
+def from_environment(name: str) -> Store:
+    """The database whose URL the environment has, for `users` under USERS_DATABASE_URL. ConfigurationError where it has
+    none.
+    """
+    variable = f"{re.sub('[^A-Za-z0-9]', '_', name).upper()}_DATABASE_URL"
+    where = os.environ.get(variable)
+    if not where:
+        raise ConfigurationError(f"database {name}: nothing tells where it is; set {variable}")
+    return store_of(name, where)

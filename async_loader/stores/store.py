@@ -94,6 +94,8 @@ class Store(ABC):
     batch_order: ClassVar[str]
     # In SQL, the reasons of a row of `loader_rejects`, each as JSON under `value`.
     each_reason: ClassVar[str]
+    # Whether several processes can write to it at once.
+    is_shared: ClassVar[bool] = False
     # How lines of the ledger come in the order in which they were first written.
     ledger_order: ClassVar[str]
 
@@ -110,6 +112,10 @@ class Store(ABC):
     def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
         """As `begin`, behind a commit."""
         yield from self.begin(tables)
+
+    def begin_share(self) -> Steps[None]:
+        """Begin to write beside others that do so."""
+        yield Change(self.name, "BEGIN")
 
     @abstractmethod
     def begin_reading(self) -> Steps[None]:

@@ -18,6 +18,7 @@ from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import Threads
 from async_loader.run import run
 from tests.sample import Place, comparable
+from tests.stores import Databases
 
 SOURCES = {
     "users": "id,name,email\n1,a,@\n2,,@\n3,c,@\n1,again,@\n4,d,@\n",
@@ -88,9 +89,9 @@ def started(place: Place, mode: str, options: Options) -> Run:
     return Run(place.tables, paths, place.databases, options, mode=mode)
 
 
-def placed(directory: Path) -> Place:
+def placed(directory: Path, store: Databases) -> Place:
     directory.mkdir()
-    place = Place(directory)
+    place = Place(directory, store=store)
     for table, content in SOURCES.items():
         place.file(f"{table}.csv", content)
     return place
@@ -106,13 +107,13 @@ ALL = [(100, 0), (2, 0), (1, 2), (3, 3), (2, 3), (2, 5), (100, 1)]
     [*SOME, *(pytest.param(*cuts, range(1000), marks=pytest.mark.long) for cuts in ALL)],
 )
 def test_a_crash_after_any_step_costs_nothing_but_a_second_run(
-    tmp_path: Path, mode: str, batch_size: int, commit_every: int, steps: Iterable[int]
+    tmp_path: Path, store: Databases, *, mode: str, batch_size: int, commit_every: int, steps: Iterable[int]
 ) -> None:
     options = Options(batch_size=batch_size, commit_every=commit_every)
-    undisturbed = placed(tmp_path / "undisturbed")
+    undisturbed = placed(tmp_path / "undisturbed", store)
     wanted = started(undisturbed, mode, options).perform()
     for effects in steps:
-        place = placed(tmp_path / str(effects))
+        place = placed(tmp_path / str(effects), store)
         crashed = started(place, mode, options)
         crash_after(effects, mode, crashed)
         assert orphans(place) == [], effects

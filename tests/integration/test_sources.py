@@ -29,6 +29,10 @@ from async_loader import (
     Type,
 )
 from tests.sample import MODES, Place, comparable, reject_names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 ROWS = "".join(f"{key},name {key},user{key}@example.com\n" for key in range(60_000))
 CSV = f"id,name,email\n{ROWS}".encode()
@@ -187,14 +191,14 @@ def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None
 
 def test_a_dry_run_reports_the_same_and_writes_nothing(place: Place, mode: str) -> None:
     place.load(mode, {"products": place.file("p.csv", b"id,name,price\n1,a,1\n")})
-    files = {name: path.read_bytes() for name, path in place.databases.items()}
+    files = {name: path.read_bytes() for name, path in place.files.items()}
     sources = {
         "users": place.file("u.csv", "id,name,email\n1,a,@\n2,,@\n1,b,@\n"),
         "products": place.file("q.csv", b"id,name,price\n1,b,1\n2,b,1\n"),
         "orders": place.file("o.csv", b"id,user_id,product_id,quantity\n1,1,2,1\n2,2,1,1\n3,1,1,1\n"),
     }
     dry = comparable(place.load(mode, sources, dry_run=True, on_conflict="update"))
-    assert {name: path.read_bytes() for name, path in place.databases.items()} == files
+    assert {name: path.read_bytes() for name, path in place.files.items()} == files
     wet = comparable(place.load(mode, sources, on_conflict="update"))
     assert dry.pop("dry_run") is True
     assert wet.pop("dry_run") is False
@@ -202,12 +206,14 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(place: Place, mode: str) 
     assert dry["tables"]["products"]["updated"] == 1
 
 
-def test_the_modes_give_one_report_and_one_set_of_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_modes_give_one_report_and_one_set_of_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Databases
+) -> None:
     outcomes = []
     for mode in MODES:
         directory = tmp_path / mode
         directory.mkdir()
-        place = Place(directory)
+        place = Place(directory, store=store)
         monkeypatch.chdir(directory)
         place.file("users.csv", 'id,name,email\n1,a,@\nx,"\n",y\n2,b"c,@\n1,z,@\n3,q\n')
         place.file("products.csv", "id,name,price\n1,a,1\n2,b,1e400\n")
@@ -233,10 +239,11 @@ BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("harm", BREAK_DATABASE)
 def test_a_database_that_cannot_be_used_is_named(place: Place, mode: str, harm: str) -> None:
     do, problem = BREAK_DATABASE[harm]
-    do(place.databases["users"])
+    do(place.files["users"])
     products = place.file("p.csv", b"id,name,price\n1,a,1\n")
     with pytest.raises(StoreError, match=problem) as caught:
         place.load(mode, {"users": place.file("u.csv", CSV), "products": products})
@@ -327,22 +334,22 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
     assert third.startswith('{"id": 2, "_line": 3')
     again = place.load(mode, {"users": str(file)}, rejects_dir=place.directory / "s")
     assert [line for line, _, _ in reject_names(again, "users")] == [1, 2, 3]
-    assert again.tables["users"].ignored_columns == ("_raw", "x")
+    assert again.tables["users"].ignored_columns == ("x", "_raw")
     rewritten = (place.directory / "s" / again.run / "users.jsonl").read_text().splitlines()
     assert [line.count('"_line"') for line in rewritten] == [1, 1, 1]
 
 
-def test_reject_files_of_texts_alone_are_still_rejected(tmp_path: Path, mode: str) -> None:
+def test_reject_files_of_texts_alone_are_still_rejected(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (Column("k", Type.TEXT), Column("note", Type.TEXT, nullable=True))
-    place = Place(tmp_path, (Table("words", "words", columns, key="k"),))
+    place = Place(tmp_path, (Table("words", "words", columns, key="k"),), store=store)
     report = place.load(mode, {"words": place.file("w.csv", 'k,note\n"x"y,\na\n')}, rejects_dir=tmp_path / "r")
     again = place.load(mode, {"words": str(tmp_path / "r" / report.run / "words.csv")})
     assert reject_names(again, "words") == [(2, 2, ["wrong_field_count"]), (3, 3, ["wrong_field_count"])]
 
 
-def test_null_and_empty_text_stay_apart_in_reject_files(tmp_path: Path, mode: str) -> None:
+def test_null_and_empty_text_stay_apart_in_reject_files(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (Column("id", Type.INTEGER), Column("a", Type.TEXT, nullable=True), Column("b", Type.TEXT, nullable=True))
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     report = place.load(mode, {"things": place.file("t.csv", 'id,a,b\nx,,""\n')}, rejects_dir=tmp_path / "r")
     file = tmp_path / "r" / report.run / "things.csv"
     place.load(mode, {"things": place.file("u.csv", file.read_text().replace("\nx,", "\n1,"))})

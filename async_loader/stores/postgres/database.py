@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import polars as pl
@@ -12,7 +12,14 @@ import psycopg
 from psycopg import AsyncRawCursor, RawCursor, conninfo, errors
 
 from async_loader.effects import Change, Each, Packed, Query, Steps
-from async_loader.errors import ConfigurationError, RefusedError, StoreError, one_line
+from async_loader.errors import (
+    ConfigurationError,
+    LockedError,
+    RefusedError,
+    StoreError,
+    UnreachableError,
+    one_line,
+)
 from async_loader.keys import KeyRange
 from async_loader.stores.postgres.connections import (
     BATCH,
@@ -84,6 +91,12 @@ _OWN_TABLES = {
         "started_at": "text NOT NULL",
         "finished_at": "text",
     },
+    "loader_shares": {
+        "claim": "text PRIMARY KEY",
+        "run": "text NOT NULL",
+        "table_name": "text NOT NULL",
+        "outcome": "text",
+    },
 }
 # Two who create the same tables at once take turns by this number.
 _CREATING = 0x6C6F61646572
@@ -110,6 +123,8 @@ _ADVICE = {
     "08": "see that the server runs, and run the same command again",
     "57P": "see that the server runs, and run the same command again",
 }
+# Classes of SQLSTATE that say that the server went away.
+_GONE = ("08", "57P")
 _UNREACHABLE = "see that the server runs and can be reached, and run the same command again"
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
@@ -132,6 +147,7 @@ class Database(Store):
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "c0"
     each_reason: ClassVar[str] = "json_array_elements(reasons::json)"
+    is_shared: ClassVar[bool] = True
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
@@ -155,6 +171,11 @@ class Database(Store):
         if names:
             yield Change(self.name, f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         # What a constraint has to say is said of the statement that breaks it.
+        yield Change(self.name, "SET CONSTRAINTS ALL IMMEDIATE")
+
+    def begin_share(self) -> Steps[None]:
+        """See Store."""
+        yield Change(self.name, "BEGIN")
         yield Change(self.name, "SET CONSTRAINTS ALL IMMEDIATE")
 
     def begin_reading(self) -> Steps[None]:
@@ -196,7 +217,7 @@ class Database(Store):
         """See Store. Texts are in an order of the server's own: all that is known of them is whether there are any."""
         key, name = quoted(table.key), quoted(table.name)
         if table.column(table.key).type is not Type.INTEGER:
-            return ("", None) if (yield Query(self.name, f"SELECT FROM {name} LIMIT 1")) else None
+            return ("", None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
         return None if least is None else (least, greatest)
@@ -336,6 +357,10 @@ class Database(Store):
         if row != ("UTF8",):
             raise StoreError(self.name, f"its text is in {row[0]} ({self._place}); make it anew in UTF8")
 
+    def named(self, session: str) -> Database:
+        """The same database, whose sessions the server calls by this name, of 63 characters at most."""
+        return replace(self, parameters={**self.parameters, "application_name": session})
+
     def perform(self, connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:
         """See Store."""
         try:
@@ -351,12 +376,15 @@ class Database(Store):
             return StoreError(self.name, one_line(error))
         if isinstance(error, REFUSALS):
             return RefusedError(self.name, said(error))
+        kind: type[StoreError] = StoreError
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
-        if advice is None and not state and isinstance(error, errors.OperationalError):
-            advice = _UNREACHABLE
+        if state.startswith(_GONE) or (not state and isinstance(error, errors.OperationalError)):
+            kind, advice = UnreachableError, advice or _UNREACHABLE
+        if isinstance(error, errors.LockNotAvailable):
+            kind = LockedError
         problem = f"{said(error)} ({self._place})"
-        return StoreError(self.name, f"{problem}; {advice}" if advice else problem)
+        return kind(self.name, f"{problem}; {advice}" if advice else problem)
 
     @property
     def _place(self) -> str:

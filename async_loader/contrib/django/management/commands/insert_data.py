@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import Options, Report, Run, Source
+from async_loader import DASK, MODES, Options, Report, Run, Source
+from async_loader.contrib.django.management.commands._cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.commands._command import Failure
 from async_loader.contrib.django.management.commands._help import STORED, group
 from async_loader.contrib.django.management.commands._report import (
@@ -53,12 +54,14 @@ exit codes:
             nargs="*",
             metavar="TABLE[:FORMAT]=SOURCE",
             help="what to load into a table; may be given several times for one. TABLE is called as in its database or "
-            "as Django calls its model (shop.Order). SOURCE is a file, or - for stdin. FORMAT is csv, jsonl, ndjson or "
-            "parquet, the first three also with .gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
+            "as Django calls its model (shop.Order). SOURCE is a file, an address on shared or object storage "
+            "(s3://bucket/all.csv), or - for stdin. FORMAT is csv, jsonl, ndjson or parquet, the first three also with "
+            ".gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
             "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
-        add_run_options(parser)
+        add_run_options(parser, (*MODES, DASK))
+        add_cluster_options(parser)
         stored = group(parser, STORED)
         stored.add_argument(
             "--commit-every",
@@ -90,12 +93,13 @@ exit codes:
         chosen = sources_of(project, sources, options)
         declared = project.tables(chosen)
         databases = databases_of(declared)
+        cluster = cluster_of(mode, options)
 
         def perform() -> tuple[Report, Failure | None]:
             with progress_as(options) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
-                run = Run(declared, chosen, databases, options_of(options), mode=mode, show=show)
+                run = Run(declared, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show)
                 outcome, failure = performed(run, lambda: interrupted(run))
             _warn_of_ignored_columns(outcome)
             return outcome, failure
@@ -120,4 +124,4 @@ def _warn_of_ignored_columns(outcome: Report) -> None:
 
 
 def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:
-    return [Path(source.path) for given in sources.values() for source in given]
+    return [source.file for given in sources.values() for source in given if source.file is not None]

@@ -1,0 +1,48 @@
+"""Addresses of sources on shared or object storage, as text. Pure.
+
+What has a scheme in front (`s3://bucket/users.csv`) is an address; `::` joins the links of a chain, as fsspec has it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SCHEME = r"[a-z][a-z0-9+.-]+"
+_ADDRESS = re.compile(rf"(?:{_SCHEME}::)*{_SCHEME}://", re.IGNORECASE)
+_FILE = "file://"
+# A password before the host, and parameters that sign a request or stand for one: whoever has them may read.
+_PASSWORD = re.compile(r"://[^/?#@]*:[^/?#]*@")
+_SIGNED = re.compile(r"[?&][^=&]*(?:signature|credential|token|secret|passw|\bsig\b|key)[^=&]*=", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s\"']*")
+_USER = re.compile(r"://[^/?#@\s]*@")
+
+
+def is_remote(name: str) -> bool:
+    """Whether it takes fsspec to open it."""
+    return _ADDRESS.match(name) is not None and not _is_local(name)
+
+
+def local_path(name: str) -> str:
+    """The path of what is no remote source."""
+    return name.removeprefix(_FILE)
+
+
+def last_name(name: str) -> str:
+    """Where the suffixes stand that tell the format: in a chain of addresses, the first that has a path."""
+    if not is_remote(name):
+        return name
+    return next((link for link in name.split("::") if not link.endswith("://") and "://" in link), name)
+
+
+def has_secret(name: str) -> bool:
+    """Whether an address holds what nobody but its user may see."""
+    return is_remote(name) and bool(_PASSWORD.search(name) or _SIGNED.search(name))
+
+
+def without_secrets(text: str) -> str:
+    """Text that may hold addresses, less the parts of them in which secrets can stand."""
+    return _QUERY.sub("?...", _USER.sub("://...@", text))
+
+
+def _is_local(name: str) -> bool:
+    return name.startswith(_FILE) and "::" not in name

@@ -1,0 +1,152 @@
+"""Where text can be divided between records, found range by range: each is counted by itself, in any order. Pure.
+
+Whether a range begins inside quotes is known only when all before it are counted. So each is counted for both cases,
+and `joined` puts neighbours together. Where all quotes are in place this is exact. A source of which `records` would
+break a record, for its quotes or for its length, is found and not divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+
+_QUOTE, _LF, _CR = b'"\n\r'
+
+
+class Border(NamedTuple):
+    """A place between two records: the offset of the byte behind it, and how many lines end before it."""
+
+    at: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a range is, if it begins outside quotes or if it begins inside.
+
+    first, last: of the borders in it, the one behind its last byte included; None where there is none.
+    longest: bytes of the longest record that lies in several of the ranges joined here.
+    is_sound: whether all its quotes are in place.
+    """
+
+    first: Border | None
+    last: Border | None
+    longest: int
+    is_sound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What the bytes from `start` to `stop` hold; `outlooks` for who begins outside quotes, and inside."""
+
+    start: int
+    stop: int
+    quotes: int
+    lines: int
+    outlooks: tuple[Outlook, Outlook]
+
+
+def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
+    """Count a range that begins at offset `start`.
+
+    text: the range with a byte more at either end, which tell of quotes whether they are in place, and of CR and LF
+        whether they belong together. Where the source has none, that is a delimiter, or anything without quoting.
+    delimiter: of CSV. None where nothing is quoted, and LF alone ends a line.
+    """
+    around = np.frombuffer(text, np.uint8)
+    quotes = np.zeros(0, np.int64)
+    if delimiter is not None and _QUOTE in text:
+        quotes = np.flatnonzero(around[1:-1] == _QUOTE)
+    ends = _line_ends(around, has_returns=delimiter is not None and _CR in text)
+    inside = np.searchsorted(quotes, ends) % 2
+    is_sound = (True, True) if delimiter is None else _soundness(around, quotes, delimiter[0])
+    outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
+    return Count(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
+
+
+def joined(left: Count, right: Count) -> Count:
+    """Two neighbouring ranges as one."""
+    odd = left.quotes % 2
+    outlooks = [_joined(left.outlooks[case], right.outlooks[case ^ odd], left.lines) for case in (0, 1)]
+    quotes, lines = left.quotes + right.quotes, left.lines + right.lines
+    return Count(left.start, right.stop, quotes, lines, (outlooks[0], outlooks[1]))
+
+
+def beginnings(counts: Sequence[Count], limit: int) -> list[Border]:
+    """Where parts begin, one at most in each range: these are all that there is of a source, and in order.
+
+    One part alone where a quote is out of place, or a record has `limit` bytes or more.
+    """
+    found = [Border(counts[0].start, 0)]
+    whole = reduce(joined, counts)
+    if whole.quotes % 2 or not whole.outlooks[0].is_sound or _longest(whole) >= limit:
+        return found
+    before = counts[0]
+    for each in counts[1:]:
+        border = each.outlooks[before.quotes % 2].first
+        if border is not None and border.at < whole.stop:
+            found.append(_behind(border, before.lines))
+        before = joined(before, each)
+    return found
+
+
+def _line_ends(around: npt.NDArray[np.uint8], *, has_returns: bool) -> Positions:
+    """Each LF of the range, and with returns each CR with no LF behind it."""
+    ends = around[1:-1] == _LF
+    if has_returns:
+        ends |= (around[1:-1] == _CR) & (around[2:] != _LF)
+    return np.flatnonzero(ends)
+
+
+def _soundness(around: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> tuple[bool, bool]:
+    """Whether all quotes are in place for who begins outside quotes, and inside; as `records` has it.
+
+    Every other one opens, behind a delimiter, a line end or a quote; the others close, before one.
+    """
+    edge = np.zeros(256, np.bool_)
+    edge[[delimiter, _LF, _CR, _QUOTE]] = True
+    may_open, may_close = edge[around[quotes]], edge[around[quotes + 2]]
+    return (
+        bool(may_open[::2].all() and may_close[1::2].all()),
+        bool(may_close[::2].all() and may_open[1::2].all()),
+    )
+
+
+def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) -> Outlook:
+    """With a border behind these line ends."""
+    if not len(places):
+        return Outlook(None, None, 0, is_sound)
+    first, last = (Border(start + int(ends[place]) + 1, int(place) + 1) for place in (places[0], places[-1]))
+    return Outlook(first, last, 0, is_sound)
+
+
+def _joined(left: Outlook, right: Outlook, lines: int) -> Outlook:
+    first = right.first and _behind(right.first, lines)
+    last = right.last and _behind(right.last, lines)
+    across = first.at - left.last.at if first and left.last else 0
+    return Outlook(
+        left.first or first,
+        last or left.last,
+        max(left.longest, right.longest, across),
+        left.is_sound and right.is_sound,
+    )
+
+
+def _behind(border: Border, lines: int) -> Border:
+    """With so many lines before it."""
+    return Border(border.at, border.lines + lines)
+
+
+def _longest(whole: Count) -> int:
+    """Bytes of the longest record, those at both ends included."""
+    outlook = whole.outlooks[0]
+    if outlook.first is None or outlook.last is None:
+        return whole.stop - whole.start
+    return max(outlook.longest, outlook.first.at - whole.start, whole.stop - outlook.last.at)

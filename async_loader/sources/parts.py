@@ -1,0 +1,132 @@
+"""Parts of a source, for many to read side by side with the records, lines and rejects of one who reads it whole.
+
+A part is a value that can be sent anywhere, and the readers of whole sources read it. Text is divided between records,
+which takes a look at all of it first (`borders`); Parquet between row groups. What cannot be read from its middle, as
+what is packed or comes through a pipe, is one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TypeAlias
+
+import polars as pl
+
+from async_loader.errors import SourceError
+from async_loader.sources import Reader, Source, borders, opened_format
+from async_loader.sources.borders import Count
+from async_loader.sources.fields import fields_of
+from async_loader.sources.places import CHANGED, facts_of
+from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
+from async_loader.sources.stretches import Stretch, Version
+from async_loader.tables import Table
+
+# Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
+SIZE = 32 << 20
+# Bytes that are counted at a time.
+COUNTED = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a source. `number` is from 1; one without `stretch` is all of it."""
+
+    source: Source
+    number: int
+    stretch: Stretch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes to be counted of a source of text that has `size` in all."""
+
+    source: Source
+    version: Version
+    size: int
+    start: int
+    stop: int
+
+
+# How ranges are counted: as `map` does, or side by side. Counts come in the order of their ranges.
+Mapped: TypeAlias = Callable[[Callable[[Range], Count], Iterable[Range]], Iterable[Count]]
+
+
+def parts(source: Source, table: Table, *, size: int = SIZE, mapped: Mapped = map) -> list[Part]:
+    """All of the source in parts of some `size` bytes each; of Parquet, as they are unpacked.
+
+    Raises what a Reader of it raises.
+    """
+    with failures(source.path):
+        is_whole = source.codec is not None or facts_of(source.path).size is None
+    stretches = [] if is_whole else _stretches(source, table, size, mapped)
+    if len(stretches) <= 1:
+        return [Part(source, 1)]
+    return [Part(source, number, stretch) for number, stretch in enumerate(stretches, 1)]
+
+
+def read(part: Part, table: Table, batch_size: int) -> Reader:
+    """Open a part. Raises SourceError where its source has changed since it was divided."""
+    return Reader(part.source, table, batch_size, part.stretch)
+
+
+def keys(part: Part, table: Table) -> pl.Series:
+    """The keys of a part's records, as far as they can be read; some of records that will be rejected are among them.
+
+    Nothing else of the records is made into values.
+    """
+    fields = fields_of(part.source, table)
+    if table.key in fields.constants:
+        return fields.constants[table.key]
+    stream, opened = opened_format(part.source, fields.alone(table.key), part.stretch)
+    with closing(stream):
+        with stream.failures():
+            found = [values[table.key].drop_nulls() for values in opened.values()]
+        stream.check_unchanged()
+    return pl.concat([pl.Series(table.key, [], dtype=table.column(table.key).dtype), *found])
+
+
+def count(wanted: Range) -> Count:
+    """Count a range; can be done anywhere. SourceError where the source is not the one that is being divided."""
+    span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 1, wanted.size))
+    with closing(Stream(wanted.source.path, stretch=span)) as stream:
+        whole = reduce(borders.joined, _counts(wanted, stream))
+        stream.check_unchanged()
+    return whole
+
+
+def _stretches(source: Source, table: Table, size: int, mapped: Mapped) -> list[Stretch]:
+    with closing(Reader(source, table, 1)) as reader:
+        found = reader.stretches(size)
+    if source.kind == "parquet" or found[0].stop - found[0].start <= size:
+        return found
+    [whole] = found
+    counts = list(mapped(count, _ranges(source, whole, size)))
+    begins = borders.beginnings(counts, RECORD_LIMIT // 2)
+    stops = [*(border.at for border in begins[1:]), whole.stop]
+    return [
+        replace(whole, start=border.at, stop=stop, line=whole.line + border.lines)
+        for border, stop in zip(begins, stops, strict=True)
+    ]
+
+
+def _ranges(source: Source, whole: Stretch, size: int) -> Iterator[Range]:
+    for start in range(whole.start, whole.stop, size):
+        yield Range(source, whole.version, whole.stop, start, min(start + size, whole.stop))
+
+
+def _counts(wanted: Range, stream: Stream) -> Iterator[Count]:
+    """A count for each so many bytes, each with one byte of its neighbours."""
+    delimiter = wanted.source.delimiter.encode() if wanted.source.kind == "csv" else None
+    edge = delimiter or b"\n"
+    known = edge if wanted.start == 0 else stream.read(1)
+    known += stream.read(1)
+    for start in range(wanted.start, wanted.stop, COUNTED):
+        stop = min(start + COUNTED, wanted.stop)
+        text = known + stream.read(stop - start) + (edge if stop == wanted.size else b"")
+        if len(text) != stop - start + 2:
+            raise SourceError(wanted.source.path, CHANGED)
+        yield borders.count(text, start, delimiter)
+        known = text[-2:]

@@ -1,0 +1,141 @@
+"""Sources that fsspec opens: its file systems raise what they like, and it leaves here as a SourceError of one line.
+
+Imported by whoever reads such a source. fsspec keeps the file systems and closes their sessions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any, BinaryIO, cast
+
+from async_loader.errors import SourceError, one_line
+from async_loader.sources.addresses import without_secrets
+from async_loader.sources.places import CHANGED, Facts, Opened
+
+# Bytes that are fetched beyond those asked for: few requests, and little in vain where a part of a source ends.
+AHEAD = 4 << 20
+# What file systems call that which changes with the content of an object: its version, a digest, a time of change.
+_VERSIONS = (
+    *("ETag", "etag", "md5Hash", "sha", "generation", "VersionId"),
+    *("LastModified", "last_modified", "updated", "mtime", "modificationTime", "modify", "modified", "created"),
+)
+_INSTALL = "pip install 'django-async-loader[remote]'"
+
+
+def facts_of(name: str) -> Facts:
+    """Size and version, as the file system gives them."""
+    with _failures(name):
+        return _look(name, *_place(name))
+
+
+def opened(name: str) -> Opened:
+    """The object, at its first byte. SourceError where it is no object."""
+    with _failures(name):
+        system, path = _place(name)
+        facts = _look(name, system, path)
+        file = _RemoteFile(name, facts, system, path)
+    return Opened(cast("BinaryIO", file), facts, file.look, file.close)
+
+
+class _RemoteFile:
+    """A file of fsspec whose every failure is a SourceError."""
+
+    def __init__(self, name: str, facts: Facts, system: Any, path: str) -> None:
+        self._name, self._facts, self._system, self._path = name, facts, system, path
+        self._file = system.open(path, "rb", block_size=AHEAD, cache_type="readahead")
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._file.closed)
+
+    def read(self, size: int = -1) -> bytes:
+        with self._reading():
+            return bytes(self._file.read(size))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with self._reading():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def look(self) -> Facts:
+        """As it is now."""
+        with _failures(self._name):
+            return _look(self._name, self._system, self._path)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Where reading fails because another object stands there now, that is what to tell."""
+        try:
+            with _failures(self._name):
+                yield
+        except SourceError as error:
+            if self.look() != self._facts:
+                raise SourceError(self._name, CHANGED) from error
+            raise
+
+
+def _place(name: str) -> tuple[Any, str]:
+    """The file system, and what it calls the object."""
+    system, path = _fsspec(name).core.url_to_fs(name)
+    return system, path
+
+
+def _fsspec(name: str) -> ModuleType:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise SourceError(name, f"fsspec is not installed, which opens such addresses: {_INSTALL}") from error
+    return cast("ModuleType", fsspec)
+
+
+def _look(name: str, system: Any, path: str) -> Facts:
+    system.invalidate_cache(path)
+    info: Mapping[str, Any] = system.info(path)
+    if info.get("type") == "directory":
+        raise SourceError(name, "cannot be read: it is a directory; name one object")
+    size = info.get("size")
+    versions = [f"{key}={info[key]}" for key in _VERSIONS if info.get(key) is not None]
+    return Facts(None if size is None else int(size), ", ".join(versions))
+
+
+@contextlib.contextmanager
+def _failures(name: str) -> Iterator[None]:
+    """Translate whatever a file system raises."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(name, _told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, and what to do. Of text that is not ours, nothing that may be secret."""
+    said = without_secrets(one_line(error))
+    match error:
+        case ImportError():
+            return f"a library is not installed that opens such addresses: {said}"
+        case ValueError() if said.startswith("Protocol not known"):
+            return f"{said.lower()}; look at the address"
+        case FileNotFoundError():
+            return "cannot be read: there is no such object, or no such bucket; look at the address"
+        case PermissionError():
+            return f"cannot be read: access denied ({said.lower()}); look at the credentials in the environment"
+        case TimeoutError():
+            return "cannot be read: no answer in time; look at the network, and load it again"
+    if "Credential" in type(error).__name__:
+        return f"cannot be read: {said.lower()}; the environment or the storage's own configuration must have them"
+    return f"cannot be read: {said}; look at the address, the network and the credentials in the environment"
