@@ -16,6 +16,7 @@ from .errors import (
     StoreError,
     UnreachableError,
 )
+from .locations import PostgreSQL
 from .modes import DASK, MODES
 from .origins import Layout, RejectFilter
 from .plan import ON_CONFLICT, Options
@@ -65,6 +66,7 @@ __all__ = [
     "Orphan",
     "OutputError",
     "OverLimitError",
+    "PostgreSQL",
     "Reason",
     "Reference",
     "ReferenceCheck",

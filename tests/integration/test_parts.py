@@ -316,7 +316,29 @@ def test_ranges_are_counted_and_parts_read_by_other_processes(tmp_path: Path) ->
 
 def test_a_mended_file_of_rejects_is_divided_too(tmp_path: Path) -> None:
     """Its header has marks, its text apostrophes, and what stands whole in the first column stays a reject."""
+    table = Table("t", "d", (Column("note", Type.TEXT), Column("=code", Type.TEXT)), key="=code")
     path = tmp_path / "u.csv"
-    rows = ["'=1,\"'=a\",,1,2,why,run:1\r\n", "_raw:1,,,,3,why,run:2\r\n", "4,b,,1,5,why,run:3\r\n"]
-    path.write_text("'=id,name,note,size,_line,_reasons,_reject\r\n" + "".join(rows) * 5, newline="")
-    assert check(Source(str(path), names={"id": "=id"}), THINGS, 20) == 15
+    rows = ["a,'=1+1,2,why,run:1\r\n", "_raw:1,,3,why,run:2\r\n", 'b,"\'=\n2",5,why,run:3\r\n']
+    path.write_text("note,'=code,_line,_reasons,_reject\r\n" + "".join(rows) * 5, newline="")
+    assert check(Source(str(path)), table, 20) > 5
+    assert {key for part in divided(Source(str(path)), table, 20) for key in keys(part, table)} >= {"=1+1", "=\n2"}
+
+
+def test_a_source_may_end_with_a_quote(tmp_path: Path) -> None:
+    path = tmp_path / "u.csv"
+    path.write_text("id,note,size,name\n" + '1,,1,"a\nb"\n' * 9 + '1,,1,"a\nb"')
+    for size in range(1, 30):
+        assert check(Source(str(path)), THINGS, size) > 1
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\0", "a\0"])
+def test_a_mark_at_the_front_of_a_part_is_no_mark_of_the_source(tmp_path: Path, mark: str) -> None:
+    """Of a byte order, or of text that is not UTF-8."""
+    texts = {
+        "csv": "id,name,note,size\n" + f"{mark}1,a,,1\n1,a,,1\n" * 5,
+        "jsonl": '{"id": 1, "name": "a"}\n' + f'{mark}{{"id": 1, "name": "a"}}\n' * 5,
+    }
+    for kind, text in texts.items():
+        path = tmp_path / f"u.{kind}"
+        path.write_text(text)
+        assert check(Source(str(path)), THINGS, 1) > 5

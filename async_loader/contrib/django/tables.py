@@ -8,16 +8,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections, models
+from django.db import models
 from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
 from async_loader.contrib.django.checks import SETTING
-from async_loader.contrib.django.databases import all_models, database_file, home, own_models
+from async_loader.contrib.django.databases import Location, all_models, home, location, own_models, stored_tables
 from async_loader.contrib.django.fields import key_column, loaded_fields
 
 
@@ -113,18 +112,18 @@ class ProjectTables:
         whole = [table for table in self.tables(name for name in names if name in wanted) if table.name in wanted]
         return tuple(_among(table, wanted) for table in whole), problems
 
-    def homes(self) -> tuple[dict[str, Path], list[str]]:
-        """By alias, the file of each database that models of the project live in, the declared ones first; and a line
-        for each database that cannot be loaded into.
+    def homes(self) -> tuple[dict[str, Location], list[str]]:
+        """By alias, where each database is that models of the project live in, the declared ones first; and a line for
+        each database that cannot be loaded into.
         """
         aliases = [table.database for table in self.declared] + [home(model) for model in own_models()]
-        files, problems = dict[str, Path](), []
+        places, problems = dict[str, Location](), []
         for alias in dict.fromkeys(aliases):
             try:
-                files[alias] = database_file(alias)
+                places[alias] = location(alias)
             except ConfigurationError as error:
                 problems.append(str(error))
-        return files, problems
+        return places, problems
 
     def name(self, called: str) -> str:
         """What the table that is called so is called in its database. ConfigurationError where there is none, or where
@@ -196,9 +195,9 @@ class ProjectTables:
         return [] if model is None else list(model._meta.concrete_fields)
 
 
-def databases_of(tables: Iterable[Table]) -> dict[str, Path]:
-    """By alias, the file of each database that the tables live in."""
-    return {table.database: database_file(table.database) for table in tables}
+def databases_of(tables: Iterable[Table]) -> dict[str, Location]:
+    """By alias, where each database is that the tables live in."""
+    return {table.database: location(table.database) for table in tables}
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
@@ -208,21 +207,11 @@ def models_by_table() -> Mapping[str, type[models.Model]]:
 
 def _made(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
     """Those whose databases have their tables; where that cannot be told, whoever uses the table will."""
-    names_in = functools.cache(_names_in)
+    names_in = functools.cache(stored_tables)
     for model in wanted:
         names = names_in(home(model))
         if names is None or model._meta.db_table in names:
             yield model
-
-
-def _names_in(alias: str) -> set[str] | None:
-    """The tables that a database has; None where that cannot be told."""
-    try:
-        if not database_file(alias).exists():
-            return None
-        return set(connections[alias].introspection.table_names())
-    except (ConfigurationError, DatabaseError, OSError):
-        return None
 
 
 def _among(table: Table, names: Container[str]) -> Table:

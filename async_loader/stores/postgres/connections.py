@@ -107,10 +107,10 @@ def _changed_by(change: Change) -> Operations:
 
 
 def _hand_over(part: Copy) -> Operations:
-    """A table of the transaction's own, filled with a part of a batch."""
+    """A table of the session's own, filled with a part of a batch: a look-up need not be in a transaction."""
     columns = ", ".join(f"c{place} {kind}" for place, kind in enumerate(part.types))
     yield Execute(f"DROP TABLE IF EXISTS pg_temp.{BATCH}")
-    yield Execute(f"CREATE TEMPORARY TABLE {BATCH} ({columns}) ON COMMIT DROP")
+    yield Execute(f"CREATE TEMPORARY TABLE {BATCH} ({columns})")
     yield CopyIn(f"{COPY}pg_temp.{BATCH} FROM STDIN {FORMAT}", part.csv)
 
 

@@ -23,6 +23,7 @@ from async_loader import (
     Report,
     VerificationReport,
 )
+from async_loader.contrib.django.databases import Location
 from async_loader.contrib.django.management.commands._command import (
     FAILED,
     INTERRUPTED,
@@ -134,14 +135,14 @@ class ReportCommand(LoaderCommand):
         verdict: Callable[[AnyReport], Failure | None],
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
-        used: Iterable[Path],
+        used: Iterable[Location],
         nothing: str,
         advice: str = "name another file",
     ) -> None:
         """Perform, and tell the outcome: as JSON or in `lines`. Leaves with what kept it from completing, or with the
         verdict on what was found.
 
-        used: files that the report must not replace.
+        used: what is read and written; the report must not replace those of it that are files.
         nothing, advice: what to say where the report's file cannot be opened, and where it cannot be written.
         """
         if report is not None:
@@ -189,10 +190,10 @@ def as_file(path: Path | None, report: Report | ReferenceReport | VerificationRe
     return page(report)
 
 
-def refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
+def refuse_to_overwrite(report: Path, used: Iterable[Location]) -> None:
     """ConfigurationError where the report would replace what this run reads or writes."""
-    for path in used:
-        if _is_same(path, report):
+    for place in used:
+        if isinstance(place, Path) and _is_same(place, report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
 
 

@@ -33,9 +33,9 @@ exit codes:
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
         project = ProjectTables()
-        files, problems = project.homes()
+        homes, problems = project.homes()
         unmanaged, others = project.unmanaged()
         for problem in dict.fromkeys([*problems, *others]):
             complain(f"warning: {problem}")
-        ready = async_loader.init(unmanaged, files, fresh=fresh)
+        ready = async_loader.init(unmanaged, homes, fresh=fresh)
         self.say(f"{name} database initialized." for name in ready)
