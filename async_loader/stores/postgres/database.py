@@ -25,6 +25,7 @@ from async_loader.stores.postgres.connections import (
     BATCH,
     COPY,
     REFUSALS,
+    SET_UP,
     AsyncConnection,
     PassedOverError,
     perform,
@@ -117,15 +118,13 @@ _ADVICE = {
     "53300": "the server has no connection left; try again later, or raise its max_connections",
     "42501": "grant the role what docs/postgresql.md lists",
     "25006": "the server only reads; name the one that writes",
-    "3D000": "create it with createdb, or check its name",
-    "28": "check the user and the password",
     "42P01": "run init_db first",
-    "08": "see that the server runs, and run the same command again",
-    "57P": "see that the server runs, and run the same command again",
 }
 # Classes of SQLSTATE that say that the server went away.
 _GONE = ("08", "57P")
-_UNREACHABLE = "see that the server runs and can be reached, and run the same command again"
+_LOST = "see that the server runs, and run the same command again"
+# Of a connection that is refused no SQLSTATE is handed on.
+_UNREACHABLE = "see that the server runs, and that its host, database, user and password are right"
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
 _HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
@@ -335,11 +334,10 @@ class Database(Store):
                 **self._parameters(), autocommit=True, cursor_factory=RawCursor, prepare_threshold=None
             )
         except psycopg.Error as error:
-            raise self.explained(error) from error
+            raise self.explained(error, _UNREACHABLE) from error
         try:
-            for sql, values in _set_up(lock_timeout, self.zone):
-                connection.execute(sql, values)
-            self._check_encoding(connection.execute("SHOW server_encoding").fetchone())
+            connection.execute(SET_UP, settings(lock_timeout, self.zone))
+            self._check_encoding(connection.info.parameter_status("server_encoding"))
         except psycopg.Error as error:
             connection.close()
             raise self.explained(error) from error
@@ -355,11 +353,10 @@ class Database(Store):
                 **self._parameters(), autocommit=True, cursor_factory=AsyncRawCursor, prepare_threshold=None
             )
         except psycopg.Error as error:
-            raise self.explained(error) from error
+            raise self.explained(error, _UNREACHABLE) from error
         try:
-            for sql, values in _set_up(lock_timeout, self.zone):
-                await connection.execute(sql, values)
-            self._check_encoding(await (await connection.execute("SHOW server_encoding")).fetchone())
+            await connection.execute(SET_UP, settings(lock_timeout, self.zone))
+            self._check_encoding(connection.info.parameter_status("server_encoding"))
         except psycopg.Error as error:
             await connection.close()
             raise self.explained(error) from error
@@ -371,9 +368,9 @@ class Database(Store):
     def _parameters(self) -> dict[str, Any]:
         return {"connect_timeout": CONNECT_TIMEOUT, "application_name": "async_loader", **self.parameters}
 
-    def _check_encoding(self, row: Any) -> None:
-        if row != ("UTF8",):
-            raise StoreError(self.name, f"its text is in {row[0]} ({self._place}); make it anew in UTF8")
+    def _check_encoding(self, encoding: str | None) -> None:
+        if encoding != "UTF8":
+            raise StoreError(self.name, f"its text is in {encoding} ({self._place}); make it anew in UTF8")
 
     def named(self, session: str) -> Database:
         """The same database, whose sessions the server calls by this name, of 63 characters at most."""
@@ -386,8 +383,8 @@ class Database(Store):
         except (psycopg.Error, PassedOverError) as error:
             raise self.explained(error) from error
 
-    def explained(self, error: BaseException) -> StoreError:
-        """What the server said, as one line that says what to do."""
+    def explained(self, error: BaseException, lost: str = _LOST) -> StoreError:
+        """What the server said, as one line that says what to do; `lost`: where there is no connection."""
         if isinstance(error, PassedOverError):
             return RefusedError(self.name, PASSED_OVER)
         if not isinstance(error, psycopg.Error):
@@ -398,7 +395,7 @@ class Database(Store):
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
         if state.startswith(_GONE) or (not state and isinstance(error, errors.OperationalError)):
-            kind, advice = UnreachableError, advice or _UNREACHABLE
+            kind, advice = UnreachableError, lost
         if isinstance(error, errors.LockNotAvailable):
             kind = LockedError
         problem = f"{said(error)} ({self._place})"
@@ -421,10 +418,6 @@ def from_url(name: str, url: str) -> Database:
     except psycopg.ProgrammingError as error:
         problem = "its URL cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ConfigurationError(f"database {name}: {problem}") from error.with_traceback(None)
-
-
-def _set_up(lock_timeout: float, zone: str) -> list[tuple[str, tuple[str, str]]]:
-    return [("SELECT set_config($1, $2, FALSE)", each) for each in settings(lock_timeout, zone).items()]
 
 
 def _columns_of(table: Table) -> dict[str, str]:
