@@ -14,6 +14,8 @@ import pytest
 
 from async_loader import (
     Column,
+    Reference,
+    ReferenceCheck,
     RejectFilter,
     Retry,
     StoredRejects,
@@ -21,6 +23,7 @@ from async_loader import (
     Table,
     Type,
     Verification,
+    references,
 )
 from tests.integration.test_refused import reasons_of
 from tests.sample import Place, reject_names
@@ -287,3 +290,136 @@ def test_a_nul_in_a_record_does_not_hide_its_reject(place: Place, mode: str) -> 
     again = Retry(place.tables, RejectFilter(), place.databases, mode=mode).perform()
     assert again.tables["users"].rejected == 3
     assert [run.findings for run in Verification(place.tables, place.databases).perform().runs] == [(), ()]
+
+
+CONFLICT = "Key (x)=(7) conflicts with existing key (x)=(7)."
+CONSTRAINTS = {
+    "unique": (
+        "x bigint UNIQUE DEFERRABLE INITIALLY DEFERRED",
+        'duplicate key value violates unique constraint "things_x_key"; Key (x)=(7) already exists.',
+    ),
+    "exclusion": (
+        "x bigint, EXCLUDE (x WITH =) DEFERRABLE INITIALLY DEFERRED",
+        f'conflicting key value violates exclusion constraint "things_x_excl"; {CONFLICT}',
+    ),
+}
+
+
+@pytest.mark.parametrize("commit_every", [0, 2])
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_a_constraint_that_waits_for_the_commit_is_asked_about_each_statement(
+    tmp_path: Path, store: Databases, mode: str, constraint: str, commit_every: int
+) -> None:
+    declaration, message = CONSTRAINTS[constraint]
+    place = made(tmp_path, store, declaration, Column("x", Type.INTEGER))
+    source = place.file("t.csv", "id,x\n1,7\n2,8\n3,7\n4,9\n5,7\n")
+    for _ in range(2):
+        report = place.load(mode, {"things": source}, batch_size=2, commit_every=commit_every)
+        assert reasons_of(report, "things") == [(line, [("refused", None, message)]) for line in (4, 6)]
+    assert place.rows("things") == [(1, 7), (2, 8), (4, 9)]
+
+
+def test_a_foreign_key_of_the_database_that_waits_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (of(Column("x", Type.INTEGER)),), store=store)
+    place.query("things", "CREATE TABLE parents (id bigint PRIMARY KEY)")
+    place.query("things", "INSERT INTO parents VALUES (1)")
+    place.query("things", "ALTER TABLE things ADD FOREIGN KEY (x) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
+    report = place.load(mode, {"things": place.file("t.csv", "id,x\n1,1\n2,2\n3,1\n")})
+    message = (
+        'insert or update on table "things" violates foreign key constraint "things_x_fkey"; '
+        'Key (x)=(2) is not present in table "parents".'
+    )
+    assert reasons_of(report, "things") == [(3, [("refused", None, message)])]
+    assert place.rows("things") == [(1, 1), (3, 1)]
+
+
+def test_a_key_that_waits_for_the_commit_is_one_line(tmp_path: Path, store: Databases) -> None:
+    place = Place(tmp_path, (of(),), store=store)
+    place.query("things", "DROP TABLE things")
+    place.query("things", "CREATE TABLE things (id bigint PRIMARY KEY DEFERRABLE)")
+    with pytest.raises(StoreError, match="table things: key id is neither primary key nor unique"):
+        messages(place, "id\n1\n")
+
+
+@pytest.mark.parametrize("identity", ["ALWAYS", "BY DEFAULT"])
+def test_a_key_that_the_server_counts_up_takes_the_records_own(
+    tmp_path: Path, store: Databases, mode: str, identity: str
+) -> None:
+    place = Place(tmp_path, (of(TEXT),), store=store)
+    place.query("things", "DROP TABLE things")
+    counted, computed = f"GENERATED {identity} AS IDENTITY PRIMARY KEY", "GENERATED ALWAYS AS (length(x)) STORED"
+    place.query("things", f"CREATE TABLE things (id bigint {counted}, x text UNIQUE, size int {computed})")
+    for content in ("id,x\n5,a\n6,a\n", "id,x\n5,bb\n7,c\n8,c\n"):
+        report = place.load(mode, {"things": place.file("t.csv", content)}, on_conflict="update")
+        assert report.tables["things"].rejected == 1
+    assert place.rows("things") == [(5, "bb", 2), (7, "c", 1)]
+
+
+def test_a_trigger_of_each_statement_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (of(TEXT),), store=store)
+    place.query(
+        "things",
+        """CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF EXISTS (SELECT FROM added WHERE x = 'no') THEN RAISE 'not that'; END IF; RETURN NULL; END $$;
+        CREATE TRIGGER guard AFTER INSERT ON things REFERENCING NEW TABLE AS added
+            FOR EACH STATEMENT EXECUTE FUNCTION guard()""",
+    )
+    lines = "id,x\n" + "".join(f"{key},{'no' if key in (3, 900) else 'yes'}\n" for key in range(1, 1000))
+    report = place.load(mode, {"things": place.file("t.csv", lines)})
+    assert reasons_of(report, "things") == [(line, [("refused", None, "not that")]) for line in (4, 901)]
+    assert len(place.rows("things")) == 997
+
+
+NAMES = Table("names", "names", (Column("name", Type.UUID),), key="name")
+USES = Table("uses", "things", (*EVERY, Column("used", Type.UUID)), references=(Reference("used", "names"),))
+
+
+def test_keys_that_are_uuids_are_found_however_they_are_spelled(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (NAMES, USES), store=store)
+    names = place.file("n.csv", f"name\n{NAME}\n{str(NAME).upper()}\n{uuid.UUID(int=5).hex}\n")
+    assert reject_names(place.load(mode, {"names": names}), "names") == [(3, 3, ["name.duplicate"])]
+    assert place.load(mode, {"names": names}).tables["names"].unchanged == 2
+    lines = "".join(
+        f'{{"id": {key}, "used": "{name}"}}\n' for key, name in enumerate([NAME, uuid.UUID(int=6), uuid.UUID(int=5)])
+    )
+    report = place.load(mode, {"uses": place.file("u.jsonl", lines)})
+    assert reject_names(report, "uses") == [(2, 2, ["used.exists_in"])]
+
+
+def test_rows_that_reference_nothing_are_shown_whatever_they_hold(tmp_path: Path, store: Databases) -> None:
+    place = Place(tmp_path, (NAMES, USES), store=store)
+    columns = '"id", "real", "text", "price", "yes", "day", "at", "local", "name", "more", "used"'
+    plain = f"1, 'NaN', '', 1.5, TRUE, '2024-02-29', '2024-01-01 00:00+00', '2024-01-01', '{NAME}', '[1]'"
+    endless = "2, '-Infinity', NULL, 'NaN', FALSE, 'infinity', '-infinity', '0044-03-15 BC', NULL, 'null'"
+    for values in (plain, endless):
+        place.query("things", f"INSERT INTO uses ({columns}) VALUES ({values}, '{NAME}')")
+    report = ReferenceCheck(place.tables, place.databases).perform()
+    first, second = report.tables["uses"].rejects
+    json.dumps(report.as_dict(), allow_nan=False)
+    assert [reason.message for reason in first.reasons] == [f"used '{NAME.hex}' does not exist in names"]
+    assert list(first.record.values()) == [
+        *(1, None, "nan", "", "1.5000000000", True, "2024-02-29", "2024-01-01 00:00:00+00", "2024-01-01 00:00:00"),
+        *(NAME.hex, "[1]", NAME.hex),
+    ]
+    assert list(second.record.values())[2:8] == ["-inf", None, "NaN", False, "infinity", "-infinity"]
+
+
+def test_text_keys_in_an_order_of_their_own_are_read_in_parts(
+    tmp_path: Path, store: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "ROWS_AT_ONCE", 2)
+    words = Table("words", "words", (Column("word", Type.TEXT), Column("next", Type.TEXT, nullable=True)), key="word")
+    texts = Table("texts", "texts", words.columns, "word", (), (Reference("next", "words"),))
+    place = Place(tmp_path, (words, texts), store=store)
+    place.query("texts", 'ALTER TABLE texts ALTER word TYPE text COLLATE "C.utf8"')
+    place.query("words", 'ALTER TABLE words ALTER word TYPE varchar(9) COLLATE "C.utf8"')
+    keys = ["", " ", "a", "A", "B", "b", "é", "É", "\U0001f600", "\uffff", "a b", "a,b", "\n", "'"]
+    for key in keys:
+        place.query("words", "INSERT INTO words VALUES (?, NULL)", (key,))
+        place.query("texts", "INSERT INTO texts VALUES (?, ?)", (f"{key}!", key))
+    place.query("texts", "INSERT INTO texts VALUES ('lost', 'e')")
+    found = ReferenceCheck(place.tables, place.databases).perform().tables["texts"]
+    assert (found.given, [orphan.key for orphan in found.rejects]) == (len(keys) + 1, ["lost"])
+    lines = "".join(json.dumps({"word": key, "next": key}) + "\n" for key in [*keys, "E"])
+    report = place.load("sequential", {"words": place.file("w.jsonl", lines)}, on_conflict="update", batch_size=4)
+    assert (report.tables["words"].updated, report.tables["words"].inserted) == (len(keys), 1)
