@@ -76,6 +76,10 @@ class Schemas:
         self._numbers = itertools.count()
         self._schemas: dict[str, str] = {}
         server.query("postgres", f"CREATE DATABASE {database}")
+        self.open()
+
+    def open(self) -> None:
+        """There is a server."""
         # What a failed test left locked is not waited for without end.
         self._connection = psycopg.connect(self._url, autocommit=True, options="-clock_timeout=20s")
 
@@ -103,7 +107,7 @@ class Schemas:
         self._schemas.clear()
 
     def close(self) -> None:
-        """There are no more to come."""
+        """There are no more to come, or no server for a while."""
         self._connection.close()
 
 
