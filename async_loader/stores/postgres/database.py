@@ -125,7 +125,8 @@ _ADVICE = {
 }
 # Classes of SQLSTATE that say that the server went away.
 _GONE = ("08", "57P")
-_UNREACHABLE = "see that the server runs and can be reached, and run the same command again"
+# Of who is not let in, the client library does not say why but in words.
+_UNREACHABLE = "see that the server runs and can be reached; check the user, the password and the database's name"
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
 _HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
