@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests.commands.conftest import ROOT, Project
+from tests.commands.harm import write_sources
 from tests.postgres import Server
 
 ALIASES = ("users", "products", "orders")
+EMPTY = dict.fromkeys(ALIASES, "template0")
 REFERENCE_RUN = (ROOT / "tests" / "data" / "insert_data.txt").read_text()
 SECRET = "hunter two/3"
 
@@ -20,13 +29,13 @@ SECRET = "hunter two/3"
 class ServedProject(Project):
     """This project with databases of the test's own on a server, in the place of those files."""
 
-    def __init__(self, directory: Path, server: Server, served: tuple[str, ...] = ALIASES) -> None:
+    def __init__(self, directory: Path, server: Server, templates: Mapping[str, str] = EMPTY) -> None:
         super().__init__(directory)
         self.server = server
-        self.names = {alias: f"{alias}_{abs(hash(directory)):x}" for alias in served}
-        for alias, name in self.names.items():
-            server.query("postgres", f"CREATE DATABASE {name}")
-            self.locate(alias, server.url(name))
+        self.names = {alias: f"{alias}_{uuid.uuid4().hex[:8]}" for alias in templates}
+        for alias, template in templates.items():
+            server.query("postgres", f"CREATE DATABASE {self.names[alias]} TEMPLATE {template}")
+            self.locate(alias, server.url(self.names[alias]))
 
     def locate(self, alias: str, url: str) -> None:
         """Say in the environment where the database is."""
@@ -48,14 +57,18 @@ class ServedProject(Project):
         return sorted(line for alias in ALIASES for line in self.query(alias, lines))
 
 
-@pytest.fixture
-def served(tmp_path: Path, server: Server) -> ServedProject:
-    """The project with all its databases on a server."""
-    project = ServedProject(tmp_path, server)
-    done = project.manage("init_db")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (ROOT / "tests" / "data" / "init_db.txt").read_text()
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory, server: Server) -> ServedProject:
+    """The project with all its databases on a server, as `init_db` makes them: to be copied, never written to."""
+    project = ServedProject(tmp_path_factory.mktemp("initialised"), server)
+    assert succeed(project, "init_db") == (ROOT / "tests" / "data" / "init_db.txt").read_text()
     return project
+
+
+@pytest.fixture
+def served(tmp_path: Path, initialised: ServedProject) -> ServedProject:
+    """That project with databases of the test's own."""
+    return ServedProject(tmp_path, initialised.server, templates=initialised.names)
 
 
 def succeed(project: Project, *arguments: str) -> str:
@@ -83,7 +96,7 @@ def test_the_reference_run_is_reproduced_and_again_on_a_second_run(served: Serve
 
 
 def test_files_and_servers_may_be_mixed(tmp_path: Path, server: Server) -> None:
-    project = ServedProject(tmp_path, server, ("users", "orders"))
+    project = ServedProject(tmp_path, server, {"users": "template0", "orders": "template0"})
     assert succeed(project, "init_db") == (ROOT / "tests" / "data" / "init_db.txt").read_text()
     assert (tmp_path / "products.db").exists()
     assert without_reasons(succeed(project, "insert_data")) == REFERENCE_RUN
@@ -92,3 +105,152 @@ def test_files_and_servers_may_be_mixed(tmp_path: Path, server: Server) -> None:
     found = project.manage("check_references", "--format=json")
     assert found.returncode == 3
     assert json.loads(found.stdout)["tables"]["orders"]["reasons"] == {"user_id.exists_in": 1}
+
+
+def keyed(served: ServedProject) -> str:
+    """Where the users are, for a role with nothing but a password, by which alone the server lets it in."""
+    server = served.server
+    if not server.query("postgres", "SELECT 1 FROM pg_roles WHERE rolname = 'keyed'"):
+        rules = server.data / "pg_hba.conf"
+        rules.write_text(f"local all keyed scram-sha-256\n{rules.read_text()}")
+        server.query("postgres", f"CREATE ROLE keyed LOGIN PASSWORD '{SECRET}'")
+        server.query("postgres", "SELECT pg_reload_conf()")
+    return f"postgresql://keyed:{quote(SECRET, safe='')}@/{served.names['users']}?host={server.directory}"
+
+
+PROBLEMS = {
+    "a wrong password": ("password authentication failed for user", "check the user, the password"),
+    "no rights": ("permission denied for table", "grant the role what docs/postgresql.md lists"),
+    "no database": ("does not exist", "and the database's name"),
+    "no server": ("No such file or directory", "see that the server runs and can be reached"),
+    "no tables": ("has no table users", "run init_db or migrate first"),
+    "another table": ("column id is text, not bigint", "alter the table"),
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_what_keeps_a_load_from_a_server_is_one_line_without_the_password(served: ServedProject, problem: str) -> None:
+    url = keyed(served)
+    match problem:
+        case "a wrong password":
+            served.locate("users", url.replace("hunter", "hunted"))
+        case "no database":
+            served.locate("users", served.server.url("nowhere"))
+        case "no server":
+            served.locate("users", url.replace(str(served.server.directory), "/nowhere"))
+        case "no tables":
+            served.query("users", "DROP TABLE users")
+        case "another table":
+            served.query("users", "ALTER TABLE users ALTER id TYPE text")
+        case "no rights":
+            served.locate("users", url)
+    page = served.directory / "report.html"
+    done = served.manage("insert_data", "--format=json", f"--report={page}")
+    told, advice = PROBLEMS[problem]
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: database users: ")
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+    assert advice in done.stderr
+    assert not [text for text in ("hunte", SECRET) if text in done.stderr + done.stdout + page.read_text()]
+    assert served.query("products", "SELECT * FROM products") == []
+
+
+@pytest.mark.parametrize("command", ["init_db", "insert_data"])
+def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path, command: str) -> None:
+    project = Project(tmp_path)
+    project.environment["USERS_DATABASE_URL"] = f"postgresql://keyed:{SECRET}@host:{SECRET}/users"
+    done = project.manage(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    form = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    assert done.stderr == f"error: USERS_DATABASE_URL cannot be read; it is {form}\n"
+
+
+def test_commands_that_look_at_all_tables_say_in_one_line_that_a_server_is_down(served: ServedProject) -> None:
+    served.locate("products", "postgresql://keyed:hunted@/products?host=/nowhere")
+    for command in ("verify", "init_db"):
+        done = served.manage(command)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: database products: ")
+        assert done.stderr.count("\n") == 1
+        assert "hunted" not in done.stderr
+
+
+def test_rejects_are_listed_exported_mended_and_tried_again(served: ServedProject) -> None:
+    succeed(served, "insert_data")
+    assert "1 of 1 rejects stored; from data/users.csv" in succeed(served, "rejects")
+    assert "name.not_empty" in succeed(served, "rejects", "show", "--table=users")
+    bad = served.directory / "bad.csv"
+    succeed(served, "rejects", "export", str(bad), "--table=users")
+    bad.write_text(bad.read_text().replace("10,,", "10,Jane,"))
+    mended = served.manage("insert_data", f"users={bad}")
+    assert (mended.returncode, mended.stderr) == (0, "users: 1 earlier reject is superseded\n")
+    again = served.manage("rejects", "retry", "--table=orders", "--format=json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["tables"]["orders"]["reasons"] == {
+        "product_id.exists_in": 1,
+        "quantity.greater_than": 2,
+    }
+    succeed(served, "rejects", "discard", "--all", "--yes")
+    assert served.query("orders", "SELECT count(*) FROM loader_rejects") == [(0,)]
+    assert succeed(served, "verify").endswith("every count agrees\n")
+
+
+def test_rows_that_are_there_are_kept_or_replaced(served: ServedProject) -> None:
+    succeed(served, "insert_data")
+    changed = served.file("users.csv", "id,name,email\n1,Another,a@b\n2,Jane Smith,jane@example.com\n")
+    for option, name in (("reject", "Alice"), ("update", "Another")):
+        done = served.manage("insert_data", f"users={changed}", f"--on-conflict={option}", "--format=json")
+        assert done.returncode == 0, done.stderr
+        assert served.query("users", "SELECT name FROM users WHERE id = 1") == [(name,)]
+    stopped = served.manage("insert_data", "--on-conflict=stop")
+    assert stopped.returncode == 1
+    assert stopped.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", ["async", "threads"])
+def test_a_killed_load_is_gone_on_with(served: ServedProject, mode: str) -> None:
+    """Killed behind a commit, it leaves nothing that the same command does not finish."""
+    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=1000", f"--mode={mode}", "--format=json")
+    with served.start(*command) as process:
+        while process.poll() is None and not served.query("users", "SELECT 1 FROM loader_runs"):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL if mode == "async" else signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if mode == "async" else 130)
+    resumed = served.manage(*command)
+    assert resumed.returncode == 0, resumed.stderr
+    rows, report = served.rows(), json.loads(resumed.stdout)
+    assert succeed(served, "verify").endswith("every count agrees\n")
+    succeed(served, "init_db", "--fresh")
+    undisturbed = served.manage(*command)
+    assert served.rows() == rows
+    counted = {name: (table["given"], table["rejected"], table["reasons"]) for name, table in report["tables"].items()}
+    whole = json.loads(undisturbed.stdout)["tables"]
+    assert counted == {name: (table["given"], table["rejected"], table["reasons"]) for name, table in whole.items()}
+
+
+WITHOUT_PSYCOPG = """
+import sys
+sys.modules |= dict.fromkeys(["psycopg", "psycopg2"])
+sys.argv[0] = "manage.py"
+import manage
+manage.main()
+"""
+
+
+@pytest.mark.parametrize("command", ["insert_data", "init_db", "check"])
+def test_where_psycopg_is_missing_a_line_says_what_to_install(tmp_path: Path, command: str) -> None:
+    project = Project(tmp_path)
+    project.environment |= {f"{alias.upper()}_DATABASE_URL": "postgresql:///x" for alias in ALIASES}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PSYCOPG, command],
+        cwd=ROOT,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "pip install 'django-async-loader[postgresql]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (1 if command == "check" else 2)
