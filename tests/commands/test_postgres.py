@@ -19,6 +19,7 @@ import pytest
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import write_sources
 from tests.postgres import Server
+from tests.transcripts import File, steps
 
 ALIASES = ("users", "products", "orders")
 EMPTY = dict.fromkeys(ALIASES, "template0")
@@ -254,3 +255,29 @@ def test_where_psycopg_is_missing_a_line_says_what_to_install(tmp_path: Path, co
     assert "pip install 'django-async-loader[postgresql]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == (1 if command == "check" else 2)
+
+
+def test_the_least_role_of_the_docs_loads_tries_again_and_verifies(served: ServedProject) -> None:
+    """With exactly the rights that the page grants, where PUBLIC has none; and what is only referenced needs less."""
+    page = (ROOT / "docs" / "postgresql.md").read_text()
+    [granted] = [step.text for step in steps(page) if isinstance(step, File)]
+    role = f"least_{uuid.uuid4().hex[:8]}"
+    served.server.query("postgres", f"CREATE ROLE {role} LOGIN")
+    for alias, name in served.names.items():
+        for sql in (
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC",
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {role}; GRANT USAGE ON SCHEMA public TO {role}",
+            granted.replace(':"table"', alias).replace("TO loader;", f"TO {role};"),
+        ):
+            served.query(alias, sql)
+        served.locate(alias, served.server.url(name).replace("tester@", f"{role}@"))
+    assert without_reasons(succeed(served, "insert_data")) == REFERENCE_RUN
+    retried = served.manage("rejects", "retry", "--on-conflict=update", "--format=json")
+    assert (retried.returncode, retried.stderr.count("superseded")) == (0, 3)
+    for alias in ("users", "products"):
+        served.query(alias, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+        served.query(alias, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    path = served.file("orders.csv", "id,user_id,product_id,quantity\n20,1,1,1\n21,99,1,1\n")
+    orders = json.loads(succeed(served, "insert_data", f"orders={path}", "--format=json", "--commit-every=1"))
+    assert orders["tables"]["orders"]["reasons"] == {"user_id.exists_in": 1}
+    assert succeed(served, "check_references") == "orders: 8 rows, every reference exists\n"
