@@ -9,13 +9,18 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db.utils import ConnectionHandler
 
+import async_loader
+from async_loader import ConfigurationError, PostgreSQL, StoreError
+from async_loader.contrib.django import databases
+from async_loader.contrib.django.management.commands._command import INTERRUPTED
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import write_sources
 from tests.postgres import Server
@@ -51,11 +56,6 @@ class ServedProject(Project):
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All that is loaded, by table and key."""
         return {alias: self.query(alias, f"SELECT * FROM {alias} ORDER BY id") for alias in ALIASES}
-
-    def ledger(self) -> list[tuple[Any, ...]]:
-        """How many rejects each run has, by table, and what it says of itself."""
-        lines = "SELECT table_name, state, given, inserted, updated, unchanged, rejected FROM loader_runs"
-        return sorted(line for alias in ALIASES for line in self.query(alias, lines))
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +157,10 @@ def test_what_keeps_a_load_from_a_server_is_one_line_without_the_password(served
     assert served.query("products", "SELECT * FROM products") == []
 
 
-@pytest.mark.parametrize("command", ["init_db", "insert_data"])
-def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path, command: str) -> None:
+def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["USERS_DATABASE_URL"] = f"postgresql://keyed:{SECRET}@host:{SECRET}/users"
-    done = project.manage(command)
+    done = project.manage("insert_data")
     assert (done.returncode, done.stdout) == (2, "")
     form = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
     assert done.stderr == f"error: USERS_DATABASE_URL cannot be read; it is {form}\n"
@@ -180,7 +179,6 @@ def test_commands_that_look_at_all_tables_say_in_one_line_that_a_server_is_down(
 def test_rejects_are_listed_exported_mended_and_tried_again(served: ServedProject) -> None:
     succeed(served, "insert_data")
     assert "1 of 1 rejects stored; from data/users.csv" in succeed(served, "rejects")
-    assert "name.not_empty" in succeed(served, "rejects", "show", "--table=users")
     bad = served.directory / "bad.csv"
     succeed(served, "rejects", "export", str(bad), "--table=users")
     bad.write_text(bad.read_text().replace("10,,", "10,Jane,"))
@@ -209,26 +207,35 @@ def test_rows_that_are_there_are_kept_or_replaced(served: ServedProject) -> None
     assert stopped.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("mode", ["async", "threads"])
-def test_a_killed_load_is_gone_on_with(served: ServedProject, mode: str) -> None:
-    """Killed behind a commit, it leaves nothing that the same command does not finish."""
-    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=1000", f"--mode={mode}", "--format=json")
+def stopped_behind_a_commit(served: ServedProject, number: signal.Signals, *command: str) -> int:
+    """Start a load, and stop it when it has committed something; its exit code."""
+    before = served.query("users", "SELECT checkpoint FROM loader_runs")
     with served.start(*command) as process:
-        while process.poll() is None and not served.query("users", "SELECT 1 FROM loader_runs"):
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL if mode == "async" else signal.SIGINT)
+        while process.poll() is None and served.query("users", "SELECT checkpoint FROM loader_runs") == before:
+            time.sleep(0.001)
+        process.send_signal(number)
         process.communicate(timeout=60)
-    assert process.returncode == (-signal.SIGKILL if mode == "async" else 130)
+    return process.returncode
+
+
+def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: ServedProject) -> None:
+    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=250", "--format=json")
+    assert stopped_behind_a_commit(served, signal.SIGINT, *command) == INTERRUPTED
+    assert stopped_behind_a_commit(served, signal.SIGKILL, *command, "--mode=threads") == -signal.SIGKILL
     resumed = served.manage(*command)
     assert resumed.returncode == 0, resumed.stderr
-    rows, report = served.rows(), json.loads(resumed.stdout)
+    assert "resuming run" in resumed.stderr
+    rows = served.rows()
     assert succeed(served, "verify").endswith("every count agrees\n")
     succeed(served, "init_db", "--fresh")
-    undisturbed = served.manage(*command)
+    assert counts(served.manage(*command).stdout) == counts(resumed.stdout)
     assert served.rows() == rows
-    counted = {name: (table["given"], table["rejected"], table["reasons"]) for name, table in report["tables"].items()}
-    whole = json.loads(undisturbed.stdout)["tables"]
-    assert counted == {name: (table["given"], table["rejected"], table["reasons"]) for name, table in whole.items()}
+
+
+def counts(report: str) -> dict[str, Any]:
+    """What a load counted, by table."""
+    tables = json.loads(report)["tables"]
+    return {name: [table[each] for each in ("given", "rejected", "reasons")] for name, table in tables.items()}
 
 
 WITHOUT_PSYCOPG = """
@@ -240,7 +247,7 @@ manage.main()
 """
 
 
-@pytest.mark.parametrize("command", ["insert_data", "init_db", "check"])
+@pytest.mark.parametrize("command", ["insert_data", "check"])
 def test_where_psycopg_is_missing_a_line_says_what_to_install(tmp_path: Path, command: str) -> None:
     project = Project(tmp_path)
     project.environment |= {f"{alias.upper()}_DATABASE_URL": "postgresql:///x" for alias in ALIASES}
@@ -281,3 +288,89 @@ def test_the_least_role_of_the_docs_loads_tries_again_and_verifies(served: Serve
     orders = json.loads(succeed(served, "insert_data", f"orders={path}", "--format=json", "--commit-every=1"))
     assert orders["tables"]["orders"]["reasons"] == {"user_id.exists_in": 1}
     assert succeed(served, "check_references") == "orders: 8 rows, every reference exists\n"
+
+
+@pytest.fixture
+def located(monkeypatch: pytest.MonkeyPatch) -> Callable[..., databases.Location]:
+    """Where the loader finds what `DATABASES` has under one alias."""
+
+    def locate(**entry: Any) -> databases.Location:
+        known = ConnectionHandler({"default": {}, "sales": {"ENGINE": "django.db.backends.postgresql", **entry}})
+        monkeypatch.setattr(databases, "connections", known)
+        return databases.location("sales")
+
+    return locate
+
+
+def test_an_entry_of_databases_means_to_the_loader_what_it_means_to_django(
+    located: Callable[..., databases.Location],
+) -> None:
+    found = located(
+        NAME="sales",
+        USER="loader",
+        PASSWORD=SECRET,
+        HOST="db.example.com",
+        PORT="6543",
+        OPTIONS={
+            "sslmode": "verify-full",
+            "passfile": "/etc/pass",
+            "options": "-c search_path=ours",
+            "pool": True,
+            "isolation_level": 3,
+            "server_side_binding": True,
+            "assume_role": "an owner",
+        },
+    )
+    assert isinstance(found, PostgreSQL)
+    assert found.parameters == {
+        "dbname": "sales",
+        "user": "loader",
+        "password": SECRET,
+        "host": "db.example.com",
+        "port": "6543",
+        "client_encoding": "UTF8",
+        "sslmode": "verify-full",
+        "passfile": "/etc/pass",
+        "options": r"-c search_path=ours -c role=an\ owner",
+    }
+    assert SECRET not in repr(found)
+
+
+def test_a_service_and_a_role_that_django_assumes_are_the_loaders_too(
+    located: Callable[..., databases.Location],
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"sales_{uuid.uuid4().hex[:8]}"
+    server.query("postgres", f"CREATE DATABASE {name}")
+    server.query(name, f'CREATE ROLE "{name} owner"')
+    server.query(name, f'GRANT CREATE ON SCHEMA public TO "{name} owner"')
+    services = tmp_path / "services.conf"
+    services.write_text(f"[sales]\nhost={server.directory}\ndbname={name}\nuser=tester\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    place = located(NAME="", OPTIONS={"service": "sales", "assume_role": f"{name} owner"})
+    async_loader.init((), {"sales": place})
+    owners = server.query(name, "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename LIKE 'loader%'")
+    assert owners == [(f"{name} owner",)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"NAME": ""}, "Please supply the NAME"),
+        ({"NAME": "x" * 64}, "longer than PostgreSQL's limit"),
+    ],
+)
+def test_an_entry_that_django_refuses_is_refused_in_one_line(
+    located: Callable[..., databases.Location], entry: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as raised:
+        located(**entry)
+    assert str(raised.value).startswith("database sales: ")
+
+
+def test_an_option_that_nobody_knows_is_told_of(located: Callable[..., databases.Location]) -> None:
+    place = located(NAME="sales", OPTIONS={"sslmod": "verify-full"})
+    with pytest.raises(StoreError, match='invalid connection option "sslmod"'):
+        async_loader.init((), {"sales": place})
