@@ -428,7 +428,7 @@ def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Know
     """Remember what was accepted and rejected, and make it ready to be written."""
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
-        line = batch.lines.filter(world.differs & (batch.values[this.table.key] == key))[0]
+        line = batch.lines.gather(verdict.places.filter(verdict.accepted[this.table.key] == key))[0]
         raise ConflictError(
             this.database.name,
             f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "

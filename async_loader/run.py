@@ -365,11 +365,12 @@ def _spread_all(
             yield from plan.databases[name].begin(())
     if options.max_rejects is not None and not options.dry_run:
         yield Together([spread(each) for each in _spreads(ledger, {}, facts, {}, rehearsal=True)])
-    for name, line in before.items():
-        if line.state == COMPLETE:
-            ledger.tallies[name].restore(line)
-            tally, database = ledger.tallies[name], plan.databases[ledger.tallies[name].database]
-            yield from retell(database, ledger.run, name, tally, readers=ledger.readers[name], files=files.get(name))
+    for table in plan.loaded:
+        name = table.name
+        if name in before and before[name].state == COMPLETE:
+            tally, database = ledger.tallies[name], plan.database(table)
+            tally.restore(before[name])
+            yield from retell(database, ledger.run, table, tally, readers=ledger.readers[name], files=files.get(name))
     yield Together([spread(each) for each in _spreads(ledger, files, facts, before)])
     if not options.dry_run:
         yield from _let_go_of(plan, plan.loaded)

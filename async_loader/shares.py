@@ -11,6 +11,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +27,18 @@ from async_loader.resume import Facts
 from async_loader.stores import shares
 from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
-from async_loader.tables import Column, Table
+from async_loader.tables import Column, Table, Type
 
 if TYPE_CHECKING:
     from async_loader.sources import Source
     from async_loader.sources.parts import Part
+
+# How values are read again that JSON keeps as text.
+_FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
+    Type.DECIMAL: Decimal,
+    Type.DATE: date.fromisoformat,
+    Type.DATETIME: datetime.fromisoformat,
+}
 
 # How often a share is tried to be claimed from somebody who no longer answers.
 _CLAIMS = 4
@@ -123,10 +132,17 @@ class Outcome:
         return json.dumps({name: getattr(self, name) for name in names}, default=str)
 
 
-def outcome_from(text: str) -> Outcome:
-    """What the ledger has kept."""
+def outcome_from(text: str, table: Table) -> Outcome:
+    """What the ledger has kept of a share of that table."""
     facts = json.loads(text)
-    return Outcome(**facts | {name: tuple(facts[name]) for name in ("ignored", "refused", "listed")})
+    listed = tuple(tuple(map(_restored, row, table.columns)) for row in facts["listed"])
+    return Outcome(**facts | {name: tuple(facts[name]) for name in ("ignored", "refused")} | {"listed": listed})
+
+
+def _restored(value: Any, column: Column) -> Any:
+    """A value that JSON has as text."""
+    restore = _FROM_TEXT.get(column.type)
+    return value if value is None or restore is None else restore(value)
 
 
 @dataclass(slots=True)
@@ -172,7 +188,7 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
     if not share.dry_run and not (yield from _claimed(share, database)):
         done = yield from shares.outcome_of(database, share.claim)
         yield from database.roll_back()
-        return outcome_from(done or "")
+        return outcome_from(done or "", table)
     accepted = AcceptedKeys(table.column(table.key))
     accepted.add((yield from _taken(share, database, means.earlier)))
     tally = Tally(
@@ -211,7 +227,7 @@ def _taken(share: Share, database: Store, earlier: Mapping[int, Outcome]) -> Ste
             outcome = earlier[number]
         else:
             text = yield from shares.outcome_of(database, claim_of(share.run, share.table.name, number))
-            outcome = outcome_from(text or "")
+            outcome = outcome_from(text or "", share.table)
         taken = taken.append(keys.filter(~keys.is_in(pl.Series(list(outcome.refused), dtype=key.dtype))))
     return taken
 

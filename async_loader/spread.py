@@ -265,22 +265,20 @@ def _meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
 def _read_ledger(this: Spread) -> Steps[None]:
     """What came of all shares, as their database says."""
     shares = this.progress.shares
-    found = yield from retell(
-        this.database, this.run, this.table.name, this.tally, readers=this.readers, files=this.files
-    )
+    found = yield from retell(this.database, this.run, this.table, this.tally, readers=this.readers, files=this.files)
     if found != shares:
         problem = f"{found} of {shares} shares are committed: a defect, please report it"
         raise LedgerError(f"table {this.table.name}: {problem}")
 
 
 def retell(
-    database: Store, run: str, table: str, tally: Tally, *, readers: Sequence[Any], files: TakesRejects | None
+    database: Store, run: str, table: Table, tally: Tally, *, readers: Sequence[Any], files: TakesRejects | None
 ) -> Steps[int]:
     """Count what came of all shares, as their database says, and write the files of their rejects. Returns how many
     shares that were.
     """
-    texts = yield from ledger.outcomes(database, run, table)
-    tally.take_sum(added([outcome_from(text) for text in texts]))
+    texts = yield from ledger.outcomes(database, run, table.name)
+    tally.take_sum(added([outcome_from(text, table) for text in texts]))
     for reader in {reader.source.path: reader for reader in readers}.values():
         after = (0, 0)
         while files is not None or len(tally.rejects) < tally.rejects_shown:
