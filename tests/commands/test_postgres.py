@@ -120,10 +120,10 @@ def keyed(served: ServedProject) -> str:
 
 
 PROBLEMS = {
-    "a wrong password": ("password authentication failed for user", "check the user, the password"),
+    "a wrong password": ("password authentication failed for user", "its host, database, user and password are right"),
     "no rights": ("permission denied for table", "grant the role what docs/postgresql.md lists"),
-    "no database": ("does not exist", "and the database's name"),
-    "no server": ("No such file or directory", "see that the server runs and can be reached"),
+    "no database": ("does not exist", "its host, database, user and password are right"),
+    "no server": ("No such file or directory", "see that the server runs"),
     "no tables": ("has no table users", "run init_db or migrate first"),
     "another table": ("column id is text, not bigint", "alter the table"),
 }
