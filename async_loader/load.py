@@ -181,7 +181,7 @@ class _Progress:
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     progress = _Progress((yield Now()))
-    this.tally.pace.take(progress.began, this.tally.given)
+    this.tally.samples.take(progress.began, this.tally.given)
     yield _shown(this, 0)
     if this.commit_every:
         yield from _begin(this)
@@ -216,7 +216,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
-    this.tally.pace.take(now, this.tally.given)
+    this.tally.samples.take(now, this.tally.given)
     this.allowance.check(this.table.name, this.tally.rejected)
     yield _shown(this, progress.bytes_done + part.read_to)
     yield from _settle(this, progress, WRITES_AHEAD - 1)

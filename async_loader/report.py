@@ -18,10 +18,10 @@ import polars as pl
 
 from async_loader.batches import EXTRA, Batch
 from async_loader.origins import SUPERSEDED, removed
-from async_loader.pace import Pace, Sample
 from async_loader.reasons import FAULT_MESSAGES
 from async_loader.refused import CODE, Refused
 from async_loader.resume import COMPLETE, TableRun
+from async_loader.samples import Sample, Samples
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
 
@@ -142,7 +142,7 @@ class Tally:
     # How many rejects of earlier runs have had their day, by run.
     superseded: Counter[str] = field(default_factory=Counter)
     kept: Kept = Kept()
-    pace: Pace = field(default_factory=Pace)
+    samples: Samples = field(default_factory=Samples)
 
     def take(self, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -233,7 +233,7 @@ class Tally:
             reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
             rejects=tuple(self.rejects),
             accepted=tuple(self.accepted),
-            samples=self.pace.samples(),
+            samples=self.samples.as_tuple(),
         )
 
 

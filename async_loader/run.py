@@ -82,7 +82,7 @@ class Ledger:
         self.began = now.isoformat()
         self._start = now
         for tally in self.tallies.values():
-            tally.pace.origin = now
+            tally.samples.origin = now
 
     @property
     def committed(self) -> list[str]:

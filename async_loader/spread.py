@@ -109,7 +109,7 @@ class Spread:
 def spread(this: Spread) -> Steps[None]:
     """Load one table: cut its sources into shares, find the keys that several have, and have each share loaded."""
     began = yield Now()
-    this.tally.pace.take(began, 0)
+    this.tally.samples.take(began, 0)
     yield this.shown()
     yield from _await(this, [*this.behind, *(target.name for target in this.targets if target.name in this.loaded)])
     yield from _patiently(this, _begin)

@@ -76,10 +76,10 @@ class Schemas:
         self._numbers = itertools.count()
         self._schemas: dict[str, str] = {}
         server.query("postgres", f"CREATE DATABASE {database}")
-        self.connect()
+        self.open()
 
-    def connect(self) -> None:
-        """Begin a session of its own, in the place of one that is lost."""
+    def open(self) -> None:
+        """There is a server."""
         # What a failed test left locked is not waited for without end.
         self._connection = psycopg.connect(self._url, autocommit=True, options="-clock_timeout=20s")
 
@@ -107,7 +107,7 @@ class Schemas:
         self._schemas.clear()
 
     def close(self) -> None:
-        """There are no more to come."""
+        """There are no more to come, or no server for a while."""
         self._connection.close()
 
 

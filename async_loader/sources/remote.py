@@ -6,6 +6,7 @@ Imported by whoever reads such a source. fsspec keeps the file systems and close
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, BinaryIO, cast
@@ -16,10 +17,22 @@ from async_loader.sources.places import CHANGED, Facts, Opened
 
 # Bytes that are fetched beyond those asked for: few requests, and little in vain where a part of a source ends.
 AHEAD = 4 << 20
+# Characters of what a library says that are shown.
+SHOWN = 300
 # What file systems call that which changes with the content of an object: its version, a digest, a time of change.
 _VERSIONS = (
     *("ETag", "etag", "md5Hash", "sha", "generation", "VersionId"),
-    *("LastModified", "last_modified", "updated", "mtime", "modificationTime", "modify", "modified", "created"),
+    *(
+        "LastModified",
+        "Last-Modified",
+        "last_modified",
+        "updated",
+        "mtime",
+        "modificationTime",
+        "modify",
+        "modified",
+        "created",
+    ),
 )
 _INSTALL = "pip install 'django-async-loader[remote]'"
 
@@ -44,7 +57,8 @@ class _RemoteFile:
 
     def __init__(self, name: str, facts: Facts, system: Any, path: str) -> None:
         self._name, self._facts, self._system, self._path = name, facts, system, path
-        self._file = system.open(path, "rb", block_size=AHEAD, cache_type="readahead")
+        ahead = 0 if facts.size is None else AHEAD
+        self._file = system.open(path, "rb", block_size=ahead, cache_type="readahead")
 
     @property
     def closed(self) -> bool:
@@ -107,6 +121,9 @@ def _look(name: str, system: Any, path: str) -> Facts:
     if info.get("type") == "directory":
         raise SourceError(name, "cannot be read: it is a directory; name one object")
     size = info.get("size")
+    # A web server that gives no ranges is read once, from the front; so is what is no file.
+    if info.get("type") == "other" or ("url" in info and not info.get("partial")):
+        size = None
     versions = [f"{key}={info[key]}" for key in _VERSIONS if info.get(key) is not None]
     return Facts(None if size is None else int(size), ", ".join(versions))
 
@@ -124,14 +141,14 @@ def _failures(name: str) -> Iterator[None]:
 
 def _told(error: Exception) -> str:
     """What is wrong, and what to do. Of text that is not ours, nothing that may be secret."""
-    said = without_secrets(one_line(error))
+    said = textwrap.shorten(without_secrets(one_line(error)), SHOWN, placeholder=" ...")
     match error:
         case ImportError():
             return f"a library is not installed that opens such addresses: {said}"
         case ValueError() if said.startswith("Protocol not known"):
             return f"{said.lower()}; look at the address"
         case FileNotFoundError():
-            return "cannot be read: there is no such object, or no such bucket; look at the address"
+            return "cannot be read: there is no such object, bucket or server; look at the address"
         case PermissionError():
             return f"cannot be read: access denied ({said.lower()}); look at the credentials in the environment"
         case TimeoutError():

@@ -256,7 +256,22 @@ def test_a_rule_that_fails_is_one_line_and_nothing_is_kept(
 
 
 def test_column_names_may_be_anything(tmp_path: Path, mode: str, store: Databases) -> None:
-    odd = ("select", "held", "price_stored", "read 1", "stored 1", 'quote"d', "key", "place", "text", "code")
+    odd = (
+        "select",
+        "held",
+        "price_stored",
+        "read 1",
+        "stored 1",
+        'quote"d',
+        "key",
+        "place",
+        "text",
+        "code",
+        "c0",
+        "%s",
+        "$1",
+        "UPPER",
+    )
     columns = (Column("id", Type.INTEGER), *(Column(name, Type.REAL) for name in odd))
     place = Place(tmp_path, (Table('group"by', "odd name", columns),), store=store)
     lines = ['id,"' + '","'.join(name.replace('"', '""') for name in odd) + '"', "1" + ",1.5" * len(odd)]

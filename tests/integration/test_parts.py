@@ -30,7 +30,7 @@ from async_loader.sources.parts import Part, keys
 from async_loader.sources.parts import read as read_part
 from tests.integration.test_fuzz import LINKS, LONG, PHASES, THINGS, File, csv_files, json_files
 
-SHORT = settings(max_examples=30, derandomize=True, phases=PHASES)
+SHORT = settings(max_examples=20, derandomize=True, phases=PHASES)
 lengths = pytest.mark.parametrize("length", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
 
 # All that was read of a source: its records by line, and what a reader tells besides.
@@ -159,7 +159,7 @@ def well_formed(chance: random.Random, delimiter: str) -> bytes:
     return (text.rstrip("\r\n") if chance.random() < 0.3 else text).replace(",", delimiter).encode()
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(1_500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [15, pytest.param(1_500, marks=pytest.mark.long)])
 def test_well_formed_csv_is_divided_wherever_a_record_ends(tmp_path: Path, count: int) -> None:
     several = 0
     for seed in range(count):

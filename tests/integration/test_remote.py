@@ -8,8 +8,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -134,8 +136,8 @@ def test_whatever_fsspec_opens_is_a_source(place: Place, mode: str, scheme: str,
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("s3://bucket/none.csv", "there is no such object, or no such bucket; look at the address"),
-        ("s3://nowhere/u.csv", "there is no such object, or no such bucket; look at the address"),
+        ("s3://bucket/none.csv", "there is no such object, bucket or server; look at the address"),
+        ("s3://nowhere/u.csv", "there is no such object, bucket or server; look at the address"),
         ("s3://bucket/folder.csv", "it is a directory; name one object"),
         ("s3://bucket/cut.csv.gz", "truncated compressed stream"),
         ("s3://bucket/cut.parquet", "Parquet magic bytes not found"),
@@ -164,6 +166,12 @@ def test_an_address_that_nothing_opens_is_told_in_a_line(place: Place, mode: str
     with pytest.raises(SourceError) as caught:
         place.load(mode, {"users": name})
     assert str(caught.value).startswith(f"{name}: {problem}")
+
+
+def test_a_missing_library_is_told_with_the_extra_that_has_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(SourceError, match=r"fsspec is not installed.*: pip install 'django-async-loader\[remote\]'$"):
+        place.load("async", {"users": "s3://bucket/u.csv"})
 
 
 def denied(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -273,21 +281,21 @@ def test_a_load_of_an_object_is_gone_on_with(place: Place, bucket: Any, mode: st
 
 SCRIPT = """
 from async_loader import Run, init
-from tests.sample import TABLES
+from tests.sample import MODES, TABLES
 databases = {table.database: table.database + ".db" for table in TABLES}
 init(TABLES, databases)
-Run(TABLES, {"users": "s3://bucket/u.csv"}, databases, mode="{mode}").perform()
+for mode in MODES:
+    Run(TABLES, {"users": "s3://bucket/u.csv"}, databases, mode=mode).perform()
 """
 
 
-def test_a_process_leaves_no_session_open(bucket: Any, tmp_path: Path, mode: str) -> None:
+def test_a_process_leaves_no_session_open(bucket: Any, tmp_path: Path) -> None:
     """What is not closed at the end of a process is warned of on stderr."""
     put(bucket, "u.csv", CONTENTS["u.csv"])
-    path = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT.replace("{mode}", mode)],
+        [sys.executable, "-W", "error", "-c", SCRIPT],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
         capture_output=True,
         text=True,
         check=False,
@@ -316,3 +324,39 @@ def read(reader: Reader) -> Iterator[tuple[int, tuple[Any, ...]]]:
     with closing(reader):
         while (batch := reader.read()) is not None:
             yield from zip(batch.lines, batch.values.rows(), strict=True)
+
+
+class Web(BaseHTTPRequestHandler):
+    """Gives whole files only, as simple servers do."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENTS[self.path[1:]])))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(CONTENTS[self.path[1:]])
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    """The address of such a server, on loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_what_can_be_read_only_once_is_read_as_a_pipe_is(place: Place, web: str, mode: str, name: str) -> None:
+    """No bar shows its end, no later run goes on with it, and it is one part."""
+    address = f"{web}/{name}"
+    assert place.load(mode, {"users": address}).tables["users"].given == len(ROWS)
+    assert identity(Source(address)) is None
+    assert parts.parts(Source(address), USERS, size=1) == [parts.Part(Source(address), 1)]

@@ -112,7 +112,7 @@ def served() -> Iterator[Schemas]:
         schemas = Schemas(server)
         server.query("postgres", "ALTER DATABASE tests SET synchronous_commit = on")
         schemas.close()
-        schemas.connect()
+        schemas.open()
         yield schemas
         schemas.close()
 
@@ -225,7 +225,7 @@ def test_the_server_is_started_anew(scene: Scene, served: Schemas) -> None:
     served.close()
     served.server.stop()
     served.server.start()
-    served.connect()
+    served.open()
     scene.check(load.result())
 
 

@@ -15,6 +15,8 @@ from async_loader.contrib.django.wording import clipped, lines_of, number_of, pr
 
 # Sources of one table that are worth showing.
 _SOURCES_SHOWN = 3
+# What a run is called, by its kind.
+_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run that no ledger names:"}
 
 NOTHING = "No reject is stored that fits."
 
@@ -30,9 +32,6 @@ def overview_lines(runs: Sequence[RejectingRun]) -> Iterator[str]:
         yield f"{_KINDS[run.kind]} {printable(run.run)}{began}"
         for table in run.tables:
             yield from _table_lines(table)
-
-
-_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run that no ledger names:"}
 
 
 def _table_lines(table: TableRejects) -> Iterator[str]:

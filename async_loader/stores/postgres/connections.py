@@ -5,7 +5,7 @@ for connections that block and those of event loops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -220,9 +220,17 @@ class AsyncConnection:
         await self._connection.close()
 
 
-def settings(lock_timeout: float, zone: str) -> Mapping[str, str]:
-    """What every session is set to. lock_timeout: seconds to wait for a lock; 0 is not to wait."""
-    return {
+# Sets a session up; what a version of the server does not know is left out. What is committed must outlive the server,
+# since other databases will reference it; who waits for still more than that goes on doing so.
+SET_UP = """\
+SELECT set_config(name, value, FALSE) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
+WHERE CASE name WHEN 'synchronous_commit' THEN current_setting(name) = 'off'
+ELSE current_setting(name, TRUE) IS NOT NULL END"""
+
+
+def settings(lock_timeout: float, zone: str) -> tuple[list[str], list[str]]:
+    """The values of SET_UP. lock_timeout: seconds to wait for a lock; 0 is not to wait."""
+    wanted = {
         "client_encoding": "UTF8",
         "TimeZone": zone,
         "DateStyle": "ISO",
@@ -233,4 +241,8 @@ def settings(lock_timeout: float, zone: str) -> Mapping[str, str]:
         # A long COPY is no accident here.
         "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",
+        "transaction_timeout": "0",
+        "synchronous_commit": "on",
     }
+    return list(wanted), list(wanted.values())

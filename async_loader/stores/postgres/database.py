@@ -25,13 +25,14 @@ from async_loader.stores.postgres.connections import (
     BATCH,
     COPY,
     REFUSALS,
+    SET_UP,
     AsyncConnection,
     PassedOverError,
     perform,
     said,
     settings,
 )
-from async_loader.stores.postgres.copies import FORMAT, copy_of
+from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
 from async_loader.stores.postgres.rows import stored_rows
 from async_loader.stores.store import PASSED_OVER, Store, StoredRows, integers, quoted
 from async_loader.tables import Column, Table, Type
@@ -117,15 +118,13 @@ _ADVICE = {
     "53300": "the server has no connection left; try again later, or raise its max_connections",
     "42501": "grant the role what docs/postgresql.md lists",
     "25006": "the server only reads; name the one that writes",
-    "3D000": "create it with createdb, or check its name",
-    "28": "check the user and the password",
     "42P01": "run init_db first",
-    "08": "see that the server runs, and run the same command again",
-    "57P": "see that the server runs, and run the same command again",
 }
 # What SQLSTATE begins with where the server went away, or has chosen this transaction to end a deadlock.
 _PASSING = ("08", "57P", "40P01")
-_UNREACHABLE = "see that the server runs and can be reached, and run the same command again"
+_LOST = "see that the server runs, and run the same command again"
+# Of a connection that is refused no SQLSTATE is handed on.
+_UNREACHABLE = "see that the server runs, and that its host, database, user and password are right"
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
 _HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
@@ -146,7 +145,8 @@ class Database(Store):
     mark: ClassVar[str] = "$"
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "c0"
-    each_reason: ClassVar[str] = "json_array_elements(reasons::json)"
+    # No text of the server's can hold a NUL, so it reads none in JSON.
+    each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
     keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     is_shared: ClassVar[bool] = True
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
@@ -232,15 +232,14 @@ class Database(Store):
             for place, column in enumerate(table.columns)
             if column.name != table.key and column.name not in absent
         ]
-        same = " AND ".join(_is_same(place, column) for place, column in compared) or "TRUE"
+        same = " AND ".join(_is_unchanged(place, column) for place, column in compared) or "TRUE"
         key = table.column_names.index(table.key)
         sql = f"""SELECT string_agg(place::text, ',') FILTER (WHERE same),
                 string_agg(place::text, ',') FILTER (WHERE NOT same)
             FROM (SELECT batch.c{records.width} AS place, {same} AS same
                 FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
                 ON {_is_same(key, table.column(table.key), "=")}) AS found"""
-        json = [column.name for column in table.columns if column.type is Type.JSON]
-        rows = yield Query(self.name, sql, batch=_placed(records.with_columns(map(_comparable, json)), table.key))
+        rows = yield Query(self.name, sql, batch=_placed(records, table.key))
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
@@ -282,30 +281,48 @@ class Database(Store):
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
         """See Store."""
+        yield from self._refuse_cut(table, records)
         names = ", ".join(map(quoted, table.column_names))
         if not replace:
             sql = f"{COPY}{quoted(table.name)} ({names}) FROM STDIN {FORMAT}"
         else:
             values = ", ".join(f"c{place}{_CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
             order = f"c{table.column_names.index(table.key)}"
-            sql = f"INSERT INTO {quoted(table.name)} ({names}) SELECT {values} FROM {BATCH} ORDER BY {order}"
-            sql += _replacing(table, absent)
+            sql = f"{_insert_sql(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{_replacing(table, absent)}"
         return (yield from self.change(sql, (), records, size))
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
     ) -> Steps[tuple[int, dict[Any, str]]]:
         """See Store."""
-        names = ", ".join(map(quoted, table.column_names))
         values = ", ".join(f"${number}" for number in range(1, records.width + 1))
-        insert = f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({values})"
-        keys, replaced = records[table.key].to_list(), set(held)
+        insert, replaced = f"{_insert_sql(table)} VALUES ({values})", set(held)
+        narrow = cut(records, (yield from self._widths(table)))
+        whole = records.filter(narrow.is_null())
+        keys = whole[table.key].to_list()
         statements = [
             (insert + _replacing(table, absent) if key in replaced else insert, row)
-            for key, row in zip(keys, records.iter_rows(), strict=True)
+            for key, row in zip(keys, whole.iter_rows(), strict=True)
         ]
         stored, refused = yield Each(self.name, statements)
-        return stored, {keys[number]: problem for number, problem in refused.items()}
+        problems = {keys[number]: problem for number, problem in refused.items()}
+        too_long = zip(records[table.key], narrow, strict=True)
+        return stored, problems | {key: _too_long(width) for key, width in too_long if width is not None}
+
+    def _refuse_cut(self, table: Table, records: Sequence[Copy]) -> Steps[None]:
+        """RefusedError where the server would cut spaces at the end of a text, and not say so."""
+        longest = [max(column) for column in zip(*(part.spaced for part in records), strict=True)]
+        if not any(longest):
+            return
+        for most, width in zip(longest, (yield from self._widths(table)), strict=True):
+            if width is not None and most > width:
+                raise RefusedError(self.name, _too_long(width))
+
+    def _widths(self, table: Table) -> Steps[list[int | None]]:
+        """By column, how many characters it can hold; None where there is no bound."""
+        rows = yield Query(self.name, _COLUMNS, (quoted(table.name),))
+        found = {name: modifier - 4 for name, kind, modifier, *_ in rows if kind == "varchar" and modifier >= 0}
+        return [found.get(name) for name in table.column_names]
 
     def rows(self, table: Table) -> Steps[StoredRows]:
         """See Store."""
@@ -318,11 +335,10 @@ class Database(Store):
                 **self._parameters(), autocommit=True, cursor_factory=RawCursor, prepare_threshold=None
             )
         except psycopg.Error as error:
-            raise self.explained(error) from error
+            raise self.explained(error, _UNREACHABLE) from error
         try:
-            for sql, values in _set_up(lock_timeout, self.zone):
-                connection.execute(sql, values)
-            self._check_encoding(connection.execute("SHOW server_encoding").fetchone())
+            connection.execute(SET_UP, settings(lock_timeout, self.zone))
+            self._check_encoding(connection.info.parameter_status("server_encoding"))
         except psycopg.Error as error:
             connection.close()
             raise self.explained(error) from error
@@ -338,11 +354,10 @@ class Database(Store):
                 **self._parameters(), autocommit=True, cursor_factory=AsyncRawCursor, prepare_threshold=None
             )
         except psycopg.Error as error:
-            raise self.explained(error) from error
+            raise self.explained(error, _UNREACHABLE) from error
         try:
-            for sql, values in _set_up(lock_timeout, self.zone):
-                await connection.execute(sql, values)
-            self._check_encoding(await (await connection.execute("SHOW server_encoding")).fetchone())
+            await connection.execute(SET_UP, settings(lock_timeout, self.zone))
+            self._check_encoding(connection.info.parameter_status("server_encoding"))
         except psycopg.Error as error:
             await connection.close()
             raise self.explained(error) from error
@@ -354,9 +369,9 @@ class Database(Store):
     def _parameters(self) -> dict[str, Any]:
         return {"connect_timeout": CONNECT_TIMEOUT, "application_name": "async_loader", **self.parameters}
 
-    def _check_encoding(self, row: Any) -> None:
-        if row != ("UTF8",):
-            raise StoreError(self.name, f"its text is in {row[0]} ({self._place}); make it anew in UTF8")
+    def _check_encoding(self, encoding: str | None) -> None:
+        if encoding != "UTF8":
+            raise StoreError(self.name, f"its text is in {encoding} ({self._place}); make it anew in UTF8")
 
     def named(self, session: str) -> Database:
         """The same database, whose sessions the server calls by this name, of 63 characters at most."""
@@ -369,8 +384,8 @@ class Database(Store):
         except (psycopg.Error, PassedOverError) as error:
             raise self.explained(error) from error
 
-    def explained(self, error: BaseException) -> StoreError:
-        """What the server said, as one line that says what to do."""
+    def explained(self, error: BaseException, lost: str = _LOST) -> StoreError:
+        """What the server said, as one line that says what to do; `lost`: where there is no connection."""
         if isinstance(error, PassedOverError):
             return RefusedError(self.name, PASSED_OVER)
         if not isinstance(error, psycopg.Error):
@@ -381,7 +396,7 @@ class Database(Store):
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
         if state.startswith(_PASSING) or (not state and isinstance(error, errors.OperationalError)):
-            kind, advice = UnreachableError, advice or _UNREACHABLE
+            kind, advice = UnreachableError, advice or lost
         if isinstance(error, errors.LockNotAvailable):
             kind = LockedError
         problem = f"{said(error)} ({self._place})"
@@ -406,10 +421,6 @@ def from_url(name: str, url: str) -> Database:
         raise ConfigurationError(f"database {name}: {problem}") from error.with_traceback(None)
 
 
-def _set_up(lock_timeout: float, zone: str) -> list[tuple[str, tuple[str, str]]]:
-    return [("SELECT set_config($1, $2, FALSE)", each) for each in settings(lock_timeout, zone).items()]
-
-
 def _columns_of(table: Table) -> dict[str, str]:
     """The table's columns with their declarations in SQL."""
     columns = {}
@@ -424,6 +435,16 @@ def _columns_of(table: Table) -> dict[str, str]:
 def _create_sql(table: str, columns: Mapping[str, str]) -> str:
     lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+
+
+def _insert_sql(table: Table) -> str:
+    """Into a key that the server counts up as well, as COPY does."""
+    return f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, table.column_names))}) OVERRIDING SYSTEM VALUE"
+
+
+def _too_long(width: int) -> str:
+    """As the server says it of other texts."""
+    return f"value too long for type character varying({width})"
 
 
 def _sql_type(column: Column) -> str:
@@ -446,14 +467,23 @@ def _fits(column: Column, kind: str, modifier: int) -> bool:
 
 
 def _scale(modifier: int) -> int:
-    """As numeric keeps it in pg_attribute.atttypmod."""
-    return (modifier - 4) & 0x7FF
+    """As numeric keeps it in pg_attribute.atttypmod: the last eleven bits, of which the first is a sign."""
+    return ((modifier - 4) & 0x7FF ^ 0x400) - 0x400
 
 
 def _modifier_text(kind: str, modifier: int) -> str:
     if modifier < 0:
         return ""
     return f" of {_scale(modifier)} decimals" if kind == "numeric" else f"({modifier})"
+
+
+def _is_unchanged(place: int, column: Column) -> str:
+    """As `_is_same`, and JSON that jsonb cannot hold, which a column of type json can, is compared as it is written."""
+    if column.type is not Type.JSON:
+        return _is_same(place, column)
+    read, stored = f"batch.c{place}", f"stored.{quoted(column.name)}::text"
+    unstorable = f"regexp_replace(concat({read}, {stored}), '{_HARMLESS}', '', 'g') ~ '{_UNSTORABLE}'"
+    return f"CASE WHEN {unstorable} THEN {read} IS NOT DISTINCT FROM {stored} ELSE {_is_same(place, column)} END"
 
 
 def _is_same(place: int, column: Column, equals: str = "IS NOT DISTINCT FROM") -> str:

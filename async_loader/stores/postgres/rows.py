@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from async_loader.effects import Call, Query, Steps
-from async_loader.stores.store import Part, integers, numbered, quoted
+from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 
 # How a value of a key's type is written into a text of many, and what stands for null.
@@ -22,6 +22,9 @@ _WRITTEN = {
     Type.TEXT: ("encode(convert_to({}, 'UTF8'), 'hex')", ""),
     Type.UUID: ("replace({}::text, '-', '')", ""),
 }
+
+# What JSON has values for.
+_PLAIN = {Type.INTEGER, Type.REAL, Type.TEXT, Type.BOOLEAN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Rows:
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
         """See StoredRows."""
         names, bound = self.table.column_names, self._bound(after, numbers[-1] + 1)
-        sql = f"""SELECT {numbered(names)} FROM ({self._part(after, names)}) AS part
+        shown = ", ".join(_shown(f"c{place}", column.type) for place, column in enumerate(self.table.columns))
+        sql = f"""SELECT {shown} FROM ({self._part(after, names)}) AS part
             WHERE number - 1 = ANY(${len(bound) + 1}) ORDER BY number"""
         rows: list[tuple[Any, ...]] = yield Query(self.database, sql, (*bound, list(numbers)))
         return rows
@@ -71,6 +75,13 @@ def stored_rows(database: str, table: Table) -> Steps[Rows]:
         [found] = yield Query(database, f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})")
         extent = None if found[0] is None else found
     return Rows(database, table, extent)
+
+
+def _shown(name: str, kind: Type) -> str:
+    """A value as JSON can have it: what has no like there, and may be past all that Python has, as text."""
+    if kind is Type.UUID:
+        return f"replace({name}::text, '-', '')"
+    return name if kind in _PLAIN else f"{name}::text"
 
 
 def _texts(name: str, wanted: Type) -> str:

@@ -1,4 +1,4 @@
-"""What commands that end with a report share: its options, its file, and how a signal ends a run."""
+"""What commands that end with a report share: its options, its file, progress, and how a signal ends a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from django.core.management.base import CommandParser
 
@@ -33,6 +33,8 @@ from async_loader.contrib.django.management.commands._command import (
     LoaderCommand,
 )
 from async_loader.contrib.django.management.commands._help import TOLD, WORK, group
+from async_loader.contrib.django.pace import RECORDS, Words
+from async_loader.contrib.django.progress import Watcher, progress
 
 AnyReport = TypeVar("AnyReport", Report, ReferenceReport, VerificationReport)
 Told_co = TypeVar("Told_co", covariant=True)
@@ -86,6 +88,12 @@ def add_report_options(parser: CommandParser, named: str = "rejects") -> None:
         help=f"{named} per table that the report names (default: %(default)s)",
     )
     told.add_argument("--no-progress", action="store_true", help="show no progress on stderr; nor does -v 0")
+
+
+def progress_as(options: Mapping[str, Any], words: Words = RECORDS) -> AbstractContextManager[Watcher]:
+    """Progress as these options, and Django's, want it."""
+    wanted = not options["no_progress"] and options["verbosity"] > 0
+    return progress(wanted=wanted, color=not options["no_color"], words=words)
 
 
 class Work(Protocol[Told_co]):

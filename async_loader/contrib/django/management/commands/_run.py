@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
@@ -51,6 +53,11 @@ def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None
         metavar="DIR",
         help="write the rejects to DIR/RUN/TABLE.csv, or in the source's own format, to mend and load again",
     )
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """What the run is told, of all that the command was."""
+    return Options(**{field.name: given[field.name] for field in dataclasses.fields(Options) if field.name in given})
 
 
 def strictness(outcome: Report) -> Failure | None:

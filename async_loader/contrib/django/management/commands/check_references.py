@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
 from async_loader import ReferenceCheck, ReferenceReport
 from async_loader.contrib.django.management.commands._command import STRICT, Failure
-from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
+from async_loader.contrib.django.management.commands._report import (
+    ReportCommand,
+    add_report_options,
+    performed,
+    progress_as,
+)
 from async_loader.contrib.django.pace import ROWS
-from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import reference_lines
 
@@ -44,10 +49,7 @@ exit codes:
         report: Path | None,
         report_rejects: int,
         lock_timeout: float,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
-        **_: object,
+        **options: Any,
     ) -> None:
         """Check, and say what was found."""
         project = ProjectTables()
@@ -55,7 +57,7 @@ exit codes:
         databases = databases_of(declared)
 
         def perform() -> tuple[ReferenceReport, Failure | None]:
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
+            with progress_as(options, ROWS) as show:
                 check = ReferenceCheck(
                     declared,
                     databases,

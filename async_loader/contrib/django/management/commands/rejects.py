@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,6 @@ from django.core.management.base import CommandParser
 from async_loader import (
     ConfigurationError,
     LoaderError,
-    Options,
     RejectFilter,
     Report,
     Retry,
@@ -24,26 +23,37 @@ from async_loader import (
 )
 from async_loader.contrib.django import rejects
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
-from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
+from async_loader.contrib.django.management.commands._help import (
+    DJANGO,
+    TOLD,
+    WHICH,
+    WORK,
+    HelpFormatter,
+    group,
+    put_last,
+)
 from async_loader.contrib.django.management.commands._report import (
     ReportCommand,
     add_format,
     add_lock_timeout,
     add_report_options,
     performed,
+    progress_as,
     sigterm_as_ctrl_c,
 )
-from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
+from async_loader.contrib.django.management.commands._run import (
+    add_run_options,
+    interrupted,
+    options_of,
+    strictness,
+)
 from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.progress import progress
 from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
 from async_loader.contrib.django.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
-# What the command takes, and each subcommand too.
-_SHARED = ("format", "lock_timeout")
 
 
 class Command(ReportCommand):
@@ -74,6 +84,7 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The subcommands with their options, as docs/reference.md lists them."""
+        djangos = _djangos_options(parser)
         subparsers = parser.add_subparsers(
             dest="action",
             metavar="SUBCOMMAND",
@@ -92,6 +103,7 @@ exit codes:
                 epilog=f"example: {example}",
                 usage=f"%(prog)s {usage}",
                 formatter_class=HelpFormatter,
+                parents=[djangos],
             )
             self._subparsers.append(added)
             return added
@@ -101,8 +113,8 @@ exit codes:
         _add_retry(add)
         _add_discard(add)
         for each in self._subparsers:
-            put_last(each, "help")
-            _leave_defaults_to_the_command(each)
+            put_last(each, DJANGO)
+            _leave_defaults_to_the_command(each, parser)
 
     def handle(self, *, action: str | None, **options: Any) -> None:
         """Do what the subcommand says."""
@@ -210,20 +222,17 @@ exit codes:
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
         strict: bool,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
         **options: Any,
     ) -> None:
         declared = self.all_tables(project)
         databases = databases_of(declared)
-        given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
+        wanted = _filter(project, options)
         run: Retry
 
         def perform() -> tuple[Report, Failure | None]:
             nonlocal run
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
-                run = Retry(declared, _filter(project, options), databases, Options(**given), mode=mode, show=show)
+            with progress_as(options) as show:
+                run = Retry(declared, wanted, databases, options_of(options), mode=mode, show=show)
                 outcome, failure = _performed(run)
             for line in run.left:
                 complain(f"warning: {line}")
@@ -313,10 +322,20 @@ def _add_filter(parser: CommandParser) -> None:
     which.add_argument("--run", help="only rejects of this run")
 
 
-def _leave_defaults_to_the_command(parser: CommandParser) -> None:
-    """An option that stands before the subcommand holds unless one behind it says otherwise."""
+def _djangos_options(parser: CommandParser) -> CommandParser:
+    """What a new command has by itself, for subcommands to have too."""
+    options = CommandParser(add_help=False)
     for action in parser._actions:
-        if action.dest in _SHARED:
+        if action.dest != "help":
+            options._add_action(copy.copy(action))
+    return options
+
+
+def _leave_defaults_to_the_command(subparser: CommandParser, parser: CommandParser) -> None:
+    """An option of both that stands before the subcommand holds unless one behind it says otherwise."""
+    shared = {action.dest for action in parser._actions}
+    for action in subparser._actions:
+        if action.dest in shared:
             action.help = (action.help or "") % {"default": action.default}
             action.default = argparse.SUPPRESS
 
