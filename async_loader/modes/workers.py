@@ -215,7 +215,12 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
     """Workers of this machine, whom nobody else can give work."""
     import dask
 
-    settings = {"distributed.scheduler.worker-ttl": _SILENCE, "distributed.scheduler.allowed-failures": _RETRIES}
+    settings: dict[str, Any] = {
+        "distributed.scheduler.worker-ttl": _SILENCE,
+        "distributed.scheduler.allowed-failures": _RETRIES,
+    }
+    # Over HTTP, which has no lock, nothing is told.
+    settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set(settings):
         return LocalCluster(
             n_workers=cluster.workers,
@@ -223,7 +228,7 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
             host="127.0.0.1",
             protocol="tls://",
             security=Security.temporary(),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs="ERROR",
         )
