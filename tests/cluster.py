@@ -83,6 +83,12 @@ class Workers:
         while len(self.workers) < count:
             self.start_worker()
 
+    def ready(self, count: int) -> None:
+        """A scheduler and so many workers, whatever has become of those before."""
+        if self.scheduler.poll() is not None:
+            self.restart_scheduler()
+        self.fill(count)
+
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """One more worker; without a nanny, unless options say otherwise."""
         name = f"worker-{self._started}"

@@ -11,6 +11,7 @@ import platform
 import threading
 import time
 import weakref
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -133,15 +134,13 @@ class Workers(Threads):
             _Packed(cloudpickle.dumps(each)) if isinstance(each, Share | Table | Part | Source) else each
             for each in effect.arguments
         ]
-        future = self._client.submit(
-            _done,
-            (self._name, _versions()),
-            effect.work,
-            self._cluster.stores,
-            arguments,
-            list(effect.after),
-            pure=False,
-        )
+        asked_by = self._name, _versions()
+        try:
+            future = self._client.submit(
+                _done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False
+            )
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
         with self._submitting:
             self._submitted.add(future)
         return future
@@ -175,15 +174,27 @@ class Workers(Threads):
         return bool(self._client.scheduler_info().get("workers"))
 
     def _result(self, future: Future) -> Any:
-        if future.status == "finished":
-            return future.result(timeout=_ANSWER)
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, LoaderError):
-                raise error
+        """TimeoutError where it cannot be had now."""
+        status = future.status
+        try:
+            error = future.exception(timeout=_ANSWER) if status == "error" else None
+            value = future.result(timeout=_ANSWER) if status == "finished" else None
+        except TimeoutError:
+            raise
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
+        if isinstance(error, LoaderError):
+            raise error
+        if error is not None:
             problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
             raise ClusterError(self._name, f"{problem}; run the same command again to go on")
-        raise ClusterError(self._name, "its scheduler went away; start it, and run the same command again to go on")
+        if status != "finished":
+            raise self._lost()
+        return value
+
+    def _lost(self) -> ClusterError:
+        problem = "its scheduler went away; start it, and run the same command again to go on"
+        return ClusterError(self._name, problem)
 
 
 class _Packed(bytes):

@@ -28,7 +28,7 @@ def counts(report: str) -> dict[str, Any]:
 
 
 def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedProject) -> None:
-    spread = ("insert_data", "--mode=dask", "--workers=2", "--share-size=0.0001")
+    spread = ("insert_data", "--mode=dask", "--workers=2", "--share-size=0.0001", "--no-progress")
     assert without_reasons(succeed(served, *spread)) == REFERENCE_RUN
     assert served.query("users", "SELECT count(*) > 1 FROM loader_shares") == [(True,)]
     assert succeed(served, "verify") == "1 run, 3 tables: every count agrees\n"

@@ -126,7 +126,7 @@ def fragile() -> Iterator[Workers]:
 
 @pytest.fixture
 def scene(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iterator[Scene]:
-    fragile.fill(2)
+    fragile.ready(2)
     found = Scene(Pair(tmp_path, served, fragile), served.server, seed)
     yield found
     found.gate.open()
