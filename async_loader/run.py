@@ -240,11 +240,7 @@ def _held(plan: Plan) -> Sequence[Table]:
 
 
 def _let_go(plan: Plan) -> Steps[None]:
-    yield from _let_go_of(plan, plan.loaded + plan.referenced_only)
-
-
-def _let_go_of(plan: Plan, tables: Iterable[Table]) -> Steps[None]:
-    for name in sorted({table.database for table in tables}):
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
         yield from plan.databases[name].roll_back()
 
 
@@ -377,8 +373,6 @@ def _spread_all(
             tally.restore(before[name])
             yield from retell(database, ledger.run, table, tally, readers=ledger.readers[name], files=files.get(name))
     yield Together([spread(each) for each in _spreads(ledger, files, facts, before)])
-    if not options.dry_run:
-        yield from _let_go_of(plan, plan.loaded)
 
 
 def _spreads(
