@@ -110,6 +110,13 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
+# A counter that is ahead of all keys stays where it is; one that has counted nothing yet says null.
+_COUNTER = """\
+SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS counter) AS own,
+LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
+WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
+THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+
 # By SQLSTATE, or the class that begins it, what to do.
 _ADVICE = {
     "55P03": "another program is writing to it; try again when it is done, or wait longer",
@@ -322,6 +329,12 @@ class Database(Store):
         rows = yield Query(self.name, _COLUMNS, (quoted(table.name),))
         found = {name: modifier - 4 for name, kind, modifier, *_ in rows if kind == "varchar" and modifier >= 0}
         return [found.get(name) for name in table.column_names]
+
+    def go_on_counting(self, table: Table) -> Steps[None]:
+        """See Store. The counter of a role that may not move it stays."""
+        if table.column(table.key).type is Type.INTEGER:
+            sql = _COUNTER.format(key=quoted(table.key), table=quoted(table.name))
+            yield Query(self.name, sql, (quoted(table.name), table.key))
 
     def rows(self, table: Table) -> Steps[StoredRows]:
         """See Store."""
