@@ -14,12 +14,16 @@ def main() -> None:
             # Whoever closed a stream wants to hear nothing on it.
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))  # noqa: SIM115
     signal.signal(signal.SIGTERM, lambda *_: _leave("terminated", 143))
+    from django.core.exceptions import ImproperlyConfigured
+
     try:
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
+    except ImproperlyConfigured as error:
+        _leave(str(error), 2)
 
 
 def _leave(how: str, code: int) -> None:

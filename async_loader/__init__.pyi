@@ -1,18 +1,23 @@
 from .agreement import Finding, VerifiedRun, VerifiedTable
 from .api import ReferenceCheck, Retry, Run, StoredRejects, Verification, check_references, init, load, verify
+from .cluster import Cluster
 from .effects import Show, Tell
 from .errors import (
+    ClusterError,
     ConfigurationError,
     ConflictError,
     LedgerError,
     LoaderError,
+    LockedError,
     OutputError,
     OverLimitError,
     RefusedError,
     SourceError,
     StoreError,
+    UnreachableError,
 )
-from .modes import MODES
+from .locations import PostgreSQL
+from .modes import DASK, MODES
 from .origins import Layout, RejectFilter
 from .plan import ON_CONFLICT, Options
 from .references import CheckedTable, Orphan, ReferenceReport
@@ -33,10 +38,12 @@ from .rules import (
 )
 from .sources import Source
 from .stored import Exported, RejectingRun, StoredReject, TableRejects
+from .stores import StoreLike, store_of
 from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
 from .verify import VerificationReport
 
 __all__ = [
+    "DASK",
     "LISTED",
     "MODES",
     "MOST_DIGITS",
@@ -44,6 +51,8 @@ __all__ = [
     "REQUIRED",
     "SQLITE_DIGITS",
     "CheckedTable",
+    "Cluster",
+    "ClusterError",
     "Column",
     "ConfigurationError",
     "ConflictError",
@@ -52,10 +61,12 @@ __all__ = [
     "Layout",
     "LedgerError",
     "LoaderError",
+    "LockedError",
     "Options",
     "Orphan",
     "OutputError",
     "OverLimitError",
+    "PostgreSQL",
     "Reason",
     "Reference",
     "ReferenceCheck",
@@ -72,6 +83,7 @@ __all__ = [
     "Source",
     "SourceError",
     "StoreError",
+    "StoreLike",
     "StoredReject",
     "StoredRejects",
     "Table",
@@ -79,6 +91,7 @@ __all__ = [
     "TableReport",
     "Tell",
     "Type",
+    "UnreachableError",
     "Verification",
     "VerificationReport",
     "VerifiedRun",
@@ -98,5 +111,6 @@ __all__ = [
     "min_length",
     "not_empty",
     "one_of",
+    "store_of",
     "verify",
 ]

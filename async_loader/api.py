@@ -10,9 +10,10 @@ from os import PathLike
 from pathlib import Path
 
 from async_loader.agreement import VerifiedRun
+from async_loader.cluster import Cluster
 from async_loader.effects import Result, Show, Steps, Tell
 from async_loader.errors import ConfigurationError, LoaderError
-from async_loader.modes import MODES
+from async_loader.modes import DASK, MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.origins import Chosen, RejectFilter, Stored
@@ -33,7 +34,8 @@ from async_loader.stored import (
     retried,
     stored_reject,
 )
-from async_loader.stores.sqlite import Database
+from async_loader.stores import StoreLike, store_of
+from async_loader.stores.store import Store
 from async_loader.tables import Table
 from async_loader.verify import VerificationReport, VerifyPlan
 from async_loader.verify import verify as verifying
@@ -46,6 +48,8 @@ SourceLike = Source | str | PathLike[str]
 class Run:
     """One run, to be performed once. `report` tells how far it is at any moment, also after it was interrupted.
 
+    cluster: in mode dask, the workers; by default as many of the run's own as there are cores.
+
     Raises ConfigurationError where tables, sources and databases do not fit together.
     """
 
@@ -53,14 +57,17 @@ class Run:
         self,
         tables: Iterable[Table],
         sources: Mapping[str, SourceLike | Sequence[SourceLike]],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         options: Options | None = None,
         *,
         mode: str = "async",
+        cluster: Cluster | None = None,
         show: Callable[[Show | Tell], None] | None = None,
     ) -> None:
-        if mode not in MODES:
-            raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
+        if mode not in (*MODES, DASK):
+            raise ConfigurationError(f"mode is one of {', '.join((*MODES, DASK))}, not {mode!r}")
+        if cluster is not None and mode != DASK:
+            raise ConfigurationError(f"mode {mode} has no cluster; choose mode {DASK}, or name none")
         plan = Plan(
             run=uuid.uuid4().hex,
             mode=mode,
@@ -68,6 +75,7 @@ class Run:
             sources={name: _sources(given) for name, given in sources.items()},
             databases=_databases(databases),
             options=options or Options(),
+            cluster=(cluster or Cluster()) if mode == DASK else None,
         )
         self._ledger = Ledger(plan)
         self._show = show or (lambda _: None)
@@ -90,8 +98,17 @@ class Run:
     def perform(self) -> Report:
         """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
         with self._accounted():
-            MODES[self._ledger.plan.mode](run(self._ledger), self._show)
+            self._carry_out()
         return self.report("complete")
+
+    def _carry_out(self) -> None:
+        plan = self._ledger.plan
+        if plan.cluster is None:
+            MODES[plan.mode](run(self._ledger), self._show)
+            return
+        from async_loader.modes.workers import Workers
+
+        Workers(self._show, plan.cluster).run(run(self._ledger))
 
     async def perform_async(self) -> Report:
         """Load in the running event loop, which is the mode `async`. Raises as `perform` does."""
@@ -111,7 +128,7 @@ class Run:
             with self._ledger.watch:
                 yield
         except LoaderError as error:
-            if self._ledger.plan.commit_every and self.kept:
+            if self._ledger.plan.commits_apart and self.kept:
                 error.kept = f"{self.kept} kept, run the same command again to go on from there"
             error.report = self.report(error.status, error.told)
             raise
@@ -131,7 +148,7 @@ class Retry(Run):
         self,
         tables: Iterable[Table],
         wanted: RejectFilter,
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         options: Options | None = None,
         *,
         mode: str = "async",
@@ -179,14 +196,15 @@ class Retry(Run):
 async def load(
     tables: Iterable[Table],
     sources: Mapping[str, SourceLike | Sequence[SourceLike]],
-    databases: Mapping[str, str | PathLike[str]],
+    databases: Mapping[str, StoreLike],
     options: Options | None = None,
 ) -> Report:
     """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
 
     sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up
         where others reference them, so declare those too.
-    databases: by the name that tables use, the path of an SQLite file made by `init`.
+    databases: by the name that tables use, the path of an SQLite file, or the URL of a PostgreSQL database, that `init`
+        has made ready.
 
     Raises LoaderError, whose `report` holds the counts by then.
     """
@@ -207,7 +225,7 @@ class ReferenceCheck:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         names: Iterable[str] = (),
         *,
         report_rejects: int = Options().report_rejects,
@@ -242,7 +260,7 @@ class ReferenceCheck:
 
 
 async def check_references(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], names: Iterable[str] = ()
+    tables: Iterable[Table], databases: Mapping[str, StoreLike], names: Iterable[str] = ()
 ) -> ReferenceReport:
     """Find the rows, in all tables or those named, that reference what does not exist. Raises LoaderError."""
     return await ReferenceCheck(tables, databases, names).perform_async()
@@ -260,7 +278,7 @@ class Verification:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         run: str | None = None,
         *,
         lock_timeout: float = LOCK_TIMEOUT,
@@ -287,7 +305,7 @@ class Verification:
 
 
 async def verify(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], run: str | None = None
+    tables: Iterable[Table], databases: Mapping[str, StoreLike], run: str | None = None
 ) -> VerificationReport:
     """Hold the ledgers against the databases, for all runs or the one named. Raises LoaderError."""
     return await Verification(tables, databases, run).perform_async()
@@ -305,7 +323,7 @@ class StoredRejects:
     def __init__(
         self,
         tables: Iterable[Table],
-        databases: Mapping[str, str | PathLike[str]],
+        databases: Mapping[str, StoreLike],
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
@@ -357,9 +375,7 @@ def _by_table(found: Iterable[tuple[Chosen, int]]) -> dict[str | None, int]:
     return counts
 
 
-def init(
-    tables: Iterable[Table], databases: Mapping[str, str | PathLike[str]], *, fresh: bool = False
-) -> tuple[str, ...]:
+def init(tables: Iterable[Table], databases: Mapping[str, StoreLike], *, fresh: bool = False) -> tuple[str, ...]:
     """Create the tables that are missing, and the loader's own in every database; `fresh` empties them all first.
 
     Returns the names of the databases, in the order in which tables first name them, then the others. Raises
@@ -370,8 +386,8 @@ def init(
     return tuple(dict.fromkeys([*(table.database for table in tables), *databases]))
 
 
-def _databases(paths: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
-    return {name: Database(name, Path(path)) for name, path in paths.items()}
+def _databases(given: Mapping[str, StoreLike]) -> dict[str, Store]:
+    return {name: store_of(name, where) for name, where in given.items()}
 
 
 def _sources(given: SourceLike | Sequence[SourceLike]) -> tuple[Source, ...]:

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from async_loader.stores.sqlite import Database
+    from async_loader.stores.store import Store
 
 Result = TypeVar("Result")
 # A generator of effects that returns a Result. What comes back from each effect is sent in, so `yield` gives Any.
 Steps: TypeAlias = Generator["Effect", Any, Result]
 # Some rows, in a form that a store's statements can read.
-Packed: TypeAlias = bytearray
+Packed: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
     """Open a connection to the database, to be closed by the mode. Result: None.
 
-    `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make the file if there is none.
+    `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make it if there is none.
     """
 
-    database: Database
+    database: Store
     timeout: float
     writable: bool = True
     create: bool = False
@@ -93,6 +93,29 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    """Have a worker do something, once at least, when all that is `after` is done. Arguments that are tokens stand for
+    what came of them, and so do tokens in a list or as values of a dict. Result: a token for Collect.
+
+    work: which of the things that workers do.
+    """
+
+    work: str
+    arguments: tuple[Any, ...]
+    after: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Wait for what Submit began, and hand over what came of each as it comes; what `take` makes of it is shown.
+    Result: all that came, in the order of the tokens.
+    """
+
+    tokens: Sequence[Any]
+    take: Callable[[Any], Show | None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Take all of these steps, side by side or one after another; the first failure ends them. Result: None."""
 
@@ -150,5 +173,20 @@ class Now:
 
 
 Effect: TypeAlias = (
-    Connect | Query | Change | Each | Call | Start | Finish | Together | Complete | Announce | Await | Show | Tell | Now
+    Connect
+    | Query
+    | Change
+    | Each
+    | Call
+    | Start
+    | Finish
+    | Submit
+    | Collect
+    | Together
+    | Complete
+    | Announce
+    | Await
+    | Show
+    | Tell
+    | Now
 )

@@ -31,6 +31,18 @@ class ConfigurationError(LoaderError):
     """The declaration or the call is at fault: a rule on an unknown column, a reference that leads nowhere."""
 
 
+class ClusterError(LoaderError):
+    """Workers cannot be had, or were lost: the scheduler, or what a worker needs."""
+
+    def __init__(self, cluster: str, problem: str) -> None:
+        super().__init__(cluster, problem)
+        self.cluster = cluster
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cluster {self.cluster}: {self.problem}"
+
+
 class SourceError(LoaderError):
     """A source cannot be read to its end. Single bad records are rejects, never this error."""
 
@@ -57,6 +69,14 @@ class StoreError(LoaderError):
         return f"database {self.database}: {self.problem}"
 
 
+class UnreachableError(StoreError):
+    """A database's server went away, or cannot be reached: the same may succeed a little later."""
+
+
+class LockedError(StoreError):
+    """What another session holds was not let go of in time."""
+
+
 class RefusedError(StoreError):
     """A constraint or a trigger of the database refused a row of a statement, of which nothing was done."""
 
@@ -76,10 +96,8 @@ class OverLimitError(LoaderError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return (
-            f"more rejects than the {self.limit} allowed, {self.rejected} so far: nothing was kept; "
-            "mend the source or allow more"
-        )
+        so_far = f"more rejects than the {self.limit} allowed, {self.rejected} so far"
+        return f"{so_far}{'' if self.kept else ': nothing was kept'}; mend the source or allow more"
 
 
 class OutputError(LoaderError):

@@ -30,7 +30,7 @@ READ_AT_ONCE = 1 << 20
 
 _BIT = (1 << np.arange(8)).astype(np.uint8)
 
-# The least and the greatest key of a table.
+# Bounds of the keys of a table; the second is None where there is no knowing how far they go.
 KeyRange: TypeAlias = tuple[Any, Any]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -44,6 +44,9 @@ class KeySet(Protocol):
 
     def holds(self, keys: pl.Series) -> pl.Series:
         """For each key, whether the set holds it."""
+
+    def all(self) -> pl.Series:
+        """Every key, in no order that says anything."""
 
     def __len__(self) -> int:
         """How many distinct keys it holds."""
@@ -67,6 +70,10 @@ class TextKeys:
     def holds(self, keys: pl.Series) -> pl.Series:
         """See KeySet."""
         return _among(keys, self._keys)
+
+    def all(self) -> pl.Series:
+        """See KeySet."""
+        return pl.Series(list(self._keys), dtype=pl.String)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -94,6 +101,10 @@ class IntegerKeys:
         if not keys.null_count():
             return pl.Series(self._members.hold(keys.to_numpy()))
         return pl.Series(self._members.hold(keys.fill_null(0).to_numpy())) & keys.is_not_null()
+
+    def all(self) -> pl.Series:
+        """See KeySet."""
+        return pl.Series(self._members.keys(), dtype=pl.Int64)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -188,6 +199,9 @@ class _SortedArrays:
         if len(fresh):
             self._arrays.append(fresh)
 
+    def keys(self) -> Integers:
+        return np.concatenate(self._arrays)
+
     def hold(self, keys: Integers) -> Booleans:
         known = np.zeros(len(keys), np.bool_)
         for array in self._arrays:
@@ -215,6 +229,10 @@ class AcceptedKeys:
     def refuse(self, keys: pl.Series) -> None:
         """Of those, the keys whose records the database refused."""
         self._refused.add(keys)
+
+    def all(self) -> pl.Series:
+        """Every key that is taken."""
+        return self._taken.all()
 
     def taken(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it is taken; false for null."""
@@ -311,4 +329,6 @@ def within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
     """For each key, whether it is in the range, its ends included; false for null, or where there is no range."""
     if key_range is None:
         return no(len(keys))
-    return keys.is_between(*key_range).fill_null(value=False)
+    least, greatest = key_range
+    inside = keys >= least if greatest is None else keys.is_between(least, greatest)
+    return inside.fill_null(value=False)

@@ -29,8 +29,7 @@ from async_loader.tables import Reference, Table
 from async_loader.validation import Unique, Verdict, World, judge
 
 if TYPE_CHECKING:
-    from async_loader.rejects import RejectFiles
-    from async_loader.stores.sqlite import Database
+    from async_loader.stores.store import Store
 
 
 # Batches of a table that may be written while the next one is read and judged. More were no faster.
@@ -65,10 +64,30 @@ class Readable(Protocol):
         """How many records it has given."""
 
 
+class TakesRejects(Protocol):
+    """What rejects are written to besides the database."""
+
+    def write(self, source: Any, rejects: pl.DataFrame) -> None:
+        """Add a batch's rejects of a source."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
 def called(reader: Any) -> Steps[Batch | None]:
     """The next batch of a source; None at the end."""
     batch: Batch | None = yield Call(reader.read)
     return batch
+
+
+def keep_nothing(_: str) -> Steps[None]:
+    """Where the load itself commits nothing."""
+    yield from ()
+
+
+def confirm_nothing() -> Steps[None]:
+    """Likewise."""
+    yield from ()
 
 
 def supersede_nothing(_: Sequence[str]) -> Steps[Counter[str]]:
@@ -84,11 +103,12 @@ class Load:
     targets: by table name, the referenced tables with the database of each.
     ranges: by table name, the keys that a database held before the run, this table's own and its targets'.
     target_keys: by table name, the accepted keys of the targets that take part in the run.
+    known: by table name, what is known already of the keys of a target.
     behind: with checkpoints, the tables whose loads use the same connection before this one.
     checkpoint: records, from the first on, that an earlier process has committed.
     used_before: of those, by source and unique column, the lines of the records whose value was another row's.
-    save, confirm: steps, in the open transaction, that keep how far the run has come with this table, and that make
-        sure that nobody else has gone on with it.
+    save, confirm: with checkpoints, steps, in the open transaction, that keep how far the run has come with this table,
+        and that make sure that nobody else has gone on with it.
     read: steps that give the next batch of a reader.
     supersede: steps, in the open transaction, that delete the stored rejects so named, and count them by run.
     """
@@ -96,23 +116,24 @@ class Load:
     run: str
     started_at: str
     table: Table
-    database: Database
+    database: Store
     readers: Sequence[Readable]
     on_conflict: str
     dry_run: bool
     allowance: RejectAllowance
     accepted: AcceptedKeys
     tally: Tally
-    targets: Mapping[str, tuple[Table, Database]]
+    targets: Mapping[str, tuple[Table, Store]]
     target_keys: Mapping[str, AcceptedKeys]
     ranges: MutableMapping[str, KeyRange | None]
-    save: Callable[[str], Steps[None]]
-    confirm: Callable[[], Steps[None]]
-    files: RejectFiles | None = None
+    save: Callable[[str], Steps[None]] = keep_nothing
+    confirm: Callable[[], Steps[None]] = confirm_nothing
+    files: TakesRejects | None = None
     read: Callable[[Any], Steps[Batch | None]] = called
     supersede: Callable[[Sequence[str]], Steps[Counter[str]]] = supersede_nothing
     commit_every: int = 0
     behind: Sequence[str] = ()
+    known: Mapping[str, ReferencedKeys] = field(default_factory=dict)
     checkpoint: int = 0
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
 
@@ -160,7 +181,7 @@ class _Progress:
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     progress = _Progress((yield Now()))
-    this.tally.pace.take(progress.began, this.tally.given)
+    this.tally.samples.take(progress.began, this.tally.given)
     yield _shown(this, 0)
     if this.commit_every:
         yield from _begin(this)
@@ -195,7 +216,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
-    this.tally.pace.take(now, this.tally.given)
+    this.tally.samples.take(now, this.tally.given)
     this.allowance.check(this.table.name, this.tally.rejected)
     yield _shown(this, progress.bytes_done + part.read_to)
     yield from _settle(this, progress, WRITES_AHEAD - 1)
@@ -204,7 +225,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
         yield from _settle(this, progress)
         _check_outcomes(this)
         yield Complete(_commit(this, RUNNING))
-        yield from this.database.begin_next()
+        yield from this.database.begin_next([this.table])
         yield from this.confirm()
 
 
@@ -226,7 +247,7 @@ def _await(this: Load, tables: Iterable[str]) -> Steps[None]:
 def _begin(this: Load) -> Steps[None]:
     """Take the database, once no other load of the run needs the connection."""
     yield from _await(this, this.behind)
-    yield from this.database.begin()
+    yield from this.database.begin([this.table])
     yield from this.confirm()
     this.ranges[this.table.name] = yield from this.database.key_range(this.table)
 
@@ -265,6 +286,8 @@ def _references(this: Load) -> Steps[References]:
 
 def _referenced(this: Load, reference: Reference) -> ReferencedKeys:
     target, _ = this.targets[reference.table]
+    if target.name in this.known:
+        return this.known[target.name]
     return ReferencedKeys(target.column(target.key), this.target_keys.get(target.name), this.ranges[target.name])
 
 
@@ -347,7 +370,7 @@ def _answers(this: Load, batch: Batch, questions: _Questions) -> Steps[_Answers]
     return _Answers(same, differing, owned, given_up)
 
 
-def learn(target: Table, database: Database, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
+def learn(target: Table, database: Store, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
     """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
     ranges = known.ranges_to_read(unknown)
     if not ranges:
@@ -405,7 +428,7 @@ def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Know
     """Remember what was accepted and rejected, and make it ready to be written."""
     if this.on_conflict == "stop" and len(verdict.changed):
         key = verdict.changed[this.table.key][0]
-        line = batch.lines.filter(world.differs & (batch.values[this.table.key] == key))[0]
+        line = batch.lines.gather(verdict.places.filter(verdict.accepted[this.table.key] == key))[0]
         raise ConflictError(
             this.database.name,
             f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "
@@ -415,7 +438,8 @@ def _take(this: Load, batch: Batch, verdict: Verdict, world: World, known: _Know
     this.tally.take(batch, verdict)
     if this.dry_run:
         return _Judged(batch, verdict)
-    return _Judged(batch, verdict, *map(this.database.pack, (verdict.written, verdict.rejects)))
+    pack = this.database.pack
+    return _Judged(batch, verdict, pack(verdict.written, this.table.key), pack(verdict.rejects))
 
 
 def _replay(this: Load, _batch: Batch, verdict: Verdict, world: World, known: _Known) -> None:

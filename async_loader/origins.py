@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from async_loader.resume import RETRY, TableRun
+from async_loader.resume import RETRY, TableRun, facts_of
 from async_loader.tables import Table
 
 # What the JSON in `loader_runs.sources` has, beside what tells that a source is the same: how each source of the line's
@@ -241,13 +241,13 @@ def _all_parquet(layouts: Sequence[Layout]) -> bool:
 
 def removed(line: TableRun) -> dict[str, dict[str, int]]:
     """How many rejects of which earlier runs a line says to have superseded, and to have discarded."""
-    facts = _facts(line)
+    facts = facts_of(line)
     return {what: _counts(facts.get(what)) for what in (SUPERSEDED, DISCARDED)}
 
 
 def is_retry(line: TableRun) -> bool:
     """Whether the line is of a run that tried stored rejects again."""
-    return _facts(line).get(RETRY) is True
+    return facts_of(line).get(RETRY) is True
 
 
 def paths(line: TableRun) -> tuple[str, ...]:
@@ -261,18 +261,9 @@ def _counts(value: Any) -> dict[str, int]:
     return {run: count for run, count in value.items() if type(count) is int and count > 0}
 
 
-def _facts(line: TableRun) -> Mapping[str, Any]:
-    """What another version may have written is none of ours."""
-    try:
-        facts = json.loads(line.sources)
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
 def _read(line: TableRun) -> dict[str, list[Layout]]:
     """By path, the ways in which sources of the line's table were read."""
-    facts = _facts(line)
+    facts = facts_of(line)
     listed = facts.get(READ)
     found: dict[str, list[Layout]] = {}
     for path, layout in map(_layout, listed if isinstance(listed, list) else _identities(line)):
@@ -298,11 +289,11 @@ def _layout(entry: Any) -> tuple[str | None, Layout]:
 
 
 def _identities(line: TableRun) -> Iterator[Any]:
-    tables = _facts(line).get("tables")
+    tables = facts_of(line).get("tables")
     entries = tables.get(line.table_name) if isinstance(tables, dict) else None
     return iter(entries if isinstance(entries, list) else [])
 
 
 def _nameless(line: TableRun) -> set[str]:
-    is_nameless = READ not in _facts(line) and None in _identities(line)
+    is_nameless = READ not in facts_of(line) and None in _identities(line)
     return {line.table_name} if is_nameless else set()

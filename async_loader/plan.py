@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from async_loader.cluster import Cluster
 from async_loader.errors import ConfigurationError
 from async_loader.origins import Chosen
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.places import STDIN
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
 # Seconds to wait for a database that another program writes to, unless told otherwise.
@@ -72,6 +73,7 @@ class Options:
 class Plan:
     """What a run is to do: `tables` in reference order with all that they reference, `sources` by table name.
 
+    cluster: the workers that the run is spread over; None where it goes on in this process alone.
     retried: by table name, stored rejects to try again in the place of sources.
 
     Raises ConfigurationError where a source has no table, or names or constants for what is none of its columns or
@@ -82,9 +84,10 @@ class Plan:
     mode: str
     tables: tuple[Table, ...]
     sources: Mapping[str, tuple[Source, ...]]
-    databases: Mapping[str, Database]
+    databases: Mapping[str, Store]
     options: Options
     retried: Mapping[str, tuple[Chosen, ...]] = field(default_factory=dict)
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
@@ -99,11 +102,37 @@ class Plan:
                 fields_of(source, table)
         if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
+        if self.cluster is not None:
+            self._check_spread()
+
+    def _check_spread(self) -> None:
+        """ConfigurationError for what cannot be done by several workers."""
+        if self.options.commit_every:
+            raise ConfigurationError("--commit-every: workers commit share by share; say how large with --share-size")
+        if self.retried:
+            raise ConfigurationError("stored rejects are tried again in one process; choose another mode")
+        for table in self.loaded + self.referenced_only:
+            if not self.databases[table.database].is_shared:
+                problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
+                raise ConfigurationError(f"database {table.database}: {problem}")
+        homes: dict[tuple[str, str], str] = {}
+        for table in self.loaded:
+            for path in self.paths(table):
+                if homes.setdefault((table.database, path), table.name) != table.name:
+                    problem = f"{path} goes into two tables of one database; load them one after the other"
+                    raise ConfigurationError(f"database {table.database}: {problem}")
+            if any(source.path == STDIN for source in self.sources[table.name]):
+                raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
 
     @property
     def commit_every(self) -> int:
         """As in the options; a dry run commits nothing."""
         return 0 if self.options.dry_run else self.options.commit_every
+
+    @property
+    def commits_apart(self) -> bool:
+        """Whether some is committed before all of it is loaded."""
+        return bool(self.commit_every) or (self.cluster is not None and not self.options.dry_run)
 
     @property
     def loaded(self) -> tuple[Table, ...]:
@@ -121,12 +150,12 @@ class Plan:
         again = dict.fromkeys(chosen.path for chosen in self.retried.get(table.name, ()))
         return (*(source.path for source in self.sources.get(table.name, ())), *again)
 
-    def database(self, table: Table) -> Database:
+    def database(self, table: Table) -> Store:
         """Where the table lives."""
         return self.databases[table.database]
 
 
-def check_databases(tables: Iterable[Table], databases: Mapping[str, Database]) -> None:
+def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:
     """ConfigurationError for a table in a database that is not there."""
     for table in tables:
         if table.database not in databases:

@@ -23,8 +23,7 @@ from async_loader.load import learn
 from async_loader.parsing import clipped
 from async_loader.plan import Options, check_databases
 from async_loader.report import Reason
-from async_loader.stores.rows import Part, StoredRows, stored_rows
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Part, Store, StoredRows
 from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
 
 # Rows looked at together: some megabytes of text, beside which what a statement costs is nothing.
@@ -87,7 +86,7 @@ class CheckPlan:
 
     tables: tuple[Table, ...]
     names: tuple[str, ...]
-    databases: Mapping[str, Database]
+    databases: Mapping[str, Store]
     options: Options
 
     def __post_init__(self) -> None:
@@ -112,7 +111,7 @@ class CheckPlan:
         names = {reference.table for table in self.checked for reference in table.references}
         return tuple(table for table in self.tables if table.name in names)
 
-    def database(self, table: Table) -> Database:
+    def database(self, table: Table) -> Store:
         """Where the table lives."""
         return self.databases[table.database]
 
@@ -146,7 +145,7 @@ class _Target:
     """A referenced table, and what is known of its keys by now, whichever tables have asked."""
 
     table: Table
-    database: Database
+    database: Store
     known: ReferencedKeys
 
 
@@ -186,7 +185,7 @@ def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[str, _Targ
         yield from database.begin_reading()
         for table in plan.checked:
             if table.database == name:
-                rows[table.name] = yield from stored_rows(database, table)
+                rows[table.name] = yield from database.rows(table)
         for table in plan.targets:
             if table.database == name:
                 known = ReferencedKeys(table.column(table.key), None, (yield from database.key_range(table)))

@@ -18,7 +18,7 @@ from async_loader.tables import Table
 from async_loader.validation import REJECTS, Verdict
 
 if TYPE_CHECKING:
-    from async_loader.stores.sqlite import Database
+    from async_loader.stores.store import Store
 
 CODE = "refused"
 # So many rows one by one take about as long as one statement with a part of a batch.
@@ -29,7 +29,7 @@ Refused: TypeAlias = Mapping[Any, str]
 
 
 def write_apart(
-    database: Database,
+    database: Store,
     table: Table,
     records: pl.DataFrame,
     packed: Sequence[Packed],
@@ -48,7 +48,7 @@ def write_apart(
     changed, refused = 0, dict[Any, str]()
     middle = len(records) // 2
     for half in (records.head(middle), records.slice(middle)):
-        parts: Sequence[Packed] = yield Call(database.pack, (half,))
+        parts: Sequence[Packed] = yield Call(database.pack, (half, table.key))
         more, others = yield from write_apart(database, table, half, parts, held, absent=absent)
         changed += more
         refused |= others

@@ -105,8 +105,11 @@ class RejectFiles:
                 file.close()
 
     def path(self, kind: str, number: int) -> Path:
-        """`users.csv`, or `users-2.csv` and so on for sources that differ in their columns."""
-        return self._directory / f"{self._table.name}{_numbered(number)}.{kind}"
+        """`users.csv`, or `users-2.csv` and so on for sources that differ in their columns. A table may be called what
+        no file can: of `a/b` it is `a%2Fb.csv`.
+        """
+        name = self._table.name.replace("/", "%2F")
+        return self._directory / f"{name}{_numbered(number)}.{kind}"
 
     def _file(self, layout: Layout) -> _File:
         if layout not in self._files:

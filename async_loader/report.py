@@ -12,18 +12,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from async_loader.batches import EXTRA, Batch
 from async_loader.origins import SUPERSEDED, removed
-from async_loader.pace import Pace, Sample
 from async_loader.reasons import FAULT_MESSAGES
 from async_loader.refused import CODE, Refused
 from async_loader.resume import COMPLETE, TableRun
+from async_loader.samples import Sample, Samples
 from async_loader.tables import Table, Type
 from async_loader.validation import Verdict
+
+if TYPE_CHECKING:
+    from async_loader.shares import Outcome
 
 # A load of no more records than this is shown record by record.
 LISTED = 100
@@ -139,7 +142,7 @@ class Tally:
     # How many rejects of earlier runs have had their day, by run.
     superseded: Counter[str] = field(default_factory=Counter)
     kept: Kept = Kept()
-    pace: Pace = field(default_factory=Pace)
+    samples: Samples = field(default_factory=Samples)
 
     def take(self, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -188,6 +191,28 @@ class Tally:
             if len(self.rejects) < self.rejects_shown:
                 self.rejects.append(reject)
 
+    def add_share(self, outcome: Outcome, *, is_kept: bool) -> None:
+        """Count what a worker says of a share, until its database tells of all of them."""
+        self.given += outcome.given
+        self.rejected += outcome.rejected
+        self.add(outcome.inserted, outcome.updated, Counter())
+        self.unchanged += outcome.unchanged
+        if is_kept:
+            self.keep(whole=False)
+
+    def take_sum(self, outcome: Outcome) -> None:
+        """Count what came of all shares of a table together."""
+        self.given, self.rejected = outcome.given, outcome.rejected
+        self.inserted, self.updated, self.unchanged = outcome.inserted, outcome.updated, outcome.unchanged
+        self.reasons, self.superseded = Counter(outcome.reasons), Counter(outcome.superseded)
+        self.accepted = [tuple(row) for row in outcome.listed]
+        self.notice(outcome.ignored)
+
+    def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
+        """Name the next rejects of a source, in the columns of a verdict's, as far as there is room."""
+        wanted = rejects.head(self.rejects_shown - len(self.rejects))
+        self.rejects += [_reject(source, *row) for row in wanted.rows()]
+
     def notice(self, ignored: Iterable[str]) -> None:
         """Remember columns that the table does not have."""
         self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))
@@ -208,7 +233,7 @@ class Tally:
             reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
             rejects=tuple(self.rejects),
             accepted=tuple(self.accepted),
-            samples=self.pace.samples(),
+            samples=self.samples.as_tuple(),
         )
 
 

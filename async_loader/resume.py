@@ -18,6 +18,10 @@ DISCARD = "discard"
 # Among the facts of a run, says that it tried stored rejects again. The next retry finds what is left of them itself.
 RETRY = "retry"
 
+# Among the facts of a run that is spread over workers, the bytes of a source in one share; and, in the line of a table,
+# the range of keys that it held when the run began with it.
+SHARE_SIZE, KEY_RANGE = "share_size", "key_range"
+
 # What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
 Facts: TypeAlias = dict[str, Any]
 
@@ -82,8 +86,8 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
     if any((line.finished_at or line.started_at) > started_at for line in last.values() if line.run != run):
         # Two runs took turns: neither is the last one.
         return None
-    before = _facts(next(iter(tables.values())).sources)
-    if before is None or RETRY in before or set(before["tables"]) != set(facts["tables"]):
+    before = facts_of(next(iter(tables.values())))
+    if RETRY in before or not isinstance(before.get("tables"), dict) or set(before["tables"]) != set(facts["tables"]):
         return None
     if set(tables) == set(facts["tables"]) and all(line.state == COMPLETE for line in tables.values()):
         return None
@@ -91,18 +95,20 @@ def unfinished(facts: Facts, last: Mapping[str, TableRun]) -> Unfinished | Refus
     return Unfinished(run, started_at, tables) if difference is None else Refused(run, difference)
 
 
-def _facts(text: str) -> Facts | None:
-    """What another version may have written is none of ours."""
+def facts_of(line: TableRun) -> Facts:
+    """What the line says of its run's sources; nothing where it is not as this version writes it."""
     try:
-        facts = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return facts if isinstance(facts, dict) and isinstance(facts.get("tables"), dict) else None
+        facts = json.loads(line.sources)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _difference(before: Facts, now: Facts) -> str | None:
     if before.get("on_conflict") != now["on_conflict"]:
         return f"it was to treat conflicts as {before.get('on_conflict')}, not as {now['on_conflict']}"
+    if before.get(SHARE_SIZE) != now.get(SHARE_SIZE):
+        return f"{_manner(before)}, not {_manner(now)}"
     for table, sources in now["tables"].items():
         others = before["tables"][table]
         if len(others) != len(sources):
@@ -111,6 +117,12 @@ def _difference(before: Facts, now: Facts) -> str | None:
             if (difference := _source_difference(table, old, new)) is not None:
                 return difference
     return None
+
+
+def _manner(facts: Facts) -> str:
+    if SHARE_SIZE not in facts:
+        return "it went on in one process"
+    return f"it was spread over workers in shares of {facts[SHARE_SIZE]:,} bytes"
 
 
 # How a person calls what tells that a source is the same.

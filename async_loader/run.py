@@ -23,12 +23,23 @@ from async_loader.load import Load, RejectAllowance, called, load
 from async_loader.origins import READ, SUPERSEDED, as_json
 from async_loader.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.report import Report, Tally
-from async_loader.resume import COMPLETE, RETRY, Facts, Refused, TableRun, Unfinished, unfinished
+from async_loader.resume import (
+    COMPLETE,
+    KEY_RANGE,
+    RETRY,
+    SHARE_SIZE,
+    Facts,
+    Refused,
+    TableRun,
+    Unfinished,
+    unfinished,
+)
 from async_loader.sources import Reader
 from async_loader.sources.again import StoredReader
 from async_loader.sources.identity import identity
+from async_loader.spread import Began, Spread, retell, spread
 from async_loader.stored import next_batch
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 from async_loader.validation import used_values
@@ -71,7 +82,7 @@ class Ledger:
         self.began = now.isoformat()
         self._start = now
         for tally in self.tallies.values():
-            tally.pace.origin = now
+            tally.samples.origin = now
 
     @property
     def committed(self) -> list[str]:
@@ -90,6 +101,8 @@ class Ledger:
             kept = self.tallies[table.name].kept
             if kept.whole and table.database not in parts:
                 parts.append(f"table {table.name}")
+            elif kept.records and not kept.whole and self.plan.cluster is not None:
+                parts.append(f"{kept.records:,} records of table {table.name}")
             elif kept.records and not kept.whole:
                 parts.append(f"table {table.name} up to record {kept.records:,}")
         return ", ".join(parts)
@@ -109,14 +122,13 @@ class Ledger:
         )
 
 
-def initialise(tables: Iterable[Table], databases: Mapping[str, Database], *, fresh: bool) -> Steps[None]:
+def initialise(tables: Iterable[Table], databases: Mapping[str, Store], *, fresh: bool) -> Steps[None]:
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
     check_databases(ordered, databases)
     for name in dict.fromkeys([*reversed(databases_in_commit_order(ordered)), *databases]):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)
-        yield from database.begin()
         here = [table for table in ordered if table.database == name]
         yield from database.create(here, fresh=fresh)
         for table in here:
@@ -128,43 +140,51 @@ def run(ledger: Ledger) -> Steps[None]:
     """Carry out the plan, counting in the ledger."""
     plan = ledger.plan
     ledger.begin((yield Now()))
-    readers: dict[str, list[Reader | StoredReader]] = {}
     files: dict[str, RejectFiles] = {}
     try:
         for table in plan.loaded:
-            readers[table.name] = []
-            for source in plan.sources.get(table.name, ()):
-                reader = yield Call(Reader, (source, table, plan.options.batch_size))
-                readers[table.name].append(reader)
-            for chosen in plan.retried.get(table.name, ()):
-                readers[table.name].append(StoredReader(chosen, table, plan.options.batch_size))
-            ledger.readers[table.name] = readers[table.name]
-        facts = yield Call(_facts, (plan,))
+            yield from _open_sources(ledger, table)
+        facts: Facts = yield Call(_facts, (plan,))
         yield from _open_databases(plan)
         before = {} if plan.options.dry_run else (yield from _before(ledger, facts))
-        if plan.commit_every:
+        if plan.commits_apart:
             yield from _let_go(plan)
         files |= _reject_files(ledger)
         for each in files.values():
             yield Call(each.check)
-        used: dict[str, Used] = {}
-        for name, line in before.items():
-            used[name] = yield from _restore(ledger, line, readers[name], files.get(name))
-        yield from _load_all(ledger, readers, files, facts, used)
-        if not plan.options.dry_run and not plan.commit_every:
+        if plan.cluster is not None:
+            yield from _spread_all(ledger, files, facts, before)
+        else:
+            yield from _load_all(ledger, files, facts, before)
+        if not plan.options.dry_run and not plan.commits_apart:
             yield from _keep_runs(ledger, facts)
             yield Complete(_commit(ledger))
-        for name, tally in ledger.tallies.items():
-            if count := tally.superseded.total():
-                were = "earlier reject is" if count == 1 else "earlier rejects are"
-                yield Tell(f"{name}: {count:,} {were} superseded")
+        yield from _tell_superseded(ledger)
     finally:
-        for reader in [reader for opened in readers.values() for reader in opened]:
+        for reader in [reader for opened in ledger.readers.values() for reader in opened]:
             reader.close()
         for each in files.values():
             # Closed already where all went well; else the error that ended the run is the one to tell.
             with contextlib.suppress(OutputError):
                 each.close()
+
+
+def _open_sources(ledger: Ledger, table: Table) -> Steps[None]:
+    """All that a table is loaded from, so that a source that is none shows before anything is written."""
+    plan = ledger.plan
+    opened: list[Reader | StoredReader] = []
+    ledger.readers[table.name] = opened
+    for source in plan.sources.get(table.name, ()):
+        reader: Reader = yield Call(Reader, (source, table, plan.options.batch_size))
+        opened.append(reader)
+    opened += [StoredReader(chosen, table, plan.options.batch_size) for chosen in plan.retried.get(table.name, ())]
+
+
+def _tell_superseded(ledger: Ledger) -> Steps[None]:
+    for name, tally in ledger.tallies.items():
+        if count := tally.superseded.total():
+            were = "earlier reject is" if count == 1 else "earlier rejects are"
+            yield Tell(f"{name}: {count:,} {were} superseded")
 
 
 def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
@@ -179,7 +199,10 @@ def _reject_files(ledger: Ledger) -> dict[str, RejectFiles]:
 def _facts(plan: Plan) -> Facts:
     """What the run reads, as `loader_runs` keeps it."""
     tables = {table.name: [identity(source) for source in plan.sources.get(table.name, ())] for table in plan.loaded}
-    return {"on_conflict": plan.options.on_conflict, "tables": tables} | ({RETRY: True} if plan.retried else {})
+    facts: Facts = {"on_conflict": plan.options.on_conflict, "tables": tables}
+    if plan.cluster is not None:
+        facts[SHARE_SIZE] = plan.cluster.share_size
+    return facts | ({RETRY: True} if plan.retried else {})
 
 
 def _read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
@@ -205,14 +228,18 @@ def _open_databases(plan: Plan) -> Steps[None]:
     for name in names:
         database = plan.databases[name]
         if name in written:
-            yield from database.begin()
+            yield from database.begin(table for table in plan.loaded if table.database == name)
             yield from database.check_writable()
         else:
             yield from database.begin_reading()
 
 
 def _let_go(plan: Plan) -> Steps[None]:
-    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+    yield from _let_go_of(plan, plan.loaded + plan.referenced_only)
+
+
+def _let_go_of(plan: Plan, tables: Iterable[Table]) -> Steps[None]:
+    for name in sorted({table.database for table in tables}):
         yield from plan.databases[name].roll_back()
 
 
@@ -283,13 +310,13 @@ def _restore(
 
 
 def _load_all(
-    ledger: Ledger,
-    readers: Mapping[str, Sequence[Reader | StoredReader]],
-    files: Mapping[str, RejectFiles],
-    facts: Facts,
-    used: Mapping[str, Used],
+    ledger: Ledger, files: Mapping[str, RejectFiles], facts: Facts, before: Mapping[str, TableRun]
 ) -> Steps[None]:
-    plan = ledger.plan
+    """In this process."""
+    plan, readers = ledger.plan, ledger.readers
+    used: dict[str, Used] = {}
+    for name, line in before.items():
+        used[name] = yield from _restore(ledger, line, readers[name], files.get(name))
     options = plan.options
     ranges: dict[str, KeyRange | None] = {}
     for table in plan.loaded + plan.referenced_only:
@@ -328,6 +355,73 @@ def _load_all(
     yield Together([load(each) for each in loads])
 
 
+def _spread_all(
+    ledger: Ledger, files: Mapping[str, RejectFiles], facts: Facts, before: Mapping[str, TableRun]
+) -> Steps[None]:
+    """By workers, share by share. Where a number of rejects is too many, a rehearsal tells first whether there are."""
+    plan, options = ledger.plan, ledger.plan.options
+    if not options.dry_run:
+        for name in sorted({table.database for table in plan.loaded}):
+            yield from plan.databases[name].begin(())
+    if options.max_rejects is not None and not options.dry_run:
+        yield Together([spread(each) for each in _spreads(ledger, {}, facts, {}, rehearsal=True)])
+    for table in plan.loaded:
+        name = table.name
+        if name in before and before[name].state == COMPLETE:
+            tally, database = ledger.tallies[name], plan.database(table)
+            tally.restore(before[name])
+            yield from retell(database, ledger.run, table, tally, readers=ledger.readers[name], files=files.get(name))
+    yield Together([spread(each) for each in _spreads(ledger, files, facts, before)])
+    if not options.dry_run:
+        yield from _let_go_of(plan, plan.loaded)
+
+
+def _spreads(
+    ledger: Ledger,
+    files: Mapping[str, RejectFiles],
+    facts: Facts,
+    before: Mapping[str, TableRun],
+    *,
+    rehearsal: bool = False,
+) -> list[Spread]:
+    """Of each table that is not complete. A rehearsal counts apart, and writes nothing."""
+    plan = ledger.plan
+    loaded = [table for table in plan.loaded if not ledger.tallies[table.name].kept.whole]
+    allowance = RejectAllowance(plan.options.max_rejects, [table.name for table in loaded])
+    ranges: dict[str, KeyRange | None] = {}
+    accepted: dict[str, Any] = {}
+    return [
+        Spread(
+            plan=plan,
+            run=ledger.run,
+            started_at=ledger.began,
+            table=table,
+            tally=Tally(table.database, plan.paths(table), 0) if rehearsal else ledger.tallies[table.name],
+            allowance=allowance,
+            ranges=ranges,
+            accepted=accepted,
+            loaded=[other.name for other in loaded],
+            behind=[other.name for other in loaded[:place] if other.database == table.database],
+            save=_saving(ledger, table, facts, ranges),
+            dry_run=rehearsal or plan.options.dry_run,
+            readers=ledger.readers[table.name],
+            sources=list(zip(plan.sources[table.name], facts["tables"][table.name], strict=True)),
+            files=files.get(table.name),
+            began=_began(before.get(table.name)),
+            phase="rehearsal of " if rehearsal else "",
+        )
+        for place, table in enumerate(loaded)
+    ]
+
+
+def _began(line: TableRun | None) -> Began | None:
+    """The keys that a table held when an earlier process began with it."""
+    if line is None:
+        return None
+    key_range = json.loads(line.sources)[KEY_RANGE]
+    return Began(None if key_range is None else tuple(key_range))
+
+
 def _reading(plan: Plan, table: Table) -> Callable[[Any], Steps[Batch | None]]:
     """Steps that give the next batch: of a source, or of rejects that the table's database has stored."""
     return partial(next_batch, plan.database(table)) if plan.retried else called
@@ -340,17 +434,23 @@ def _superseding(ledger: Ledger, table: Table) -> Callable[[Sequence[str]], Step
     return partial(supersede, Superseding(ledger.run, table, plan.database(table), here))
 
 
-def _saving(ledger: Ledger, table: Table, facts: Facts) -> Callable[[str], Steps[None]]:
-    """Steps that keep how far the run has come with a table: in its own database, in the transaction of its records."""
+def _saving(
+    ledger: Ledger, table: Table, facts: Facts, ranges: Mapping[str, KeyRange | None] | None = None
+) -> Callable[[str], Steps[None]]:
+    """Steps that keep how far the run has come with a table: in its own database, in the transaction of its records.
+
+    ranges: of a run that is spread, the keys that each table held when it was begun.
+    """
 
     def save(state: str) -> Steps[None]:
         tally = ledger.tallies[table.name]
         finished_at = (yield Now()).isoformat() if state == COMPLETE else None
+        spread_facts = {} if ranges is None else {KEY_RANGE: ranges[table.name]}
         line = TableRun(
             run=ledger.run,
             table_name=table.name,
             mode=ledger.plan.mode,
-            sources=json.dumps(facts | {READ: _read(ledger.readers[table.name])} | _superseded(tally)),
+            sources=json.dumps(facts | spread_facts | {READ: _read(ledger.readers[table.name])} | _superseded(tally)),
             state=state,
             given=tally.given,
             inserted=tally.inserted,

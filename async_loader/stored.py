@@ -36,7 +36,7 @@ from async_loader.report import Reason, Reject, plain_json
 from async_loader.resume import COMPLETE, DISCARD, TableRun
 from async_loader.sources.again import StoredReader, as_written
 from async_loader.stores import rejects
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order
 from async_loader.verify import VerifyPlan, hold_all, open_databases
 
@@ -167,7 +167,7 @@ def counted(plan: VerifyPlan, wanted: RejectFilter) -> Steps[list[tuple[Chosen, 
     return [(each, count) for each, count in counts.values() if count]
 
 
-def part(database: Database, of: Chosen, after: int) -> Steps[tuple[int, list[Stored]] | None]:
+def part(database: Store, of: Chosen, after: int) -> Steps[tuple[int, list[Stored]] | None]:
     """The next of the chosen rejects behind an id, and the id up to which all have been seen; None at the end."""
     rows = yield from rejects.part(database, of.origin, of.reason, after)
     if not rows:
@@ -177,7 +177,7 @@ def part(database: Database, of: Chosen, after: int) -> Steps[tuple[int, list[St
     return rows[-1].id, kept
 
 
-def next_batch(database: Database, reader: StoredReader) -> Steps[Batch | None]:
+def next_batch(database: Store, reader: StoredReader) -> Steps[Batch | None]:
     """The next batch of rejects that are tried again, read in the transaction that will delete them."""
     while (batch := reader.give()) is None:
         found = yield from part(database, reader.source, reader.after)
@@ -264,7 +264,7 @@ def discard(plan: VerifyPlan, run: str, what: Sequence[Chosen]) -> Steps[int]:
         yield Connect(database, plan.options.lock_timeout)
         for table in plan.here(name):
             yield from database.check(table)
-        yield from database.begin()
+        yield from database.begin(plan.here(name))
         deleted: dict[str, Counter[str]] = {}
         for of in what:
             if of.origin.database == name:
@@ -313,7 +313,7 @@ def _check(plan: VerifyPlan, found: Survey, wanted: RejectFilter) -> None:
         raise ConfigurationError(f"no run is called {wanted.run!r}; `rejects` lists them")
 
 
-def _count(database: Database, of: Chosen) -> Steps[int]:
+def _count(database: Store, of: Chosen) -> Steps[int]:
     if of.is_certain:
         if of.reason is None:
             return of.origin.count
@@ -325,7 +325,7 @@ def _count(database: Database, of: Chosen) -> Steps[int]:
     return count
 
 
-def _delete(database: Database, of: Chosen) -> Steps[int]:
+def _delete(database: Store, of: Chosen) -> Steps[int]:
     if of.is_certain:
         return (yield from rejects.delete(database, of.origin, of.reason))
     count, after = 0, of.origin.first - 1

@@ -16,7 +16,7 @@ from async_loader.effects import Steps
 from async_loader.errors import LedgerError
 from async_loader.origins import Layout, named, table_of_record, tables_of
 from async_loader.stores import rejects
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.tables import Table
 
 # What is known of the tables that rejects of one run and source are of, as `tables_of` gives it.
@@ -34,7 +34,7 @@ class Superseding:
 
     run: str
     table: Table
-    database: Database
+    database: Store
     tables: Mapping[str, Table]
     known: dict[tuple[str, str], _Tables] = field(default_factory=dict)
 

@@ -103,9 +103,8 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     message = f"{table.key} {SHOWN} is in the database with other values"
     checks.append(Check("exists", table.key, message, exists, shown))
     checks += _used(batch, world, [each & ~duplicate for each in used])
-    failed = _any((check.failed for check in checks), size)
+    bad = _any((check.failed for check in checks), size)
     checks = [check for check in checks if check.failed.any()]
-    bad = failed
     accepted = _kept(batch.values, ~bad)
     held, differs = world.held.filter(~bad), world.differs.filter(~bad)
     return Verdict(

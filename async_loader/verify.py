@@ -14,7 +14,7 @@ from async_loader.errors import ConfigurationError
 from async_loader.plan import Options, check_databases
 from async_loader.resume import TableRun
 from async_loader.stores.ledger import hold, stored
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
 
@@ -47,7 +47,7 @@ class VerifyPlan:
     """
 
     tables: tuple[Table, ...]
-    databases: Mapping[str, Database]
+    databases: Mapping[str, Store]
     run: str | None
     options: Options
 

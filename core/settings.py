@@ -1,7 +1,12 @@
-"""Settings: one database alias per SQLite file, in the directory that DATABASE_DIR names (by default `data/`)."""
+"""Settings: a database for each table. It is the one whose URL the environment has, such as
+USERS_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME, or else an SQLite file in the directory that DATABASE_DIR
+names (by default `data/`).
+"""
 
 import os
 from pathlib import Path
+
+from core.databases import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATABASE_DIR = Path(os.environ.get("DATABASE_DIR") or BASE_DIR / "data")
@@ -14,8 +19,7 @@ ALLOWED_HOSTS: list[str] = []
 INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django"]
 ASYNC_LOADER_TABLES = "core.tables.tables"
 DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
-    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE_DIR / f"{alias}.db"}
-    for alias in ("users", "products", "orders")
+    alias: database(alias, DATABASE_DIR) for alias in ("users", "products", "orders")
 }
 DATABASE_ROUTERS = ["core.routers.ModelRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

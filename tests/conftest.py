@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.sample import MODES, Place
+from tests.sample import FILES, MODES, Place
+from tests.stores import Databases
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
 
@@ -17,9 +18,15 @@ settings.load_profile("default")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, store: Databases) -> Place:
     """Fresh databases of the sample."""
-    return Place(tmp_path)
+    return Place(tmp_path, store=store)
+
+
+@pytest.fixture(scope="session")
+def store() -> Databases:
+    """Where databases are, for tests that do not care."""
+    return FILES
 
 
 @pytest.fixture(params=MODES)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from async_loader import (
     init,
     not_empty,
 )
+from tests.stores import Databases, Files
 
 USERS = Table(
     "users",
@@ -46,16 +45,27 @@ ORDERS = Table(
 )
 TABLES = (USERS, PRODUCTS, ORDERS)
 MODES = tuple(async_loader.MODES)
+FILES = Files()
 
 
 class Place:
     """A directory with fresh databases and whatever sources a test writes there."""
 
-    def __init__(self, directory: Path, tables: Sequence[Table] = TABLES) -> None:
+    def __init__(self, directory: Path, tables: Sequence[Table] = TABLES, store: Databases = FILES) -> None:
         self.directory = directory
         self.tables = tables
-        self.databases = {table.database: directory / f"{table.database}.db" for table in tables}
+        self.store = store
+        self.databases = {name: store.new(directory, name) for name in {table.database: None for table in tables}}
         init(tables, self.databases, fresh=True)
+
+    def kind(self, database: str) -> str:
+        """Which store one of its databases is in."""
+        return "sqlite" if isinstance(self.databases[database], Path) else "postgresql"
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Where its databases are, if they are files."""
+        return {name: Path(where) for name, where in self.databases.items()}
 
     def file(self, name: str, content: bytes | str) -> str:
         """Write a source; its path."""
@@ -69,10 +79,7 @@ class Place:
 
     def query(self, database: str, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Ask a database, apart from the loader."""
-        with closing(sqlite3.connect(self.databases[database])) as connection:
-            rows = connection.execute(sql, tuple(parameters)).fetchall()
-            connection.commit()
-        return rows
+        return self.store.query(self.databases[database], sql, parameters)
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """All of a table, by key."""

@@ -18,8 +18,11 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,14 +96,14 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
     """Do all of it in a directory; each command with what it printed on both streams, as a terminal shows it."""
     done = list(steps(page))
     script = "\n".join(step.script() for step in done)
-    with tempfile.TemporaryDirectory() as packages:
+    with tempfile.TemporaryDirectory() as packages, _surroundings(page) as found:
         # The package as it is installed: without the rest of this repository.
         (Path(packages) / "async_loader").symlink_to(ROOT / "async_loader")
         shell = subprocess.run(
             ["bash", "-u"],
             input=script,
             cwd=directory,
-            env=_environment(packages),
+            env=_environment(packages) | found,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -114,7 +117,9 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
 
 
 def _environment(packages: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "DATABASE_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not re.match("DJANGO_|DATABASE_|PG|.*_DATABASE_", name)
+    }
     return kept | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
         "PYTHONPATH": packages,
@@ -123,6 +128,22 @@ def _environment(packages: str) -> dict[str, str]:
         "PYTHONWARNINGS": "error",
         "COLUMNS": "80",
     }
+
+
+def is_of_a_server(page: str) -> bool:
+    """Whether the page says that it needs a PostgreSQL server."""
+    return "where a PostgreSQL server runs" in " ".join(page.split())
+
+
+@contextmanager
+def _surroundings(page: str) -> Iterator[dict[str, str]]:
+    """What else the page finds in its environment."""
+    if not is_of_a_server(page):
+        yield {}
+        return
+    with postgres.server() as server:
+        path = os.pathsep.join([str(Path(sys.executable).parent), str(postgres.binaries()), os.environ["PATH"]])
+        yield {"PATH": path, "PGHOST": str(server.directory), "PGUSER": "tester"}
 
 
 def _ended(text: str) -> str:

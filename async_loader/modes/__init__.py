@@ -13,6 +13,9 @@ from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import Threads
 
+# The mode of a run that is spread over the workers of a cluster, which is not one of these: see `workers.py`.
+DASK = "dask"
+
 MODES: dict[str, Callable[[Steps[None], Callable[[Show | Tell], None]], None]] = {
     "async": lambda steps, show: asyncio.run(Coroutines(show).run(steps)),
     "threads": lambda steps, show: Threads(show).run(steps),

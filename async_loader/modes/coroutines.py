@@ -1,4 +1,5 @@
-"""Coroutines: a task for each table over aiosqlite, whose connections have a thread each.
+"""Coroutines: a task for each table, over connections of event loops: aiosqlite's, which have a thread each, or
+psycopg's.
 
 The event loop only passes effects on: whatever reads, checks or copies a batch runs in a thread.
 """
@@ -6,13 +7,10 @@ The event loop only passes effects on: whatever reads, checks or copies a batch 
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-
-import aiosqlite
 
 from async_loader.effects import (
     Announce,
@@ -35,26 +33,7 @@ from async_loader.effects import (
 )
 from async_loader.modes.sequential import CTRL_C
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
-from async_loader.stores.sqlite import Database
-
-# aiosqlite wants to know how many rows to fetch at once where a cursor is iterated. None is here.
-_ROWS_AT_ONCE = 1
-
-
-class Connection(aiosqlite.Connection):
-    """aiosqlite's, which also performs a statement as a whole in its thread."""
-
-    async def open(self) -> None:
-        """Connect. Where that fails, the thread is gone before the event loop may be."""
-        try:
-            await self
-        except BaseException:
-            self._thread.join()
-            raise
-
-    async def perform(self, database: Database, statement: Query | Change | Each) -> Any:
-        """See Database.perform."""
-        return await self._execute(database.perform, self._conn, statement)  # type: ignore[no-untyped-call]
+from async_loader.stores.store import AsyncConnection
 
 
 class Coroutines:
@@ -62,7 +41,7 @@ class Coroutines:
 
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
-        self._connections: dict[str, tuple[Database, Connection]] = {}
+        self._connections: dict[str, AsyncConnection] = {}
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._known: dict[str, asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -76,7 +55,7 @@ class Coroutines:
             self._pool.shutdown(wait=False)
 
     async def _close(self) -> None:
-        await asyncio.gather(*(connection.close() for _, connection in self._connections.values()))
+        await asyncio.gather(*(connection.close() for connection in self._connections.values()))
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
@@ -151,17 +130,13 @@ class Coroutines:
 
     async def _execute(self, name: str, statement: Query | Change | Each) -> Any:
         """Rows of a query, or how many rows a change made."""
-        database, connection = self._connections[name]
-        return await connection.perform(database, statement)
+        return await self._connections[name].perform(statement)
 
     async def _connect(self, effect: Connect) -> None:
         database = effect.database
-        connect = functools.partial(
-            database.connect, timeout=effect.timeout, writable=effect.writable, create=effect.create
+        self._connections[database.name] = await database.connect_async(
+            lock_timeout=effect.timeout, writable=effect.writable, create=effect.create
         )
-        connection = Connection(connect, _ROWS_AT_ONCE)
-        await connection.open()
-        self._connections[database.name] = database, connection
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,6 @@ The threads mode stands on this one: it changes only what happens side by side.
 from __future__ import annotations
 
 import signal
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from async_loader.effects import (
     Tell,
     Together,
 )
-from async_loader.stores.sqlite import Database
+from async_loader.stores.store import Connection, Store
 
 
 class _CtrlC:
@@ -77,7 +76,7 @@ class Sequential:
 
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
-        self._connections: dict[str, tuple[Database, sqlite3.Connection]] = {}
+        self._connections: dict[str, tuple[Store, Connection]] = {}
 
     def run(self, steps: Steps[Result]) -> Result:
         """All of it. Whatever is not committed at the end is rolled back."""
@@ -167,7 +166,9 @@ class Sequential:
         connection.close()
 
     def connect(self, effect: Connect) -> None:
-        """Open a database's connection."""
+        """Open a database's connection, in the place of one that was lost."""
         database = effect.database
-        connection = database.connect(timeout=effect.timeout, writable=effect.writable, create=effect.create)
+        if database.name in self._connections:
+            self.close(database.name)
+        connection = database.connect(lock_timeout=effect.timeout, writable=effect.writable, create=effect.create)
         self._connections[database.name] = database, connection

@@ -44,7 +44,7 @@ class Threads(Sequential):
     def perform(self, effect: Effect) -> Any:
         """See Sequential. A run that is given up goes no further than the effect in hand, or what must be completed."""
         if self._given_up and not getattr(self._completing, "now", False):
-            raise _GivenUpError
+            raise GivenUpError
         return super().perform(effect)
 
     def complete(self, steps: Steps[None]) -> None:
@@ -92,7 +92,7 @@ class Threads(Sequential):
         with self._news:
             self._news.wait_for(lambda: table in self._known or self._given_up)
         if self._given_up:
-            raise _GivenUpError
+            raise GivenUpError
 
     def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """See Sequential; one statement of a database at a time."""
@@ -101,7 +101,7 @@ class Threads(Sequential):
 
     def connect(self, effect: Connect) -> None:
         """See Sequential."""
-        self._locks[effect.database.name] = threading.Lock()
+        self._locks.setdefault(effect.database.name, threading.Lock())
         super().connect(effect)
 
     def close_all(self, names: Sequence[str]) -> None:
@@ -125,5 +125,5 @@ class Threads(Sequential):
             self._news.notify_all()
 
 
-class _GivenUpError(Exception):
+class GivenUpError(Exception):
     """Another table's load has failed, or the user has interrupted the run."""

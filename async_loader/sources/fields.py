@@ -40,7 +40,7 @@ class Fields:
     @property
     def given_names(self) -> set[str]:
         """The names that somebody has given."""
-        return {self.names[name] for name in self.mapped if name in self.names}
+        return {self.names[column] for column in self.mapped}
 
     @property
     def nullable(self) -> set[str]:
@@ -53,22 +53,18 @@ class Fields:
         filled = {*self.names, *self.constants}
         return tuple(name for name in self.table.column_names if name not in filled)
 
-    def missing(self, found: Collection[str]) -> list[str]:
-        """What the source must have and has not, by its own names."""
-        return [self.names[column.name] for column in self.columns if self._must_have(column, found)]
-
     def of(self, found: Collection[str]) -> Fields:
         """With those columns only that are found, or that must be. A column that is not found under the name that it is
         expected to have may have its own.
         """
-        names = {name: called if called in found else self._own(name, found) for name, called in self.names.items()}
-        known = dataclasses.replace(self, names=names)
-        kept = {
-            column.name: names[column.name]
-            for column in self.columns
-            if names[column.name] in found or known._must_have(column, found)
-        }
+        names = {column.name: self._name_in(found, column) for column in self.columns}
+        must_be = {column.name for column in self.columns if column.is_required} | self.mapped
+        kept = {column: name for column, name in names.items() if name in found or column in must_be}
         return dataclasses.replace(self, names=kept)
+
+    def missing(self, found: Collection[str]) -> list[str]:
+        """What the source must have and has not, by its own names: of what `of` has left, all that is not found."""
+        return [name for name in self.names.values() if name not in found]
 
     def alone(self, name: str) -> Fields:
         """Of that column and no other; it must be the key, and come from the source."""
@@ -93,12 +89,10 @@ class Fields:
             return self.constants[column.name].new_from_index(0, size)
         return column.defaults(size)
 
-    def _must_have(self, column: Column, found: Collection[str]) -> bool:
-        """Whether the source must have the column, and has not."""
-        return self.names[column.name] not in found and (column.is_required or column.name in self.mapped)
-
-    def _own(self, name: str, found: Collection[str]) -> str:
-        return name if name in found and name not in self.mapped else self.names[name]
+    def _name_in(self, found: Collection[str], column: Column) -> str:
+        expected = self.names[column.name]
+        may_have_its_own = expected not in found and column.name not in self.mapped
+        return column.name if may_have_its_own and column.name in found else expected
 
 
 def fields_of(source: Source, table: Table) -> Fields:
@@ -116,7 +110,7 @@ def fields_of(source: Source, table: Table) -> Fields:
             for name in table.column_names
             if name not in source.constants
         },
-        mapped=frozenset(source.names),
+        mapped=frozenset(source.names) - frozenset(source.constants),
         constants={name: _constant(table, name, source) for name in source.constants},
         means_null=source.means_null,
     )

@@ -1,1 +1,56 @@
-"""Stores: databases that take records. SQL is built here and nowhere else."""
+"""Stores: databases that take records. SQL is built here and nowhere else; a package for each kind."""
+
+from __future__ import annotations
+
+import os
+import re
+from os import PathLike, fspath
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from async_loader.errors import ConfigurationError, one_line
+from async_loader.locations import PostgreSQL
+from async_loader.stores.store import Store
+
+# What callers may give where a database is wanted: the path of an SQLite file, the URL of a PostgreSQL database or the
+# parameters of a connection to it, or a store made for it.
+StoreLike: TypeAlias = str | PathLike[str] | PostgreSQL | Store
+
+_URLS = ("postgresql://", "postgres://")
+
+
+def store_of(name: str, where: StoreLike) -> Store:
+    """The database under the name that tables use for it. ConfigurationError for a URL that cannot be read, and where
+    what it takes to connect is not installed.
+    """
+    if isinstance(where, Store):
+        return where
+    if isinstance(where, PostgreSQL):
+        return _postgres(name).Database(name, where.parameters, where.zone)  # type: ignore[no-any-return]
+    if fspath(where).startswith(_URLS):
+        return _postgres(name).from_url(name, fspath(where))  # type: ignore[no-any-return]
+    from async_loader.stores.sqlite import Database
+
+    return Database(name, Path(where))
+
+
+def _postgres(name: str) -> ModuleType:
+    """The package, which needs what not everybody has."""
+    try:
+        from async_loader.stores import postgres
+    except ImportError as error:
+        advice = "pip install 'django-async-loader[postgresql]'"
+        raise ConfigurationError(f"database {name}: PostgreSQL needs psycopg: {one_line(error)}; {advice}") from error
+    return postgres
+
+
+def from_environment(name: str) -> Store:
+    """The database whose URL the environment has, for `users` under USERS_DATABASE_URL. ConfigurationError where it has
+    none.
+    """
+    variable = f"{re.sub('[^A-Za-z0-9]', '_', name).upper()}_DATABASE_URL"
+    where = os.environ.get(variable)
+    if not where:
+        raise ConfigurationError(f"database {name}: nothing tells where it is; set {variable}")
+    return store_of(name, where)

@@ -1,4 +1,4 @@
-"""What a database holds of the loader's own, and how many rows its tables have: what verifying asks of SQLite.
+"""What a database holds of the loader's own, and how many rows its tables have: what verifying asks.
 
 Nothing is taken on trust: values come as they are stored, whatever their type, with escapes in text that is not UTF-8.
 """
@@ -10,46 +10,36 @@ from dataclasses import fields
 from typing import Any
 
 from async_loader.agreement import Stored
-from async_loader.effects import Change, Query, Steps
+from async_loader.effects import Query, Steps
 from async_loader.resume import TableRun
-from async_loader.stores.sqlite import Database, quoted
+from async_loader.stores.store import Store, quoted
 from async_loader.tables import Table
 
 
-def hold(database: Database) -> Steps[tuple[TableRun, ...]]:
+def hold(database: Store) -> Steps[tuple[TableRun, ...]]:
     """The lines of its ledger, in the order in which they were first written. From here on, this state of a database
     that was opened for writing is held on to, and nothing can be written to it.
-
-    A connection that may only read is refused where a writer was killed in the middle of a large transaction and the
-    database keeps no log of its own: what that had written must be undone first, by whoever comes next.
     """
-    yield Change(database.name, "PRAGMA query_only = ON")
-    yield from database.begin_reading()
-    columns = ", ".join(_undecoded(field.name) for field in fields(TableRun))
-    rows = yield Query(database.name, f"SELECT {columns} FROM main.loader_runs ORDER BY rowid")
+    yield from database.hold()
+    columns = ", ".join(database.undecoded(field.name) for field in fields(TableRun))
+    rows = yield Query(database.name, f"SELECT {columns} FROM loader_runs ORDER BY {database.ledger_order}")
     return tuple(TableRun(*map(_readable, row)) for row in rows)
 
 
-def stored(database: Database, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[Stored]:
+def stored(database: Store, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[Stored]:
     """What there is to hold its lines against; `tables` are the declared ones that live here."""
     rejects = yield from _rejects(database)
     rows = {}
     for table in tables:
-        [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM main.{quoted(table.name)}")
+        [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM {quoted(table.name)}")
     return Stored(database.name, lines, rejects, rows)
 
 
-def _rejects(database: Database) -> Steps[dict[str, int]]:
+def _rejects(database: Store) -> Steps[dict[str, int]]:
     """How many there are, by run."""
-    sql = f"SELECT {_undecoded('run')} AS named, count(*) FROM main.loader_rejects GROUP BY named"
+    sql = f"SELECT {database.undecoded('run')} AS named, count(*) FROM loader_rejects GROUP BY named"
     rows = yield Query(database.name, sql)
     return {_readable(run): count for run, count in rows}
-
-
-def _undecoded(name: str) -> str:
-    """sqlite3 refuses to fetch text that is not UTF-8."""
-    column = quoted(name)
-    return f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), {column})"
 
 
 def _readable(value: Any) -> Any:

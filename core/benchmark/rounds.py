@@ -187,7 +187,7 @@ class Stage:
         if not directory.exists():
             directory.mkdir(parents=True)
             declared = tables.declared()
-            databases = {alias: directory / path.name for alias, path in tables.databases(declared).items()}
+            databases = {alias: directory / f"{alias}.db" for alias in tables.databases_of(declared)}
             async_loader.init(declared, databases)
             for data, loaded in STARTS[name]:
                 dataset = self._dataset(data)

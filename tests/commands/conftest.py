@@ -19,9 +19,14 @@ import pytest
 from django.core.management import execute_from_command_line
 from django.db import connections
 
-from tests.commands.project import Oracle, Shop
+from tests.commands.project import Oracle, ServedShop, Shop
+from tests.postgres import Server, binaries
+from tests.postgres import server as postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# What is to hold whether the databases are files or those of a server.
+EVERY_STORE = pytest.mark.parametrize("oracle", ["new_shop", "new_served_shop"], indirect=True, scope="module")
 
 
 class Project:
@@ -116,8 +121,26 @@ def shop(new_shop: Shop, tmp_path: Path) -> Shop:
     return new_shop.copy_to(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    if binaries() is None:
+        pytest.skip("no wheel of this platform brings a PostgreSQL server")
+    with postgres_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def new_served_shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
+    """Somebody's project with its databases just made on a server, which stay empty."""
+    shop = ServedShop(tmp_path_factory.mktemp("new"), server)
+    shop.create()
+    return shop
+
+
 @pytest.fixture(scope="module")
-def oracle(new_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    """A process of that project, with databases of the module's own."""
-    with Oracle(new_shop.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
+def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """A process of that project, with databases of the module's own: files, unless a test is of EVERY_STORE."""
+    made: Shop = request.getfixturevalue(getattr(request, "param", "new_shop"))
+    with Oracle(made.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
         yield oracle

@@ -1,11 +1,17 @@
-"""A load large enough to be harmed while it goes on, and what is to be the same in the end as if it had not been."""
+"""A load large enough to be harmed while it goes on, and what is to be the same in the end as if it had not been; and
+what else comes between a command and its end.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sqlite3
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +101,33 @@ def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> N
     project.call("init_db", "--fresh")
     project.call(*command)
     assert stored(project) == resumed
+
+
+@contextmanager
+def readers_shut_out(project: Project) -> Iterator[sqlite3.Connection]:
+    """The users' database is held as a writer may hold one that keeps no log of its own."""
+    with closing(sqlite3.connect(project.directory / "users.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        yield connection
+
+
+def assert_told_of_an_interrupt(project: Project, command: str, number: signal.Signals, code: int, told: str) -> None:
+    """A command that looks at all databases is interrupted: one line on stderr, and in the report."""
+    report = project.directory / "report.json"
+    # It waits for the lock when the signal comes, and feels that once SQLite's wait is over.
+    with readers_shut_out(project) as writer, project.start(command, "--report", str(report)) as process:
+        deadline = time.monotonic() + 20
+        while not report.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(number)
+        time.sleep(0.2)
+        writer.execute("ROLLBACK")
+        out, error = process.communicate(timeout=30)
+    assert (process.returncode, out, error) == (code, "", f"error: {told}\n")
+    written = json.loads(report.read_text())
+    assert (written["status"], written["error"]) == ("interrupted", told)
 
 
 def difference(one: Outcome, other: Outcome) -> Sequence[str]:

@@ -8,11 +8,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.postgres import Server
 
 PROJECT = Path(__file__).resolve().parents[1] / "project"
 ALIASES = ("default", "archive")
@@ -76,6 +79,33 @@ class Shop:
             rows = connection.execute(sql).fetchall()
             connection.commit()
         return rows
+
+
+class ServedShop(Shop):
+    """The project with databases of its own on a server, whose names begin alike."""
+
+    def __init__(self, directory: Path, server: Server, **environment: str) -> None:
+        self.server = server
+        self.name = f"shop_{uuid.uuid4().hex[:8]}"
+        urls = {f"PROJECT_{alias.upper()}_URL": server.url(f"{self.name}_{alias}") for alias in ALIASES}
+        super().__init__(directory, **urls, **environment)
+
+    def create(self) -> None:
+        """Make the databases on the server, then as any project does."""
+        for alias in ALIASES:
+            self.server.query("postgres", f"CREATE DATABASE {self.name}_{alias}")
+        super().create()
+
+    def copy_to(self, directory: Path) -> ServedShop:
+        """The same databases under another name."""
+        copied = ServedShop(directory, self.server)
+        for alias in ALIASES:
+            self.server.query("postgres", f"CREATE DATABASE {copied.name}_{alias} TEMPLATE {self.name}_{alias}")
+        return copied
+
+    def query(self, sql: str, database: str = "default") -> list[tuple[Any, ...]]:
+        """Ask a database, apart from the loader and from Django."""
+        return self.server.query(f"{self.name}_{database}", sql)
 
 
 class Oracle:

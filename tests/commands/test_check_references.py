@@ -6,13 +6,13 @@ import json
 import shutil
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Project
+from tests.commands.harm import assert_told_of_an_interrupt, readers_shut_out
 
 
 @pytest.fixture(scope="module")
@@ -157,15 +157,8 @@ def test_a_table_that_is_missing_and_a_file_that_is_no_database_are_one_line(loa
     assert done.stderr.startswith("error: database products: file is not a database")
 
 
-def shut_out_readers(connection: sqlite3.Connection) -> None:
-    """As a writer may where the database keeps no log of its own."""
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("BEGIN EXCLUSIVE")
-
-
 def test_a_locked_database_is_named_after_the_time_allowed(loaded: Project) -> None:
-    with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
-        shut_out_readers(connection)
+    with readers_shut_out(loaded):
         done = loaded.manage("check_references", "--lock-timeout=0.2")
         assert done.returncode == 1
         assert done.stderr.startswith("error: database users: database is locked")
@@ -180,20 +173,5 @@ def test_nothing_is_written_anywhere(loaded: Project) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    report = loaded.directory / "report.json"
-    with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
-        # So that it waits for the lock when the signal comes; SQLite's wait is felt to its end.
-        shut_out_readers(connection)
-        with loaded.start("check_references", "--lock-timeout=3", "--report", str(report)) as process:
-            deadline = time.monotonic() + 20
-            while not report.exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(0.3)
-            process.send_signal(number)
-            time.sleep(0.2)
-            connection.execute("ROLLBACK")
-            out, error = process.communicate(timeout=30)
-    message = "interrupted: not all rows were looked at; run the same command again"
-    assert (process.returncode, out, error) == (code, "", f"error: {message}\n")
-    written = json.loads(report.read_text())
-    assert (written["status"], written["error"]) == ("interrupted", message)
+    told = "interrupted: not all rows were looked at; run the same command again"
+    assert_told_of_an_interrupt(loaded, "check_references", number, code, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import django
 import pytest
 
 from tests.commands.conftest import ROOT, Project
@@ -55,6 +57,21 @@ def test_the_reference_run_is_reproduced_and_again_on_a_second_run(project: Proj
     assert project.query("orders", "SELECT * FROM orders") == [
         *((1, 1, 1, 2), (2, 2, 2, 1), (3, 3, 3, 5), (4, 4, 4, 1), (5, 5, 5, 3), (6, 6, 6, 4), (7, 7, 7, 2))
     ]
+
+
+@pytest.mark.parametrize(
+    "command", [("insert_data", "--map=users.name=name", "--null=orders=-"), ("verify",), ("rejects", "retry")]
+)
+def test_a_command_asks_the_project_for_its_tables_once(
+    project: Project, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    django.setup()
+    declaration = importlib.import_module("core.tables")
+    stated = declaration.tables()
+    answers = iter([stated])
+    monkeypatch.setattr(declaration, "tables", lambda: next(answers))
+    assert project.call(*command).returncode == 0
+    assert list(answers) == []
 
 
 def test_the_report_has_the_documented_shape(project: Project) -> None:

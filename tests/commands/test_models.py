@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, Shop
 from tests.sample import MODES
 
@@ -164,6 +165,7 @@ REASONS = {
 KINDS = ("given", "inserted", "updated", "unchanged", "rejected")
 
 
+@EVERY_STORE
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", WRITERS)
 def test_every_type_goes_through_every_format_and_mode(emptied: Oracle, kind: str, mode: str, tmp_path: Path) -> None:
@@ -200,6 +202,7 @@ def test_every_type_goes_through_every_format_and_mode(emptied: Oracle, kind: st
     assert counts(found, "given", "rejected") == {"shop_order": [3, 0], "shop_card": [2, 0]}
 
 
+@EVERY_STORE
 @pytest.mark.parametrize("kind", WRITERS)
 def test_columns_that_a_source_lacks_get_defaults_in_new_rows_and_stay_in_others(
     emptied: Oracle, kind: str, tmp_path: Path
@@ -234,7 +237,7 @@ REFUSED = {
     "odd.BadDefault": "odd.BadDefault.number: its default 'none' is no value of it",
     "odd.One": "table shared is of several models, odd.One, odd.Another",
     "odd.InMemory": "database memory: :memory: is no file",
-    "odd.Elsewhere": "database elsewhere: ",
+    "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite files and PostgreSQL can be loaded into",
     "odd.Nowhere": "database nowhere: ",
     "shop.Regular": "no table is called 'shop.Regular'",
 }
@@ -265,6 +268,26 @@ def test_models_that_cannot_be_loaded_are_in_nobodys_way(shop: Shop) -> None:
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: odd.Blob.content: cannot load a BinaryField")
     assert len(refused.stderr.splitlines()) == 1
+
+
+QUERIES_OF_ALL_TABLES = """
+import django
+django.setup()
+from contextlib import ExitStack
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+from async_loader.contrib.django.tables import ProjectTables
+with ExitStack() as stack:
+    seen = [stack.enter_context(CaptureQueriesContext(connections[alias])) for alias in ("default", "archive")]
+    found, _ = ProjectTables().all_tables()
+    print(len(found) > len(seen), *map(len, seen))
+"""
+
+
+def test_a_database_is_asked_once_which_of_its_tables_are_made(shop: Shop) -> None:
+    with shop.start("-c", QUERIES_OF_ALL_TABLES) as process:
+        out, error = process.communicate(timeout=60)
+    assert (out, error) == ("True 1 1\n", "")
 
 
 def test_init_db_makes_and_empties_no_tables_but_those_that_migrations_leave_alone(shop: Shop) -> None:

@@ -33,7 +33,7 @@ from async_loader import (
 )
 from async_loader.contrib.django import pages
 from async_loader.contrib.django.pages import page
-from async_loader.contrib.django.text import printable
+from async_loader.contrib.django.wording import printable
 from tests.commands.conftest import ROOT, Project
 
 VOID = {"meta", "rect", "path"}

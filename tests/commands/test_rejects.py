@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from async_loader import Options, Run, init
+from async_loader import Column, Options, Run, Table, Type, init
 from async_loader.contrib.django.management.commands.rejects import Command
 from tests.commands.conftest import ROOT, Project
 from tests.sample import TABLES
@@ -64,6 +64,33 @@ run RUN, WHEN
              1  product_id.exists_in
              1  user_id.exists_in
 """
+
+
+@pytest.mark.parametrize("option", [("-v", "0"), ("--settings", "core.settings"), ("--no-color",)])
+def test_djangos_options_may_stand_on_either_side_of_the_subcommand(loaded: Project, option: tuple[str, ...]) -> None:
+    for command in (("rejects", *option, "show"), ("rejects", "show", *option)):
+        done = loaded.call(*command)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("rejects", "-v", "0", "retry"), ("rejects", "retry", "-v", "0")])
+def test_verbosity_reaches_the_subcommand_from_either_side(
+    loaded: Project, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Command, "_retry", lambda *_, verbosity, **__: asked.append(verbosity))
+    assert loaded.call(*command).returncode == 0
+    assert asked == [0]
+
+
+def test_the_rejects_of_a_table_that_no_file_can_be_called_by_have_a_file(tmp_path: Path) -> None:
+    table = Table("a/b", "main", (Column("id", Type.INTEGER),))
+    (tmp_path / "a.csv").write_text("id\nx\n")
+    init([table], {"main": tmp_path / "main.db"})
+    options = Options(rejects_dir=tmp_path / "rejects")
+    report = Run([table], {"a/b": tmp_path / "a.csv"}, {"main": tmp_path / "main.db"}, options).perform()
+    file = tmp_path / "rejects" / report.run / "a%2Fb.csv"
+    assert file.read_text().splitlines() == ["id,_line,_reasons", "x,2,\"id must be an integer, not 'x'\""]
 
 
 def test_runs_are_listed_with_what_is_stored_of_them(loaded: Project) -> None:

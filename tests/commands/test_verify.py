@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pytest
 from async_loader import ConfigurationError, Options, Run, StoreError, Verification, VerificationReport, init, verify
 from async_loader.contrib.django.text import verification_lines
 from tests.commands.conftest import ROOT, Project
-from tests.commands.test_check_references import shut_out_readers
+from tests.commands.harm import assert_told_of_an_interrupt, readers_shut_out
 from tests.sample import TABLES
 
 DISAGREE = "ledger and databases do not agree, or a run is unfinished"
@@ -250,10 +249,8 @@ def test_a_wrong_option_is_refused_before_anything_is_opened(tmp_path: Path) -> 
 
 def test_a_locked_database_is_named_after_the_time_allowed(loaded: Project) -> None:
     verification = Verification(TABLES, paths(loaded.directory), lock_timeout=0.1)
-    with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
-        shut_out_readers(connection)
-        with pytest.raises(StoreError, match="database users: database is locked"):
-            verification.perform()
+    with readers_shut_out(loaded), pytest.raises(StoreError, match="database users: database is locked"):
+        verification.perform()
 
 
 def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) -> None:
@@ -270,20 +267,5 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    report = loaded.directory / "report.json"
-    with closing(sqlite3.connect(loaded.directory / "users.db", isolation_level=None)) as connection:
-        # So that it waits for the lock when the signal comes; SQLite's wait is felt to its end.
-        shut_out_readers(connection)
-        with loaded.start("verify", "--report", str(report)) as process:
-            deadline = time.monotonic() + 20
-            while not report.exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(0.3)
-            process.send_signal(number)
-            time.sleep(0.1)
-            connection.execute("ROLLBACK")
-            out, error = process.communicate(timeout=30)
-    message = "interrupted: not everything was looked at; run the same command again"
-    assert (process.returncode, out, error) == (code, "", f"error: {message}\n")
-    written = json.loads(report.read_text())
-    assert (written["status"], written["error"]) == ("interrupted", message)
+    told = "interrupted: not everything was looked at; run the same command again"
+    assert_told_of_an_interrupt(loaded, "verify", number, code, told)

@@ -10,6 +10,10 @@ import pytest
 from async_loader import Column, Source, SourceError, Table, Type
 from async_loader.sources import csv, streams
 from tests.sample import Place, reject_names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 HEADER = b"id,name,email\n"
 GOOD = b"%d,n,a@b\n"
@@ -246,23 +250,23 @@ def test_another_delimiter_reads_such_files(place: Place, mode: str, delimiter: 
     assert place.rows("users") == [(1, f"a{delimiter}b", "@,")]
 
 
-def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path, mode: str) -> None:
+def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (
         Column("id", Type.TEXT),
         Column("note", Type.TEXT, nullable=True),
         Column("size", Type.REAL, nullable=True),
     )
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     place.load(mode, {"things": place.file("things.csv", b'id,note,size\na,,\nb,"",1\n"",x,2\n')})
     assert place.rows("things") == [("", "x", 2.0), ("a", None, None), ("b", "", 1.0)]
 
 
 @pytest.mark.parametrize("on_conflict", ["reject", "update"])
 def test_a_number_that_one_batch_has_and_another_has_not_stays_in_its_column(
-    tmp_path: Path, mode: str, on_conflict: str
+    tmp_path: Path, mode: str, on_conflict: str, store: Databases
 ) -> None:
     columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT), Column("size", Type.REAL, nullable=True))
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     for note in "ab":
         content = f"id,note,size\n1,{note},\n2,{note},2\n3,{note},3\n4,{note},\n"
         place.load(mode, {"things": place.file("things.csv", content)}, batch_size=1, on_conflict=on_conflict)
@@ -277,8 +281,8 @@ def test_a_header_far_below_the_top_is_read(place: Place, mode: str) -> None:
     assert [reject.line for reject in report.tables["users"].rejects] == [(5 << 20) + 3]
 
 
-def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str) -> None:
-    place = Place(tmp_path, (Table("words", "words", (Column("word", Type.TEXT),), key="word"),))
+def test_a_table_of_one_column_has_a_record_a_line(tmp_path: Path, mode: str, store: Databases) -> None:
+    place = Place(tmp_path, (Table("words", "words", (Column("word", Type.TEXT),), key="word"),), store=store)
     report = place.load(mode, {"words": place.file("words.csv", b'word\na\n\n""\nb\na\n')})
     assert place.rows("words") == [("",), ("a",), ("b",)]
     assert reject_names(report, "words") == [(6, 6, ["word.duplicate"])]

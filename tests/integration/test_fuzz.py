@@ -27,6 +27,10 @@ from async_loader import Column, LoaderError, Reference, Report, Source, Table, 
 from async_loader.sources import csv, jsonl, records
 from tests.plain import Outcome, Read, outcomes, read_csv, read_json_lines
 from tests.sample import MODES, Place, comparable, names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 THINGS = Table(
     "things",
@@ -273,30 +277,32 @@ def packed_files(draw: st.DrawFn) -> File:
 
 
 @lengths
-def test_nearly_valid_csv_is_loaded_as_plain_python_reads_it(length: settings) -> None:
-    length(given(loads(csv_files))(all_modes_agree_with_plain_python))()
+def test_nearly_valid_csv_is_loaded_as_plain_python_reads_it(length: settings, store: Databases) -> None:
+    length(given(loads(csv_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
 @lengths
-def test_nearly_valid_json_lines_are_loaded_as_plain_python_reads_them(length: settings) -> None:
-    length(given(loads(json_files))(all_modes_agree_with_plain_python))()
+def test_nearly_valid_json_lines_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
+    length(given(loads(json_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
 @lengths
-def test_any_bytes_at_all_are_loaded_as_plain_python_reads_them(length: settings) -> None:
-    length(given(loads(any_files))(all_modes_agree_with_plain_python))()
+def test_any_bytes_at_all_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
+    length(given(loads(any_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
 @lengths
-def test_a_packed_file_with_other_bytes_in_it_is_loaded_or_refused_alike_in_all_modes(length: settings) -> None:
+def test_a_packed_file_with_other_bytes_in_it_is_loaded_or_refused_alike_in_all_modes(
+    length: settings, store: Databases
+) -> None:
     """Nobody knows what such a file should hold: a changed byte that no checksum covers is read as it stands."""
-    length(given(packed_files())(all_modes_load_or_refuse_alike))()
+    length(given(packed_files(), st.just(store))(all_modes_load_or_refuse_alike))()
 
 
-def all_modes_load_or_refuse_alike(file: File) -> None:
+def all_modes_load_or_refuse_alike(file: File, store: Databases) -> None:
     with tempfile.TemporaryDirectory() as directory:
         sources = _written({"things": [file]}, Path(directory))
-        results = [_told(mode, sources, _place(Path(directory) / mode)) for mode in MODES]
+        results = [_told(mode, sources, _place(Path(directory) / mode, store)) for mode in MODES]
     assert all(result == results[0] for result in results)
 
 
@@ -315,14 +321,14 @@ def _told(mode: str, sources: dict[str, list[Source]], place: Place) -> tuple[st
     return told, comparable(report), place.rows("things")
 
 
-def all_modes_agree_with_plain_python(example: Loads) -> None:
+def all_modes_agree_with_plain_python(example: Loads, store: Databases) -> None:
     reads = {table.name: [file.read(table) for file in example.files[table.name]] for table in TABLES}
     readable = {name: [read for read in found if read is not None] for name, found in reads.items()}
     with tempfile.TemporaryDirectory() as directory:
         sources = _written(example.files, Path(directory))
         load = _refusal if readable != reads else _load
         results = [
-            load(mode, way, sources, Path(directory) / mode, outcomes(TABLES, readable))
+            load(mode, way, sources, _place(Path(directory) / mode, store), outcomes(TABLES, readable))
             for mode, way in zip(MODES, example.ways, strict=True)
         ]
     assert all(result == results[0] for result in results)
@@ -349,10 +355,9 @@ def _performed(mode: str, way: Way, sources: dict[str, list[Source]], place: Pla
 
 
 def _refusal(
-    mode: str, way: Way, sources: dict[str, list[Source]], directory: Path, _: dict[str, Outcome]
+    mode: str, way: Way, sources: dict[str, list[Source]], place: Place, _: dict[str, Outcome]
 ) -> dict[str, Any]:
     """A source that cannot be read is one line, and nothing is kept."""
-    place = _place(directory)
     with pytest.raises(LoaderError) as caught:
         _performed(mode, way, sources, place)
     assert len(str(caught.value).splitlines()) == 1
@@ -362,10 +367,9 @@ def _refusal(
 
 
 def _load(
-    mode: str, way: Way, sources: dict[str, list[Source]], directory: Path, expected: dict[str, Outcome]
+    mode: str, way: Way, sources: dict[str, list[Source]], place: Place, expected: dict[str, Outcome]
 ) -> dict[str, Any]:
     """All that is stored and told is what was expected; to load it again changes nothing."""
-    place = _place(directory)
     report = _performed(mode, way, sources, place)
     for table in TABLES:
         _check(place, table, report, expected[table.name], [source.path for source in sources[table.name]])
@@ -405,6 +409,6 @@ def _check(place: Place, table: Table, report: Report, expected: Outcome, paths:
     assert [(reject.source, reject.line) for reject in found.rejects] == [row[:2] for row in stored]
 
 
-def _place(directory: Path) -> Place:
+def _place(directory: Path, store: Databases) -> Place:
     directory.mkdir()
-    return Place(directory, TABLES)
+    return Place(directory, TABLES, store=store)

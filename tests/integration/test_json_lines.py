@@ -9,6 +9,10 @@ import pytest
 
 from async_loader import Column, SourceError, Table, Type
 from tests.sample import Place, reject_names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 COLUMNS = (
     Column("id", Type.INTEGER),
@@ -45,8 +49,10 @@ VALUES: dict[str, tuple[object, object, object]] = {
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_each_value_is_what_the_column_wants_or_a_reject(tmp_path: Path, mode: str, value: str) -> None:
-    place = Place(tmp_path, TABLES)
+def test_each_value_is_what_the_column_wants_or_a_reject(
+    tmp_path: Path, mode: str, value: str, store: Databases
+) -> None:
+    place = Place(tmp_path, TABLES, store=store)
     lines = [f'{{"id": {key}, "{column.name}": {value}}}\n' for key, column in enumerate(COLUMNS) if key]
     place.load(mode, {"things": place.file("t.jsonl", "".join(lines))})
     stored = {row[0]: row for row in place.rows("things")}
@@ -84,8 +90,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("line", BROKEN, ids=lambda line: repr(line[:20]))
-def test_a_broken_line_is_one_reject(tmp_path: Path, mode: str, line: bytes) -> None:
-    place = Place(tmp_path, TABLES)
+def test_a_broken_line_is_one_reject(tmp_path: Path, mode: str, line: bytes, store: Databases) -> None:
+    place = Place(tmp_path, TABLES, store=store)
     report = place.load(mode, {"things": place.file("t.ndjson", b'{"id": 1}\n\n' + line + b'\r\n{"id": 4}')})
     assert [row[0] for row in place.rows("things")] == [1, 4]
     assert reject_names(report, "things") == [(3, 3, [BROKEN[line]])]

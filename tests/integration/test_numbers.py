@@ -8,6 +8,10 @@ import pytest
 
 from async_loader import Column, Table, Type
 from tests.sample import Place
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 TABLES = (
     Table(
@@ -65,8 +69,10 @@ SPELLINGS: dict[str, tuple[int | str, float | str]] = {
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
-def test_each_spelling_is_the_value_that_the_table_says_or_a_reject(tmp_path: Path, mode: str, text: str) -> None:
-    place = Place(tmp_path, TABLES)
+def test_each_spelling_is_the_value_that_the_table_says_or_a_reject(
+    tmp_path: Path, mode: str, text: str, store: Databases
+) -> None:
+    place = Place(tmp_path, TABLES, store=store)
     place.load(mode, {"numbers": place.file("n.csv", f'id,whole,real\n1,"{text}",\n2,,"{text}"\n')})
     stored = {key: (whole, real) for key, whole, real in place.rows("numbers")}
     codes = {record["id"]: names for _, _, record, names in place.stored_rejects("numbers")}
@@ -78,8 +84,8 @@ def test_each_spelling_is_the_value_that_the_table_says_or_a_reject(tmp_path: Pa
             assert type(stored[key][key - 1]) is type(expected)
 
 
-def test_the_reason_says_what_was_read_and_clips_it(tmp_path: Path) -> None:
-    place = Place(tmp_path, TABLES)
+def test_the_reason_says_what_was_read_and_clips_it(tmp_path: Path, store: Databases) -> None:
+    place = Place(tmp_path, TABLES, store=store)
     long = "x" * 1_000_000
     report = place.load(
         "sequential", {"numbers": place.file("n.csv", f'id,whole,real\n1,a"b,1\n2,{long},1\n3,5 €,z\n')}

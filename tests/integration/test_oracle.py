@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_loader import Column, Table, Type
 from tests.sample import MODES, TABLES, Place, reject_names
+from tests.stores import Databases, examples
 
 INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 CONVERT: dict[str, Callable[[str], Any]] = {
@@ -99,47 +100,50 @@ def write(place: Place, given: Rows) -> dict[str, str]:
     return paths
 
 
-@settings(max_examples=35)
-@given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))
-@example(
-    # 5 is in the database; in one batch and in two, the second record of it is a duplicate of the first.
-    first={"users": [["5", "a", "@"]], "products": [], "orders": []},
-    second={"users": [["5", "a", "@"], ["5", "b", "@"], ["5", "b", "@"]], "products": [], "orders": []},
-    size=2,
-    on_conflict="reject",
-)
-def test_every_mode_does_what_one_insert_per_record_does(
-    first: Rows, second: Rows, size: int, on_conflict: str
-) -> None:
-    for mode in MODES:
-        stored: Stored = {table.name: {} for table in TABLES}
-        with tempfile.TemporaryDirectory() as directory:
-            place = Place(Path(directory))
-            for given in (first, second):
-                expected = oracle(stored, given, on_conflict)
-                sources = write(place, given)
-                report = place.load(mode, sources, batch_size=size, on_conflict=on_conflict)
-                for table in TABLES:
-                    found, wanted = report.tables[table.name], expected[table.name]
-                    assert place.rows(table.name) == [row for _, row in sorted(stored[table.name].items())]
-                    assert found.given == len(given[table.name])
-                    assert found.rejected == len(wanted.rejects)
-                    assert (found.inserted, found.updated, found.unchanged) == (
-                        wanted.inserted,
-                        wanted.updated,
-                        wanted.unchanged,
-                    )
-                    # Lines are those of the file; which record is which, the order tells.
-                    names = [reasons for _, _, reasons in reject_names(report, table.name)]
-                    assert list(map(sorted, names)) == [reasons for _, reasons in wanted.rejects]
+def test_every_mode_does_what_one_insert_per_record_does(store: Databases) -> None:
+    @examples(35, store)
+    @given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))
+    @example(
+        # 5 is in the database; in one batch and in two, the second record of it is a duplicate of the first.
+        first={"users": [["5", "a", "@"]], "products": [], "orders": []},
+        second={"users": [["5", "a", "@"], ["5", "b", "@"], ["5", "b", "@"]], "products": [], "orders": []},
+        size=2,
+        on_conflict="reject",
+    )
+    def holds(first: Rows, second: Rows, size: int, on_conflict: str) -> None:
+        for mode in MODES:
+            stored: Stored = {table.name: {} for table in TABLES}
+            with tempfile.TemporaryDirectory() as directory:
+                place = Place(Path(directory), store=store)
+                for given in (first, second):
+                    expected = oracle(stored, given, on_conflict)
+                    sources = write(place, given)
+                    report = place.load(mode, sources, batch_size=size, on_conflict=on_conflict)
+                    for table in TABLES:
+                        found, wanted = report.tables[table.name], expected[table.name]
+                        assert place.rows(table.name) == [row for _, row in sorted(stored[table.name].items())]
+                        assert found.given == len(given[table.name])
+                        assert found.rejected == len(wanted.rejects)
+                        assert (found.inserted, found.updated, found.unchanged) == (
+                            wanted.inserted,
+                            wanted.updated,
+                            wanted.unchanged,
+                        )
+                        # Lines are those of the file; which record is which, the order tells.
+                        names = [reasons for _, _, reasons in reject_names(report, table.name)]
+                        assert list(map(sorted, names)) == [reasons for _, reasons in wanted.rejects]
+
+    holds()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_values_stay_in_their_columns_whichever_of_them_a_batch_lacks(tmp_path: Path, mode: str, size: int) -> None:
+def test_values_stay_in_their_columns_whichever_of_them_a_batch_lacks(
+    tmp_path: Path, mode: str, size: int, store: Databases
+) -> None:
     """Rows with and without each of two numbers, so that batches with and without nulls follow each other."""
     numbers = [Column(name, Type.REAL, nullable=True) for name in ("price", "weight")]
     columns = (Column("id", Type.INTEGER), Column("name", Type.TEXT), *numbers)
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     rows = [
         (key, f"n{key}", None if key // 3 % 2 else key + 0.5, None if key // 2 % 3 else key + 0.25)
         for key in range(1, 40)

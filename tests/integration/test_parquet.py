@@ -11,6 +11,10 @@ import pytest
 
 from async_loader import Column, SourceError, Table, Type
 from tests.sample import Place, reject_names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 GOOD = {"id": pa.array([1, 2]), "name": pa.array(["a", "b"]), "price": pa.array([1.5, 2.0])}
 
@@ -96,13 +100,13 @@ def test_text_that_is_not_utf_8_is_a_reject(place: Place, mode: str) -> None:
     assert reject_names(report, "products") == [(2, 2, ["name.invalid_utf8"])]
 
 
-def test_null_columns_and_no_rows(tmp_path: Path, mode: str) -> None:
+def test_null_columns_and_no_rows(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (
         Column("id", Type.INTEGER),
         Column("note", Type.TEXT, nullable=True),
         Column("size", Type.REAL, nullable=True),
     )
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     nulls = {"id": pa.array([1]), "note": pa.nulls(1), "size": pa.array([None], pa.float64())}
     place.load(mode, {"things": [parquet(place, nulls)]})
     assert place.rows("things") == [(1, None, None)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_loader import Column, Options, Report, Run, StoreError, Table, Type
@@ -21,6 +21,7 @@ from async_loader.stores.sqlite import Database
 from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, started
 from tests.sample import MODES, Place, reject_names
 from tests.sample import USERS as USERS_TABLE
+from tests.stores import Databases, examples
 
 BATCH_SIZES = (1, 2, 3, 7, 1000)
 CUTS = [(size, commit_every) for size in BATCH_SIZES for commit_every in (0, 1, 5)]
@@ -34,6 +35,14 @@ def trigger(action: str, event: str = "INSERT") -> str:
         BEGIN SELECT RAISE({action}); END"""
 
 
+def function(action: str, event: str = "BEFORE INSERT", kind: str = "") -> str:
+    """What a trigger is in PostgreSQL."""
+    return f"""CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.email = 'no@' THEN {action}; END IF; RETURN NEW; END $$;
+        CREATE {kind} TRIGGER guard {event} ON users {"DEFERRABLE INITIALLY DEFERRED" if kind else ""}
+        FOR EACH ROW EXECUTE FUNCTION guard()"""
+
+
 def made_anew(place: Place, *statements: str) -> None:
     """The table of users, as its user has made it."""
     if any(statement.startswith("CREATE TABLE users") for statement in statements):
@@ -43,12 +52,22 @@ def made_anew(place: Place, *statements: str) -> None:
 
 
 # What refuses users whose email is no@, and what it says of them.
+VIOLATED = 'new row for relation "users" violates check constraint "users_email_check"'
 GUARDS = {
-    "check": (CHECK, "CHECK constraint failed: email <> 'no@'"),
-    "abort": (trigger("ABORT, 'not that one, please'"), "not that one, please"),
-    "fail": (trigger("FAIL, 'nor that'"), "nor that"),
-    "ignore": (trigger("IGNORE").replace("AFTER", "BEFORE"), "a trigger passed over it"),
+    "sqlite": {
+        "check": (CHECK, "CHECK constraint failed: email <> 'no@'"),
+        "raise": (trigger("ABORT, 'not that one, please'"), "not that one, please"),
+        "raise later": (trigger("FAIL, 'nor that'"), "nor that"),
+        "pass over": (trigger("IGNORE").replace("AFTER", "BEFORE"), "a trigger passed over it"),
+    },
+    "postgresql": {
+        "check": (CHECK, f"{VIOLATED}; Failing row contains ({{key}}, n, no@)."),
+        "raise": (function("RAISE 'not that one, please'"), "not that one, please"),
+        "raise later": (function("RAISE 'nor %', 'that'", "AFTER INSERT", "CONSTRAINT"), "nor that"),
+        "pass over": (function("RETURN NULL"), "a trigger passed over it"),
+    },
 }
+NO = {"sqlite": trigger("ABORT, 'no'"), "postgresql": function("RAISE 'no'", "AFTER INSERT")}
 # Of 17 users, in every place that a batch has; some are bad for other reasons, and some keys come twice.
 BAD = {1, 4, 8, 9, 10, 16, 17}
 USERS = "id,name,email\n" + "".join(
@@ -67,7 +86,7 @@ def sources(place: Place) -> dict[str, str]:
 def wanted_reasons(key: int, message: str) -> list[Any]:
     if key in (3, 9):
         return [("not_empty", "name", "name must not be empty")]
-    return [("refused", None, message)] if key in BAD else []
+    return [("refused", None, message.format(key=key))] if key in BAD else []
 
 
 def reasons_of(report: Report, table: str) -> list[tuple[int, list[Any]]]:
@@ -82,11 +101,11 @@ def reasons_of(report: Report, table: str) -> list[tuple[int, list[Any]]]:
     ("size", "commit_every"),
     [(3, 5), *(pytest.param(*cut, marks=pytest.mark.long) for cut in CUTS)],
 )
-@pytest.mark.parametrize("guard", GUARDS)
+@pytest.mark.parametrize("guard", GUARDS["sqlite"])
 def test_what_a_guard_refuses_is_rejected_and_all_else_is_stored(
     place: Place, mode: str, guard: str, size: int, commit_every: int
 ) -> None:
-    statement, message = GUARDS[guard]
+    statement, message = GUARDS[place.kind("users")][guard]
     made_anew(place, statement)
     report = place.load(mode, sources(place), batch_size=size, commit_every=commit_every)
     good = [key for key in range(1, 18) if not wanted_reasons(key, message)]
@@ -105,32 +124,47 @@ def test_what_a_guard_refuses_is_rejected_and_all_else_is_stored(
     assert stored == [(line, names) for line, _, names in reject_names(report, "users")]
 
 
-def test_the_three_modes_refuse_alike(tmp_path: Path) -> None:
+def test_the_three_modes_refuse_alike(tmp_path: Path, store: Databases) -> None:
     outcomes = []
     for mode in MODES:
         directory = tmp_path / mode
         directory.mkdir()
-        place = Place(directory)
-        made_anew(place, UNIQUE, trigger("ABORT, 'no'"))
+        place = Place(directory, store=store)
+        made_anew(place, UNIQUE, NO[place.kind("users")])
         report = place.load(mode, sources(place), batch_size=4, commit_every=6, rejects_dir=directory / "rejects")
         written = (directory / "rejects" / report.run / "users.csv").read_text()
         outcomes.append((facts(report), place.rows("users"), place.stored_rejects("users"), written))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
+def twice(place: Place, column: str, value: str, table: str = "users", index: str = "one_email") -> list[Any]:
+    """That another row has the value."""
+    messages = {
+        "sqlite": f"UNIQUE constraint failed: {table}.{column}",
+        "postgresql": f'duplicate key value violates unique constraint "{index}"; '
+        f"Key ({column})=({value}) already exists.",
+    }
+    return [("refused", None, messages[place.kind(table)])]
+
+
 def test_a_unique_index_keeps_the_first_and_rejects_the_others(place: Place, mode: str) -> None:
     made_anew(place, UNIQUE)
     source = place.file("u.csv", "id,name,email\n1,a,@\n2,b,@\n3,c,c@\n2,d,d@\n4,e,@\n5,f,c@\n6,g,g@\n")
     report = place.load(mode, {"users": source})
-    refused = [("refused", None, "UNIQUE constraint failed: users.email")]
     duplicate = [("duplicate", "id", "id 2 appears earlier in this run")]
-    assert reasons_of(report, "users") == [(3, refused), (5, duplicate), (6, refused), (7, refused)]
+    assert reasons_of(report, "users") == [
+        (3, twice(place, "email", "@")),
+        (5, duplicate),
+        (6, twice(place, "email", "@")),
+        (7, twice(place, "email", "c@")),
+    ]
     assert place.rows("users") == [(1, "a", "@"), (3, "c", "c@"), (6, "g", "g@")]
 
 
 def test_a_row_whose_update_is_refused_stays_and_can_be_referenced(place: Place, mode: str) -> None:
     place.load(mode, {"users": place.file("u.csv", "id,name,email\n1,a,@\n2,b,@\n"), **products(place)})
-    made_anew(place, trigger("ABORT, 'no'", "UPDATE"))
+    guards = {"sqlite": trigger("ABORT, 'no'", "UPDATE"), "postgresql": function("RAISE 'no'", "AFTER UPDATE")}
+    made_anew(place, guards[place.kind("users")])
     report = place.load(
         mode,
         {
@@ -150,16 +184,24 @@ def products(place: Place) -> dict[str, str]:
     return {"products": place.file("products.csv", PRODUCTS)}
 
 
-def test_a_column_that_may_not_be_null_in_the_database_refuses_null(tmp_path: Path, mode: str) -> None:
+def test_a_column_that_may_not_be_null_in_the_database_refuses_null(
+    tmp_path: Path, mode: str, store: Databases
+) -> None:
     columns = (Column("id", Type.INTEGER), Column("note", Type.TEXT, nullable=True))
-    place = Place(tmp_path, (Table("notes", "notes", columns),))
+    place = Place(tmp_path, (Table("notes", "notes", columns),), store=store)
     place.query("notes", "DROP TABLE notes")
     place.query("notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT NOT NULL)")
     report = place.load(mode, {"notes": place.file("n.csv", "id,note\n1,a\n2,\n3,c\n")})
-    assert reasons_of(report, "notes") == [(3, [("refused", None, "NOT NULL constraint failed: notes.note")])]
+    messages = {
+        "sqlite": "NOT NULL constraint failed: notes.note",
+        "postgresql": 'null value in column "note" of relation "notes" violates not-null constraint; '
+        "Failing row contains (2, null).",
+    }
+    assert reasons_of(report, "notes") == [(3, [("refused", None, messages[place.kind("notes")])])]
     assert place.rows("notes") == [(1, "a"), (3, "c")]
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("commit_every", [0, 3])
 def test_a_trigger_that_rolls_back_fails_the_run(place: Place, mode: str, commit_every: int) -> None:
     made_anew(place, trigger("ROLLBACK, 'all of it'"))
@@ -169,9 +211,12 @@ def test_a_trigger_that_rolls_back_fails_the_run(place: Place, mode: str, commit
     assert len(place.rows("users")) == (6 if commit_every else 0)
 
 
-def test_a_trigger_that_rolls_back_ends_the_writing_of_other_tables_of_that_database(tmp_path: Path, mode: str) -> None:
+@pytest.mark.only("sqlite")
+def test_a_trigger_that_rolls_back_ends_the_writing_of_other_tables_of_that_database(
+    tmp_path: Path, mode: str, store: Databases
+) -> None:
     columns = (Column("id", Type.INTEGER), Column("email", Type.TEXT))
-    place = Place(tmp_path, (Table("users", "one", columns), Table("guests", "one", columns)))
+    place = Place(tmp_path, (Table("users", "one", columns), Table("guests", "one", columns)), store=store)
     place.query("one", trigger("ROLLBACK, 'all of it'"))
     many = "id,email\n" + "".join(f"{key},{key}@\n" for key in range(20_000))
     with pytest.raises(StoreError, match=r"^database one: all of it"):
@@ -183,20 +228,24 @@ def test_a_trigger_that_rolls_back_ends_the_writing_of_other_tables_of_that_data
     assert place.rows("users") == place.rows("guests") == []
 
 
+@pytest.mark.only("sqlite")
 def test_nothing_is_written_in_a_database_whose_transaction_is_gone(place: Place) -> None:
-    database = Database("users", place.databases["users"])
+    database = Database("users", place.files["users"])
     [packed] = database.pack(pl.DataFrame({"id": [1], "name": ["a"], "email": ["@"]}))
     [insert] = database.write(USERS_TABLE, [packed], 1, replace=False)
-    with closing(database.connect(timeout=1, writable=True, create=False)) as connection:
+    with closing(database.connect(lock_timeout=1, writable=True, create=False)) as connection:
         assert isinstance(insert, Change)
         with pytest.raises(StoreError, match=r"^database users: its transaction has been rolled back"):
             database.perform(connection, insert)
     assert place.rows("users") == []
 
 
-def test_keys_that_the_database_takes_for_one_are_refused_beside_updates(tmp_path: Path, mode: str) -> None:
+@pytest.mark.only("sqlite")
+def test_keys_that_the_database_takes_for_one_are_refused_beside_updates(
+    tmp_path: Path, mode: str, store: Databases
+) -> None:
     columns = (Column("word", Type.TEXT), Column("note", Type.TEXT))
-    place = Place(tmp_path, (Table("words", "words", columns, key="word"),))
+    place = Place(tmp_path, (Table("words", "words", columns, key="word"),), store=store)
     place.query("words", "DROP TABLE words")
     place.query("words", "CREATE TABLE words (word TEXT PRIMARY KEY COLLATE NOCASE, note TEXT)")
     place.load(mode, {"words": place.file("w.csv", "word,note\na,1\nb,1\n")})
@@ -208,6 +257,7 @@ def test_keys_that_the_database_takes_for_one_are_refused_beside_updates(tmp_pat
     assert (report.tables["words"].inserted, report.tables["words"].updated) == (1, 1)
 
 
+@pytest.mark.only("sqlite")
 def test_constraints_that_would_replace_or_ignore_refuse_instead(place: Place, mode: str) -> None:
     made_anew(
         place,
@@ -227,12 +277,14 @@ def test_constraints_that_would_replace_or_ignore_refuse_instead(place: Place, m
     "effects", [*range(40, 200, 50), *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 400))]
 )
 @pytest.mark.parametrize("commit_every", [0, 5])
-def test_a_crash_loses_no_refused_row(tmp_path: Path, mode: str, effects: int, commit_every: int) -> None:
+def test_a_crash_loses_no_refused_row(
+    tmp_path: Path, mode: str, effects: int, commit_every: int, store: Databases
+) -> None:
     outcomes = []
     for name, crashing in (("undisturbed", False), ("crashed", True)):
         (tmp_path / name).mkdir()
-        place = Place(tmp_path / name)
-        made_anew(place, trigger("ABORT, 'no'"))
+        place = Place(tmp_path / name, store=store)
+        made_anew(place, NO[place.kind("users")])
         sources(place)
         options = Options(batch_size=4, commit_every=commit_every)
         crashed = started(place, mode, options)
@@ -248,6 +300,10 @@ keys = st.integers(1, 7)
 people = st.lists(st.tuples(keys, st.sampled_from("abx"), st.sampled_from(["@", "1@", "2@", "3@", "no@"])), max_size=14)
 CHECKED = """CREATE TABLE users (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, name TEXT CHECK (name <> 'x'),
     email TEXT UNIQUE ON CONFLICT IGNORE)"""
+CHECKED_IN = {
+    "sqlite": CHECKED,
+    "postgresql": "CREATE TABLE users (id bigint PRIMARY KEY, name text CHECK (name <> 'x'), email text UNIQUE)",
+}
 INSERT = "INSERT OR ABORT INTO users VALUES (?, ?, ?)"
 UPDATE = "UPDATE OR ABORT users SET id = ?, name = ?, email = ? WHERE id = ?"
 
@@ -274,33 +330,39 @@ def one_by_one(connection: sqlite3.Connection, records: list[Any], on_conflict: 
     return rejects
 
 
-@settings(max_examples=20)
-@given(
-    first=people,
-    second=people,
-    size=st.sampled_from(BATCH_SIZES),
-    commit_every=st.integers(0, 4),
-    on_conflict=st.sampled_from(["reject", "update"]),
-    mode=st.sampled_from(MODES),
-)
-def test_rows_are_refused_as_if_they_were_written_one_by_one(
-    *, first: list[Any], second: list[Any], size: int, commit_every: int, on_conflict: str, mode: str
-) -> None:
-    with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(":memory:")) as plain:
-        place = Place(Path(directory))
-        made_anew(place, CHECKED, trigger("ABORT, 'no'"))
-        plain.execute(CHECKED)
-        plain.execute(trigger("ABORT, 'no'"))
-        for records in (first, second):
-            lines = ["id,name,email", *(",".join(map(str, record)) for record in records)]
-            source = place.file(f"{len(records)}.csv", "".join(f"{line}\n" for line in lines))
-            expected = one_by_one(plain, records, on_conflict)
-            report = place.load(
-                mode, {"users": source}, batch_size=size, commit_every=commit_every, on_conflict=on_conflict
-            )
-            found = [(line, *names) for line, _, names in reject_names(report, "users")]
-            assert found == expected
-            assert place.rows("users") == plain.execute("SELECT * FROM users ORDER BY 1").fetchall()
+def test_rows_are_refused_as_if_they_were_written_one_by_one(store: Databases) -> None:
+    @examples(20, store)
+    @given(
+        first=people,
+        second=people,
+        cut=st.tuples(st.sampled_from(BATCH_SIZES), st.integers(0, 4)),
+        on_conflict=st.sampled_from(["reject", "update"]),
+        mode=st.sampled_from(MODES),
+    )
+    def holds(first: list[Any], second: list[Any], cut: tuple[int, int], on_conflict: str, mode: str) -> None:
+        with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(":memory:")) as plain:
+            place = Place(Path(directory), store=store)
+            made_anew(place, CHECKED_IN[place.kind("users")], NO[place.kind("users")])
+            plain.execute(CHECKED)
+            plain.execute(NO["sqlite"])
+            for records in (first, second):
+                expected = one_by_one(plain, records, on_conflict)
+                report = place.load(
+                    mode,
+                    {"users": users(place, records)},
+                    batch_size=cut[0],
+                    commit_every=cut[1],
+                    on_conflict=on_conflict,
+                )
+                assert [(line, *names) for line, _, names in reject_names(report, "users")] == expected
+                assert place.rows("users") == plain.execute("SELECT * FROM users ORDER BY 1").fetchall()
+
+    holds()
+
+
+def users(place: Place, records: list[Any]) -> str:
+    lines = ["id,name,email", *(",".join(map(str, record)) for record in records)]
+    return place.file(f"{len(records)}.csv", "".join(f"{line}\n" for line in lines))
 
 
 def test_a_tally_changes_between_writes_and_never_while_one_goes_on(place: Place) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,10 @@ from async_loader import (
     Type,
 )
 from tests.sample import MODES, Place, comparable, reject_names
+from tests.stores import Databases
+
+# What is read does not depend on where it goes.
+pytestmark = pytest.mark.short("sqlite")
 
 ROWS = "".join(f"{key},name {key},user{key}@example.com\n" for key in range(60_000))
 CSV = f"id,name,email\n{ROWS}".encode()
@@ -185,16 +190,25 @@ def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None
     assert sum(table.rejected for table in report.tables.values()) == 4
 
 
+def contents(place: Place) -> list[Any]:
+    """All that the databases hold, to the byte where they are files."""
+    ours = ("loader_runs", "loader_rejects")
+    rows = [place.query(name, f"SELECT * FROM {own} ORDER BY 1") for name in place.databases for own in ours]
+    rows += [place.rows(table.name) for table in place.tables]
+    return rows + [path.read_bytes() for path in place.files.values() if place.store.name == "sqlite"]
+
+
+@pytest.mark.short("sqlite", "postgresql")
 def test_a_dry_run_reports_the_same_and_writes_nothing(place: Place, mode: str) -> None:
     place.load(mode, {"products": place.file("p.csv", b"id,name,price\n1,a,1\n")})
-    files = {name: path.read_bytes() for name, path in place.databases.items()}
+    before = contents(place)
     sources = {
         "users": place.file("u.csv", "id,name,email\n1,a,@\n2,,@\n1,b,@\n"),
         "products": place.file("q.csv", b"id,name,price\n1,b,1\n2,b,1\n"),
         "orders": place.file("o.csv", b"id,user_id,product_id,quantity\n1,1,2,1\n2,2,1,1\n3,1,1,1\n"),
     }
     dry = comparable(place.load(mode, sources, dry_run=True, on_conflict="update"))
-    assert {name: path.read_bytes() for name, path in place.databases.items()} == files
+    assert contents(place) == before
     wet = comparable(place.load(mode, sources, on_conflict="update"))
     assert dry.pop("dry_run") is True
     assert wet.pop("dry_run") is False
@@ -202,12 +216,14 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(place: Place, mode: str) 
     assert dry["tables"]["products"]["updated"] == 1
 
 
-def test_the_modes_give_one_report_and_one_set_of_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_modes_give_one_report_and_one_set_of_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Databases
+) -> None:
     outcomes = []
     for mode in MODES:
         directory = tmp_path / mode
         directory.mkdir()
-        place = Place(directory)
+        place = Place(directory, store=store)
         monkeypatch.chdir(directory)
         place.file("users.csv", 'id,name,email\n1,a,@\nx,"\n",y\n2,b"c,@\n1,z,@\n3,q\n')
         place.file("products.csv", "id,name,price\n1,a,1\n2,b,1e400\n")
@@ -233,10 +249,11 @@ BREAK_DATABASE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("harm", BREAK_DATABASE)
 def test_a_database_that_cannot_be_used_is_named(place: Place, mode: str, harm: str) -> None:
     do, problem = BREAK_DATABASE[harm]
-    do(place.databases["users"])
+    do(place.files["users"])
     products = place.file("p.csv", b"id,name,price\n1,a,1\n")
     with pytest.raises(StoreError, match=problem) as caught:
         place.load(mode, {"users": place.file("u.csv", CSV), "products": products})
@@ -332,17 +349,17 @@ def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> No
     assert [line.count('"_line"') for line in rewritten] == [1, 1, 1]
 
 
-def test_reject_files_of_texts_alone_are_still_rejected(tmp_path: Path, mode: str) -> None:
+def test_reject_files_of_texts_alone_are_still_rejected(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (Column("k", Type.TEXT), Column("note", Type.TEXT, nullable=True))
-    place = Place(tmp_path, (Table("words", "words", columns, key="k"),))
+    place = Place(tmp_path, (Table("words", "words", columns, key="k"),), store=store)
     report = place.load(mode, {"words": place.file("w.csv", 'k,note\n"x"y,\na\n')}, rejects_dir=tmp_path / "r")
     again = place.load(mode, {"words": str(tmp_path / "r" / report.run / "words.csv")})
     assert reject_names(again, "words") == [(2, 2, ["wrong_field_count"]), (3, 3, ["wrong_field_count"])]
 
 
-def test_null_and_empty_text_stay_apart_in_reject_files(tmp_path: Path, mode: str) -> None:
+def test_null_and_empty_text_stay_apart_in_reject_files(tmp_path: Path, mode: str, store: Databases) -> None:
     columns = (Column("id", Type.INTEGER), Column("a", Type.TEXT, nullable=True), Column("b", Type.TEXT, nullable=True))
-    place = Place(tmp_path, (Table("things", "things", columns),))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
     report = place.load(mode, {"things": place.file("t.csv", 'id,a,b\nx,,""\n')}, rejects_dir=tmp_path / "r")
     file = tmp_path / "r" / report.run / "things.csv"
     place.load(mode, {"things": place.file("u.csv", file.read_text().replace("\nx,", "\n1,"))})

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_loader import Column, Options, Run, Table, Type
 from tests.integration.test_crashes import crash_after
 from tests.sample import MODES, Place, reject_names
+from tests.stores import Databases, examples
 
 THINGS = Table(
     "things",
@@ -83,8 +84,8 @@ lacking = st.sampled_from(["number", "note"]).flatmap(
 files = st.lists(st.lists(whole, max_size=10) | lacking, min_size=1, max_size=2)
 
 
-def fresh(directory: str) -> Place:
-    return Place(Path(directory), (THINGS,))
+def fresh(directory: str, store: Databases) -> Place:
+    return Place(Path(directory), (THINGS,), store=store)
 
 
 def write(place: Place, records: Sequence[Sequence[Record]]) -> list[str]:
@@ -120,41 +121,39 @@ MOVES = [
 HELD = [{"id": 1, "name": "a", "number": 9, "note": ""}, {"id": 2, "name": "b", "number": None, "note": ""}]
 
 
-EXAMPLES = [pytest.param(12, id="some"), pytest.param(500, id="many", marks=pytest.mark.long)]
+MANY = [pytest.param(12, id="some"), pytest.param(500, id="many", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_every_mode_judges_unique_values_one_record_at_a_time(examples: int) -> None:
-    settings(max_examples=examples)(_judged_one_at_a_time)()
+@pytest.mark.parametrize("many", MANY)
+def test_every_mode_judges_unique_values_one_record_at_a_time(many: int, store: Databases) -> None:
+    @examples(many, store)
+    @given(
+        held=st.lists(whole, max_size=6),
+        given=files,
+        on_conflict=st.sampled_from(["reject", "update"]),
+        size=st.integers(1, 12),
+        every=st.integers(0, 7),
+    )
+    @example(held=HELD, given=[SWAP], on_conflict="update", size=1, every=0)
+    @example(held=HELD, given=[MOVES], on_conflict="update", size=5, every=0)
+    @example(held=HELD, given=[MOVES], on_conflict="update", size=1, every=1)
+    def holds(held: list[Record], given: list[list[Record]], on_conflict: str, size: int, every: int) -> None:
+        for mode in MODES:
+            with tempfile.TemporaryDirectory() as directory:
+                place, rows = fresh(directory, store), existing(held)
+                fill(place, rows)
+                wanted = oracle(rows, given, on_conflict)
+                report = place.load(
+                    mode, {"things": write(place, given)}, on_conflict=on_conflict, batch_size=size, commit_every=every
+                )
+                table = report.tables["things"]
+                rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
+                assert rejects == wanted.rejects
+                counts = (table.inserted, table.updated, table.unchanged)
+                assert counts == (wanted.inserted, wanted.updated, wanted.unchanged)
+                assert stored(place) == rows
 
-
-@given(
-    held=st.lists(whole, max_size=6),
-    given=files,
-    on_conflict=st.sampled_from(["reject", "update"]),
-    size=st.integers(1, 12),
-    every=st.integers(0, 7),
-)
-@example(held=HELD, given=[SWAP], on_conflict="update", size=1, every=0)
-@example(held=HELD, given=[MOVES], on_conflict="update", size=5, every=0)
-@example(held=HELD, given=[MOVES], on_conflict="update", size=1, every=1)
-def _judged_one_at_a_time(
-    held: list[Record], given: list[list[Record]], on_conflict: str, size: int, every: int
-) -> None:
-    for mode in MODES:
-        with tempfile.TemporaryDirectory() as directory:
-            place, rows = fresh(directory), existing(held)
-            fill(place, rows)
-            wanted = oracle(rows, given, on_conflict)
-            report = place.load(
-                mode, {"things": write(place, given)}, on_conflict=on_conflict, batch_size=size, commit_every=every
-            )
-            table = report.tables["things"]
-            rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
-            assert rejects == wanted.rejects
-            counts = (table.inserted, table.updated, table.unchanged)
-            assert counts == (wanted.inserted, wanted.updated, wanted.unchanged)
-            assert stored(place) == rows
+    holds()
 
 
 # What a record at the front was refused for is given up behind it, and taken once more after a crash.
@@ -166,33 +165,33 @@ REFUSED_ONCE = [
 ]
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_a_load_that_is_resumed_judges_unique_values_as_an_undisturbed_one(examples: int) -> None:
-    settings(max_examples=examples)(_resumed)()
-
-
-@given(
-    mode=st.sampled_from(MODES),
-    held=st.lists(whole, max_size=6),
-    given=files,
-    cuts=st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(5, 120)),
-)
-@example(mode="sequential", held=HELD[:1], given=[REFUSED_ONCE], cuts=(2, 2, 47))
-def _resumed(mode: str, held: list[Record], given: list[list[Record]], cuts: tuple[int, int, int]) -> None:
-    size, every, steps = cuts
-    options = Options(on_conflict="update", batch_size=size, commit_every=every)
-    with tempfile.TemporaryDirectory() as directory:
-        place, rows = fresh(directory), existing(held)
-        fill(place, rows)
-        wanted = oracle(rows, given, "update")
-        sources = {"things": write(place, given)}
-        crash_after(steps, mode, Run(place.tables, sources, place.databases, options, mode=mode))
-        finished = place.query("things", "SELECT count(*) FROM loader_runs WHERE state = 'complete'") == [(1,)]
-        if finished:
-            # What comes next is a load of its own, and what this one gave up is free in it.
+@pytest.mark.parametrize("many", MANY)
+def test_a_load_that_is_resumed_judges_unique_values_as_an_undisturbed_one(many: int, store: Databases) -> None:
+    @examples(many, store)
+    @given(
+        mode=st.sampled_from(MODES),
+        held=st.lists(whole, max_size=6),
+        given=files,
+        cuts=st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(5, 120)),
+    )
+    @example(mode="sequential", held=HELD[:1], given=[REFUSED_ONCE], cuts=(2, 2, 47))
+    def holds(mode: str, held: list[Record], given: list[list[Record]], cuts: tuple[int, int, int]) -> None:
+        size, every, steps = cuts
+        options = Options(on_conflict="update", batch_size=size, commit_every=every)
+        with tempfile.TemporaryDirectory() as directory:
+            place, rows = fresh(directory, store), existing(held)
+            fill(place, rows)
+            wanted = oracle(rows, given, "update")
+            sources = {"things": write(place, given)}
+            crash_after(steps, mode, Run(place.tables, sources, place.databases, options, mode=mode))
+            finished = place.query("things", "SELECT count(*) FROM loader_runs WHERE state = 'complete'") == [(1,)]
+            if finished:
+                # What comes next is a load of its own, and what this one gave up is free in it.
+                assert stored(place) == rows
+                return
+            report = Run(place.tables, sources, place.databases, options, mode=mode).perform()
             assert stored(place) == rows
-            return
-        report = Run(place.tables, sources, place.databases, options, mode=mode).perform()
-        assert stored(place) == rows
-        rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
-        assert rejects == wanted.rejects
+            rejects = [(line, reasons) for line, _, reasons in reject_names(report, "things")]
+            assert rejects == wanted.rejects
+
+    holds()

@@ -9,6 +9,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import django
@@ -16,10 +17,17 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, models, router, transaction
+from django.utils import timezone
 
 from async_loader import LoaderError
 
 Row = list[str]
+
+# In SQL, a value and its type as text.
+_WRITTEN = {
+    "sqlite": """typeof("{0}") || ' ' || quote("{0}")""",
+    "postgresql": """concat(pg_typeof("{0}"), ' ', quote_nullable("{0}"))""",
+}
 
 
 def saved(model: type[models.Model], values: Mapping[str, str | None]) -> str | None:
@@ -29,6 +37,7 @@ def saved(model: type[models.Model], values: Mapping[str, str | None]) -> str | 
         instance.full_clean()
         with transaction.atomic(using=router.db_for_write(model)):
             instance.save(force_insert=True)
+            _look_at_times(instance)
     except (ValidationError, DatabaseError, ValueError, TypeError, OverflowError) as error:
         return f"{type(error).__name__}: {error}"
     return None
@@ -41,12 +50,20 @@ def _given(model: type[models.Model], name: str, text: str | None) -> Any:
     return text
 
 
+def _look_at_times(instance: models.Model) -> None:
+    """OverflowError for a time whose year in UTC Python does not have: PostgreSQL stores it, and nobody can read it."""
+    for field in instance._meta.concrete_fields:
+        value = field.get_prep_value(getattr(instance, field.attname))
+        if isinstance(value, datetime) and timezone.is_aware(value):
+            value.astimezone(UTC)
+
+
 def stored(model: type[models.Model]) -> list[Row]:
     """All rows by key, each value as SQL writes it, with its type."""
-    columns = [f'typeof("{field.column}") || \' \' || quote("{field.column}")' for field in _fields(model)]
-    sql = f'SELECT {", ".join(columns)} FROM "{model._meta.db_table}" ORDER BY 1'
-    with connections[router.db_for_read(model)].cursor() as cursor:
-        cursor.execute(sql)
+    connection = connections[router.db_for_read(model)]
+    columns = ", ".join(_WRITTEN[connection.vendor].format(field.column) for field in _fields(model))
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT {columns} FROM "{model._meta.db_table}" ORDER BY 1')
         return [list(row) for row in cursor.fetchall()]
 
 

@@ -1,7 +1,11 @@
-"""Two SQLite databases, in the directory that PROJECT_DATA names; PROJECT_USE_TZ=0 is for times without zones."""
+"""Two databases: SQLite files in the directory that PROJECT_DATA names, or where PROJECT_DEFAULT_URL and
+PROJECT_ARCHIVE_URL say. PROJECT_USE_TZ=0 is for times without zones.
+"""
 
 import os
 from pathlib import Path
+
+import dj_database_url
 
 BASE_DIR = Path(os.environ["PROJECT_DATA"])
 SECRET_KEY = "unused"
@@ -14,10 +18,11 @@ INSTALLED_APPS = [
     "async_loader.contrib.django",
 ]
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "default.db"},
-    "archive": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "archive.db"},
+    alias: dj_database_url.parse(os.environ.get(f"PROJECT_{alias.upper()}_URL") or f"sqlite:///{BASE_DIR}/{alias}.db")
+    for alias in ("default", "archive")
+} | {
     "memory": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
-    "elsewhere": {"ENGINE": "django.db.backends.postgresql", "NAME": "elsewhere"},
+    "elsewhere": {"ENGINE": "oracular", "NAME": "elsewhere"},
 }
 DATABASE_ROUTERS = ["routers.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

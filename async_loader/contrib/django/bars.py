@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from async_loader.contrib.django.pace import Pace, Standing, Words, duration, rounded
-from async_loader.contrib.django.text import printable
+from async_loader.contrib.django.wording import printable
 
 # Cells.
 _LONGEST_BAR = 40

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Notice
 
 from async_loader import ConfigurationError
-from async_loader.contrib.django.databases import database_file, home, own_models
+from async_loader.contrib.django.databases import home, location, own_models
 
 if TYPE_CHECKING:
     from async_loader import Table
@@ -67,11 +68,14 @@ def _undeclared(tables: Sequence[Table]) -> Iterator[CheckMessage]:
 
 def _database(alias: str, kind: type[Error | Notice], unusable: str, unwritable: str) -> Iterator[CheckMessage]:
     try:
-        directory = database_file(alias).absolute().parent
+        place = location(alias)
     except ConfigurationError as error:
         hint = "Nothing can be loaded into tables that live there."
         yield kind(f"{error}.", hint=hint, id=f"async_loader.{unusable}")
         return
+    if not isinstance(place, Path):
+        return
+    directory = place.absolute().parent
     if not directory.is_dir():
         problem, hint = "does not exist", "Create it."
     elif not os.access(directory, os.W_OK | os.X_OK):

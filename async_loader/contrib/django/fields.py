@@ -15,8 +15,9 @@ from django.core.validators import DecimalValidator
 from django.db import models
 from django.utils import timezone
 
-from async_loader import REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
-from async_loader.contrib.django.validators import Field, may_be_blank, rules_of
+from async_loader import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
+from async_loader.contrib.django.databases import home, is_postgresql
+from async_loader.contrib.django.validators import Field, may_be_blank, rules_of, shown_by_clocks
 
 # What is derived from these, and keeps their ways to read and store values, is loaded as they are. The first that fits
 # counts: Django derives DateTimeField from DateField.
@@ -77,7 +78,10 @@ def key_column(model: type[models.Model]) -> Column:
 
 def _loaded(field: Field) -> Loaded:
     column = _column(field)
-    return Loaded(field, column, tuple(rules_of(field, column)), _reference(field))
+    rules = list(rules_of(field, column))
+    if column.type is Type.DATETIME and column.zone is None and is_postgresql(home(field.model)):
+        rules.append(shown_by_clocks(column, settings.TIME_ZONE))
+    return Loaded(field, column, tuple(rules), _reference(field))
 
 
 def _reference(field: Field) -> Reference | None:
@@ -98,7 +102,7 @@ def _column(field: Field) -> Column:
     kind = _type(field, stored)
     extra: dict[str, Any] = {}
     if isinstance(stored, models.DecimalField):
-        extra = {"digits": stored.max_digits, "places": stored.decimal_places, "significant": SQLITE_DIGITS}
+        extra = {"digits": stored.max_digits, "places": stored.decimal_places, "significant": _significant(field)}
     if kind is Type.DATETIME and settings.USE_TZ:
         extra = {"zone": settings.TIME_ZONE}
     return Column(
@@ -110,6 +114,11 @@ def _column(field: Field) -> Column:
         unique=field.unique and not field.primary_key,
         **extra,
     )
+
+
+def _significant(field: Field) -> int:
+    """Digits of a decimal that its database gives back as they were."""
+    return MOST_DIGITS if is_postgresql(home(field.model)) else SQLITE_DIGITS
 
 
 def _held(field: Field) -> Iterator[Field]:

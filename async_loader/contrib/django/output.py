@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from async_loader.contrib.django.text import printable
+from async_loader.contrib.django.wording import printable
 
 
 def to_nowhere(stream: TextIO) -> None:

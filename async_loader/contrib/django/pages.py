@@ -33,8 +33,8 @@ from async_loader import (
     VerificationReport,
     VerifiedTable,
 )
-from async_loader.contrib.django.text import printable
 from async_loader.contrib.django.throughput import throughput
+from async_loader.contrib.django.wording import printable
 
 register = Library()
 
@@ -144,7 +144,7 @@ def _load_page(report: Report) -> str:
         origins=[_origin(name, table) for name, table in report.tables.items()],
         **_throughput(report),
         rejects=[
-            _rejects(number, name, table, map(_reject, table.rejects), table.database if kept else "")
+            _rejects(number, name, table, map(_reject, table.rejects), kept_in=table.database if kept else "")
             for number, (name, table) in enumerate(report.tables.items())
             if table.rejected
         ],
@@ -161,7 +161,7 @@ def _references_page(report: ReferenceReport) -> str:
             for number, (name, table) in enumerate(report.tables.items())
         ],
         rejects=[
-            _rejects(number, name, table, map(_orphan, table.rejects), "")
+            _rejects(number, name, table, map(_orphan, table.rejects))
             for number, (name, table) in enumerate(report.tables.items())
             if table.rejected
         ],
@@ -254,7 +254,7 @@ def _anchor(number: int, table: TableReport | CheckedTable) -> str:
 
 
 def _rejects(
-    number: int, name: str, table: TableReport | CheckedTable, named: Iterable[Named], kept_in: str
+    number: int, name: str, table: TableReport | CheckedTable, named: Iterable[Named], *, kept_in: str = ""
 ) -> Rejects:
     return Rejects(
         anchor=_anchor(number, table),

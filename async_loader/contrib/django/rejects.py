@@ -11,11 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
-from async_loader.contrib.django.text import printable
+from async_loader.contrib.django.wording import clipped, lines_of, number_of, printable
 
-# Characters of one value, and sources of one table, that are worth showing.
-_VALUE_SHOWN = 200
+# Sources of one table that are worth showing.
 _SOURCES_SHOWN = 3
+# What a run is called, by its kind.
+_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run that no ledger names:"}
 
 NOTHING = "No reject is stored that fits."
 
@@ -31,9 +32,6 @@ def overview_lines(runs: Sequence[RejectingRun]) -> Iterator[str]:
         yield f"{_KINDS[run.kind]} {printable(run.run)}{began}"
         for table in run.tables:
             yield from _table_lines(table)
-
-
-_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run that no ledger names:"}
 
 
 def _table_lines(table: TableRejects) -> Iterator[str]:
@@ -76,20 +74,15 @@ def overview_json(runs: Sequence[RejectingRun]) -> str:
 def reject_lines(reject: StoredReject) -> Iterator[str]:
     """One reject: where it was read, the record, and a line for each reason."""
     found = reject.reject
-    lines = f"line {found.line}" if found.line == found.line_end else f"lines {found.line}-{found.line_end}"
     table = _called(reject.table, reject.tables)
-    yield printable(f"{table}: {found.source}, {lines} ({reject.name})")
+    yield printable(f"{table}: {found.source}, {lines_of(found)} ({reject.name})")
     yield f"  {_record(found.record)}"
     for reason in found.reasons:
         yield printable(f"  {reason.name}: {reason.message}")
 
 
 def _record(record: Mapping[str, Any]) -> str:
-    return printable(", ".join(f"{name}={_clipped(repr(value))}" for name, value in record.items()))
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}... ({len(text):,} characters)"
+    return printable(", ".join(f"{name}={clipped(repr(value))}" for name, value in record.items()))
 
 
 def more_line(more: int) -> str:
@@ -100,7 +93,7 @@ def more_line(more: int) -> str:
 def exported_lines(exported: Exported) -> Iterator[str]:
     """What was written, and what to do next."""
     for path, count, _ in exported.files:
-        yield printable(f"{rejects(count)} of {exported.table} in {path}")
+        yield printable(f"{number_of(count, 'reject')} of {exported.table} in {path}")
     by_options: dict[str, list[str]] = {}
     for path, _, layout in exported.files:
         options = " ".join(map(shlex.quote, _options(exported.table, layout)))
@@ -124,13 +117,9 @@ def _options(table: str, layout: Layout) -> Iterator[str]:
 def counted(counts: Mapping[str | None, int]) -> str:
     """How many, by table: `3 rejects of orders, 1 reject of users`."""
     return ", ".join(
-        printable(f"{rejects(count)} of {table or 'nobody knows which table'}") for table, count in counts.items()
+        printable(f"{number_of(count, 'reject')} of {table or 'nobody knows which table'}")
+        for table, count in counts.items()
     )
-
-
-def rejects(count: int) -> str:
-    """So many."""
-    return "1 reject" if count == 1 else f"{count:,} rejects"
 
 
 def shown_json(shown: Iterable[StoredReject], *, first: bool) -> Iterator[str]:

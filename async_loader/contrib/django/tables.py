@@ -6,17 +6,17 @@ A model is made into a table when somebody wants it, so that one which cannot be
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable, Mapping
-from pathlib import Path
+import functools
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections, models
+from django.db import models
 from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
 from async_loader.contrib.django.checks import SETTING
-from async_loader.contrib.django.databases import all_models, database_file, home, own_models
+from async_loader.contrib.django.databases import Location, all_models, home, location, own_models, stored_tables
 from async_loader.contrib.django.fields import key_column, loaded_fields
 
 
@@ -58,88 +58,146 @@ def declared() -> tuple[Table, ...]:
     return tuple(tables())
 
 
-def tables(names: Iterable[str]) -> tuple[Table, ...]:
-    """The tables of these names, and all that they reference. Those that are only referenced have a key alone.
+class ProjectTables:
+    """The tables of a project: those that its setting declares, and those of its other models, each made when it is
+    first wanted.
 
-    A table is called as it is in its database, or as Django calls its model (`shop.Order`). Raises ConfigurationError
-    for a name that nothing has, and for a model that cannot be loaded.
+    A table is called as it is in its database, or as Django calls its model (`shop.Order`).
     """
-    given = {table.name: table for table in declared()}
-    found = models_by_table()
-    wanted = {name: given[name] if name in given else table_of(found[name]) for name in map(table_name, names)}
-    for reference in [reference for table in wanted.values() for reference in table.references]:
-        if reference.table not in wanted and (target := _target(reference.table, given, found)) is not None:
-            wanted[reference.table] = target
-    return tuple(wanted[name] for name in dict.fromkeys([*given, *found]) if name in wanted)
+
+    def __init__(self) -> None:
+        self._declared = {table.name: table for table in declared()}
+        self._models = models_by_table()
+        self._derived: dict[str, Table] = {}
+        self._labels: dict[str, list[str]] = {}
+        self._called = {name: name for name in self._declared}
+        for model in all_models():
+            name, label = model._meta.db_table, model._meta.label
+            self._labels.setdefault(name, []).append(label)
+            self._called |= {name: name, label.lower(): name}
+
+    @property
+    def declared(self) -> tuple[Table, ...]:
+        """Those that the setting gives, in their order."""
+        return tuple(self._declared.values())
+
+    def tables(self, names: Iterable[str]) -> tuple[Table, ...]:
+        """Those of these names, and all that they reference. Those that are only referenced have a key alone.
+
+        Raises ConfigurationError for a name that nothing has, and for a model that cannot be loaded.
+        """
+        wanted = {name: self._table(name) for name in map(self.name, names)}
+        for reference in [reference for table in wanted.values() for reference in table.references]:
+            if reference.table not in wanted and (target := self._target(reference.table)) is not None:
+                wanted[reference.table] = target
+        return tuple(wanted[name] for name in dict.fromkeys([*self._declared, *self._models]) if name in wanted)
+
+    def all_tables(self) -> tuple[tuple[Table, ...], list[str]]:
+        """Those of all models of the project's own, with what they reference; and a line for each that cannot be
+        loaded.
+        """
+        names, problems = self._loadable(_made(model for model in own_models() if not self._declares(model)))
+        found = {table.name: table for table in self.tables(names)}
+        circles = [name for name in found if _leads_back(name, found)]
+        problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
+        return self.tables(name for name in names if name not in circles), problems
+
+    def unmanaged(self) -> tuple[tuple[Table, ...], list[str]]:
+        """Those that migrations leave alone, as far as they are to be made, without what they reference elsewhere; and
+        a line for each of them that cannot be loaded.
+        """
+        found = {name: model for name, model in self._models.items() if not model._meta.managed}
+        names, problems = self._loadable(found[name] for name in sorted(found))
+        wanted = set(found) & set(names)
+        whole = [table for table in self.tables(name for name in names if name in wanted) if table.name in wanted]
+        return tuple(_among(table, wanted) for table in whole), problems
+
+    def homes(self) -> tuple[dict[str, Location], list[str]]:
+        """By alias, where each database is that models of the project live in, the declared ones first; and a line for
+        each database that cannot be loaded into.
+        """
+        aliases = [table.database for table in self.declared] + [home(model) for model in own_models()]
+        places, problems = dict[str, Location](), []
+        for alias in dict.fromkeys(aliases):
+            try:
+                places[alias] = location(alias)
+            except ConfigurationError as error:
+                problems.append(str(error))
+        return places, problems
+
+    def name(self, called: str) -> str:
+        """What the table that is called so is called in its database. ConfigurationError where there is none, or where
+        several models have it.
+        """
+        name = self._called.get(called) or self._called.get(called.lower())
+        if name is None:
+            known = ", ".join(sorted(set(self._called.values())))
+            raise ConfigurationError(f"no table is called {called!r}; there are {known}")
+        self._check_alone(name)
+        return name
+
+    def column_name(self, table: str, called: str) -> str:
+        """The column of that name, or of the field or attribute that Django calls so."""
+        for field in self._fields(table):
+            if called in (field.column, field.attname, field.name):
+                return str(field.column)
+        return called
+
+    def source_names(self, table: str) -> dict[str, str]:
+        """By column, what a source calls it unless told otherwise, where that is something else: as Django calls the
+        attribute.
+        """
+        names = {str(field.column): field.attname for field in self._fields(table)}
+        return {name: names[name] for name in self._table(table).column_names if names.get(name, name) != name}
+
+    def _table(self, name: str) -> Table:
+        if name in self._declared:
+            return self._declared[name]
+        if name not in self._derived:
+            self._derived[name] = table_of(self._models[name])
+        return self._derived[name]
+
+    def _target(self, name: str) -> Table | None:
+        if name in self._declared:
+            return self._declared[name]
+        if name not in self._models:
+            return None
+        key = key_column(self._models[name])
+        return Table(name, home(self._models[name]), (key,), key.name)
+
+    def _loadable(self, wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
+        """The names of the declared tables and of those models that can be loaded; and a line for each other model."""
+        names, problems = list(self._declared), []
+        for model in wanted:
+            name = model._meta.db_table
+            if name in names:
+                continue
+            try:
+                self._check_alone(name)
+                databases_of([self._table(name)])
+            except ConfigurationError as error:
+                problems.append(str(error))
+            else:
+                names.append(name)
+        return names, list(dict.fromkeys(problems))
+
+    def _check_alone(self, table: str) -> None:
+        """ConfigurationError where nothing tells which model the table is of."""
+        labels = self._labels.get(table, [])
+        if len(labels) > 1 and table not in self._declared:
+            raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
+
+    def _declares(self, model: type[models.Model]) -> bool:
+        return model._meta.db_table in self._declared
+
+    def _fields(self, table: str) -> list[models.Field[Any, Any]]:
+        model = self._models.get(table)
+        return [] if model is None else list(model._meta.concrete_fields)
 
 
-def all_tables() -> tuple[tuple[Table, ...], list[str]]:
-    """All tables of the project's own models, with what they reference; and a line for each that cannot be loaded."""
-    names, problems = _loadable(model for model in own_models() if _is_made(model))
-    found = {table.name: table for table in tables(names)}
-    circles = [name for name in found if _leads_back(name, found)]
-    problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
-    return tables(name for name in names if name not in circles), problems
-
-
-def table_name(name: str) -> str:
-    """What the table of that name, or of the model that Django calls so, is called in its database."""
-    names = {table.name: table.name for table in declared()}
-    for model in all_models():
-        table = model._meta.db_table
-        names |= {table: table, model._meta.label_lower: table}
-    known = names.get(name) or names.get(name.lower())
-    if known is None:
-        raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(set(names.values())))}")
-    _check_alone(known)
-    return known
-
-
-def source_names(table: str) -> dict[str, str]:
-    """By column, what a source calls it unless told otherwise, where that is something else: as Django calls the
-    attribute.
-    """
-    [whole] = [each for each in tables([table]) if each.name == table]
-    names = {str(field.column): field.attname for field in _fields(table)}
-    return {name: names[name] for name in whole.column_names if names.get(name, name) != name}
-
-
-def column_name(table: str, name: str) -> str:
-    """The column of that name, or of the field or attribute that Django calls so."""
-    for field in _fields(table):
-        if name in (field.column, field.attname, field.name):
-            return str(field.column)
-    return name
-
-
-def databases(tables: Iterable[Table]) -> dict[str, Path]:
-    """By alias, the file of each database that the tables live in."""
-    return {table.database: database_file(table.database) for table in tables}
-
-
-def unmanaged() -> tuple[tuple[Table, ...], list[str]]:
-    """The tables that migrations leave alone, as far as they are to be made, without what they reference elsewhere; and
-    a line for each of them that cannot be loaded.
-    """
-    found = {name: model for name, model in models_by_table().items() if not model._meta.managed}
-    names, problems = _loadable(found[name] for name in sorted(found))
-    wanted = set(found) & set(names)
-    whole = [table for table in tables(name for name in names if name in wanted) if table.name in wanted]
-    return tuple(_among(table, wanted) for table in whole), problems
-
-
-def homes() -> tuple[dict[str, Path], list[str]]:
-    """By alias, the file of each database that models of the project live in, the declared ones first; and a line for
-    each database that cannot be loaded into.
-    """
-    aliases = [table.database for table in declared()] + [home(model) for model in own_models()]
-    files, problems = dict[str, Path](), []
-    for alias in dict.fromkeys(aliases):
-        try:
-            files[alias] = database_file(alias)
-        except ConfigurationError as error:
-            problems.append(str(error))
-    return files, problems
+def databases_of(tables: Iterable[Table]) -> dict[str, Location]:
+    """By alias, where each database is that the tables live in."""
+    return {table.database: location(table.database) for table in tables}
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
@@ -147,43 +205,19 @@ def models_by_table() -> Mapping[str, type[models.Model]]:
     return {model._meta.db_table: model for model in all_models()}
 
 
-def _loadable(wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
-    """The names of the declared tables, and of those of the models that can be loaded; and a line for each other."""
-    names, problems = [table.name for table in declared()], []
+def _made(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
+    """Those whose databases have their tables; where that cannot be told, whoever uses the table will."""
+    names_in = functools.cache(stored_tables)
     for model in wanted:
-        if model._meta.db_table in names:
-            continue
-        try:
-            _check_alone(model._meta.db_table)
-            databases([table_of(model)])
-        except ConfigurationError as error:
-            problems.append(str(error))
-        else:
-            names.append(model._meta.db_table)
-    return names, list(dict.fromkeys(problems))
-
-
-def _is_made(model: type[models.Model]) -> bool:
-    """Whether its database has its table; where that cannot be told, whoever uses the table will."""
-    try:
-        if not database_file(home(model)).exists():
-            return True
-        return model._meta.db_table in connections[home(model)].introspection.table_names()
-    except (ConfigurationError, DatabaseError, OSError):
-        return True
+        names = names_in(home(model))
+        if names is None or model._meta.db_table in names:
+            yield model
 
 
 def _among(table: Table, names: Container[str]) -> Table:
     """The table with those references only that lead to tables of these names."""
     kept = tuple(reference for reference in table.references if reference.table in names)
     return dataclasses.replace(table, references=kept)
-
-
-def _check_alone(table: str) -> None:
-    """ConfigurationError where nothing tells which model the table is of."""
-    labels = [model._meta.label for model in all_models() if model._meta.db_table == table]
-    if len(labels) > 1 and table not in {each.name for each in declared()}:
-        raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
 
 
 def _leads_back(name: str, found: Mapping[str, Table]) -> bool:
@@ -195,17 +229,3 @@ def _leads_back(name: str, found: Mapping[str, Table]) -> bool:
         seen |= targets
         ahead += targets
     return name in seen
-
-
-def _fields(table: str) -> list[models.Field[Any, Any]]:
-    model = models_by_table().get(table)
-    return [] if model is None else list(model._meta.concrete_fields)
-
-
-def _target(name: str, given: Mapping[str, Table], found: Mapping[str, type[models.Model]]) -> Table | None:
-    if name in given:
-        return given[name]
-    if name not in found:
-        return None
-    key = key_column(found[name])
-    return Table(name, home(found[name]), (key,), key.name)

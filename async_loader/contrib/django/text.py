@@ -25,9 +25,9 @@ from async_loader import (
     as_typed,
 )
 from async_loader.contrib.django.pace import rounded
+from async_loader.contrib.django.wording import clipped, lines_of, number_of, printable
 
-# Characters of one value, and reasons and rejects of one table, that are worth showing.
-_VALUE_SHOWN = 200
+# Reasons and rejects of one table that are worth showing.
 _REASONS_SHOWN = 5
 _REJECTS_SHOWN = 5
 # What Python writes in code as people do.
@@ -36,11 +36,6 @@ _AS_CODE = (str, int, float, type(None))
 _MOST = 0.9
 # Of a source that says what it is; any other is taken for CSV.
 _FORMAT = re.compile(r"\.(jsonl|ndjson|parquet)(\.[a-z0-9]+)?$", re.IGNORECASE)
-
-
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
@@ -72,7 +67,7 @@ def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
         yield f"{printable(table.name.upper())} TABLE (Skipped):"
         several = len(report.tables[table.name].sources) > 1
         for reject in report.tables[table.name].rejects:
-            yield f"{_skipped(table, reject)} ({_place(reject) if several else _lines(reject)})"
+            yield f"{_skipped(table, reject)} ({_place(reject) if several else lines_of(reject)})"
         yield from _unnamed(report, table)
 
 
@@ -82,21 +77,13 @@ def _skipped(table: Table, reject: Reject) -> str:
 
 
 def _place(reject: Reject) -> str:
-    return f"{printable(reject.source)}, {_lines(reject)}"
-
-
-def _lines(reject: Reject) -> str:
-    return f"line {reject.line}" if reject.line == reject.line_end else f"lines {reject.line}-{reject.line_end}"
+    return f"{printable(reject.source)}, {lines_of(reject)}"
 
 
 def _row(values: Iterable[object]) -> str:
     """As Python writes a tuple, each value clipped; of decimals, dates and times only what they are."""
-    shown = [_clipped(repr(value) if isinstance(value, _AS_CODE) else str(value)) for value in values]
+    shown = [clipped(repr(value) if isinstance(value, _AS_CODE) else str(value)) for value in values]
     return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}... ({len(text):,} characters)"
 
 
 def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator[str]:
@@ -139,7 +126,7 @@ def _counts(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 def _speed(report: Report) -> str:
     given = sum(counts.given for counts in report.tables.values())
-    records = _number(given, "record")
+    records = number_of(given, "record")
     if report.resumed:
         return f"{records}, with those of the process before; this one took {report.seconds:.1f} s"
     speed = f", {rounded(given / report.seconds)} records/s" if report.seconds else ""
@@ -165,11 +152,11 @@ def _explained(counts: TableReport) -> str:
     enough = (place for place, explained in enumerate(accumulate(most), 1) if explained >= _MOST * all_reasons)
     few = next(enough, len(most))
     share = _share(sum(most[:few]), all_reasons)
-    rejects = _number(counts.rejected, "reject")
+    rejects = number_of(counts.rejected, "reject")
     if all_reasons == counts.rejected:
-        return f"{_number(few, 'reason')} {'explains' if few == 1 else 'explain'} {share} of {rejects}"
+        return f"{number_of(few, 'reason')} {'explains' if few == 1 else 'explain'} {share} of {rejects}"
     commonest = "the commonest is" if few == 1 else f"the {few} commonest are"
-    return f"{rejects} with {_number(all_reasons, 'reason')}; {commonest} {share} of those"
+    return f"{rejects} with {number_of(all_reasons, 'reason')}; {commonest} {share} of those"
 
 
 def _share(part: int, whole: int) -> str:
@@ -183,7 +170,7 @@ def _commonest(counts: TableReport | CheckedTable) -> Iterator[str]:
     for name, count in reasons[:_REASONS_SHOWN]:
         yield f"  {count:>10,}  {_share(count, counts.rejected):>5}  {printable(name)}"
     if len(reasons) > _REASONS_SHOWN:
-        yield f"  {'':>10}  {'':>5}  ... and {_number(len(reasons) - _REASONS_SHOWN, 'other reason')}"
+        yield f"  {'':>10}  {'':>5}  ... and {number_of(len(reasons) - _REASONS_SHOWN, 'other reason')}"
 
 
 def _next(report: Report, rejected: Sequence[Table]) -> Iterator[str]:
@@ -226,7 +213,7 @@ def reference_lines(report: ReferenceReport) -> Iterator[str]:
     if not report.tables:
         yield "No table references another: there is nothing to check."
     for name, counts in report.tables.items():
-        rows = f"{printable(name)}: {counts.given:,} {'row' if counts.given == 1 else 'rows'}"
+        rows = f"{printable(name)}: {number_of(counts.given, 'row')}"
         if counts.rejected:
             yield f"{rows}, {counts.rejected:,} with references that do not exist"
             yield from _orphans(counts)
@@ -257,19 +244,15 @@ def verification_lines(report: VerificationReport) -> Iterator[str]:
         yield "No run is in any ledger: there is nothing to verify."
     elif not report.findings:
         tables = sum(len(run.tables) for run in report.runs)
-        yield f"{_number(len(report.runs), 'run')}, {_number(tables, 'table')}: every count agrees"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+        yield f"{number_of(len(report.runs), 'run')}, {number_of(tables, 'table')}: every count agrees"
 
 
 def _called(run: VerifiedRun) -> str:
     began = f" of {run.started_at}" if run.started_at else ""
-    return printable(f"run {_clipped(run.run)}{_clipped(began)}")
+    return printable(f"run {clipped(run.run)}{clipped(began)}")
 
 
 def _found(run: VerifiedRun, finding: Finding) -> str:
     database = "" if finding.database is None else f"database {finding.database}: "
-    table = "" if finding.table is None else f"table {_clipped(finding.table)}: "
+    table = "" if finding.table is None else f"table {clipped(finding.table)}: "
     return printable(f"{database}{_called(run)}: {table}{finding.problem}; {finding.advice}")

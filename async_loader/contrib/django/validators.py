@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from django.core import validators
@@ -54,6 +55,31 @@ def rules_of(field: Field, column: Column) -> Iterator[Rule]:
         rule = _rule(validator, field, column)
         if rule is not None:
             yield _or_empty(rule, column)
+
+
+def shown_by_clocks(column: Column, zone: str) -> Rule:
+    """Of times that name no zone, where the database keeps them as those of one: that clocks there show them. Any other
+    would be stored as an hour later.
+    """
+    time, home = pl.col(column.name), ZoneInfo(zone)
+    rule = each_value(
+        column.name,
+        "not_datetime",
+        f"{column.name} must be a time that clocks in {zone} show",
+        lambda value: _there_and_back(value, home) == value,
+    )
+    # Behind these years Polars knows no summer time.
+    common = time.dt.year().is_between(1900, 2099)
+    shown = time.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_not_null()
+    return _asked_about(~(common & shown), rule, column)
+
+
+def _there_and_back(time: datetime, zone: ZoneInfo) -> datetime:
+    """A time of that zone by way of UTC; as it is where UTC has no such year."""
+    try:
+        return time.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return time
 
 
 def may_be_blank(field: Field) -> bool:
@@ -111,9 +137,13 @@ def _comparable(limit: Any) -> Any:
 
 def _but_for(rule: Rule, certain: str, column: Column) -> Rule:
     """The rule, asked only about text in which the pattern is not found."""
-    text = pl.col(column.name)
-    doubtful = pl.when(~text.str.contains(certain)).then(text)
-    holds = doubtful.map_batches(lambda values: _answers(rule, values.alias(column.name)), return_dtype=pl.Boolean)
+    return _asked_about(~pl.col(column.name).str.contains(certain), rule, column)
+
+
+def _asked_about(doubtful: pl.Expr, rule: Rule, column: Column) -> Rule:
+    """The rule, asked only where there is doubt."""
+    values = pl.when(doubtful).then(pl.col(column.name))
+    holds = values.map_batches(lambda asked: _answers(rule, asked.alias(column.name)), return_dtype=pl.Boolean)
     return dataclasses.replace(rule, holds=holds)
 
 

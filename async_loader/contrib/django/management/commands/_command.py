@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from async_loader import ConfigurationError, LoaderError, Table
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._help import DJANGO, HelpFormatter, put_last
 from async_loader.contrib.django.output import complain, to_nowhere
+from async_loader.contrib.django.tables import ProjectTables
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 
@@ -50,9 +50,9 @@ class LoaderCommand(BaseCommand):
         return parser
 
     @staticmethod
-    def all_tables() -> tuple[Table, ...]:
+    def all_tables(project: ProjectTables) -> tuple[Table, ...]:
         """All tables of the project; a warning says which models cannot be loaded."""
-        found, problems = tables.all_tables()
+        found, problems = project.all_tables()
         for problem in problems:
             complain(f"warning: {problem}")
         return found

@@ -1,4 +1,4 @@
-"""What commands that end with a report share: its options, its file, and how a signal ends a run."""
+"""What commands that end with a report share: its options, its file, progress, and how a signal ends a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from django.core.management.base import CommandParser
 
@@ -23,6 +23,7 @@ from async_loader import (
     Report,
     VerificationReport,
 )
+from async_loader.contrib.django.databases import Location
 from async_loader.contrib.django.management.commands._command import (
     FAILED,
     INTERRUPTED,
@@ -32,6 +33,8 @@ from async_loader.contrib.django.management.commands._command import (
     LoaderCommand,
 )
 from async_loader.contrib.django.management.commands._help import TOLD, WORK, group
+from async_loader.contrib.django.pace import RECORDS, Words
+from async_loader.contrib.django.progress import Watcher, progress
 
 AnyReport = TypeVar("AnyReport", Report, ReferenceReport, VerificationReport)
 Told_co = TypeVar("Told_co", covariant=True)
@@ -87,6 +90,12 @@ def add_report_options(parser: CommandParser, named: str = "rejects") -> None:
     told.add_argument("--no-progress", action="store_true", help="show no progress on stderr; nor does -v 0")
 
 
+def progress_as(options: Mapping[str, Any], words: Words = RECORDS) -> AbstractContextManager[Watcher]:
+    """Progress as these options, and Django's, want it."""
+    wanted = not options["no_progress"] and options["verbosity"] > 0
+    return progress(wanted=wanted, color=not options["no_color"], words=words)
+
+
 class Work(Protocol[Told_co]):
     """What a command has done, and what is told of it at any moment."""
 
@@ -126,14 +135,14 @@ class ReportCommand(LoaderCommand):
         verdict: Callable[[AnyReport], Failure | None],
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
-        used: Iterable[Path],
+        used: Iterable[Location],
         nothing: str,
         advice: str = "name another file",
     ) -> None:
         """Perform, and tell the outcome: as JSON or in `lines`. Leaves with what kept it from completing, or with the
         verdict on what was found.
 
-        used: files that the report must not replace.
+        used: what is read and written; the report must not replace those of it that are files.
         nothing, advice: what to say where the report's file cannot be opened, and where it cannot be written.
         """
         if report is not None:
@@ -181,10 +190,10 @@ def as_file(path: Path | None, report: Report | ReferenceReport | VerificationRe
     return page(report)
 
 
-def refuse_to_overwrite(report: Path, used: Iterable[Path]) -> None:
+def refuse_to_overwrite(report: Path, used: Iterable[Location]) -> None:
     """ConfigurationError where the report would replace what this run reads or writes."""
-    for path in used:
-        if _is_same(path, report):
+    for place in used:
+        if isinstance(place, Path) and _is_same(place, report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
 
 

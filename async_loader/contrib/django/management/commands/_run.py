@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import MODES, ON_CONFLICT, Options, Report, Run
+from async_loader import DASK, MODES, ON_CONFLICT, Options, Report, Run
 from async_loader.contrib.django.management.commands._command import STRICT, Failure
 from async_loader.contrib.django.management.commands._help import STORED, TOLD, WORK, group
 
 _DEFAULTS = Options()
+_SPREAD = {True: ", or spread over the workers of a Dask cluster", False: ""}
 
 
-def add_run_options(parser: CommandParser) -> None:
+def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None:
     """What any run can be told, whatever it reads."""
     stored = group(parser, STORED)
     stored.add_argument(
@@ -31,10 +35,10 @@ def add_run_options(parser: CommandParser) -> None:
     work = group(parser, WORK)
     work.add_argument(
         "--mode",
-        choices=list(MODES),
+        choices=list(modes),
         default="async",
-        help="how the run waits: coroutines over aiosqlite, a thread for each table, or one table after another; all "
-        "store the same (default: %(default)s)",
+        help="how the run waits: coroutines, a thread for each table, one table after another"
+        f"{_SPREAD[DASK in modes]}; all store the same (default: %(default)s)",
     )
     work.add_argument(
         "--batch-size",
@@ -49,6 +53,11 @@ def add_run_options(parser: CommandParser) -> None:
         metavar="DIR",
         help="write the rejects to DIR/RUN/TABLE.csv, or in the source's own format, to mend and load again",
     )
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """What the run is told, of all that the command was."""
+    return Options(**{field.name: given[field.name] for field in dataclasses.fields(Options) if field.name in given})
 
 
 def strictness(outcome: Report) -> Failure | None:

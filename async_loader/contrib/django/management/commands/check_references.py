@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
 from async_loader import ReferenceCheck, ReferenceReport
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import STRICT, Failure
-from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
+from async_loader.contrib.django.management.commands._report import (
+    ReportCommand,
+    add_report_options,
+    performed,
+    progress_as,
+)
 from async_loader.contrib.django.pace import ROWS
-from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import reference_lines
 
 
@@ -44,21 +49,19 @@ exit codes:
         report: Path | None,
         report_rejects: int,
         lock_timeout: float,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
-        **_: object,
+        **options: Any,
     ) -> None:
         """Check, and say what was found."""
-        declared = tables.tables(names) if names else self.all_tables()
-        databases = tables.databases(declared)
+        project = ProjectTables()
+        declared = project.tables(names) if names else self.all_tables(project)
+        databases = databases_of(declared)
 
         def perform() -> tuple[ReferenceReport, Failure | None]:
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color, words=ROWS) as show:
+            with progress_as(options, ROWS) as show:
                 check = ReferenceCheck(
                     declared,
                     databases,
-                    map(tables.table_name, names),
+                    map(project.name, names),
                     report_rejects=report_rejects,
                     lock_timeout=lock_timeout,
                     show=show,

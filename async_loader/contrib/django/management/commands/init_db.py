@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.core.management.base import CommandParser
 
 import async_loader
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import LoaderCommand
 from async_loader.contrib.django.management.commands._help import STORED, group
 from async_loader.contrib.django.output import complain
+from async_loader.contrib.django.tables import ProjectTables
 
 
 class Command(LoaderCommand):
@@ -32,9 +32,10 @@ exit codes:
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Say which databases are ready."""
-        files, problems = tables.homes()
-        unmanaged, others = tables.unmanaged()
+        project = ProjectTables()
+        homes, problems = project.homes()
+        unmanaged, others = project.unmanaged()
         for problem in dict.fromkeys([*problems, *others]):
             complain(f"warning: {problem}")
-        ready = async_loader.init(unmanaged, files, fresh=fresh)
+        ready = async_loader.init(unmanaged, homes, fresh=fresh)
         self.say(f"{name} database initialized." for name in ready)

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Options, Report, Run, Source
-from async_loader.contrib.django import tables
+from async_loader import DASK, MODES, Options, Report, Run, Source
+from async_loader.contrib.django.management.commands._cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.commands._command import Failure
-from async_loader.contrib.django.management.commands._help import READING, STORED, group
-from async_loader.contrib.django.management.commands._report import ReportCommand, add_report_options, performed
-from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
+from async_loader.contrib.django.management.commands._help import STORED, group
+from async_loader.contrib.django.management.commands._report import (
+    ReportCommand,
+    add_report_options,
+    performed,
+    progress_as,
+)
+from async_loader.contrib.django.management.commands._run import (
+    add_run_options,
+    interrupted,
+    options_of,
+    strictness,
+)
+from async_loader.contrib.django.management.commands._sources import add_reading_options, sources_of
 from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
 
 _DEFAULTS = Options()
-_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 
 class Command(ReportCommand):
@@ -53,8 +59,9 @@ exit codes:
             ".gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
             "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
         )
-        _add_reading_options(parser)
-        add_run_options(parser)
+        add_reading_options(parser)
+        add_run_options(parser, (*MODES, DASK))
+        add_cluster_options(parser)
         stored = group(parser, STORED)
         stored.add_argument(
             "--commit-every",
@@ -75,28 +82,24 @@ exit codes:
         self,
         *,
         sources: Sequence[str],
-        delimiter: str,
         mode: str,
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
         strict: bool,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
         **options: Any,
     ) -> None:
         """Load, and say what came of it."""
-        reading = Reading.of(_DELIMITERS.get(delimiter, delimiter), options["map"], options["set"], options["null"])
-        chosen = _sources(sources or _sample(), reading)
-        declared = tables.tables(chosen)
-        databases = tables.databases(declared)
-        wanted = Options(**{field.name: options[field.name] for field in dataclasses.fields(Options)})
+        project = ProjectTables()
+        chosen = sources_of(project, sources, options)
+        declared = project.tables(chosen)
+        databases = databases_of(declared)
+        cluster = cluster_of(mode, options)
 
         def perform() -> tuple[Report, Failure | None]:
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
+            with progress_as(options) as show:
                 # What is imported by now stays: the garbage collector need not look at it again and again.
                 gc.freeze()
-                run = Run(declared, chosen, databases, wanted, mode=mode, show=show)
+                run = Run(declared, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show)
                 outcome, failure = performed(run, lambda: interrupted(run))
             _warn_of_ignored_columns(outcome)
             return outcome, failure
@@ -118,111 +121,6 @@ def _warn_of_ignored_columns(outcome: Report) -> None:
         if table.ignored_columns:
             ignored = ", ".join(table.ignored_columns)
             complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
-
-
-def _add_reading_options(parser: CommandParser) -> None:
-    reading = group(parser, READING)
-    reading.add_argument(
-        "--delimiter",
-        default=",",
-        metavar="C",
-        help="what separates the fields of CSV; tab or \\t is a tab (default: %(default)s)",
-    )
-    reading.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="TABLE.COLUMN=NAME",
-        help="what the source calls a column, if neither by its own name nor as Django calls the attribute; may be "
-        "given several times",
-    )
-    reading.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="TABLE.COLUMN=VALUE",
-        help="the value of a column in all records, whatever the source has; may be given several times",
-    )
-    reading.add_argument(
-        "--null",
-        action="append",
-        default=[],
-        metavar="[TABLE=]TEXT",
-        help="text that stands for null, in all tables or in one; may be given several times",
-    )
-
-
-def _sample() -> list[str]:
-    """A file for each table that the project declares."""
-    declared = tables.declared()
-    if not declared:
-        raise ConfigurationError("nothing to load: name sources as TABLE=SOURCE; --help tells more")
-    directory = os.path.relpath(settings.BASE_DIR / "data")
-    return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in declared]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How sources are read; all but the delimiter by table, null spellings for all tables under no name."""
-
-    delimiter: str
-    names: Mapping[str, Mapping[str, str]]
-    constants: Mapping[str, Mapping[str, str]]
-    nulls: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def of(cls, delimiter: str, names: Sequence[str], constants: Sequence[str], nulls: Sequence[str]) -> Reading:
-        """From the command line. ConfigurationError for what is not of the form that its option wants."""
-        spellings: dict[str, list[str]] = {}
-        for given in nulls:
-            table, equals, text = given.partition("=")
-            table, text = (table, text) if equals else ("", given)
-            spellings.setdefault(tables.table_name(table) if table else "", []).append(text)
-        return cls(delimiter, _by_column("--map", names), _by_column("--set", constants), spellings)
-
-    def source(self, table: str, path: str, file_format: str) -> Source:
-        """A source of that table."""
-        return Source(
-            path,
-            file_format,
-            self.delimiter,
-            names=self.names.get(table, {}),
-            expected=tables.source_names(table),
-            constants=self.constants.get(table, {}),
-            means_null=(*self.nulls.get("", ()), *self.nulls.get(table, ())),
-        )
-
-    def tables(self) -> set[str]:
-        """All that are spoken of."""
-        return {*self.names, *self.constants, *self.nulls} - {""}
-
-
-def _by_column(option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What is said of columns, by table and column."""
-    said: dict[str, dict[str, str]] = {}
-    for argument in arguments:
-        target, equals, text = argument.partition("=")
-        table, _, column = target.rpartition(".")
-        if not (equals and table and column) or (option == "--map" and not text):
-            raise ConfigurationError(f"{option} {argument!r} is not of the form TABLE.COLUMN=...")
-        name = tables.table_name(table)
-        said.setdefault(name, {})[tables.column_name(name, column)] = text
-    return said
-
-
-def _sources(arguments: Sequence[str], reading: Reading) -> dict[str, list[Source]]:
-    """By table, in the order given. ConfigurationError for what is no TABLE[:FORMAT]=SOURCE."""
-    sources: dict[str, list[Source]] = {}
-    for argument in arguments:
-        target, equals, path = argument.partition("=")
-        if not (equals and target and path):
-            raise ConfigurationError(f"{argument!r} is not of the form TABLE=SOURCE")
-        table, _, file_format = target.partition(":")
-        name = tables.table_name(table)
-        sources.setdefault(name, []).append(reading.source(name, path, file_format))
-    if others := reading.tables() - set(sources):
-        raise ConfigurationError(f"--map, --set or --null speaks of {', '.join(sorted(others))}, which is not loaded")
-    return sources
 
 
 def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,33 +15,45 @@ from django.core.management.base import CommandParser
 from async_loader import (
     ConfigurationError,
     LoaderError,
-    Options,
     RejectFilter,
     Report,
     Retry,
     StoredReject,
     StoredRejects,
 )
-from async_loader.contrib.django import rejects, tables
+from async_loader.contrib.django import rejects
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
-from async_loader.contrib.django.management.commands._help import TOLD, WHICH, WORK, HelpFormatter, group, put_last
+from async_loader.contrib.django.management.commands._help import (
+    DJANGO,
+    TOLD,
+    WHICH,
+    WORK,
+    HelpFormatter,
+    group,
+    put_last,
+)
 from async_loader.contrib.django.management.commands._report import (
     ReportCommand,
     add_format,
     add_lock_timeout,
     add_report_options,
     performed,
+    progress_as,
     sigterm_as_ctrl_c,
 )
-from async_loader.contrib.django.management.commands._run import add_run_options, interrupted, strictness
+from async_loader.contrib.django.management.commands._run import (
+    add_run_options,
+    interrupted,
+    options_of,
+    strictness,
+)
 from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.progress import progress
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import report_lines
+from async_loader.contrib.django.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
-# What the command takes, and each subcommand too.
-_SHARED = ("format", "lock_timeout")
 
 
 class Command(ReportCommand):
@@ -72,6 +84,7 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The subcommands with their options, as docs/reference.md lists them."""
+        djangos = _djangos_options(parser)
         subparsers = parser.add_subparsers(
             dest="action",
             metavar="SUBCOMMAND",
@@ -90,6 +103,7 @@ exit codes:
                 epilog=f"example: {example}",
                 usage=f"%(prog)s {usage}",
                 formatter_class=HelpFormatter,
+                parents=[djangos],
             )
             self._subparsers.append(added)
             return added
@@ -99,8 +113,8 @@ exit codes:
         _add_retry(add)
         _add_discard(add)
         for each in self._subparsers:
-            put_last(each, "help")
-            _leave_defaults_to_the_command(each)
+            put_last(each, DJANGO)
+            _leave_defaults_to_the_command(each, parser)
 
     def handle(self, *, action: str | None, **options: Any) -> None:
         """Do what the subcommand says."""
@@ -112,18 +126,26 @@ exit codes:
             "discard": self._discard,
         }
         with _interruptible():
-            actions[action](**options)
+            actions[action](ProjectTables(), **options)
 
-    def _stored(self, lock_timeout: float) -> StoredRejects:
-        declared = self.all_tables()
-        return StoredRejects(declared, tables.databases(declared), lock_timeout=lock_timeout)
+    def _stored(self, project: ProjectTables, lock_timeout: float) -> StoredRejects:
+        declared = self.all_tables(project)
+        return StoredRejects(declared, databases_of(declared), lock_timeout=lock_timeout)
 
-    def _list(self, *, format: str, lock_timeout: float, **_: object) -> None:  # noqa: A002 - the option's name
-        runs = self._stored(lock_timeout).overview()
+    def _list(
+        self,
+        project: ProjectTables,
+        *,
+        format: str,  # noqa: A002 - the option's name
+        lock_timeout: float,
+        **_: object,
+    ) -> None:
+        runs = self._stored(project, lock_timeout).overview()
         self.say([rejects.overview_json(runs)] if format == "json" else rejects.overview_lines(runs))
 
     def _show(
         self,
+        project: ProjectTables,
         *,
         limit: int,
         format: str,  # noqa: A002 - the option's name
@@ -132,7 +154,7 @@ exit codes:
     ) -> None:
         if limit < 0:
             raise ConfigurationError(f"--limit is at least 0, not {limit}")
-        wanted, stored = _filter(options), self._stored(lock_timeout)
+        wanted, stored = _filter(project, options), self._stored(project, lock_timeout)
         total = sum(stored.count(wanted).values())
         most = min(limit or total, total)
         shown = 0
@@ -155,8 +177,8 @@ exit codes:
         elif total > shown:
             self.say([rejects.more_line(total - shown)])
 
-    def _export(self, *, file: Path, lock_timeout: float, **options: Any) -> None:
-        exported = self._stored(lock_timeout).export(_filter(options), file)
+    def _export(self, project: ProjectTables, *, file: Path, lock_timeout: float, **options: Any) -> None:
+        exported = self._stored(project, lock_timeout).export(_filter(project, options), file)
         if exported is None:
             self.say([rejects.NOTHING])
             return
@@ -164,19 +186,27 @@ exit codes:
             complain(f"warning: {line}")
         self.say(rejects.exported_lines(exported))
 
-    def _discard(self, *, all: bool, yes: bool, lock_timeout: float, **options: Any) -> None:  # noqa: A002 - likewise
-        wanted = _filter(options)
+    def _discard(
+        self,
+        project: ProjectTables,
+        *,
+        all: bool,  # noqa: A002 - likewise
+        yes: bool,
+        lock_timeout: float,
+        **options: Any,
+    ) -> None:
+        wanted = _filter(project, options)
         if (wanted == RejectFilter()) != all:
             raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
         if not yes and not sys.stdin.isatty():
             raise ConfigurationError("nobody can be asked whether to discard them: add --yes")
-        discarded = self._stored(lock_timeout).discard(
+        discarded = self._stored(project, lock_timeout).discard(
             wanted, lambda counts: yes or self._is_meant(rejects.counted(counts))
         )
         if discarded is None:
             self.say(["Nothing was discarded."])
         else:
-            self.say([f"{rejects.rejects(discarded)} discarded." if discarded else rejects.NOTHING])
+            self.say([f"{number_of(discarded, 'reject')} discarded." if discarded else rejects.NOTHING])
 
     def _is_meant(self, what: str) -> bool:
         """Ask on the terminal."""
@@ -186,25 +216,23 @@ exit codes:
 
     def _retry(
         self,
+        project: ProjectTables,
         *,
         mode: str,
         format: str,  # noqa: A002 - the option's name
         report: Path | None,
         strict: bool,
-        no_progress: bool,
-        verbosity: int,
-        no_color: bool,
         **options: Any,
     ) -> None:
-        declared = self.all_tables()
-        databases = tables.databases(declared)
-        given = {field.name: options[field.name] for field in dataclasses.fields(Options) if field.name in options}
+        declared = self.all_tables(project)
+        databases = databases_of(declared)
+        wanted = _filter(project, options)
         run: Retry
 
         def perform() -> tuple[Report, Failure | None]:
             nonlocal run
-            with progress(wanted=not no_progress and verbosity > 0, color=not no_color) as show:
-                run = Retry(declared, _filter(options), databases, Options(**given), mode=mode, show=show)
+            with progress_as(options) as show:
+                run = Retry(declared, wanted, databases, options_of(options), mode=mode, show=show)
                 outcome, failure = _performed(run)
             for line in run.left:
                 complain(f"warning: {line}")
@@ -294,17 +322,27 @@ def _add_filter(parser: CommandParser) -> None:
     which.add_argument("--run", help="only rejects of this run")
 
 
-def _leave_defaults_to_the_command(parser: CommandParser) -> None:
-    """An option that stands before the subcommand holds unless one behind it says otherwise."""
+def _djangos_options(parser: CommandParser) -> CommandParser:
+    """What a new command has by itself, for subcommands to have too."""
+    options = CommandParser(add_help=False)
     for action in parser._actions:
-        if action.dest in _SHARED:
+        if action.dest != "help":
+            options._add_action(copy.copy(action))
+    return options
+
+
+def _leave_defaults_to_the_command(subparser: CommandParser, parser: CommandParser) -> None:
+    """An option of both that stands before the subcommand holds unless one behind it says otherwise."""
+    shared = {action.dest for action in parser._actions}
+    for action in subparser._actions:
+        if action.dest in shared:
             action.help = (action.help or "") % {"default": action.default}
             action.default = argparse.SUPPRESS
 
 
-def _filter(options: dict[str, Any]) -> RejectFilter:
+def _filter(project: ProjectTables, options: dict[str, Any]) -> RejectFilter:
     table = options["table"]
-    return RejectFilter(None if table is None else tables.table_name(table), options["run"], options["reason"])
+    return RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
 
 
 def _performed(run: Retry) -> tuple[Report, Failure | None]:

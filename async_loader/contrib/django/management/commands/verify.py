@@ -7,10 +7,11 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import Verification, VerificationReport
-from async_loader.contrib.django import tables
 from async_loader.contrib.django.management.commands._command import STRICT, USAGE, Failure
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_output_options, performed
+from async_loader.contrib.django.tables import ProjectTables, databases_of
 from async_loader.contrib.django.text import verification_lines
+from async_loader.contrib.django.wording import number_of
 
 
 class Command(ReportCommand):
@@ -41,8 +42,8 @@ exit codes:
         **_: object,
     ) -> None:
         """Look, and say what was found."""
-        declared = self.all_tables()
-        databases = tables.databases(declared)
+        declared = self.all_tables(ProjectTables())
+        databases = databases_of(declared)
         verification = Verification(declared, databases, run, lock_timeout=lock_timeout)
         self.carry_out(
             lambda: performed(
@@ -62,5 +63,5 @@ exit codes:
 def _findings(outcome: VerificationReport) -> Failure | None:
     if not outcome.findings:
         return None
-    findings = "1 finding" if outcome.findings == 1 else f"{outcome.findings:,} findings"
+    findings = number_of(outcome.findings, "finding")
     return Failure(f"{findings}: ledger and databases do not agree, or a run is unfinished", STRICT)

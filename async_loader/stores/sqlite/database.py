@@ -1,7 +1,6 @@
-"""SQLite as a store: all SQL text, how to connect, and how a statement is performed.
+"""SQLite as a store: its SQL, how to connect, and how a statement is performed.
 
-Identifiers go through `quoted`, values are bound. Batches cross into SQLite as images (`images.py`), which statements
-read as a table of their own. Nothing here begins, waits or commits by itself.
+Batches cross into SQLite as images (`images.py`), which statements read as a table of their own.
 """
 
 from __future__ import annotations
@@ -9,19 +8,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import polars as pl
 
 from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
-from async_loader.resume import DISCARD, TableRun
-from async_loader.stores import images
+from async_loader.keys import KeyRange
+from async_loader.stores.sqlite import images
+from async_loader.stores.sqlite.connections import Connection
+from async_loader.stores.sqlite.rows import StoredRows, stored_rows
+from async_loader.stores.store import PASSED_OVER, Store, integers, numbered, quoted
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
-from async_loader.validation import REJECTS
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 _IMAGE = "loader_image"
@@ -30,9 +30,6 @@ BATCH = f"{_IMAGE}.{images.TABLE}"
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
 PAGE_SIZE = 16_384
-
-# Rejects that are fetched at a time: a few megabytes.
-REJECTS_PER_QUERY = 10_000
 
 # Types that SQLite does not have are declared, and stored, as Django does it.
 _SQL_TYPES = {
@@ -87,9 +84,6 @@ _OWN_TABLES = {
     },
 }
 
-# What is said of a row that neither was stored nor broke a constraint.
-_PASSED_OVER = "a trigger passed over it"
-
 # What the database says of a row, not of itself.
 _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError)
 
@@ -109,47 +103,51 @@ _ADVICE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """An SQLite file under the name that tables use for it."""
+class Database(Store):
+    """An SQLite file."""
 
-    name: str
     path: Path
 
+    mark: ClassVar[str] = "?"
+    batch: ClassVar[str] = BATCH
+    batch_order: ClassVar[str] = "rowid"
+    each_reason: ClassVar[str] = "json_each(reasons)"
+    ledger_order: ClassVar[str] = "rowid"
+
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
-        """Create what is missing, the loader's own tables too; with `fresh`, empty all of it."""
+        """See Store."""
         statements = [_create_sql(table.name, _columns_of(table)) for table in tables]
         statements += [_create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
         if fresh:
             names = [*(table.name for table in tables), *_OWN_TABLES]
             statements += [f"DELETE FROM {quoted(name)}" for name in names]
+        yield from self.begin(tables)
         for statement in statements:
             yield Change(self.name, statement)
 
-    def begin(self) -> Steps[None]:
-        """Take the write lock, so that nothing read from here on can change before the commit."""
+    def begin(self, tables: Iterable[Table]) -> Steps[None]:  # noqa: ARG002 - the lock is on the whole file
+        """See Store. In a file that cannot be written SQLite takes no lock, and says nothing."""
         yield Change(self.name, "BEGIN IMMEDIATE")
 
-    def check_writable(self) -> Steps[None]:
-        """StoreError where nothing can be written. In such a file SQLite takes no lock, and `begin` says nothing."""
-        yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")
-
-    def begin_next(self) -> Steps[None]:
-        """As `begin`, behind a commit. What that left in the log goes into the file first, lest the log only grow."""
+    def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
+        """See Store. What the commit left in the log goes into the file first, lest the log only grow."""
         yield Query(self.name, "PRAGMA wal_checkpoint(PASSIVE)")
-        yield from self.begin()
+        yield from self.begin(tables)
 
     def begin_reading(self) -> Steps[None]:
-        """Hold on to one state of the database."""
+        """See Store."""
         yield Change(self.name, "BEGIN")
 
-    def commit(self) -> Steps[None]:
-        """Make everything since `begin` permanent."""
-        yield Change(self.name, "COMMIT")
+    def hold(self) -> Steps[None]:
+        """See Store. The connection is one for writing: one that may only read is refused where a writer was killed in
+        the middle of a large transaction and the database keeps no log of its own, since what that had written must be
+        undone first, by whoever comes next.
+        """
+        yield Change(self.name, "PRAGMA query_only = ON")
+        yield from self.begin_reading()
 
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
-        """StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless the
-        declared columns are enough to make a row of.
-        """
+        """See Store."""
         columns = yield Query(
             self.name, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table.name,)
         )
@@ -182,8 +180,8 @@ class Database:
                     self.name, f"table {table.name}: column {name} must not be null, and no source fills it"
                 )
 
-    def key_range(self, table: Table) -> Steps[tuple[Any, Any] | None]:
-        """The least and the greatest key; None where the table is empty."""
+    def key_range(self, table: Table) -> Steps[KeyRange | None]:
+        """See Store: the least and the greatest."""
         # In the order of their bytes, as keys are compared here, whatever the column's own order.
         key, name = f"{quoted(table.key)} COLLATE BINARY", quoted(table.name)
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
@@ -199,9 +197,7 @@ class Database:
     def held(
         self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
     ) -> Steps[tuple[pl.Series, pl.Series]]:
-        """The places, among n records in the table's columns, of those whose keys the table holds with the same values,
-        and of those whose keys it holds with other values. Columns that are `absent` do not count.
-        """
+        """See Store."""
         columns = {name: f"c{place}" for place, name in enumerate(table.column_names)}
         compared = [name for name in columns if name != table.key and name not in absent]
         same = " AND ".join(_exactly(columns[name], name) for name in compared) or "TRUE"
@@ -213,7 +209,7 @@ class Database:
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
-        """The places, among n records of a key and a value, of those whose value a row with another key has."""
+        """See Store."""
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
         sql = f"""SELECT group_concat(batch._rowid_)
             FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
@@ -222,7 +218,7 @@ class Database:
         return integers(places for (places,) in rows)
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        """For those of n keys that the table holds, the place and the values of some columns, as they are stored."""
+        """See Store."""
         names = ", ".join(f"stored.{quoted(column.name)}" for column in columns)
         sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {_is_key("c0", table)}"""
@@ -230,46 +226,41 @@ class Database:
         return rows
 
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The values in the types in which they are stored."""
+        """See Store."""
         return _as_stored(frame)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
-        """Those of the keys that the table holds."""
+        """See Store."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {_is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
-        """All of the table's integer keys from `least` to `greatest`, both included."""
+        """See Store."""
         key = quoted(table.key)
         sql = f"""SELECT group_concat({key}) FROM main.{quoted(table.name)}
             WHERE {key} BETWEEN ? AND ? AND typeof({key}) = 'integer'"""
         rows = yield Query(self.name, sql, (least, greatest))
         return integers(keys for (keys,) in rows)
 
-    def pack(self, frame: pl.DataFrame) -> Sequence[Packed]:
-        """A frame's rows, made ready for a statement by whoever has the time; columns keep their order."""
+    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:  # noqa: ARG002
+        """See Store. Rows are written as fast in any order that is nearly that of their keys, so none is sorted."""
         return tuple(images.images(_as_stored(frame)))
 
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
-        """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
-        table's columns; such rows keep what they have in columns that are `absent`. Returns how many were stored.
-        RefusedError, with nothing done, where that is not all of them.
-        """
-        values = f"SELECT {_numbered(table.column_names)} FROM {BATCH}"
+        """See Store."""
+        values = f"SELECT {numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = _insert_sql(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
-        return (yield from self._change(sql + (_replacing(table, absent) if replace else ""), (), records, size))
+        return (yield from self.change(sql + (_replacing(table, absent) if replace else ""), (), records, size))
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
     ) -> Steps[tuple[int, dict[Any, str]]]:
-        """As `write` does, but one by one; `held` are keys that the table holds. Returns how many were stored, and by
-        key what was said of those that were refused.
-        """
+        """See Store."""
         insert = _insert_sql(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
         keys, replaced = records[table.key].to_list(), set(held)
         statements = [
@@ -279,66 +270,26 @@ class Database:
         stored, refused = yield Each(self.name, statements)
         return stored, {keys[number]: problem for number, problem in refused.items()}
 
-    def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
-        """Keep a verdict's rejects; returns how many."""
-        same = {"run": run, "source": source, "created_at": created_at}
-        values = f"SELECT ?, ?, ?, {_numbered(REJECTS)} FROM {BATCH}"
-        sql = _insert_sql("loader_rejects", [*same, *REJECTS], values)
-        return (yield from self._change(sql, tuple(same.values()), rejects))
+    def rows(self, table: Table) -> Steps[StoredRows]:
+        """See Store."""
+        return (yield from stored_rows(self.name, table))
 
-    def _change(
-        self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
-    ) -> Steps[int]:
-        """Rows changed; nothing is asked of anybody where there is nothing to do."""
-        if not batch:
-            return 0
-        changed: int = yield Change(self.name, sql, parameters, batch, rows)
-        return changed
+    def undecoded(self, name: str) -> str:
+        """See Store: sqlite3 refuses to fetch text that is not UTF-8."""
+        column = quoted(name)
+        return f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), {column})"
 
-    def save_run(self, line: TableRun) -> Steps[None]:
-        """Keep how far a run has come with a table, in place of what it said before."""
-        row = asdict(line)
-        assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
-        update = f"UPDATE loader_runs SET {assignments} WHERE run = ? AND table_name = ?"
-        if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
-            names, values = ", ".join(map(quoted, row)), ", ".join("?" * len(row))
-            yield Change(self.name, f"INSERT INTO loader_runs ({names}) VALUES ({values})", tuple(row.values()))
+    async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:
+        """See Store."""
+        return await Connection.open(self, lock_timeout=lock_timeout, writable=writable, create=create)
 
-    def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
-        """How many records a run has committed of a table; None where it has not begun."""
-        rows = yield Query(
-            self.name, "SELECT checkpoint FROM loader_runs WHERE run = ? AND table_name = ?", (run, table.name)
-        )
-        return rows[0][0] if rows else None
-
-    def roll_back(self) -> Steps[None]:
-        """Undo everything since `begin`."""
-        yield Change(self.name, "ROLLBACK")
-
-    def last_run(self, table: Table) -> Steps[TableRun | None]:
-        """What the last run that wrote the table says of it."""
-        names = ", ".join(quoted(field.name) for field in fields(TableRun))
-        sql = f"SELECT {names} FROM loader_runs WHERE table_name = ? AND mode <> ? ORDER BY rowid DESC LIMIT 1"
-        rows = yield Query(self.name, sql, (table.name, DISCARD))
-        return TableRun(*rows[0]) if rows else None
-
-    def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:
-        """Some of the rejects that a run has stored of a source, behind an id: the last one's id, and the rejects as a
-        verdict has them; none at the end.
-        """
-        sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
-            WHERE id > ? AND run = ? AND source = ? ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
-        rows = yield Query(self.name, sql, (after, run, source))
-        frame = pl.DataFrame([row[1:] for row in rows], schema=REJECTS, orient="row")
-        return (rows[-1][0] if rows else after), frame
-
-    def connect(self, *, timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
-        """Open the file. `timeout`: seconds to wait for a lock."""
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
+        """Open the file. `lock_timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
         is_new = create and _is_new(self.path)
         try:
-            connection = sqlite3.connect(target, timeout, isolation_level=None, check_same_thread=False, uri=True)
+            connection = sqlite3.connect(target, lock_timeout, isolation_level=None, check_same_thread=False, uri=True)
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
@@ -365,10 +316,8 @@ class Database:
             raise self.error(error) from error
 
     def perform(self, connection: sqlite3.Connection, statement: Query | Change | Each) -> Any:
-        """The statement's result, as its effect says.
-
-        Done as a whole: that costs one crossing into the thread of the connection, and SQLite works through a batch
-        without the interpreter's lock.
+        """See Store. Done as a whole: that costs one crossing into the thread of the connection, and SQLite works
+        through a batch without the interpreter's lock.
         """
         if not isinstance(statement, Query) and not connection.in_transaction and _is_of_records(statement):
             # A trigger or a full disk may have ended it while another table of the database was being loaded.
@@ -409,11 +358,6 @@ def _is_directory(path: Path) -> bool | None:
         return path.is_dir()
     except OSError:
         return None
-
-
-def quoted(name: str) -> str:
-    """An identifier, safe in SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 _UNIQUE_COLUMNS = """\
@@ -476,11 +420,6 @@ _AS_STORED: Mapping[type[pl.DataType], Callable[[pl.Expr], pl.Expr]] = {
 }
 
 
-def _numbered(columns: Collection[str]) -> str:
-    """As the columns are called in a batch."""
-    return ", ".join(f"c{place}" for place in range(len(columns)))
-
-
 def _replacing(table: Table, absent: Collection[str]) -> str:
     others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
@@ -527,7 +466,7 @@ def _changed(connection: sqlite3.Connection, change: Change) -> int:
         parts = _at_hand(connection, change.batch)
         changed = sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
         if change.rows not in {None, changed}:
-            raise RefusedError(change.database, _PASSED_OVER)
+            raise RefusedError(change.database, PASSED_OVER)
     return changed
 
 
@@ -544,7 +483,7 @@ def _each(connection: sqlite3.Connection, each: Each) -> tuple[int, dict[int, st
             continue
         changed += done
         if not done:
-            refused[number] = _PASSED_OVER
+            refused[number] = PASSED_OVER
     return changed, refused
 
 
@@ -560,9 +499,3 @@ def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("RELEASE loader")
         raise
     connection.execute("RELEASE loader")
-
-
-def integers(texts: Iterable[str | None]) -> pl.Series:
-    """What `group_concat` made into texts, because one long value is handed over far faster than a row for each."""
-    parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
-    return pl.Series(np.concatenate(parts) if parts else np.zeros(0, np.int64))

@@ -16,7 +16,7 @@ import polars as pl
 
 from async_loader.effects import Call, Query, Steps
 from async_loader.parsing import text_of_bytes
-from async_loader.stores.sqlite import Database, integers, quoted
+from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
@@ -30,29 +30,13 @@ _TYPED, _NULL, _OTHER = "tno"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """n rows that follow each other.
-
-    after, last: the place behind which they begin (None is the beginning), and the place of the last one.
-    keys: for each column asked for, its n values; null where there is none or one that the column's type cannot read.
-    unreadable: for each column asked for, whether there is a value that its type cannot read.
-    """
-
-    after: Any
-    last: Any
-    size: int
-    keys: tuple[pl.Series, ...]
-    unreadable: tuple[pl.Series, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StoredRows:
     """All rows of a table in the order of their places, which are rowids, or keys in a table WITHOUT ROWID.
 
     place: the place in SQL. extent: the first and the last place; None where there are no rows.
     """
 
-    database: Database
+    database: str
     table: Table
     place: str
     extent: tuple[Any, Any] | None
@@ -63,7 +47,7 @@ class StoredRows:
         texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
         named = [f"{quoted(column.name)} AS c{number}" for number, column in enumerate(chosen)]
         sql = f"SELECT max(place), count(*), {texts} FROM ({self._part(after, named)})"
-        [row] = yield Query(self.database.name, sql, self._bound(after, most))
+        [row] = yield Query(self.database, sql, self._bound(after, most))
         part: Part | None = yield Call(_parsed, (row, after, [column.type for column in chosen]))
         return part
 
@@ -81,7 +65,7 @@ class StoredRows:
             SELECT row_number() OVER (ORDER BY place) - 1 AS number, * FROM ({self._part(after, named)}))
             WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"""
         parameters = (*self._bound(after, numbers[-1] + 1), json.dumps(list(numbers)))
-        rows = yield Query(self.database.name, sql, parameters)
+        rows = yield Query(self.database, sql, parameters)
         return [tuple(map(_readable, row[::2], row[1::2])) for row in rows]
 
     def _part(self, after: Any, named: Iterable[str]) -> str:
@@ -93,19 +77,17 @@ class StoredRows:
         return (most,) if after is None else (after, most)
 
 
-def stored_rows(database: Database, table: Table) -> Steps[StoredRows]:
+def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
     """The rows of a table that has been checked. It reads from the table, so a transaction that has begun holds on to
     this state of the database from here on.
     """
-    columns = yield Query(database.name, "SELECT lower(name) FROM pragma_table_info(?)", (table.name,))
+    columns = yield Query(database, "SELECT lower(name) FROM pragma_table_info(?)", (table.name,))
     taken = {name for (name,) in columns}
-    without = yield Query(
-        database.name, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (table.name,)
-    )
+    without = yield Query(database, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (table.name,))
     free = [] if without else [name for name in _ROWID_NAMES if name not in taken]
     place, name = free[0] if free else quoted(table.key), quoted(table.name)
     [(first, last)] = yield Query(
-        database.name, f"SELECT (SELECT min({place}) FROM main.{name}), (SELECT max({place}) FROM main.{name})"
+        database, f"SELECT (SELECT min({place}) FROM main.{name}), (SELECT max({place}) FROM main.{name})"
     )
     return StoredRows(database, table, place, None if first is None else (first, last))
 

@@ -1,4 +1,4 @@
-"""Samples of a load's pace, and the chart that is made of them."""
+"""Samples of how fast a table was read, and the chart that is made of them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ import pytest
 
 from async_loader import TableReport
 from async_loader.contrib.django.throughput import throughput
-from async_loader.pace import SAMPLES, Pace, Sample
+from async_loader.samples import MOST_SAMPLES, Sample, Samples
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 EMPTY = TableReport("users", ("u.csv",), 0, 0, 0, 0, 0, (), 0.0, {}, ())
 
 
-def pace(batches: int, size: int = 1000) -> Pace:
+def taken(batches: int, size: int = 1000) -> Samples:
     """A table that began a second after the run, with a batch each tenth of a second."""
-    paced = Pace(BEGAN)
+    samples = Samples(BEGAN)
     for batch in range(batches + 1):
-        paced.take(BEGAN + timedelta(seconds=1 + batch / 10), batch * size)
-    return paced
+        samples.take(BEGAN + timedelta(seconds=1 + batch / 10), batch * size)
+    return samples
 
 
 def table(*samples: Sample) -> TableReport:
     return replace(EMPTY, samples=samples)
 
 
-@pytest.mark.parametrize("batches", [0, 1, 2, SAMPLES - 2, SAMPLES - 1, SAMPLES, 10 * SAMPLES + 1, 12_345])
+@pytest.mark.parametrize(
+    "batches", [0, 1, 2, MOST_SAMPLES - 2, MOST_SAMPLES - 1, MOST_SAMPLES, 10 * MOST_SAMPLES + 1, 12_345]
+)
 def test_samples_are_bounded_and_hold_the_first_and_the_last(batches: int) -> None:
-    samples = pace(batches).samples()
-    assert len(samples) <= SAMPLES
-    assert len(samples) >= min(batches + 1, SAMPLES // 2)
+    samples = taken(batches).as_tuple()
+    assert len(samples) <= MOST_SAMPLES
+    assert len(samples) >= min(batches + 1, MOST_SAMPLES // 2)
     assert samples[0] == (1.0, 0)
     assert samples[-1] == (round(1 + batches / 10, 6), batches * 1000)
     assert list(samples) == sorted(set(samples))
 
 
 def test_samples_are_thinned_evenly() -> None:
-    samples = pace(5000).samples()
+    samples = taken(5000).as_tuple()
     apart = {round(after[0] - before[0], 3) for before, after in pairwise(samples[:-1])}
     assert len(apart) == 1
 
 
 def test_without_an_origin_the_first_moment_is_it_and_without_a_moment_there_are_no_samples() -> None:
-    alone = Pace()
-    assert alone.samples() == ()
+    alone = Samples()
+    assert alone.as_tuple() == ()
     alone.take(BEGAN, 5)
-    assert alone.samples() == ((0.0, 5),)
+    assert alone.as_tuple() == ((0.0, 5),)
 
 
 def test_the_chart_states_the_rates_of_the_samples() -> None:
@@ -62,7 +64,7 @@ def test_the_chart_states_the_rates_of_the_samples() -> None:
 
 
 def test_any_number_of_samples_makes_a_short_outline_that_counts_every_record() -> None:
-    found = throughput({"users": table(*pace(3000, 7).samples())})
+    found = throughput({"users": table(*taken(3000, 7).as_tuple())})
     assert found is not None
     assert found.curves[0].records == 21_000
     assert len(found.curves[0].outline) < 4000

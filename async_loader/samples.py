@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-# Samples kept of a table, at most: more than a chart can show, and some tens of kilobytes.
-SAMPLES = 400
+# Samples that are kept of a table, at most: more than a chart can show, and some tens of kilobytes.
+MOST_SAMPLES = 400
 
 # Seconds since the run began, and records counted by then.
 Sample = tuple[float, int]
 
 
 @dataclass(slots=True)
-class Pace:
-    """Samples of one table, thinned evenly, so that a run of any length takes the same memory.
+class Samples:
+    """Of one table, thinned evenly, so that a run of any length takes the same memory.
 
     origin: when the run began; without it, the first sample's moment.
     """
@@ -33,11 +33,11 @@ class Pace:
         if self._taken % self._every == 0:
             self._kept.append(self._last)
         self._taken += 1
-        if len(self._kept) == SAMPLES:
+        if len(self._kept) == MOST_SAMPLES:
             self._kept = self._kept[::2]
             self._every *= 2
 
-    def samples(self) -> tuple[Sample, ...]:
+    def as_tuple(self) -> tuple[Sample, ...]:
         """In the order of time, the first and the last among them."""
         if self._last is None or self._last == self._kept[-1]:
             return tuple(self._kept)

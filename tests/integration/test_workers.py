@@ -1,0 +1,360 @@
+"""A load that is spread over the workers of a cluster leaves what a load in one process leaves, to the last reject."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from async_loader import (
+    Column,
+    ConflictError,
+    Options,
+    OverLimitError,
+    Reference,
+    ReferenceCheck,
+    Report,
+    Run,
+    Table,
+    Type,
+    Verification,
+    each_value,
+)
+from tests.cluster import Workers, workers
+from tests.sample import TABLES, Place, comparable
+from tests.stores import Databases, Schemas
+
+pytest.importorskip("distributed")
+
+pytestmark = pytest.mark.only("postgresql")
+
+Sources = Mapping[str, Any]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Workers]:
+    with workers() as started:
+        yield started
+
+
+class Pair:
+    """Two places of the same tables: one to be loaded by one process, one by workers."""
+
+    def __init__(self, directory: Path, store: Databases, cluster: Workers, tables: Sequence[Table] = TABLES) -> None:
+        (directory / "spread").mkdir()
+        self.one = Place(directory, tables, store)
+        self.many = Place(directory / "spread", tables, store)
+        self.cluster = cluster
+
+    def spread(self, sources: Sources, share_size: int = 60, **options: Any) -> Report:
+        """Load by workers."""
+        cluster = self.cluster.cluster(self.many.databases, share_size=share_size)
+        return Run(
+            self.many.tables, sources, self.many.databases, Options(**options), mode="dask", cluster=cluster
+        ).perform()
+
+    def load(self, sources: Sources, share_size: int = 60, **options: Any) -> Report:
+        """Load by both, which must come to the same; the report of the workers."""
+        alone, spread = self.one.load("sequential", sources, **options), self.spread(sources, share_size, **options)
+        assert comparable(spread) == comparable(alone)
+        assert [table.accepted for table in spread.tables.values()] == [
+            table.accepted for table in alone.tables.values()
+        ]
+        self.check()
+        return spread
+
+    def check(self) -> None:
+        """Both hold the same, and workers left their ledgers in order."""
+        assert held(self.many) == held(self.one)
+        orderly(self.many)
+
+    def query(self, database: str, sql: str) -> None:
+        """Change both alike."""
+        for place in (self.one, self.many):
+            place.query(database, sql)
+
+
+def held(place: Place) -> dict[str, Any]:
+    """All rows of all tables, and what the databases say of rejects and runs."""
+    databases = dict.fromkeys(table.database for table in place.tables)
+    return {
+        "rows": {table.name: place.rows(table.name) for table in place.tables},
+        "rejects": {
+            name: sorted(
+                place.query(name, "SELECT source, line, line_end, record, reasons FROM loader_rejects"), key=repr
+            )
+            for name in databases
+        },
+        "runs": {
+            name: sorted(
+                place.query(
+                    name,
+                    "SELECT table_name, state, given, inserted, updated, unchanged, rejected, checkpoint,"
+                    " finished_at IS NULL FROM loader_runs",
+                )
+            )
+            for name in databases
+        },
+    }
+
+
+def orderly(place: Place) -> None:
+    """Ledgers agree with databases, shares with the ledger, and no reference leads nowhere."""
+    report = Verification(place.tables, place.databases).perform()
+    assert [finding for run in report.runs for finding in run.findings] == []
+    check = ReferenceCheck(place.tables, place.databases).perform()
+    assert sum(table.rejected for table in check.tables.values()) == 0
+    for table in place.tables:
+        for run, given in place.query(
+            table.database, f"SELECT run, given FROM loader_runs WHERE table_name = '{table.name}'"
+        ):
+            shares = place.query(
+                table.database,
+                f"SELECT outcome FROM loader_shares WHERE run = '{run}' AND table_name = '{table.name}'",
+            )
+            assert sum(json.loads(outcome)["given"] for (outcome,) in shares) == given
+
+
+@pytest.fixture
+def pair(tmp_path: Path, store: Schemas, cluster: Workers) -> Pair:
+    return Pair(tmp_path, store, cluster)
+
+
+def csv(header: str, records: Iterable[Sequence[Any]]) -> str:
+    return "\n".join([header, *(",".join(map(str, record)) for record in records), ""])
+
+
+def users(*records: Sequence[Any]) -> str:
+    return csv("id,name,email", records)
+
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def sample(chance: random.Random, size: int = 40) -> Rows:
+    """Users, products and orders of which some are wrong, some twice and some lead nowhere."""
+    keys = [chance.randint(1, size) for _ in range(size)]
+    names = ["a", "b", "", 'say "so"', "two\nlines", "a,b"]
+    return {
+        "users": [{"id": key, "name": chance.choice(names), "email": chance.choice(["x@", "y@", "z"])} for key in keys],
+        "products": [{"id": key, "name": "p", "price": chance.choice([1.5, 2.5, 0.0])} for key in keys],
+        "orders": [
+            {
+                "id": key,
+                "user_id": chance.choice(keys),
+                "product_id": chance.choice(keys),
+                "quantity": chance.choice([1, 2, 0]),
+            }
+            for key in keys
+        ],
+    }
+
+
+def write(place: Place, rows: Rows, kind: str, part: str = "") -> dict[str, str]:
+    """A source for each table."""
+    paths = {}
+    for name, records in rows.items():
+        path = place.directory / f"{name}{part}.{kind}"
+        if kind == "parquet":
+            pq.write_table(pa.Table.from_pylist(records), path, row_group_size=8)
+        elif kind == "jsonl":
+            path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        else:
+            with path.open("w", newline="") as file:
+                writer = csv_module.DictWriter(file, list(records[0]))
+                writer.writeheader()
+                writer.writerows(records)
+        paths[name] = str(path)
+    return paths
+
+
+def shares(place: Place, table: str) -> int:
+    """How many have been committed of a table."""
+    [(count,)] = place.query(table, f"SELECT count(*) FROM loader_shares WHERE table_name = '{table}'")
+    return int(count)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_many_shares_leave_what_one_process_leaves(pair: Pair, kind: str) -> None:
+    sources = write(pair.one, sample(random.Random(kind)), kind)
+    report = pair.load(sources, 120)
+    assert report.tables["users"].rejected
+    assert report.tables["orders"].reasons["user_id.exists_in"]
+    assert shares(pair.many, "users") > 4
+    assert pair.load(sources, 120).tables["users"].inserted == 0
+
+
+HELD = "INSERT INTO users (id, name, email) VALUES (1, 'old', 'o@'), (2, 'two', 't@'), (99, 'other', 'o@')"
+TWICE = users(
+    *[(1, "", "a@"), (2, "two", "t@"), (3, "c", "bad"), (4, "d", "d@")],
+    *[(1, "new", "n@"), (2, "again", "a@"), (3, "c", "c@"), (4, "", "d")],
+    *[(1, "late", "l@"), (2, "two", "t@"), (3, "late", "l@"), (99, "other", "o@"), (5, "e", "e@"), ("x", "f", "f@")],
+)
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "update"])
+def test_the_first_record_of_a_key_wins_unless_it_is_rejected(pair: Pair, on_conflict: str) -> None:
+    pair.query("users", HELD)
+    sources = {"users": pair.one.file("users.csv", TWICE)}
+    for _ in range(2):
+        pair.load(sources, 10, on_conflict=on_conflict)
+    assert shares(pair.many, "users") > 16
+
+
+def test_a_conflict_may_stop_the_run(pair: Pair) -> None:
+    pair.query("users", HELD)
+    sources = {"users": pair.one.file("users.csv", TWICE)}
+    with pytest.raises(ConflictError) as stopped:
+        pair.one.load("sequential", sources, on_conflict="stop")
+    with pytest.raises(ConflictError) as spread:
+        pair.spread(sources, 10, on_conflict="stop")
+    assert str(spread.value) == str(stopped.value)
+
+
+def test_quoted_line_breaks_and_broken_quoting_are_read_alike(pair: Pair) -> None:
+    broken = ['1,"a\nb\n""c""","x@"', '2,"a"b,x@', '3,"open,x@', "4,d,x@", '5,"e\n\n\n\ne",x@', '6,"never']
+    whole = ['1,"a\nb\n""c""","x@"', '2,"\n\n\n\n\n\n\n",x@', "3,c,x@", '1,"\n",@', "", '4,"",x@', "5,d"]
+    for number, records in enumerate((broken, whole)):
+        text = "\n".join(["id,name,email", *records])
+        pair.load({"users": pair.one.file(f"{number}.csv", text)}, 8)
+
+
+def test_several_sources_of_a_table_are_one_after_the_other(pair: Pair) -> None:
+    chance = random.Random(5)
+    both = [write(pair.one, sample(chance, 20), kind, part) for kind, part in (("csv", "1"), ("jsonl", "2"))]
+    pair.load({name: [paths[name] for paths in both] for name in both[0]}, 200, on_conflict="update")
+
+
+def test_references_lead_to_what_the_run_and_what_the_database_holds(pair: Pair) -> None:
+    pair.query("users", "INSERT INTO users VALUES (1000, 'held', 'h@'), (2000, 'held', 'h@')")
+    pair.query("products", "INSERT INTO products VALUES (1, 'held', 1)")
+    orders = csv(
+        "id,user_id,product_id,quantity",
+        [(n, chosen, 1, 1) for n, chosen in enumerate([1, 2, 3, 1000, 1500, 2000, 3000] * 3)],
+    )
+    both = {
+        "users": pair.one.file("users.csv", users((1, "a", "@"), (2, "", "@"), (3, "c", "@"))),
+        "orders": pair.one.file("orders.csv", orders),
+    }
+    assert pair.load(both, 30).tables["orders"].inserted == 12
+    assert pair.load({"orders": both["orders"]}, 30).tables["orders"].unchanged == 12
+
+
+def no_swearing(value: str) -> bool:
+    """A rule of a user's own."""
+    return "damn" not in value
+
+
+TAGS = Table(
+    "tags",
+    "here",
+    (Column("name", Type.TEXT), Column("weight", Type.DECIMAL, digits=5, places=2), Column("since", Type.DATE)),
+    key="name",
+    rules=(each_value("name", "polite", "name must be polite", no_swearing),),
+)
+SEATS = Table(
+    "seats",
+    "here",
+    (Column("id", Type.UUID), Column("tag", Type.TEXT), Column("number", Type.INTEGER, unique=True)),
+    references=(Reference("tag", "tags"),),
+)
+
+
+def test_tables_of_one_database_text_keys_unique_columns_and_own_rules(
+    tmp_path: Path, store: Schemas, cluster: Workers
+) -> None:
+    pair = Pair(tmp_path, store, cluster, (TAGS, SEATS))
+    tags = [(name, "1.50", "2024-02-29") for name in ("a", "b", "damn", "a", "c", "", "é", "b")]
+    seats = [(f"{n % 7:032x}", chance, n % 5) for n, chance in enumerate(["a", "b", "z", "é"] * 5)]
+    sources = {
+        "tags": pair.one.file("tags.csv", csv("name,weight,since", tags)),
+        "seats": pair.one.file("seats.csv", csv("id,tag,number", seats)),
+    }
+    for on_conflict in ("reject", "update"):
+        pair.load(sources, 30, on_conflict=on_conflict)
+    [(count,)] = pair.many.query("here", "SELECT count(*) FROM loader_shares WHERE table_name = 'seats'")
+    assert count == 2
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(pair: Pair, tmp_path: Path) -> None:
+    sources = write(pair.one, sample(random.Random(7), 30), "csv")
+    before = held(pair.many)
+    report = pair.load(sources, 200, dry_run=True, rejects_dir=tmp_path / "rejects")
+    assert report.tables["users"].inserted
+    assert held(pair.many) == before
+    assert same_files(tmp_path / "rejects")
+
+
+def test_too_many_rejects_keep_nothing(pair: Pair) -> None:
+    sources = write(pair.one, sample(random.Random(8), 30), "csv")
+    before = held(pair.many)
+    alone = pair.one.load("sequential", sources, dry_run=True)
+    rejects = sum(table.rejected for table in alone.tables.values())
+    with pytest.raises(OverLimitError):
+        pair.spread(sources, 200, max_rejects=rejects - 1)
+    assert held(pair.many) == before
+    assert shares(pair.many, "users") == 0
+    pair.load(sources, 200, max_rejects=rejects)
+
+
+def test_files_of_rejects_and_the_first_of_them_are_the_same(pair: Pair, tmp_path: Path) -> None:
+    rows = sample(random.Random(9), 30)
+    sources = write(pair.one, rows, "csv") | {"products": write(pair.one, rows, "jsonl")["products"]}
+    report = pair.load(sources, 200, rejects_dir=tmp_path / "rejects", report_rejects=2)
+    assert len(report.tables["users"].rejects) == 2
+    assert same_files(tmp_path / "rejects")
+
+
+def same_files(directory: Path) -> bool:
+    """Whether both runs wrote the same files of rejects, and some."""
+    alone, spread = ({path.name: path.read_text() for path in run.iterdir()} for run in directory.iterdir())
+    return bool(alone) and alone == spread
+
+
+def test_mended_records_supersede_their_rejects_once(pair: Pair) -> None:
+    pair.load({"users": pair.one.file("users.csv", users(*((n, "", "@") for n in range(6))))}, 20)
+    for place in (pair.one, pair.many):
+        # Identities of rejects are the database's own: the same record mends the same line.
+        mended = sorted(place.query("users", "SELECT line, run, id FROM loader_rejects"))
+        names = [f"{run}:{number}" for _, run, number in mended]
+        records = [(n, name, "@", names[n // 2]) for n, name in enumerate(["a", "b", "", "d", "e", "f"])]
+        place.file("mended.csv", csv("id,name,email,_reject", records))
+    alone = pair.one.load("sequential", {"users": str(pair.one.directory / "mended.csv")})
+    spread = pair.spread({"users": str(pair.many.directory / "mended.csv")}, 20)
+    assert alone.tables["users"].inserted == spread.tables["users"].inserted == 5
+    assert pair.one.rows("users") == pair.many.rows("users")
+    lines = [
+        sorted(place.query("users", "SELECT line, reasons FROM loader_rejects")) for place in (pair.one, pair.many)
+    ]
+    assert lines[0] == lines[1]
+    assert len(lines[0]) == 4
+
+
+def check_seed(pair: Pair, seed: int) -> None:
+    """Random tables, into databases that hold some of the records, in shares of any size, one way or the other."""
+    chance = random.Random(seed)
+    for number in range(2):
+        size = chance.choice([3, 12, 40])
+        kind = chance.choice(["csv", "jsonl", "parquet"])
+        sources = write(pair.one, sample(chance, size), kind, str(number))
+        chosen = {name: path for name, path in sources.items() if name == "users" or chance.random() < 0.8}
+        options = {"on_conflict": chance.choice(["reject", "update"]), "batch_size": chance.choice([1, 7, 100_000])}
+        pair.load(chosen, chance.choice([40, 150, 1_000]), **options)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_files_are_loaded_alike(pair: Pair, seed: int) -> None:
+    check_seed(pair, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 200))
+def test_any_files_are_loaded_alike_many_times(pair: Pair, seed: int) -> None:
+    check_seed(pair, seed)

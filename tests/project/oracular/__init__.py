@@ -1,0 +1,1 @@
+"""A database that the loader cannot load into."""

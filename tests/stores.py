@@ -1,0 +1,133 @@
+"""The stores that tests load into. Each gives new databases, and asks them apart from the loader.
+
+Databases of PostgreSQL are schemas of one database: made in a tenth of the time, and their sessions know no others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import psycopg
+from hypothesis import settings
+from psycopg import sql
+
+from tests.postgres import Server
+
+# What tests are run over, where they say nothing else.
+STORES = ("sqlite", "postgresql")
+# And where there is time for it: another version, and databases of both kinds that reference each other.
+LONG_STORES = ("postgresql 18", "users in postgresql", "users in sqlite")
+
+
+def examples(many: int, store: Databases) -> settings:
+    """How many examples of a property: fewer where each takes longer."""
+    return settings(max_examples=many if store.name == "sqlite" else max(5, many // 5))
+
+
+class Databases(Protocol):
+    """New databases of one kind, or of several."""
+
+    name: str
+
+    def new(self, directory: Path, name: str) -> Path | str:
+        """One more, empty, with a file in this directory or none. What the loader takes for a database."""
+
+    def query(self, where: Any, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """What comes of SQL; values stand for `?`."""
+
+    def tidy(self) -> None:
+        """Whatever was given is used no longer."""
+
+
+class Files:
+    """SQLite."""
+
+    name = "sqlite"
+
+    def new(self, directory: Path, name: str) -> Path:
+        """See Databases. What stands there is taken for empty: who makes its tables anew empties them."""
+        return directory / f"{name}.db"
+
+    def query(self, where: Path, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """See Databases."""
+        with closing(sqlite3.connect(where)) as connection:
+            rows = connection.execute(statement, tuple(parameters)).fetchall()
+            connection.commit()
+        return rows
+
+    def tidy(self) -> None:
+        """See Databases. Directories are pytest's."""
+
+
+class Schemas:
+    """PostgreSQL: schemas of a database of that name."""
+
+    name = "postgresql"
+
+    def __init__(self, server: Server, database: str = "tests") -> None:
+        self.server = server
+        self._url = server.url(database)
+        self._numbers = itertools.count()
+        self._schemas: dict[str, str] = {}
+        server.query("postgres", f"CREATE DATABASE {database}")
+        self.open()
+
+    def open(self) -> None:
+        """There is a server."""
+        # What a failed test left locked is not waited for without end.
+        self._connection = psycopg.connect(self._url, autocommit=True, options="-clock_timeout=20s")
+
+    def new(self, directory: Path, name: str) -> str:  # noqa: ARG002
+        """See Databases."""
+        schema = f"{name} {next(self._numbers)}"
+        self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        path = sql.Identifier(schema).as_string().replace(" ", "\\ ")
+        url = f"{self._url}&options={quote(f'-csearch_path={path}')}"
+        self._schemas[url] = schema
+        return url
+
+    def query(self, where: str, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """See Databases."""
+        path = sql.Identifier(self._schemas[where])
+        self._connection.execute(sql.SQL("SET search_path TO {}").format(path))
+        values = tuple(parameters)
+        cursor = self._connection.execute(statement.replace("?", "%s") if values else statement, values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def tidy(self) -> None:
+        """See Databases."""
+        for schema in self._schemas.values():
+            self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        self._schemas.clear()
+
+    def close(self) -> None:
+        """There are no more to come, or no server for a while."""
+        self._connection.close()
+
+
+class Mixed:
+    """Some databases in PostgreSQL, by their names, and all others in SQLite."""
+
+    def __init__(self, name: str, schemas: Schemas, in_schemas: Iterable[str]) -> None:
+        self.name = name
+        self._files, self._schemas, self._in_schemas = Files(), schemas, frozenset(in_schemas)
+
+    def new(self, directory: Path, name: str) -> Path | str:
+        """See Databases."""
+        return (self._schemas if name in self._in_schemas else self._files).new(directory, name)
+
+    def query(self, where: Path | str, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """See Databases."""
+        if isinstance(where, Path):
+            return self._files.query(where, statement, parameters)
+        return self._schemas.query(where, statement, parameters)
+
+    def tidy(self) -> None:
+        """See Databases."""
+        self._schemas.tidy()
