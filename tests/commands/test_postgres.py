@@ -157,6 +157,18 @@ def test_what_keeps_a_load_from_a_server_is_one_line_without_the_password(served
     assert served.query("products", "SELECT * FROM products") == []
 
 
+def test_a_password_that_lets_a_load_in_stands_nowhere(served: ServedProject) -> None:
+    served.locate("users", keyed(served))
+    served.query("users", "GRANT ALL ON ALL TABLES IN SCHEMA public TO keyed")
+    page = served.directory / "report.html"
+    done = served.manage("insert_data", "--format=json", f"--report={page}")
+    assert done.returncode == 0, done.stderr
+    ledgers = [served.query(alias, "SELECT * FROM loader_runs") for alias in ALIASES]
+    told = "".join(map(str, [done.stdout, done.stderr, page.read_text(), *ledgers]))
+    assert '"status": "complete"' in told
+    assert not [text for text in (SECRET, quote(SECRET, safe="")) if text in told]
+
+
 def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["USERS_DATABASE_URL"] = f"postgresql://keyed:{SECRET}@host:{SECRET}/users"
