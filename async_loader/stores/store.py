@@ -94,6 +94,8 @@ class Store(ABC):
     batch_order: ClassVar[str]
     # In SQL, the reasons of a row of `loader_rejects`, each as JSON under `value`.
     each_reason: ClassVar[str]
+    # In SQL, behind a query of `rejects`, that no other transaction changes those.
+    keeping_rejects: ClassVar[str] = ""
     # Whether several processes can write to it at once.
     is_shared: ClassVar[bool] = False
     # How lines of the ledger come in the order in which they were first written.

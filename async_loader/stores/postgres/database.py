@@ -127,8 +127,8 @@ _ADVICE = {
     "25006": "the server only reads; name the one that writes",
     "42P01": "run init_db first",
 }
-# Classes of SQLSTATE that say that the server went away.
-_GONE = ("08", "57P")
+# What SQLSTATE begins with where the server went away, or has chosen this transaction to end a deadlock.
+_PASSING = ("08", "57P", "40P01")
 _LOST = "see that the server runs, and run the same command again"
 # Of a connection that is refused no SQLSTATE is handed on.
 _UNREACHABLE = "see that the server runs, and that its host, database, user and password are right"
@@ -154,6 +154,7 @@ class Database(Store):
     batch_order: ClassVar[str] = "c0"
     # No text of the server's can hold a NUL, so it reads none in JSON.
     each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
+    keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     is_shared: ClassVar[bool] = True
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
 
@@ -407,8 +408,8 @@ class Database(Store):
         kind: type[StoreError] = StoreError
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
-        if state.startswith(_GONE) or (not state and isinstance(error, errors.OperationalError)):
-            kind, advice = UnreachableError, lost
+        if state.startswith(_PASSING) or (not state and isinstance(error, errors.OperationalError)):
+            kind, advice = UnreachableError, advice or lost
         if isinstance(error, errors.LockNotAvailable):
             kind = LockedError
         problem = f"{said(error)} ({self._place})"
