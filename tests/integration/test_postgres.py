@@ -363,8 +363,9 @@ def test_keys_that_the_server_counts_up_come_behind_those_that_were_loaded(
     place = Place(tmp_path, (of(TEXT),), store=store)
     place.query("things", "DROP TABLE things")
     place.query("things", "CREATE TABLE things (id bigserial PRIMARY KEY, x text)")
+    given = place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))
     for _ in range(2):
-        place.load("async", {"things": place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))}, **options)
+        place.load("async", {"things": given}, **options)
     assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following,)]
     place.load("async", {"things": place.file("t.csv", "id,x\n1,a\n")}, on_conflict="update")
     assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following + 1,)]
