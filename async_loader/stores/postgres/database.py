@@ -244,16 +244,15 @@ class Database(Store):
         sql = f"""SELECT string_agg(place::text, ',') FILTER (WHERE same),
                 string_agg(place::text, ',') FILTER (WHERE NOT same)
             FROM (SELECT batch.c{records.width} AS place, {same} AS same
-                FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-                ON {_is_same(key, table.column(table.key), "=")}) AS found"""
+                FROM {_looked_up(table, _is_same(key, table.column(table.key), "="))}) AS found"""
         rows = yield Query(self.name, sql, batch=_placed(records, table.key))
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
         """See Store."""
         other = f"NOT ({_is_same(0, table.column(table.key))})"
-        sql = f"""SELECT string_agg(batch.c2::text, ',') FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-            ON {_is_same(1, column, "=")} AND {other}"""
+        found = _looked_up(table, f"{_is_same(1, column, '=')} AND {other}")
+        sql = f"SELECT string_agg(batch.c2::text, ',') FROM {found}"
         frame = records.with_columns(_comparable(column.name)) if column.type is Type.JSON else records
         rows = yield Query(self.name, sql, batch=_placed(frame, column.name))
         return integers(places for (places,) in rows).sort()
@@ -261,15 +260,14 @@ class Database(Store):
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """See Store."""
         values = ", ".join(_stored_value(column) for column in columns)
-        sql = f"""SELECT batch.c1, {values} FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-            ON {_is_same(0, table.column(table.key), "=")}"""
+        sql = f"SELECT batch.c1, {values} FROM {_looked_up(table, _is_same(0, table.column(table.key), '='))}"
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=_placed(keys.to_frame(), keys.name))
         return rows
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """See Store."""
-        stored = f"SELECT FROM {quoted(table.name)} AS stored WHERE {_is_same(0, table.column(table.key), '=')}"
-        sql = f"SELECT string_agg(c1::text, ',') FROM {BATCH} AS batch WHERE EXISTS ({stored})"
+        found = _looked_up(table, _is_same(0, table.column(table.key), "="))
+        sql = f"SELECT string_agg(batch.c1::text, ',') FROM {found}"
         rows = yield Query(self.name, sql, batch=_placed(keys.to_frame(), keys.name))
         return keys.gather(integers(places for (places,) in rows).sort())
 
@@ -448,6 +446,14 @@ def _columns_of(table: Table) -> dict[str, str]:
 def _create_sql(table: str, columns: Mapping[str, str]) -> str:
     lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+
+
+def _looked_up(table: Table, condition: str) -> str:
+    """In SQL, the rows of a batch with those that are stored under the condition, looked up by index row after row. The
+    planner may believe that a table which was filled a moment ago is empty: OFFSET leaves it no other way.
+    """
+    stored = f"SELECT * FROM {quoted(table.name)} AS stored WHERE {condition} OFFSET 0"
+    return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
 def _insert_sql(table: Table) -> str:
