@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ PAUSES = (0.5, 1, 2, 4, 8, 16, 30)
 FROM_ENVIRONMENT = "async_loader.stores:from_environment"
 # Bytes of a source in one share: a second or more of work, beside which what a share costs is nothing.
 SHARE_SIZE = 32 << 20
+
+_ADDRESS = re.compile(r"(tcp|tls)://[^/]+:[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Cluster:
     share_size: int = SHARE_SIZE
 
     def __post_init__(self) -> None:
-        if self.scheduler is not None and not self.scheduler.startswith(("tcp://", "tls://")):
+        if self.scheduler is not None and not _ADDRESS.fullmatch(self.scheduler):
             raise ConfigurationError(f"a scheduler is at tcp://HOST:PORT or tls://HOST:PORT, not at {self.scheduler!r}")
         if self.scheduler is not None and self.workers is not None:
             raise ConfigurationError("a scheduler has workers already: name it, or how many to start, not both")

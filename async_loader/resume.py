@@ -60,6 +60,8 @@ class Unfinished:
             line = self.tables.get(name)
             if line is not None and line.state == COMPLETE:
                 parts.append(f"{name} complete")
+            elif line is not None and SHARE_SIZE in facts_of(line):
+                parts.append(f"{name} where shares are missing")
             else:
                 parts.append(f"{name} from record {(line.checkpoint if line else 0) + 1:,}")
         return f"resuming run {self.run}: {', '.join(parts)}"

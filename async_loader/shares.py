@@ -233,7 +233,7 @@ def _taken(share: Share, database: Store, earlier: Mapping[int, Outcome]) -> Ste
         else:
             text = yield from shares.outcome_of(database, claim_of(share.run, share.table.name, number))
             outcome = outcome_from(text or "", share.table)
-        taken = taken.append(keys.filter(~keys.is_in(pl.Series(list(outcome.refused), dtype=key.dtype))))
+        taken = taken.append(keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys)
     return taken
 
 

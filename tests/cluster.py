@@ -49,7 +49,12 @@ class Workers:
     """A scheduler, and workers without nannies. `options` go to each program, such as those of TLS."""
 
     def __init__(
-        self, directory: Path, count: int, threads: int = 1, options: Sequence[str] = (), **environment: str
+        self,
+        directory: Path,
+        count: int,
+        threads: int = 1,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory, self._threads = directory, threads
         self._options = options
@@ -58,7 +63,7 @@ class Workers:
             _VARIABLE: str(self._databases),
             "PYTHONPATH": str(ROOT),
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "20",
-            **environment,
+            **(environment or {}),
         }
         self._started = 0
         self.scheduler = self.start_scheduler(0)
@@ -70,13 +75,19 @@ class Workers:
         """A scheduler at a port, or at any for 0."""
         (self.directory / "scheduler.json").unlink(missing_ok=True)
         place = ["--host=127.0.0.1", f"--port={port}", f"--scheduler-file={self.directory / 'scheduler.json'}"]
-        return self._start("scheduler", *place, "--no-show", "--no-dashboard")
+        return self._start("scheduler", *place, "--no-show", "--dashboard-address=127.0.0.1:0")
 
     def fill(self, count: int) -> None:
         """Start workers until there are so many; those that have ended are none."""
         self.workers = {name: process for name, process in self.workers.items() if process.poll() is None}
         while len(self.workers) < count:
             self.start_worker()
+
+    def ready(self, count: int) -> None:
+        """A scheduler and so many workers, whatever has become of those before."""
+        if self.scheduler.poll() is not None:
+            self.restart_scheduler()
+        self.fill(count)
 
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """One more worker; without a nanny, unless options say otherwise."""
@@ -92,6 +103,11 @@ class Workers:
             "worker", self.address, f"--name={name}", *place, *nanny, *options, **environment
         )
         return self.workers[name]
+
+    def wait_for(self, count: int) -> None:
+        """Until the scheduler knows of just so many workers."""
+        with Client(self.address, set_as_default=False) as asked:
+            until(lambda: len(asked.scheduler_info(n_workers=-1)["workers"]) == count, f"{count} workers")
 
     def at_work(self) -> list[str]:
         """The names of the workers that are at something."""
@@ -142,7 +158,7 @@ class Workers:
         command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments, *self._options]
         with (self.directory / f"{program}-{self._started}.log").open("wb") as log:
             return subprocess.Popen(
-                command, cwd=ROOT, env=self._environment | environment, stdout=log, stderr=subprocess.STDOUT
+                command, cwd=self.directory, env=self._environment | environment, stdout=log, stderr=subprocess.STDOUT
             )
 
 
@@ -161,11 +177,13 @@ def client(sources: Mapping[str, str], databases: Mapping[str, Any], cluster: Cl
 
 
 @contextlib.contextmanager
-def workers(count: int = 2, threads: int = 1, options: Sequence[str] = (), **environment: str) -> Iterator[Workers]:
+def workers(
+    count: int = 2, threads: int = 1, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Workers]:
     """A new cluster, and its end."""
     directory = Path(tempfile.mkdtemp(prefix="workers"))
     try:
-        started = Workers(directory, count, threads, options, **environment)
+        started = Workers(directory, count, threads, options, environment)
         try:
             yield started
         finally:

@@ -11,9 +11,11 @@ import platform
 import threading
 import time
 import weakref
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -83,16 +85,21 @@ class Workers(Threads):
     def _begin(self) -> None:
         """Connect to the cluster, or start one, and see that all of it is of one kind with this process."""
         try:
+            security = _security(self._cluster)
+        except OSError as error:
+            problem = f"CA, certificate and key cannot be used ({one_line(error)}); name files in PEM"
+            raise ClusterError(self._name, problem) from error
+        try:
             if self._cluster.scheduler is None:
                 self._own = _own_cluster(self._cluster)
-                self._client = Client(self._own, timeout=_ANSWER)
+                self._client = Client(self._own, timeout=_ANSWER, set_as_default=False)
             else:
-                self._client = Client(self._cluster.scheduler, security=_security(self._cluster), timeout=_ANSWER)
-        except (OSError, TimeoutError, ValueError) as error:
-            problem = (
-                f"cannot be reached ({type(error).__name__}); check the address, the certificates, and that it runs"
-            )
-            raise ClusterError(self._name, problem) from error
+                self._client = Client(self._cluster.scheduler, security=security, timeout=_ANSWER, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            problem = f"no scheduler answers that takes this process in ({one_line(error)})"
+            raise ClusterError(
+                self._name, f"{problem}; check the address, and the certificates if it has any"
+            ) from error
         try:
             self._client.wait_for_workers(1, timeout=_ANSWER)
         except TimeoutError as error:
@@ -127,39 +134,38 @@ class Workers(Threads):
             _Packed(cloudpickle.dumps(each)) if isinstance(each, Share | Table | Part | Source) else each
             for each in effect.arguments
         ]
-        future = self._client.submit(
-            _done,
-            (self._name, _versions()),
-            effect.work,
-            self._cluster.stores,
-            arguments,
-            list(effect.after),
-            pure=False,
-        )
+        asked_by = self._name, _versions()
+        try:
+            future = self._client.submit(
+                _done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False
+            )
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
         with self._submitting:
             self._submitted.add(future)
         return future
 
     def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
+        came: dict[Future, Any] = {}
         waiting = dict.fromkeys(tokens)
         seen = time.monotonic()
         while waiting:
             if self._given_up:
                 raise GivenUpError
+            for future in [future for future in waiting if future.status != "pending"]:
+                # What a worker has that is lost by now is pending again.
+                with suppress(TimeoutError):
+                    came[future] = self._result(future)
+                    del waiting[future]
+                    if (shown := take(came[future])) is not None:
+                        self._show(shown)
             if self._has_workers:
                 seen = time.monotonic()
             elif time.monotonic() > seen + _ANSWER:
-                raise ClusterError(
-                    self._name, "all workers are gone; start some, and run the same command again to go on"
-                )
-            done = [future for future in waiting if future.status != "pending"]
-            for future in done:
-                del waiting[future]
-                if (shown := take(self._result(future))) is not None:
-                    self._show(shown)
-            if not done:
-                time.sleep(_LOOK)
-        return [self._result(future) for future in tokens]
+                problem = "all workers are gone; start some, and run the same command again to go on"
+                raise ClusterError(self._name, problem)
+            time.sleep(_LOOK)
+        return [came[future] for future in tokens]
 
     @property
     def _has_workers(self) -> bool:
@@ -168,15 +174,27 @@ class Workers(Threads):
         return bool(self._client.scheduler_info().get("workers"))
 
     def _result(self, future: Future) -> Any:
-        if future.status == "finished":
-            return future.result()
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, LoaderError):
-                raise error
+        """TimeoutError where it cannot be had now."""
+        status = future.status
+        try:
+            error = future.exception(timeout=_ANSWER) if status == "error" else None
+            value = future.result(timeout=_ANSWER) if status == "finished" else None
+        except TimeoutError:
+            raise
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
+        if isinstance(error, LoaderError):
+            raise error
+        if error is not None:
             problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
             raise ClusterError(self._name, f"{problem}; run the same command again to go on")
-        raise ClusterError(self._name, "its scheduler went away; start it, and run the same command again to go on")
+        if status != "finished":
+            raise self._lost()
+        return value
+
+    def _lost(self) -> ClusterError:
+        problem = "its scheduler went away; start it, and run the same command again to go on"
+        return ClusterError(self._name, problem)
 
 
 class _Packed(bytes):
@@ -208,7 +226,12 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
     """Workers of this machine, whom nobody else can give work."""
     import dask
 
-    settings = {"distributed.scheduler.worker-ttl": _SILENCE, "distributed.scheduler.allowed-failures": _RETRIES}
+    settings: dict[str, Any] = {
+        "distributed.scheduler.worker-ttl": _SILENCE,
+        "distributed.scheduler.allowed-failures": _RETRIES,
+    }
+    # Over HTTP, which has no lock, nothing is told.
+    settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set(settings):
         return LocalCluster(
             n_workers=cluster.workers,
@@ -216,21 +239,26 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
             host="127.0.0.1",
             protocol="tls://",
             security=Security.temporary(),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs="ERROR",
         )
 
 
 def _security(cluster: Cluster) -> Security | None:
+    """What shows that this process belongs to the cluster, and tells who else does. OSError where its files do not."""
     if not cluster.is_secure:
         return None
-    return Security(
+    for path in (cluster.ca, cluster.certificate, cluster.key):
+        Path(str(path)).read_bytes()
+    security = Security(
         require_encryption=True,
         tls_ca_file=str(cluster.ca),
         tls_client_cert=str(cluster.certificate),
         tls_client_key=str(cluster.key),
     )
+    security.get_connection_args("client")
+    return security
 
 
 def _done(

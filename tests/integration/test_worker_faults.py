@@ -120,13 +120,13 @@ def served() -> Iterator[Schemas]:
 @pytest.fixture(scope="session")
 def fragile() -> Iterator[Workers]:
     """A cluster whose scheduler gives a worker up after three seconds. Workers do two things at once."""
-    with workers(0, threads=2, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="3s") as started:
+    with workers(0, threads=2, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s"}) as started:
         yield started
 
 
 @pytest.fixture
 def scene(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iterator[Scene]:
-    fragile.fill(2)
+    fragile.ready(2)
     found = Scene(Pair(tmp_path, served, fragile), served.server, seed)
     yield found
     found.gate.open()

@@ -1,17 +1,19 @@
-"""What a worker of a cluster asks of the project, whose settings DJANGO_SETTINGS_MODULE names in its environment."""
+"""What a worker of a cluster asks of the project, whose settings DJANGO_SETTINGS_MODULE names in its environment.
+
+Imported by workers, before they unpickle tables: whose rules may be functions of modules with models.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import django
 from django.apps import apps
 
 from async_loader.contrib.django import databases
 
+if not apps.ready:
+    django.setup()
 
-def location(alias: str) -> Any:
+
+def location(alias: str) -> databases.Location:
     """Where the database behind an alias is."""
-    if not apps.ready:
-        django.setup()
     return databases.location(alias)
