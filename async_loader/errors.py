@@ -70,7 +70,7 @@ class StoreError(LoaderError):
 
 
 class UnreachableError(StoreError):
-    """A database's server went away, or cannot be reached: the same may succeed a little later."""
+    """A database's server went away, cannot be reached, or ended a deadlock: the same may succeed a little later."""
 
 
 class LockedError(StoreError):

@@ -228,10 +228,15 @@ def _open_databases(plan: Plan) -> Steps[None]:
     for name in names:
         database = plan.databases[name]
         if name in written:
-            yield from database.begin(table for table in plan.loaded if table.database == name)
+            yield from database.begin(table for table in _held(plan) if table.database == name)
             yield from database.check_writable()
         else:
             yield from database.begin_reading()
+
+
+def _held(plan: Plan) -> Sequence[Table]:
+    """The tables that nobody else may write to: workers do, those of an earlier process too."""
+    return plan.loaded if plan.cluster is None else ()
 
 
 def _let_go(plan: Plan) -> Steps[None]:
@@ -462,6 +467,8 @@ def _saving(
             finished_at=finished_at,
         )
         yield from ledger.plan.database(table).save_run(line)
+        if state == COMPLETE:
+            yield from ledger.plan.database(table).go_on_counting(table)
 
     return save
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.effects import Call, Complete, Connect, Steps
-from async_loader.errors import LockedError, StoreError
+from async_loader.errors import LockedError
 from async_loader.keys import AcceptedKeys, KeyRange, KeySet, ReferencedKeys, key_set
 from async_loader.load import Load, Readable, RejectAllowance, load
 from async_loader.report import LISTED, Tally
@@ -40,8 +40,8 @@ _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
     Type.DATETIME: datetime.fromisoformat,
 }
 
-# How often a share is tried to be claimed from somebody who no longer answers.
-_CLAIMS = 4
+# Seconds that a session may do nothing between two statements, however short others are to wait for it.
+_SILENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +205,22 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
 
 
 def _claimed(share: Share, database: Store) -> Steps[bool]:
-    """In a transaction that is open then. A session that has the share and does not go on is ended: a process that was
-    stopped keeps it for as long as its server lets it.
+    """In a transaction that is open then. Whoever has the share and goes on is waited for. A session that has it and no
+    longer answers is ended: a process that was stopped keeps it for as long as its server lets it.
     """
-    for _ in range(_CLAIMS):
+    silence = max(share.lock_timeout, _SILENCE)
+    while True:
         yield from database.begin_share()
         try:
-            return (yield from shares.claim(database, share.claim, share.run, share.table.name))
+            taken = yield from shares.claim(database, share.claim, share.run, share.table.name)
         except LockedError:
             yield from database.roll_back()
-            yield from shares.end_session(database, share.session)
-    raise StoreError(database.name, f"share {share.number} of {share.table.name} cannot be had: another session has it")
+            if not (yield from shares.end_silent(database, share.session, silence)):
+                raise
+        else:
+            if taken:
+                yield from shares.check_current(database, share.run, share.table.name)
+            return taken
 
 
 def _taken(share: Share, database: Store, earlier: Mapping[int, Outcome]) -> Steps[pl.Series]:

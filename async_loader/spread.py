@@ -152,7 +152,12 @@ def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[No
 
 
 def _begin(this: Spread) -> Steps[None]:
-    """Say in the ledger that this table has begun, and which keys it held then; see which keys others hold by now."""
+    """Say in the ledger that this table has begun, and which keys it held then; see which keys others hold by now.
+
+    What workers are still at of another run is waited for.
+    """
+    if not this.began and not this.dry_run:
+        yield from ledger.wait_for_others(this.database, this.table.name)
     for target in this.targets:
         this.ranges[target.name] = yield from this.plan.database(target).key_range(target)
     this.ranges[this.table.name] = (

@@ -15,10 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from async_loader import Cluster
+from distributed import Client
+
+from async_loader import Cluster, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where workers find the file.
@@ -45,20 +48,23 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 class Workers:
     """A scheduler, and workers without nannies. `options` go to each program, such as those of TLS."""
 
-    def __init__(self, directory: Path, count: int = 2, options: Sequence[str] = (), **environment: str) -> None:
-        self.directory = directory
+    def __init__(
+        self, directory: Path, count: int, threads: int = 1, options: Sequence[str] = (), **environment: str
+    ) -> None:
+        self.directory, self._threads = directory, threads
         self._options = options
         self._databases = directory / "databases.json"
         self._environment = os.environ | {
             _VARIABLE: str(self._databases),
             "PYTHONPATH": str(ROOT),
-            "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "2s",
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "20",
             **environment,
         }
         self._started = 0
         self.scheduler = self.start_scheduler(0)
         self.address: str = self._contact()["address"]
-        self.workers = [self.start_worker() for _ in range(count)]
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.fill(count)
 
     def start_scheduler(self, port: int) -> subprocess.Popen[bytes]:
         """A scheduler at a port, or at any for 0."""
@@ -66,14 +72,36 @@ class Workers:
         place = ["--host=127.0.0.1", f"--port={port}", f"--scheduler-file={self.directory / 'scheduler.json'}"]
         return self._start("scheduler", *place, "--no-show", "--no-dashboard")
 
+    def fill(self, count: int) -> None:
+        """Start workers until there are so many; those that have ended are none."""
+        self.workers = {name: process for name, process in self.workers.items() if process.poll() is None}
+        while len(self.workers) < count:
+            self.start_worker()
+
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        """One more worker, of one thread; without a nanny, unless options say otherwise."""
+        """One more worker; without a nanny, unless options say otherwise."""
+        name = f"worker-{self._started}"
         nanny = [] if "--nanny" in options else ["--no-nanny"]
-        place = ["--host=127.0.0.1", "--no-dashboard", f"--local-directory={self.directory}", "--nthreads=1"]
-        return self._start("worker", self.address, *place, *nanny, *options, **environment)
+        place = [
+            "--host=127.0.0.1",
+            "--no-dashboard",
+            f"--local-directory={self.directory}",
+            f"--nthreads={self._threads}",
+        ]
+        self.workers[name] = self._start(
+            "worker", self.address, f"--name={name}", *place, *nanny, *options, **environment
+        )
+        return self.workers[name]
+
+    def at_work(self) -> list[str]:
+        """The names of the workers that are at something."""
+        with Client(self.address, set_as_default=False) as asked:
+            known = asked.scheduler_info(n_workers=-1)["workers"]
+            return [known[address]["id"] for address, tasks in asked.processing().items() if tasks]
 
     def restart_scheduler(self) -> None:
-        """Another one at the same address, once the first has ended."""
+        """Another one at the same address, in the place of the first."""
+        end(self.scheduler)
         self.scheduler = self.start_scheduler(int(self.address.rpartition(":")[2]))
         self._contact()
 
@@ -95,7 +123,7 @@ class Workers:
 
     def end(self) -> None:
         """End all that was started and has not ended."""
-        for process in [self.scheduler, *self.workers]:
+        for process in [self.scheduler, *self.workers.values()]:
             end(process)
 
     def _contact(self) -> dict[str, Any]:
@@ -126,15 +154,32 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
+def client(sources: Mapping[str, str], databases: Mapping[str, Any], cluster: Cluster) -> subprocess.Popen[bytes]:
+    """A load of the sample's tables in a process of its own."""
+    told = json.dumps([sources, {name: str(where) for name, where in databases.items()}, asdict(cluster)])
+    return subprocess.Popen([sys.executable, "-m", "tests.cluster", told], cwd=ROOT)
+
+
 @contextlib.contextmanager
-def workers(count: int = 2, options: Sequence[str] = (), **environment: str) -> Iterator[Workers]:
+def workers(count: int = 2, threads: int = 1, options: Sequence[str] = (), **environment: str) -> Iterator[Workers]:
     """A new cluster, and its end."""
     directory = Path(tempfile.mkdtemp(prefix="workers"))
     try:
-        started = Workers(directory, count, options, **environment)
+        started = Workers(directory, count, threads, options, **environment)
         try:
             yield started
         finally:
             started.end()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _main(told: str) -> None:
+    from tests.sample import TABLES
+
+    sources, databases, cluster = json.loads(told)
+    Run(TABLES, sources, databases, mode="dask", cluster=Cluster(**cluster)).perform()
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -95,11 +95,12 @@ def test_a_public_name_wins_over_a_module_that_is_called_alike() -> None:
 
 def test_a_project_that_has_the_app_imports_nothing_heavy() -> None:
     script = "import sys, django; django.setup(); print(*sys.modules)"
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings"}
+    served = {"USERS_DATABASE_URL": "postgresql:///users"}
+    environment = os.environ | served | {"DJANGO_SETTINGS_MODULE": "core.settings"}
     out = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout
-    assert not set(out.split()) & {"polars", "pyarrow", "numpy", "aiosqlite", "rich"}
+    assert not set(out.split()) & {"polars", "pyarrow", "numpy", "aiosqlite", "psycopg", "rich"}
 
 
 @pytest.mark.parametrize("path", PURE, ids=relative)

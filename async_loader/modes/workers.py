@@ -4,11 +4,13 @@ their shares are loaded by whichever worker is free.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import platform
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -44,7 +46,8 @@ _SILENCE = "30s"
 
 _PACKAGE = "django-async-loader"
 
-_KNOWN = KnownKeys()
+# A worker may have several threads.
+_KNOWN, _KNOWING = KnownKeys(), threading.Lock()
 
 
 class Workers(Threads):
@@ -56,7 +59,8 @@ class Workers(Threads):
         self._name = cluster.scheduler or "of this run"
         self._client: Client | None = None
         self._own: LocalCluster | None = None
-        self._submitted: list[Future] = []
+        # What nobody waits for any more is let go of.
+        self._submitted: weakref.WeakSet[Future] = weakref.WeakSet()
         self._submitting = threading.Lock()
 
     def run(self, steps: Steps[Result]) -> Result:
@@ -77,40 +81,39 @@ class Workers(Threads):
         return super().perform(effect)
 
     def _begin(self) -> None:
-        """Connect to the cluster, or start one, and see that its workers are of one kind with this process."""
+        """Connect to the cluster, or start one, and see that all of it is of one kind with this process."""
         try:
             if self._cluster.scheduler is None:
                 self._own = _own_cluster(self._cluster)
                 self._client = Client(self._own, timeout=_ANSWER)
             else:
                 self._client = Client(self._cluster.scheduler, security=_security(self._cluster), timeout=_ANSWER)
-            self._check()
         except (OSError, TimeoutError, ValueError) as error:
             problem = (
                 f"cannot be reached ({type(error).__name__}); check the address, the certificates, and that it runs"
             )
             raise ClusterError(self._name, problem) from error
-
-    def _check(self) -> None:
-        assert self._client is not None
-        self._client.wait_for_workers(1, timeout=_ANSWER)
         try:
-            versions: dict[str, dict[str, str]] = self._client.run(_versions)
+            self._client.wait_for_workers(1, timeout=_ANSWER)
+        except TimeoutError as error:
+            raise ClusterError(self._name, "has no workers; start some with dask worker") from error
+        self._check(self._client)
+
+    def _check(self, client: Client) -> None:
+        try:
+            found = {"the scheduler": client.run_on_scheduler(_versions)}
+            found |= {f"worker {address}": versions for address, versions in client.run(_versions).items()}
         except Exception as error:
-            problem = f"a worker cannot do this work ({one_line(error)}); install the same packages everywhere"
+            problem = f"not all of it can do this work ({one_line(error)}); install the same packages everywhere"
             raise ClusterError(self._name, problem) from error
-        for worker, theirs in versions.items():
-            if theirs != (ours := _versions()):
-                names = ", ".join(
-                    f"{name} {theirs.get(name)}, not {ours[name]}" for name in ours if theirs.get(name) != ours[name]
-                )
-                raise ClusterError(self._name, f"worker {worker} has {names}; install the same everywhere")
+        for who, versions in found.items():
+            _check_versions(self._name, who, versions, _versions())
 
     def _end(self) -> None:
         """Whatever is not done is done by nobody any more, but for what a worker of others is at."""
         if self._client is not None:
             with suppress(Exception):
-                self._client.cancel(self._submitted, force=True)
+                self._client.cancel(list(self._submitted), force=True)
             with suppress(Exception):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:
@@ -125,17 +128,30 @@ class Workers(Threads):
             for each in effect.arguments
         ]
         future = self._client.submit(
-            _done, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False, retries=_RETRIES
+            _done,
+            (self._name, _versions()),
+            effect.work,
+            self._cluster.stores,
+            arguments,
+            list(effect.after),
+            pure=False,
         )
         with self._submitting:
-            self._submitted.append(future)
+            self._submitted.add(future)
         return future
 
     def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
         waiting = dict.fromkeys(tokens)
+        seen = time.monotonic()
         while waiting:
             if self._given_up:
                 raise GivenUpError
+            if self._has_workers:
+                seen = time.monotonic()
+            elif time.monotonic() > seen + _ANSWER:
+                raise ClusterError(
+                    self._name, "all workers are gone; start some, and run the same command again to go on"
+                )
             done = [future for future in waiting if future.status != "pending"]
             for future in done:
                 del waiting[future]
@@ -145,6 +161,12 @@ class Workers(Threads):
                 time.sleep(_LOOK)
         return [self._result(future) for future in tokens]
 
+    @property
+    def _has_workers(self) -> bool:
+        """As the scheduler has said some seconds ago."""
+        assert self._client is not None
+        return bool(self._client.scheduler_info().get("workers"))
+
     def _result(self, future: Future) -> Any:
         if future.status == "finished":
             return future.result()
@@ -152,9 +174,8 @@ class Workers(Threads):
             error = future.exception()
             if isinstance(error, LoaderError):
                 raise error
-            raise ClusterError(
-                self._name, f"a worker failed: {type(error).__name__}: {error}; run the same command again to go on"
-            )
+            problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
+            raise ClusterError(self._name, f"{problem}; run the same command again to go on")
         raise ClusterError(self._name, "its scheduler went away; start it, and run the same command again to go on")
 
 
@@ -162,6 +183,7 @@ class _Packed(bytes):
     """What is to be unpickled where the project is set up."""
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     """Of what must be the same everywhere, lest a record be read in two ways."""
     python = ".".join(platform.python_version_tuple()[:2])
@@ -171,6 +193,15 @@ def _versions() -> dict[str, str]:
         "polars": pl.__version__,
         "dask": distributed.__version__,
     }
+
+
+def _check_versions(cluster: str, who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """ClusterError unless they are the same."""
+    names = [
+        f"{name} {found.get(name)}, not {version}" for name, version in wanted.items() if found.get(name) != version
+    ]
+    if names:
+        raise ClusterError(cluster, f"{who} has {', '.join(names)}; install the same everywhere")
 
 
 def _own_cluster(cluster: Cluster) -> LocalCluster:
@@ -202,8 +233,14 @@ def _security(cluster: Cluster) -> Security | None:
     )
 
 
-def _done(work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]) -> Any:
-    """What a worker does, and what comes of it."""
+def _done(
+    asked_by: tuple[str, Mapping[str, str]], work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]
+) -> Any:
+    """What a worker does, and what comes of it. Workers may join while the run goes on: each sees whether it is of one
+    kind with who asks, which is what the cluster is called and the versions there.
+    """
+    cluster, versions = asked_by
+    _check_versions(cluster, f"worker {distributed.get_worker().address}", _versions(), versions)
     find = _found(stores)
     unpacked = [cloudpickle.loads(each) if isinstance(each, _Packed) else each for each in arguments]
     return _WORK[work](find, *unpacked)
@@ -234,7 +271,8 @@ def _load_once(
     _check_sources(share)
     names = {each.database for each in (share.table, *share.targets)}
     stores = {name: _named(store_of(name, find(name)), share) for name in names}
-    known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
+    with _KNOWING:
+        known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
     readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
         means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
@@ -243,7 +281,8 @@ def _load_once(
         for reader in readers:
             reader.close()
     if not share.dry_run:
-        _KNOWN.give_back(share, known)
+        with _KNOWING:
+            _KNOWN.give_back(share, known)
     return outcome
 
 

@@ -76,13 +76,15 @@ def delete_each(database: Store, numbers: Sequence[int]) -> Steps[int]:
 
 
 def of_names(database: Store, names: Iterable[Name]) -> Steps[list[tuple[int, str, str]]]:
-    """id, run and source of those rejects, among these runs and ids, that there are."""
+    """id, run and source of those rejects, among these runs and ids, that there are. Nobody else deletes them before
+    the open transaction ends; those that another transaction is deleting are waited for.
+    """
     frame = pl.DataFrame(list(names), schema={"run": pl.String, "id": pl.Int64}, orient="row")
     if not len(frame):
         return []
     sql = f"""SELECT rejects.id, rejects.run, rejects.source
         FROM {database.batch} AS batch CROSS JOIN loader_rejects AS rejects
-        WHERE rejects.id = batch.c1 AND rejects.run = batch.c0"""
+        WHERE rejects.id = batch.c1 AND rejects.run = batch.c0 ORDER BY rejects.id {database.keeping_rejects}"""
     found: list[tuple[int, str, str]] = yield Query(database.name, sql, batch=database.pack(frame))
     return found
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from async_loader.effects import Change, Query, Steps
-from async_loader.stores.store import REJECTS_PER_QUERY, Store
+from async_loader.errors import StoreError
+from async_loader.resume import DISCARD
+from async_loader.stores.store import REJECTS_PER_QUERY, Store, quoted
 from async_loader.validation import REJECTS
 
 
@@ -18,6 +20,25 @@ def claim(database: Store, name: str, run: str, table: str) -> Steps[bool]:
     sql = "INSERT INTO loader_shares (claim, run, table_name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
     taken: int = yield Change(database.name, sql, (name, run, table))
     return taken > 0
+
+
+def check_current(database: Store, run: str, table: str) -> Steps[None]:
+    """StoreError where another load of the table has begun since this run did. None does until the open transaction
+    ends.
+    """
+    yield Change(database.name, f"LOCK TABLE {quoted(table)} IN ROW EXCLUSIVE MODE")
+    sql = """SELECT run FROM loader_runs WHERE table_name = $1 AND mode <> $2
+        ORDER BY coalesce(finished_at, started_at) DESC, started_at DESC LIMIT 1"""
+    rows = yield Query(database.name, sql, (table, DISCARD))
+    if rows != [(run,)]:
+        other = f"run {rows[0][0]}" if rows else "nobody knows who"
+        problem = f"{other} has loaded it since run {run} began; run the same command again to load the rest"
+        raise StoreError(database.name, f"table {table}: {problem}")
+
+
+def wait_for_others(database: Store, table: str) -> Steps[None]:
+    """Wait, in the open transaction, until nobody writes to the table; nobody does until it ends."""
+    yield Change(database.name, f"LOCK TABLE {quoted(table)} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def conclude(database: Store, name: str, outcome: str) -> Steps[None]:
@@ -38,11 +59,17 @@ def outcomes(database: Store, run: str, table: str) -> Steps[list[str]]:
     return [outcome for (outcome,) in rows]
 
 
-def end_session(database: Store, session: str) -> Steps[None]:
-    """End the sessions of that name: whoever holds a share there no longer answers."""
-    sql = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()"""
-    yield Query(database.name, sql, (session,))
+def end_silent(database: Store, session: str, seconds: float) -> Steps[bool]:
+    """End the sessions of that name that have waited for their client for so long: it no longer answers. Returns
+    whether there were others of the name, or such.
+    """
+    sql = """SELECT CASE WHEN silent THEN pg_terminate_backend(pid) END FROM (
+            SELECT pid, wait_event_type = 'Client'
+                AND state_change < clock_timestamp() - make_interval(secs => $2::double precision) AS silent
+            FROM pg_stat_activity
+            WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()) AS sessions"""
+    rows = yield Query(database.name, sql, (session, seconds))
+    return bool(rows)
 
 
 def rejects_by_line(database: Store, run: str, source: str, after: tuple[int, int]) -> Steps[_Page]:

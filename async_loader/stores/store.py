@@ -94,6 +94,8 @@ class Store(ABC):
     batch_order: ClassVar[str]
     # In SQL, the reasons of a row of `loader_rejects`, each as JSON under `value`.
     each_reason: ClassVar[str]
+    # In SQL, behind a query of `rejects`, that no other transaction changes those.
+    keeping_rejects: ClassVar[str] = ""
     # Whether several processes can write to it at once.
     is_shared: ClassVar[bool] = False
     # How lines of the ledger come in the order in which they were first written.
@@ -225,6 +227,10 @@ class Store(ABC):
         if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
             insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
             yield Change(self.name, insert, tuple(row.values()))
+
+    def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - of who keeps a counter of keys
+        """Let keys that the database counts up itself come behind those that have been loaded."""
+        yield from ()
 
     def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
         """How many records a run has committed of a table; None where it has not begun."""

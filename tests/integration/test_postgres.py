@@ -355,6 +355,22 @@ def test_a_key_that_the_server_counts_up_takes_the_records_own(
     assert place.rows("things") == [(5, "bb", 2), (7, "c", 1)]
 
 
+@pytest.mark.parametrize("options", [{}, {"commit_every": 1}])
+@pytest.mark.parametrize(("keys", "following"), [((5, 9, 2), 10), ((), 1), ((-3,), 1)])
+def test_keys_that_the_server_counts_up_come_behind_those_that_were_loaded(
+    tmp_path: Path, store: Databases, keys: tuple[int, ...], following: int, options: dict[str, int]
+) -> None:
+    place = Place(tmp_path, (of(TEXT),), store=store)
+    place.query("things", "DROP TABLE things")
+    place.query("things", "CREATE TABLE things (id bigserial PRIMARY KEY, x text)")
+    given = place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))
+    for _ in range(2):
+        place.load("async", {"things": given}, **options)
+    assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following,)]
+    place.load("async", {"things": place.file("t.csv", "id,x\n1,a\n")}, on_conflict="update")
+    assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following + 1,)]
+
+
 def test_a_trigger_of_each_statement_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
     place = Place(tmp_path, (of(TEXT),), store=store)
     place.query(

@@ -110,6 +110,13 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
+# A counter that is ahead of all keys stays where it is; one that has counted nothing yet says null.
+_COUNTER = """\
+SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS counter) AS own,
+LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
+WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
+THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+
 # By SQLSTATE, or the class that begins it, what to do.
 _ADVICE = {
     "55P03": "another program is writing to it; try again when it is done, or wait longer",
@@ -120,8 +127,8 @@ _ADVICE = {
     "25006": "the server only reads; name the one that writes",
     "42P01": "run init_db first",
 }
-# Classes of SQLSTATE that say that the server went away.
-_GONE = ("08", "57P")
+# What SQLSTATE begins with where the server went away, or has chosen this transaction to end a deadlock.
+_PASSING = ("08", "57P", "40P01")
 _LOST = "see that the server runs, and run the same command again"
 # Of a connection that is refused no SQLSTATE is handed on.
 _UNREACHABLE = "see that the server runs, and that its host, database, user and password are right"
@@ -147,6 +154,7 @@ class Database(Store):
     batch_order: ClassVar[str] = "c0"
     # No text of the server's can hold a NUL, so it reads none in JSON.
     each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
+    keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     is_shared: ClassVar[bool] = True
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
 
@@ -323,6 +331,12 @@ class Database(Store):
         found = {name: modifier - 4 for name, kind, modifier, *_ in rows if kind == "varchar" and modifier >= 0}
         return [found.get(name) for name in table.column_names]
 
+    def go_on_counting(self, table: Table) -> Steps[None]:
+        """See Store. The counter of a role that may not move it stays."""
+        if table.column(table.key).type is Type.INTEGER:
+            sql = _COUNTER.format(key=quoted(table.key), table=quoted(table.name))
+            yield Query(self.name, sql, (quoted(table.name), table.key))
+
     def rows(self, table: Table) -> Steps[StoredRows]:
         """See Store."""
         return (yield from stored_rows(self.name, table))
@@ -394,8 +408,8 @@ class Database(Store):
         kind: type[StoreError] = StoreError
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)
-        if state.startswith(_GONE) or (not state and isinstance(error, errors.OperationalError)):
-            kind, advice = UnreachableError, lost
+        if state.startswith(_PASSING) or (not state and isinstance(error, errors.OperationalError)):
+            kind, advice = UnreachableError, advice or lost
         if isinstance(error, errors.LockNotAvailable):
             kind = LockedError
         problem = f"{said(error)} ({self._place})"

@@ -1,0 +1,245 @@
+"""Whatever dies while a load is spread over workers, what is left in the end is what an undisturbed load leaves.
+
+The moment of a fault is sure: shares that hold certain records wait in a trigger until the test lets them go on.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from async_loader import ClusterError, Report
+from async_loader.effects import Submit
+from async_loader.spread import LOAD
+from tests import postgres
+from tests.cluster import Workers, client, end, until, workers
+from tests.integration.test_workers import Pair, held, orderly, sample, write
+from tests.sample import Place, comparable
+from tests.stores import Schemas
+
+modes = pytest.importorskip("async_loader.modes.workers")
+
+pytestmark = pytest.mark.skipif(postgres.binaries() is None, reason="there is no PostgreSQL")
+
+# Twenty rounds of each fault where there is time; the first of them always.
+rounds = pytest.mark.parametrize(
+    "seed",
+    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))],
+    ids=lambda seed: f"round {seed}",
+)
+
+_LOCK = 77
+_AT_THE_GATE = "application_name LIKE 'loader %' AND wait_event = 'advisory'"
+_AT_A_SHARE = "application_name LIKE 'loader %' AND wait_event = 'transactionid'"
+
+
+class Gate:
+    """A trigger in a table at which a record of some key waits until it is opened."""
+
+    def __init__(self, server: postgres.Server, place: Place, table: str, key: int) -> None:
+        self._server = server
+        function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
+        place.query(table, function)
+        place.query(
+            table,
+            f"CREATE TRIGGER gate BEFORE INSERT ON {table} FOR EACH ROW WHEN (NEW.id = {key}) EXECUTE FUNCTION wait()",
+        )
+        self._connection = psycopg.connect(server.url("tests"), autocommit=True)
+        self._connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+
+    def sessions(self, condition: str) -> list[int]:
+        """Processes of the server of which that is true."""
+        rows = self._server.query("tests", f"SELECT pid FROM pg_stat_activity WHERE {condition}")
+        return [pid for (pid,) in rows]
+
+    def wait(self) -> int:
+        """Until a share stands at it; the process of the server that serves it."""
+        [pid] = until(lambda: self.sessions(_AT_THE_GATE), "a share at the gate")
+        return int(pid)
+
+    def open(self) -> None:
+        """Let it go on."""
+        self._connection.close()
+
+
+class Scene:
+    """Sources for both places, what becomes of them undisturbed, and a gate that one share of workers comes to."""
+
+    def __init__(self, pair: Pair, server: postgres.Server, seed: int) -> None:
+        chance = random.Random(seed)
+        self.pair, self.cluster = pair, pair.cluster
+        rows = sample(chance, 30)
+        table, self.size = ("users", 150) if not seed else (chance.choice(list(rows)), chance.choice([40, 150, 300]))
+        self.sources = write(pair.one, rows, "csv")
+        self.undisturbed = comparable(pair.one.load("sequential", self.sources))
+        self.gate = Gate(server, pair.many, table, chance.choice(pair.one.rows(table))[0])
+        self._pool = ThreadPoolExecutor(2)
+
+    def begin(self) -> Future[Report]:
+        """Load by workers, meanwhile."""
+        return self._pool.submit(self.load)
+
+    def load(self) -> Report:
+        """Load by workers."""
+        return self.pair.spread(self.sources, self.size, lock_timeout=1)
+
+    def at_the_gate(self) -> subprocess.Popen[bytes]:
+        """The worker whose share stands there, once all others have nothing to do."""
+        self.gate.wait()
+        [name] = until(lambda: names if len(names := self.cluster.at_work()) == 1 else None, "rest")
+        return self.cluster.workers[name]
+
+    def check(self, report: Report) -> None:
+        """As if nothing had happened."""
+        assert comparable(report) == self.undisturbed
+        assert held(self.pair.many) == held(self.pair.one)
+        orderly(self.pair.many)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Schemas]:
+    """A server of these tests' own, because some end it; what it has committed outlives that."""
+    with postgres.server() as server:
+        schemas = Schemas(server)
+        server.query("postgres", "ALTER DATABASE tests SET synchronous_commit = on")
+        schemas.close()
+        schemas.open()
+        yield schemas
+        schemas.close()
+
+
+@pytest.fixture(scope="session")
+def fragile() -> Iterator[Workers]:
+    """A cluster whose scheduler gives a worker up after three seconds. Workers do two things at once."""
+    with workers(0, threads=2, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="3s") as started:
+        yield started
+
+
+@pytest.fixture
+def scene(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iterator[Scene]:
+    fragile.fill(2)
+    found = Scene(Pair(tmp_path, served, fragile), served.server, seed)
+    yield found
+    found.gate.open()
+    served.tidy()
+
+
+@rounds
+def test_a_worker_is_killed(scene: Scene) -> None:
+    load = scene.begin()
+    end(scene.at_the_gate())
+    scene.gate.open()
+    scene.check(load.result())
+
+
+@rounds
+def test_all_workers_are_killed_and_others_come(scene: Scene) -> None:
+    load = scene.begin()
+    scene.gate.wait()
+    for process in scene.cluster.workers.values():
+        end(process)
+    scene.gate.open()
+    scene.cluster.fill(2)
+    scene.check(load.result())
+
+
+@rounds
+def test_all_workers_are_killed_and_nobody_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = scene.begin()
+    scene.gate.wait()
+    monkeypatch.setattr("async_loader.modes.workers._ANSWER", 1)
+    for process in scene.cluster.workers.values():
+        end(process)
+    scene.gate.open()
+    with pytest.raises(ClusterError, match="all workers are gone; start some"):
+        load.result()
+    monkeypatch.undo()
+    scene.cluster.fill(2)
+    scene.check(scene.load())
+
+
+@rounds
+def test_the_scheduler_is_killed(scene: Scene) -> None:
+    load = scene.begin()
+    scene.gate.wait()
+    end(scene.cluster.scheduler)
+    with pytest.raises(ClusterError, match="its scheduler went away; start it"):
+        load.result()
+    scene.gate.open()
+    for process in scene.cluster.workers.values():
+        end(process)
+    scene.cluster.restart_scheduler()
+    scene.cluster.fill(2)
+    scene.check(scene.load())
+
+
+@rounds
+def test_the_client_is_killed_and_another_goes_on_while_shares_of_the_first_do(scene: Scene) -> None:
+    cluster = scene.cluster.cluster(scene.pair.many.databases, share_size=scene.size)
+    killed = client(scene.sources, scene.pair.many.databases, cluster)
+    scene.gate.wait()
+    end(killed)
+    load = scene.begin()
+    until(lambda: scene.gate.sessions(_AT_A_SHARE), "a share that is taken")
+    scene.gate.open()
+    scene.check(load.result())
+
+
+@rounds
+def test_a_worker_that_is_stopped_loses_its_share_and_does_no_harm_later(scene: Scene) -> None:
+    load = scene.begin()
+    stopped = scene.at_the_gate()
+    stopped.send_signal(signal.SIGSTOP)
+    scene.gate.open()
+    scene.check(load.result())
+    stopped.send_signal(signal.SIGCONT)
+    # The scheduler has given it up, which it learns when it is done.
+    stopped.wait(60)
+    scene.check(load.result())
+
+
+@rounds
+@pytest.mark.parametrize("name", ["loader %", "async_loader"], ids=["of a worker", "of the client"])
+def test_a_session_is_ended(scene: Scene, name: str) -> None:
+    load = scene.begin()
+    scene.gate.wait()
+    ended = scene.gate.sessions(f"application_name LIKE '{name}' AND pg_terminate_backend(pid)")
+    assert ended
+    scene.gate.open()
+    scene.check(load.result())
+
+
+@rounds
+def test_the_server_is_started_anew(scene: Scene, served: Schemas) -> None:
+    load = scene.begin()
+    scene.gate.wait()
+    served.close()
+    served.server.stop()
+    served.server.start()
+    served.open()
+    scene.check(load.result())
+
+
+@rounds
+def test_every_share_is_submitted_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = modes.Workers._submit
+    both: list[Any] = []
+
+    def twice(mode: Any, effect: Submit) -> Any:
+        if effect.work == LOAD:
+            both.append(submit(mode, effect))
+        return submit(mode, effect)
+
+    monkeypatch.setattr(modes.Workers, "_submit", twice)
+    scene.gate.open()
+    scene.check(scene.load())
+    assert len(both) > 3
