@@ -1,8 +1,9 @@
 """What a load costs on this machine, for `manage.py scale --costs`: each part of the work done by itself and clocked.
 
-`python -m tests.costs > costs.json` measures and prints the costs; `python -m tests.costs runs` loads the sample's
-tables, in one process and over workers, to hold against what `manage.py scale` predicts. Both start a PostgreSQL
-server of their own, as durable as one is by default, and clock CPU seconds, which others on the machine disturb least.
+`python -m tests.costs > costs.json` measures and prints the costs, with 1,000,000 records of each table, or as many as
+are named behind it; `python -m tests.costs runs` loads the sample's tables, in one process and over workers, to hold
+against what `manage.py scale` predicts. Both start a PostgreSQL server of their own, as durable as one is by default,
+and clock CPU seconds, which others on the machine disturb least.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from tests.postgres import Server, server
 ROOT = Path(__file__).resolve().parents[1]
 # Nothing but where its socket is.
 _SETTINGS = ("listen_addresses=", "max_connections=60")
+_RUN, _MOMENT = "costs", "2000-01-01T00:00:00+00:00"
+_BEGUN = """INSERT INTO loader_runs VALUES (%s, %s, 'dask', '{}', 'running', 0, 0, 0, 0, 0, 0, %s, NULL)"""
 _INVALID = 0.01
 _BATCH = 100_000
 # So small that a few million records make several shares.
@@ -70,10 +73,11 @@ class Place:
     stores: Mapping[str, Store]
 
     def empty(self) -> None:
-        """Make all tables anew."""
+        """Make all tables anew, with a run that has begun with each."""
         for table in self.tables.values():
             self.drive(table.database, self.stores[table.database].create([table], fresh=True))
             self.postgres.query(table.database, f"TRUNCATE {table.name}, loader_shares, loader_rejects")
+            self.postgres.query(table.database, _BEGUN, (_RUN, table.name, _MOMENT))
 
     def drive(self, database: str, steps: Steps[Any]) -> Any:
         """Take steps over one database, and commit."""
@@ -133,8 +137,8 @@ def place() -> Iterator[Place]:
 def _share(here: Place, table: str, source: Source, number: int) -> Share:
     """All of one source."""
     return Share(
-        run="costs",
-        started_at="2000-01-01",
+        run=_RUN,
+        started_at=_MOMENT,
         table=here.tables[table],
         number=number,
         parts=(Part(source, 1),),

@@ -39,7 +39,7 @@ _BYTES_PER_FAR_KEY = 16
 # Keys of parts, which workers keep until the run has ended; and, of those that the client compares, its own copies.
 _BYTES_PER_PART_KEY, _BYTES_PER_GATHERED_KEY = 8, 32
 # A process with its libraries and batches; and what a scheduler and its client keep of a task.
-_BYTES_PER_PROCESS, _BYTES_PER_TASK = 300 << 20, 10 << 10
+_BYTES_PER_PROCESS, _BYTES_PER_TASK = 300 << 20, 15 << 10
 # Of one key that a server tells, and of a page: read, written, and written to the log, once indexes exceed memory.
 _BYTES_PER_TOLD_KEY, _BYTES_PER_PAGE, _BYTES_PER_INDEX_KEY = 12, 3 * 8192, 24
 # What PostgreSQL takes in one table, with pages as it is built by default.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +169,16 @@ def test_costs_of_another_machine_are_taken(run: Callable[..., str], tmp_path: P
     [quick], [late] = (json.loads(run(*options, *more)) for more in ([], [f"--costs={tmp_path / 'costs.json'}"]))
     assert late["seconds"] == pytest.approx(10 * quick["seconds"], rel=0.2)
     assert late["stored"] == pytest.approx(10 * quick["stored"])
+
+
+@pytest.mark.long
+def test_costs_are_measured_as_scale_takes_them() -> None:
+    command = [sys.executable, "-m", "tests.costs", "20000"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+    found = costs_from(json.loads(done.stdout))
+    assert found.records == 20_000
+    assert all(each.server > 0 and each.read > 0 and each.stored > 0 for each in found.tables.values())
+    assert forecast(found, BILLION, Cluster()).seconds > 0
 
 
 @pytest.mark.parametrize("change", [{"task": -1}, {"task": "1"}, {"task": float("nan")}, {"tables": {}}, {"more": 1}])
