@@ -111,9 +111,14 @@ class IntegerKeys:
 
 
 def _distinct(keys: Integers) -> Integers:
-    """Sorted, each once; np.unique takes a hundred times as long."""
+    """Sorted, each once."""
     ordered = np.sort(keys)
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return ordered[_firsts(ordered)]
+
+
+def _firsts(ordered: Integers) -> Integers:
+    """The places at which another value begins. np.unique would take twenty times as long to find them."""
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
 
 
 class _Bits:
@@ -183,8 +188,9 @@ def _packed(offsets: Integers) -> tuple[slice, npt.NDArray[np.uint8]]:
 
 def _gathered(offsets: Integers) -> tuple[Integers, npt.NDArray[np.uint8]]:
     """Bytes to set, just those that have a bit."""
-    places, firsts = np.unique(offsets >> 3, return_index=True)
-    return places, np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
+    places = offsets >> 3
+    firsts = _firsts(places)
+    return places[firsts], np.bitwise_or.reduceat(_BIT[offsets & 7], firsts)
 
 
 class _SortedArrays:

@@ -52,6 +52,7 @@ class Server:
 
     directory: Path
     version: int = 16
+    settings: tuple[str, ...] = _SETTINGS
 
     def url(self, database: str) -> str:
         """Of one of its databases."""
@@ -65,7 +66,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = " ".join(f"-c {setting}" for setting in _SETTINGS)
+        settings = " ".join(f"-c {setting}" for setting in self.settings)
         log, options = self.directory / "log", f"{settings} -k {self.directory}"
         self._run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", options, "start")
 
@@ -91,14 +92,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(version: int = 16) -> Iterator[Server]:
+def server(version: int = 16, settings: tuple[str, ...] = _SETTINGS) -> Iterator[Server]:
     """A new one, with no databases of its user's."""
     directory = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         if os.geteuid() == 0:
             owner = pwd.getpwnam("nobody")
             os.chown(directory, owner.pw_uid, owner.pw_gid)
-        found = Server(directory, version)
+        found = Server(directory, version, settings)
         found.make()
         found.start()
         try:
