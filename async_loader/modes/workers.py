@@ -39,8 +39,12 @@ from async_loader.tables import Table
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
+# And between looks at who is there.
+_LOOK_FOR_WORKERS = 1
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
+# Processes of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+_UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 # Seconds after which a worker of the run's own that is not heard of any more is given up.
 _SILENCE = "30s"
 
@@ -146,9 +150,10 @@ class Workers(Threads):
         while waiting:
             if self._given_up:
                 raise GivenUpError
-            if self._has_workers:
+            unseen = time.monotonic() - seen
+            if unseen > _LOOK_FOR_WORKERS and self._has_workers:
                 seen = time.monotonic()
-            elif time.monotonic() > seen + _ANSWER:
+            elif unseen > _ANSWER:
                 raise ClusterError(
                     self._name, "all workers are gone; start some, and run the same command again to go on"
                 )
@@ -209,7 +214,7 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
     import dask
 
     settings = {"distributed.scheduler.worker-ttl": _SILENCE, "distributed.scheduler.allowed-failures": _RETRIES}
-    with dask.config.set(settings):
+    with dask.config.set({**settings, **_UNWATCHED}):
         return LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=1,
