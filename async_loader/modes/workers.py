@@ -156,8 +156,8 @@ class Workers(Threads):
         while waiting:
             if self._given_up:
                 raise GivenUpError
-            for future in [future for future in waiting if future.status != "pending"]:
-                # What a worker has that is lost by now is pending again.
+            # What is lost with its worker is done once more by another.
+            for future in [future for future in waiting if future.status not in {"pending", "lost"}]:
                 with suppress(TimeoutError):
                     came[future] = self._result(future)
                     del waiting[future]
@@ -193,8 +193,10 @@ class Workers(Threads):
         if error is not None:
             problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
             raise ClusterError(self._name, f"{problem}; run the same command again to go on")
-        if status != "finished":
+        if status == "cancelled":
             raise self._lost()
+        if status != "finished":
+            raise TimeoutError
         return value
 
     def _lost(self) -> ClusterError:

@@ -50,7 +50,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
             served.start(*command) as process,
         ):
             gate.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-            waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+            waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
             until(lambda: served.query("products", waiting), "the record")
             shares = "SELECT count(*) FROM loader_shares"
             kept = served.query("products", shares)[0][0]

@@ -119,8 +119,8 @@ def served() -> Iterator[Schemas]:
 
 @pytest.fixture(scope="session")
 def fragile() -> Iterator[Workers]:
-    """A cluster whose scheduler gives a worker up after three seconds. Workers do two things at once."""
-    with workers(0, threads=2, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s"}) as started:
+    """A cluster whose scheduler gives a worker up after six seconds. Workers do two things at once."""
+    with workers(0, threads=2, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}) as started:
         yield started
 
 
