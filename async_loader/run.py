@@ -461,6 +461,8 @@ def _saving(
             finished_at=finished_at,
         )
         yield from ledger.plan.database(table).save_run(line)
+        if state == COMPLETE:
+            yield from ledger.plan.database(table).go_on_counting(table)
 
     return save
 

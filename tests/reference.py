@@ -25,6 +25,7 @@ COMMANDS = {
     "check_references": APP,
     "verify": APP,
     "benchmark": "core",
+    "scale": "core",
 }
 # What argparse and Django give to every command.
 DJANGOS = {"-h", "--version", "-v", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}

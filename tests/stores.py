@@ -22,7 +22,8 @@ from tests.postgres import Server
 # What tests are run over, where they say nothing else.
 STORES = ("sqlite", "postgresql")
 # And where there is time for it: another version, and databases of both kinds that reference each other.
-LONG_STORES = ("postgresql 18", "users in postgresql", "users in sqlite")
+MIXED = ("users in postgresql", "users in sqlite")
+LONG_STORES = ("postgresql 18", *MIXED)
 
 
 def examples(many: int, store: Databases) -> settings:

@@ -41,8 +41,12 @@ from async_loader.tables import Table
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
+# And between looks at who is there.
+_LOOK_FOR_WORKERS = 1
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
+# Processes of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+_UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 # Seconds after which a worker of the run's own that is not heard of any more is given up.
 _SILENCE = "30s"
 
@@ -159,9 +163,10 @@ class Workers(Threads):
                     del waiting[future]
                     if (shown := take(came[future])) is not None:
                         self._show(shown)
-            if self._has_workers:
+            unseen = time.monotonic() - seen
+            if unseen > _LOOK_FOR_WORKERS and self._has_workers:
                 seen = time.monotonic()
-            elif time.monotonic() > seen + _ANSWER:
+            elif unseen > _ANSWER:
                 problem = "all workers are gone; start some, and run the same command again to go on"
                 raise ClusterError(self._name, problem)
             time.sleep(_LOOK)
@@ -234,7 +239,7 @@ def _own_cluster(cluster: Cluster) -> LocalCluster:
     }
     # Over HTTP, which has no lock, nothing is told.
     settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
-    with dask.config.set(settings):
+    with dask.config.set({**settings, **_UNWATCHED}):
         return LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=1,

@@ -228,6 +228,10 @@ class Store(ABC):
             insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
             yield Change(self.name, insert, tuple(row.values()))
 
+    def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - of who keeps a counter of keys
+        """Let keys that the database counts up itself come behind those that have been loaded."""
+        yield from ()
+
     def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
         """How many records a run has committed of a table; None where it has not begun."""
         sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark}1 AND table_name = {self.mark}2"

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from core.benchmark.data import TABLES, Dataset
+from core.benchmark.data import SCHEMA, TABLES, Dataset
+from core.benchmark.databases import Databases
 from core.benchmark.measure import Work
+from core.benchmark.server import binaries, newest
 
 _PEERS_EXTRA = "pip install -e '.[peers]'"
+_DASK_EXTRA = "pip install -e '.[dask]'"
+# Of the mode dask.
+_WORKERS = 2
 
 
 def _always() -> str:
@@ -25,7 +30,7 @@ class Contender:
     """Something that loads files into databases, and what it starts with.
 
     label: what the table calls it.
-    work: the commands, from the dataset to read and the directory of the databases.
+    work: the commands, from the dataset to read and the databases to load it into.
     data, tables: the dataset that it reads, and whose records of it.
     start: what its databases hold beforehand, a name in STARTS.
     rows: what the rows that it leaves are called. All contenders that check and say the same leave equal ones; None
@@ -37,7 +42,7 @@ class Contender:
 
     name: str
     label: str
-    work: Callable[[Dataset, Path], Work]
+    work: Callable[[Dataset, Databases], Work]
     data: str = "csv"
     tables: tuple[str, ...] = TABLES
     start: str = "nothing"
@@ -56,8 +61,8 @@ STARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 }
 
 
-def _insert_data(*options: str, tables: tuple[str, ...] = TABLES) -> Callable[[Dataset, Path], Work]:
-    def work(data: Dataset, _: Path) -> Work:
+def _insert_data(*options: str, tables: tuple[str, ...] = TABLES) -> Callable[[Dataset, Databases], Work]:
+    def work(data: Dataset, _: Databases) -> Work:
         sources = [f"{table}={data.source(table)}" for table in tables]
         return Work([_manage("insert_data", "--no-progress", *options, *sources)])
 
@@ -68,13 +73,13 @@ def _manage(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 
-def _sqlite3(*, together: bool) -> Callable[[Dataset, Path], Work]:
-    def work(data: Dataset, databases: Path) -> Work:
+def _sqlite3(*, together: bool) -> Callable[[Dataset, Databases], Work]:
+    def work(data: Dataset, databases: Databases) -> Work:
         shell = shutil.which("sqlite3") or "sqlite3"
         commands = [
             # Whatever stands in ~/.sqliterc is no part of this.
             [
-                *(shell, "-batch", "-init", os.devnull, str(databases / f"{table}.db")),
+                *(shell, "-batch", "-init", os.devnull, str(databases.locations[table])),
                 f".import --csv --skip 1 {_shell_text(data.source(table))} {table}",
             ]
             for table in TABLES
@@ -90,24 +95,56 @@ def _shell_text(path: Path) -> str:
     return f'"{escaped}"'
 
 
-def _sqlite_utils(data: Dataset, databases: Path) -> Work:
+def _sqlite_utils(data: Dataset, databases: Databases) -> Work:
     command = [sys.executable, "-m", "sqlite_utils", "insert"]
-    return Work([[*command, str(databases / f"{t}.db"), t, str(data.source(t)), "--csv"] for t in TABLES])
+    return Work([[*command, str(databases.locations[t]), t, str(data.source(t)), "--csv"] for t in TABLES])
 
 
-def _peer(name: str) -> Callable[[Dataset, Path], Work]:
-    def work(data: Dataset, databases: Path) -> Work:
-        return Work([[sys.executable, "-m", "core.benchmark.peers", name, str(data.directory), str(databases)]])
+def _peer(name: str) -> Callable[[Dataset, Databases], Work]:
+    def work(data: Dataset, databases: Databases) -> Work:
+        return Work(
+            [[sys.executable, "-m", "core.benchmark.peers", name, str(data.directory), str(databases.directory)]]
+        )
 
     return work
+
+
+def _psql(*, together: bool) -> Callable[[Dataset, Databases], Work]:
+    def work(data: Dataset, databases: Databases) -> Work:
+        return Work([_copy(table, data, databases) for table in TABLES], together=together)
+
+    return work
+
+
+def _copy(table: str, data: Dataset, databases: Databases) -> list[str]:
+    """Whatever stands in ~/.psqlrc is no part of this. An empty text is no null."""
+    columns, source = ", ".join(SCHEMA[table]), str(data.source(table)).replace("'", "''")
+    copy = rf"\copy {table} ({columns}) from '{source}' with (format csv, header, null '\N')"
+    return [_psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", str(databases.locations[table]), "-c", copy]
+
+
+def _psql_program() -> str:
+    """The wheel's, which is of the server's version, or else what is installed."""
+    version = newest()
+    directory = binaries(version) if version else None
+    return str(directory / "psql") if directory else shutil.which("psql") or ""
+
+
+def _copying(data: Dataset, databases: Databases) -> Work:
+    told = databases.directory / "told.json"
+    return Work([[sys.executable, "-m", "core.benchmark.copying", str(data.directory), str(told)]], told=told)
+
+
+def _without_psql() -> str:
+    return "" if _psql_program() else "psql is not installed"
 
 
 def _without_shell() -> str:
     return "" if shutil.which("sqlite3") else "the sqlite3 shell is not installed"
 
 
-def _without(module: str) -> Callable[[], str]:
-    return lambda: "" if find_spec(module) else f"not installed; {_PEERS_EXTRA}"
+def _without(module: str, extra: str = _PEERS_EXTRA) -> Callable[[], str]:
+    return lambda: "" if find_spec(module) else f"not installed; {extra}"
 
 
 MODES = (
@@ -161,7 +198,7 @@ CASES: dict[str, tuple[Contender, ...]] = {
     ),
 }
 
-PEERS = (
+PEERS: tuple[Contender, ...] = (
     Contender(
         *("sqlite3", "sqlite3 .import", _sqlite3(together=False)),
         checks=False,
@@ -188,3 +225,47 @@ PEERS = (
         missing=_without("import_export"),
     ),
 )
+
+_dask = _insert_data("--mode=dask", f"--workers={_WORKERS}")
+_without_dask = _without("distributed", _DASK_EXTRA)
+
+SERVED_CASES: dict[str, tuple[Contender, ...]] = {
+    **CASES,
+    "csv": (*MODES, Contender("dask", "insert_data --mode dask, two workers", _dask, missing=_without_dask)),
+    "shuffled": (Contender("shuffled", "ids in random order", _insert_data(), data="shuffled"),),
+    "sample": (
+        *CASES["sample"],
+        Contender(
+            *("sample-dask", "the sample, --mode dask", _dask),
+            data="sample",
+            rows="sample",
+            compared=False,
+            missing=_without_dask,
+        ),
+    ),
+    "copy": (
+        Contender("copy", "COPY alone: the loader's", _copying, data="sorted", checks=False, compared=False),
+        Contender(
+            *("copy-psql", "COPY alone: psql \\copy", _psql(together=False)),
+            data="sorted",
+            checks=False,
+            compared=False,
+            missing=_without_psql,
+        ),
+    ),
+}
+
+SERVED_PEERS: tuple[Contender, ...] = (
+    Contender("psql", "psql \\copy", _psql(together=False), checks=False, missing=_without_psql),
+    Contender(
+        *("psql-together", "psql \\copy, three at once", _psql(together=True)), checks=False, missing=_without_psql
+    ),
+    Contender(*("executemany", "psycopg executemany, three threads", _peer("executemany")), data="part", checks=False),
+    Contender("bulk_create", "Django bulk_create", _peer("bulk_create"), data="part", checks=False),
+)
+
+# By store, its cases and its peers.
+STORES: dict[str, tuple[dict[str, tuple[Contender, ...]], tuple[Contender, ...]]] = {
+    "sqlite": (CASES, PEERS),
+    "postgresql": (SERVED_CASES, SERVED_PEERS),
+}

@@ -71,6 +71,8 @@ def recipes(peer_records: int) -> Mapping[str, Recipe]:
         "parquet": Recipe(_same, pl.DataFrame.write_parquet, ".parquet"),
         "changed": Recipe(changed),
         "quoted": Recipe(awkward, _write_quoted),
+        "sorted": Recipe(lambda frames: {table: frame.sort("id") for table, frame in frames.items()}),
+        "shuffled": Recipe(shuffled),
         "half-bad": Recipe(lambda frames: spoiled(frames, 0.5)),
         "ten": Recipe(lambda frames: {"orders": frames["orders"].head(10)}),
         "part": Recipe(lambda frames: _head(frames, peer_records)),
@@ -128,6 +130,11 @@ def changed(frames: Frames) -> Frames:
         "products": frames["products"].with_columns(pl.col("price") * 2),
         "orders": frames["orders"].with_columns(pl.col("quantity") * 2),
     }
+
+
+def shuffled(frames: Frames) -> Frames:
+    """The same records in random order."""
+    return {table: frame.sample(fraction=1, shuffle=True, seed=_SEED) for table, frame in frames.items()}
 
 
 def awkward(frames: Frames) -> Frames:

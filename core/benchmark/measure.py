@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.benchmark.errors import BenchmarkError
@@ -24,19 +24,30 @@ class Usage:
     seconds: from the first start to the last end.
     cpu_seconds: user and system time of all processes and their children.
     memory_mib: the largest resident set of a process; summed where several ran side by side.
+    server_cpu_seconds: what the databases' server took meanwhile; None where there is none, or no knowing.
     """
 
     seconds: float
     cpu_seconds: float
     memory_mib: float
+    server_cpu_seconds: float | None = None
+
+    def as_dict(self) -> dict[str, float]:
+        """What is known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Commands, each beginning with a path, that run one after another or together."""
+    """Commands, each beginning with a path, that run one after another or together.
+
+    told: the file in which a command says itself, as JSON, its `seconds` and `cpu_seconds`: those of a part of what it
+        does, without its start.
+    """
 
     commands: Sequence[Sequence[str]]
     together: bool = False
+    told: Path | None = None
 
 
 def measure(work: Work, directory: Path, environment: Mapping[str, str], errors: Path) -> Usage:
@@ -50,6 +61,8 @@ def measure(work: Work, directory: Path, environment: Mapping[str, str], errors:
         raise BenchmarkError(
             _last_line(errors).removeprefix("error: ") or f"failed with exit code {facts['exit_code']} and not a word"
         )
+    if work.told is not None:
+        facts |= json.loads(work.told.read_text())
     return Usage(facts["seconds"], facts["cpu_seconds"], facts["memory"] / _MIB)
 
 

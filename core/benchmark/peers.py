@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -50,17 +50,27 @@ def executemany(sources: Path, databases: Path) -> None:
 
 
 def _executemany(sources: Path, databases: Path, table: str) -> None:
-    import sqlite3
-
-    marks = ", ".join("?" * _TABLES[table])
+    url = os.environ.get(f"{table.upper()}_DATABASE_URL")
+    marks = ", ".join(["%s" if url else "?"] * _TABLES[table])
     with (
         (sources / f"{table}.csv").open(newline="", encoding="utf-8") as file,
-        closing(sqlite3.connect(databases / f"{table}.db")) as connection,
+        closing(_connected(url or databases / f"{table}.db")) as connection,
         connection,
     ):
         rows = csv.reader(file)
         next(rows)
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        connection.cursor().executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def _connected(database: Path | str) -> Any:
+    """To a file of SQLite, or to a URL of PostgreSQL."""
+    if isinstance(database, Path):
+        import sqlite3
+
+        return sqlite3.connect(database)
+    import psycopg
+
+    return psycopg.connect(database)
 
 
 def bulk_create(sources: Path, _: Path) -> None:

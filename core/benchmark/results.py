@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -25,10 +25,12 @@ class Result:
     @property
     def median(self) -> Usage:
         """Of each measure on its own."""
+        spent = [run.server_cpu_seconds for run in self.runs if run.server_cpu_seconds is not None]
         return Usage(
             median(run.seconds for run in self.runs),
             median(run.cpu_seconds for run in self.runs),
             median(run.memory_mib for run in self.runs),
+            median(spent) if len(spent) == len(self.runs) else None,
         )
 
     @property
@@ -74,15 +76,23 @@ class Outcome:
     def title(self) -> str:
         """What was loaded."""
         bad = f", {100 * self.invalid:.4g}% of them bad" if self.invalid else ""
-        return f"{self.records:,} records in three tables{bad}"
+        server = self.machine.get("postgresql")
+        return f"{self.records:,} records in three tables{f' of PostgreSQL {server}' if server else ''}{bad}"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it is known what a server took."""
+        return any(result.median.server_cpu_seconds is not None for result in self.results)
 
 
-# The columns of the table after the label.
+# The columns of the table after the label; the server's where one is known of.
+_SERVER = "server CPU s"
 _COLUMNS: Mapping[str, Callable[[Result], str]] = {
     "checks": lambda result: ("yes" if result.contender.checks else "nothing") if result.records else "-",
     "records": lambda result: f"{result.records:,}" if result.records else "-",
     "seconds": lambda result: f"{result.median.seconds:.2f}",
     "CPU s": lambda result: f"{result.median.cpu_seconds:.2f}",
+    _SERVER: lambda result: _seconds(result.median.server_cpu_seconds),
     "MiB": lambda result: f"{result.median.memory_mib:,.0f}",
     "records/s": lambda result: f"{result.records_per_second:,.0f}" if result.records_per_second else "-",
 }
@@ -94,9 +104,10 @@ def table_lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.title}; {runs}, each in a process of its own"
     yield ""
     compared = [outcome.comparison(result) for result in outcome.results]
-    rows = [("", *_COLUMNS, "to async")]
+    columns = {name: cell for name, cell in _COLUMNS.items() if outcome.has_server or name != _SERVER}
+    rows = [("", *columns, "to async")]
     for result, comparison in zip(outcome.results, compared, strict=True):
-        rows.append((result.contender.label, *(cell(result) for cell in _COLUMNS.values()), _ratio(comparison)))
+        rows.append((result.contender.label, *(cell(result) for cell in columns.values()), _ratio(comparison)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
@@ -108,6 +119,10 @@ def table_lines(outcome: Outcome) -> Iterator[str]:
         yield ""
     for label, reason in outcome.left_out.items():
         yield f"left out: {label}: {reason}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
 
 
 def _ratio(comparison: Comparison | None) -> str:
@@ -137,9 +152,9 @@ def _contender(outcome: Outcome, result: Result) -> dict[str, Any]:
         "label": result.contender.label,
         "checks": result.contender.checks,
         "records": result.records,
-        "median": asdict(result.median),
+        "median": result.median.as_dict(),
         "records_per_second": result.records_per_second,
         "ratio": comparison and comparison.ratio,
         "ratio_per_record": comparison and comparison.per_record,
-        "runs": [asdict(run) for run in result.runs],
+        "runs": [run.as_dict() for run in result.runs],
     }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.conf import settings
@@ -18,8 +16,9 @@ import async_loader
 from async_loader import Run
 from async_loader.contrib.django import tables
 from core.benchmark import machine
-from core.benchmark.contenders import CASES, PEERS, STARTS, Contender
+from core.benchmark.contenders import STARTS, STORES, Contender
 from core.benchmark.data import TABLES, Dataset, Frames, given, made, read, recipes
+from core.benchmark.databases import Databases, Store, opened
 from core.benchmark.errors import BenchmarkError
 from core.benchmark.measure import Usage, measure
 from core.benchmark.results import Outcome, Result
@@ -32,11 +31,13 @@ Show = Callable[[str], None]
 class Wanted:
     """What a benchmark is to do.
 
+    store: the databases' kind, a name in STORES.
     records, invalid: how many of each table to make, and the share of bad ones; unless `sources` names a directory.
     peer_records: how many of each table the slow peers get, at most.
-    keep: where files and databases stay; None for a temporary directory that is removed.
+    keep: where files, and databases that are files, stay; None for a temporary directory that is removed.
     """
 
+    store: str
     records: int
     invalid: float
     sources: Path | None
@@ -49,8 +50,9 @@ class Wanted:
     @property
     def contenders(self) -> tuple[Contender, ...]:
         """All that are asked for, in the order in which they run."""
-        cases = [contender for case in self.cases for contender in CASES[case]]
-        return (*cases, *(PEERS if self.peers else ()))
+        of_cases, peers = STORES[self.store]
+        cases = [contender for case in self.cases for contender in of_cases[case]]
+        return (*cases, *(peers if self.peers else ()))
 
     @property
     def steps(self) -> int:
@@ -62,15 +64,15 @@ def benchmark(wanted: Wanted, show: Show) -> Outcome:
     """Run it; `show` is told what is done next. BenchmarkError or LoaderError where anything fails."""
     left_out = {each.label: why for each in wanted.contenders if (why := each.missing())}
     contenders = [each for each in wanted.contenders if each.label not in left_out]
-    with _place(wanted.keep) as place:
-        stage = Stage(wanted, place)
+    with _place(wanted.keep) as place, opened(wanted.store, place) as store:
+        stage = Stage(wanted, place, store)
         stage.prepare(contenders, show)
         runs = _rounds(stage, contenders, wanted.repeat, show)
         return Outcome(
             records=stage.all_records,
             invalid=None if wanted.sources else wanted.invalid,
             repeat=wanted.repeat,
-            machine=machine.facts(),
+            machine={**machine.facts(), **store.version()},
             command=shlex.join(["python", *sys.argv]),
             results=tuple(Result(each, stage.records(each), tuple(runs[each.name])) for each in contenders),
             left_out=left_out,
@@ -100,8 +102,9 @@ def _place(keep: Path | None) -> Iterator[Path]:
 class Stage:
     """The files and databases of a benchmark, in a directory; all are made outside the runs that are measured."""
 
-    def __init__(self, wanted: Wanted, place: Path) -> None:
+    def __init__(self, wanted: Wanted, place: Path, store: Store) -> None:
         self._wanted = wanted
+        self._store = store
         self._place = place
         self._recipes = recipes(wanted.peer_records)
         self._frames: Frames = {}
@@ -131,27 +134,25 @@ class Stage:
 
     def perform(self, contender: Contender) -> Usage:
         """Run a contender on databases of its own, and look at what it stored. BenchmarkError names it."""
-        databases = self._place / "databases" / contender.name
-        shutil.rmtree(databases, ignore_errors=True)
-        shutil.copytree(self._start(contender.start), databases)
+        self._start(contender.start)
+        databases = self._store.fresh(contender.name, contender.start)
         work = contender.work(self._dataset(contender.data), databases)
-        environment = os.environ | {"DATABASE_DIR": str(databases)}
-        # What earlier runs have left to the system to write is not this one's to wait for.
-        os.sync()
+        before = self._store.cpu_seconds()
         try:
-            usage = measure(work, settings.BASE_DIR, environment, databases / "stderr.txt")
+            usage = measure(work, settings.BASE_DIR, databases.environment, databases.directory / "stderr.txt")
         except BenchmarkError as error:
             raise BenchmarkError(f"{contender.label}: {error}") from error
+        after = self._store.cpu_seconds()
         self._examine(contender, databases)
         if self._wanted.keep is None:
-            shutil.rmtree(databases)
-        return usage
+            self._store.remove(contender.name)
+        return usage if before is None or after is None else replace(usage, server_cpu_seconds=after - before)
 
-    def _examine(self, contender: Contender, databases: Path) -> None:
+    def _examine(self, contender: Contender, databases: Databases) -> None:
         """BenchmarkError where what is stored is not what it should be."""
         if contender.rows is None:
             return
-        found = stored(databases, digested=contender.checks)
+        found = stored(databases.locations, digested=contender.checks)
         if not contender.checks:
             must_be_all(contender.label, self._given(contender), found)
             return
@@ -181,15 +182,15 @@ class Stage:
             return read(self._dataset("csv"))
         return made(self._wanted.records, self._wanted.invalid)
 
-    def _start(self, name: str) -> Path:
-        """A directory of databases to copy, made when it is first asked for."""
-        directory = self._place / "start" / name.replace(" ", "-")
-        if not directory.exists():
-            directory.mkdir(parents=True)
-            declared = tables.declared()
-            databases = {alias: directory / f"{alias}.db" for alias in tables.databases_of(declared)}
-            async_loader.init(declared, databases)
-            for data, loaded in STARTS[name]:
-                dataset = self._dataset(data)
-                Run(declared, {table: dataset.source(table) for table in loaded}, databases).perform()
-        return directory
+    def _start(self, name: str) -> None:
+        """Make the databases that runs begin with, when they are first asked for."""
+        locations, is_new = self._store.start(name)
+        if not is_new:
+            return
+        declared = tables.declared()
+        databases = {alias: locations[alias] for alias in tables.databases_of(declared)}
+        async_loader.init(declared, databases)
+        for data, loaded in STARTS[name]:
+            dataset = self._dataset(data)
+            Run(declared, {table: dataset.source(table) for table in loaded}, databases).perform()
+        self._store.settle(name)

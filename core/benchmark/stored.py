@@ -18,24 +18,40 @@ _ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many rows a table has, and a digest of all of them by key; empty where none was taken."""
+    """How many rows a table has, and a digest of all of them; empty where none was taken."""
 
     rows: int
     digest: str
 
 
-def stored(databases: Path, *, digested: bool) -> Mapping[str, Stored]:
-    """By table. BenchmarkError where a database cannot be read."""
+def stored(locations: Mapping[str, Path | str], *, digested: bool) -> Mapping[str, Stored]:
+    """By table, from its database: a file, or a URL of PostgreSQL. BenchmarkError where one cannot be read."""
     try:
-        return {table: _stored(databases, table, digested=digested) for table in TABLES}
+        return {table: _stored(locations[table], table, digested=digested) for table in TABLES}
     except sqlite3.Error as error:
-        raise BenchmarkError(f"{databases}: cannot be read: {error}") from error
+        raise BenchmarkError(f"what was stored cannot be read: {error}") from error
 
 
-def _stored(databases: Path, table: str, *, digested: bool) -> Stored:
-    with closing(sqlite3.connect(databases / f"{table}.db")) as connection:
+def _stored(location: Path | str, table: str, *, digested: bool) -> Stored:
+    if isinstance(location, str):
+        return _served(location, table, digested=digested)
+    with closing(sqlite3.connect(location)) as connection:
         (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         return Stored(rows, _digest(connection, table) if digested else "")
+
+
+def _served(url: str, table: str, *, digested: bool) -> Stored:
+    """The digest is a sum of 64 bits of each row, which the server takes in no order."""
+    import psycopg
+
+    digest = f"sum(hashtextextended({table}::text, 0)::numeric)::text" if digested else "''"
+    try:
+        with psycopg.connect(url) as connection:
+            found = connection.execute(f"SELECT count(*), coalesce({digest}, '') FROM {table}").fetchone()
+    except psycopg.Error as error:
+        raise BenchmarkError(f"what was stored cannot be read: {error}") from error
+    assert found is not None
+    return Stored(*found)
 
 
 def _digest(connection: sqlite3.Connection, table: str) -> str:

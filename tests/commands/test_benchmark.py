@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,12 +25,13 @@ from django.core.management import CommandError, call_command
 from async_loader import ConfigurationError
 from core.benchmark import contenders, data, machine
 from core.benchmark.chart import bars
-from core.benchmark.contenders import CASES, MODES, PEERS, Contender
+from core.benchmark.contenders import CASES, MODES, PEERS, SERVED_PEERS, Contender
 from core.benchmark.errors import BenchmarkError
 from core.benchmark.measure import Usage, Work, measure
 from core.benchmark.results import Outcome, Result, as_dict, table_lines
 from core.benchmark.stored import Stored, must_be_all, must_be_equal
 from tests.commands.conftest import Project
+from tests.postgres import Server, binaries
 
 RECORDS, INVALID = 200, 0.1
 ALL = [contender for case in CASES.values() for contender in case] + list(PEERS)
@@ -51,6 +53,25 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (done.returncode, done.stderr) == (0, "")
     (place / "out.json").write_text(done.stdout)
     return place
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run on a server of its own says, and how much is left behind."""
+    if binaries() is None:
+        pytest.skip("no wheel of this platform brings a PostgreSQL server")
+    project = Project(tmp_path_factory.mktemp("served"))
+    # A socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="b") as directory:
+        Path(directory).chmod(0o755)
+        project.environment["TMPDIR"] = directory
+        options = [f"--records={RECORDS}", f"--invalid={INVALID}", "--repeat=1", "--peers", "--format=json"]
+        cases = ("csv", "copy")
+        done = project.manage("benchmark", "--store=postgresql", *options, "--cases", *cases)
+        left = [path.name for path in Path(directory).iterdir()]
+    assert (done.returncode, done.stderr) == (0, "")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report | {"left": left}
 
 
 @pytest.fixture
@@ -112,7 +133,7 @@ def test_charts_are_what_their_names_say(everything: Path) -> None:
 
 def test_the_files_and_the_last_databases_are_kept(everything: Path) -> None:
     kept = everything / "kept"
-    assert {path.name for path in (kept / "sources").iterdir()} == set(data.recipes(RECORDS))
+    assert {path.name for path in (kept / "sources").iterdir()} == set(data.recipes(RECORDS)) - {"shuffled", "sorted"}
     cases = Project(kept / "databases" / "half-bad"), Project(kept / "databases" / "async")
     half, most = (len(project.query("users", "SELECT * FROM users")) for project in cases)
     assert RECORDS * 0.3 < half < RECORDS * 0.6 < RECORDS * 0.8 < most < RECORDS
@@ -124,6 +145,66 @@ def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counte
     for table in data.TABLES:
         runs = f"SELECT given, {counted} + rejected FROM loader_runs ORDER BY rowid DESC LIMIT 1"
         assert project.query(table, runs) == [(RECORDS, RECORDS)]
+
+
+def test_on_a_server_clients_and_server_are_told_apart(served: dict[str, Any]) -> None:
+    measured = {each["name"]: each for each in served["contenders"]}
+    assert list(measured) == [
+        *("async", "threads", "sequential", "dask", "copy", "copy-psql"),
+        *(each.name for each in SERVED_PEERS),
+    ]
+    assert served["left_out"] == []
+    for each in measured.values():
+        assert set(each["median"]) == {*USAGE, "server_cpu_seconds"}
+        assert all(each["median"][name] > 0 for name in USAGE)
+        assert each["records"] == 3 * RECORDS
+    # It is told in hundredths of a second.
+    assert sum(each["median"]["server_cpu_seconds"] for each in measured.values()) > 0
+    assert {"postgresql", "psycopg"} <= set(served["machine"])
+    assert served["left"] == []
+
+
+def test_a_server_that_somebody_has_keeps_what_it_has_and_nothing_else(tmp_path: Path, server: Server) -> None:
+    project = Project(tmp_path)
+    for table in data.TABLES:
+        project.environment[f"{table.upper()}_DATABASE_URL"] = server.url("postgres")
+    names = "SELECT datname FROM pg_database ORDER BY 1"
+    before = server.query("postgres", names)
+    options = ("--records=20", "--repeat=1", "--cases", "ten-orders")
+    done = project.manage("benchmark", "--store=postgresql", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "server CPU s" not in done.stdout
+    assert server.query("postgres", names) == before
+
+
+def test_a_server_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    for table in data.TABLES:
+        project.environment[f"{table.upper()}_DATABASE_URL"] = f"postgresql://nobody@/none?host={tmp_path}"
+    done = project.manage("benchmark", "--store=postgresql", "--records=20", "--no-progress")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: PostgreSQL: connection ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        (["postgresql://a@b/c"], "set PRODUCTS_DATABASE_URL and ORDERS_DATABASE_URL as well, or none of them"),
+        (
+            ["postgresql://a:secret@b/c"] * 3,
+            "a URL with a password would be seen in the list of processes; leave it out and set PGPASSWORD",
+        ),
+    ],
+)
+def test_urls_that_cannot_be_used_are_a_usage_error(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, urls: list[str], message: str
+) -> None:
+    for table, url in zip(data.TABLES, urls, strict=False):
+        monkeypatch.setenv(f"{table.upper()}_DATABASE_URL", url)
+    with pytest.raises(ConfigurationError) as caught:
+        run("--store=postgresql")
+    assert str(caught.value) == f"--store postgresql: {message}"
 
 
 def test_files_that_somebody_has_are_taken_and_nothing_stays(tmp_path: Path) -> None:
@@ -161,6 +242,7 @@ def test_the_others_need_the_columns_in_their_order(tmp_path: Path) -> None:
         (["--invalid=1.5"], "--invalid is a share between 0 and 1, not 1.5"),
         (["--sources=."], "--sources takes records as they are: leave out --records and --invalid"),
         (["--keep=."], "--keep .: is not empty; name a new directory"),
+        (["--cases", "shuffled", "check", "copy"], "--cases shuffled copy: with --store postgresql only"),
         (["--chart=a.pdf"], "--chart a.pdf: a chart is one of .svg, .png"),
         (["--chart=a.svg", "--cases", "check"], "--chart compares with the mode async: add csv to --cases"),
     ],
@@ -265,6 +347,15 @@ def test_the_table_shows_medians_and_compares_by_record_where_the_numbers_differ
     assert lines[6:] == ["", "* per record: it was given fewer records than async, so that its start weighs more"]
 
 
+def test_what_a_server_took_is_a_column_where_it_is_known() -> None:
+    runs = (Usage(1, 1, 10, 0.5), Usage(1, 1, 10, 1.5))
+    served = replace(outcome(replace(result("async", 1, 300), runs=runs)), machine={"postgresql": "18.4"})
+    head, _, columns, row = table_lines(served)
+    assert head.startswith("300 records in three tables of PostgreSQL 18.4, 1.5% of them bad; medians of 2 runs")
+    assert "  seconds  CPU s  server CPU s  MiB  " in columns
+    assert row.split()[-7:] == ["300", "1.00", "1.00", "1.00", "10", "300", "1.00x"]
+
+
 def test_the_chart_puts_the_fastest_first_and_scales_by_records() -> None:
     shown = bars(outcome(result("loaddata", 1, 30), result("async", 1, 300), result("check", 1, 0)))
     assert [bar.label for bar in shown] == ["2.00 s  (1.00x)", "20 s*  (10x)"]
@@ -302,6 +393,13 @@ def test_changed_records_differ_and_stay_as_good_as_they_were() -> None:
     assert broken(changed) == broken(frames)
     differing = pl.concat([frames["products"], changed["products"]]).unique()
     assert differing.height == 2000
+
+
+def test_shuffled_records_are_the_same_ones_in_another_order() -> None:
+    frames = data.made(1000, 0.25)
+    shuffled = data.shuffled(frames)
+    assert not any(frame.equals(frames[table]) for table, frame in shuffled.items())
+    assert all(frame.sort("id").equals(frames[table]) for table, frame in shuffled.items())
 
 
 def test_awkward_names_hold_commas_and_line_breaks_between_quotes(tmp_path: Path) -> None:

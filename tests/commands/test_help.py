@@ -19,6 +19,7 @@ COMMANDS = [
     "check_references",
     "verify",
     "benchmark",
+    "scale",
 ]
 
 

@@ -227,6 +227,8 @@ REFUSED = {
     "odd.Hen": None,
     "odd.ByEmail": "odd.ByEmail.customer: references shop.Customer.email, which is no primary key",
     "odd.Blob": "odd.Blob.content: cannot load a BinaryField",
+    "odd.Address": "odd.Address.ip: cannot load a GenericIPAddressField",
+    "odd.Lasting": "odd.Lasting.time: cannot load a DurationField",
     "odd.OwnToPython": "odd.OwnToPython.word: cannot load a Shouted of its own ways",
     "odd.OwnPrepared": "odd.OwnPrepared.word: cannot load a Secret of its own ways",
     "odd.OwnReading": "odd.OwnReading.word: cannot load a Rotated of its own ways",

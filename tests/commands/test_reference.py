@@ -33,7 +33,7 @@ from async_loader.contrib.django import checks
 from async_loader.contrib.django.management.commands import _command
 from async_loader.reasons import FAULT_MESSAGES
 from async_loader.refused import CODE as REFUSED
-from core.benchmark.contenders import CASES
+from core.benchmark.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, first_cells, option_tables, told_options
 
@@ -144,4 +144,4 @@ def test_every_exit_code_is_told_and_no_other() -> None:
 
 
 def test_every_case_of_the_benchmark_is_told_and_no_other() -> None:
-    assert first_cells("Cases of the benchmark", TOLD) == list(CASES)
+    assert first_cells("Cases of the benchmark", TOLD) == list(SERVED_CASES)

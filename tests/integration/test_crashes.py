@@ -18,7 +18,7 @@ from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import Threads
 from async_loader.run import run
 from tests.sample import Place, comparable
-from tests.stores import Databases
+from tests.stores import MIXED, STORES, Databases
 
 SOURCES = {
     "users": "id,name,email\n1,a,@\n2,,@\n3,c,@\n1,again,@\n4,d,@\n",
@@ -104,7 +104,7 @@ def placed(directory: Path, store: Databases) -> Place:
 
 def some(steps: Iterable[int], store: Databases) -> Iterable[int]:
     """Fewer of them where each takes longer."""
-    return itertools.islice(steps, None, None, 1 if store.name == "sqlite" else 5)
+    return itertools.islice(steps, None, None, 9 if store.name in MIXED else 1 if store.name == "sqlite" else 5)
 
 
 # Records a batch, records a transaction, and after which steps a crash is tried.
@@ -112,6 +112,7 @@ SOME = [(100, 0, range(1, 1000, 5)), (2, 3, range(4, 1000, 13))]
 ALL = [(100, 0), (2, 0), (1, 2), (3, 3), (2, 3), (2, 5), (100, 1)]
 
 
+@pytest.mark.short(*STORES, *MIXED)
 @pytest.mark.parametrize(
     ("batch_size", "commit_every", "steps"),
     [*SOME, *(pytest.param(*cuts, range(1000), marks=pytest.mark.long) for cuts in ALL)],

@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_loader import Column, LoaderError, Source, SourceError, Table, Type
+from async_loader.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources import Reader, csv, jsonl, parts, streams
 from async_loader.sources.parts import Part, keys
 from async_loader.sources.parts import read as read_part
@@ -58,16 +59,23 @@ def told(readers: Iterable[Reader]) -> Told:
 
 def _rows(batch: Any) -> Iterator[tuple[Any, ...]]:
     """The records of a batch by their lines; NaN equals itself."""
-    faults = {name: list(map(str, fault.rows())) for name, fault in batch.faults.items()}
+    faults = {name: [_fault(*row) for row in fault.rows()] for name, fault in batch.faults.items()}
     supersedes = [None] * len(batch.lines) if batch.supersedes is None else batch.supersedes
     kept = batch.to_json(batch.as_read)
     lines = zip(batch.lines, batch.line_ends, map(repr, batch.values.rows()), kept, supersedes, strict=True)
     rows: list[tuple[Any, ...]] = []
     for place, row in enumerate(lines):
-        at_fault = {name: codes[place] for name, codes in faults.items() if not codes[place].startswith("(None,")}
+        at_fault = {name: found[place] for name, found in faults.items() if found[place]}
         rows.append((*row, at_fault, batch.absent))
     rows += [(broken.line, broken.line_end, broken) for broken in batch.broken]
     return iter(sorted(rows, key=lambda row: row[0]))
+
+
+def _fault(code: str | None, shown: str | None) -> tuple[str, str | None] | None:
+    """A code, and what its message shows, if that shows the value at all."""
+    if code is None:
+        return None
+    return code, shown if SHOWN in FAULT_MESSAGES[code] else None
 
 
 def outcome(look: Callable[[], Told]) -> Told | str:

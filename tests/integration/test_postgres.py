@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from async_loader import (
@@ -353,6 +356,50 @@ def test_a_key_that_the_server_counts_up_takes_the_records_own(
         report = place.load(mode, {"things": place.file("t.csv", content)}, on_conflict="update")
         assert report.tables["things"].rejected == 1
     assert place.rows("things") == [(5, "bb", 2), (7, "c", 1)]
+
+
+@pytest.mark.parametrize("options", [{}, {"commit_every": 1}])
+@pytest.mark.parametrize(("keys", "following"), [((5, 9, 2), 10), ((), 1), ((-3,), 1)])
+def test_keys_that_the_server_counts_up_come_behind_those_that_were_loaded(
+    tmp_path: Path, store: Databases, keys: tuple[int, ...], following: int, options: dict[str, int]
+) -> None:
+    place = Place(tmp_path, (of(TEXT),), store=store)
+    place.query("things", "DROP TABLE things")
+    place.query("things", "CREATE TABLE things (id bigserial PRIMARY KEY, x text)")
+    given = place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))
+    for _ in range(2):
+        place.load("async", {"things": given}, **options)
+    assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following,)]
+    place.load("async", {"things": place.file("t.csv", "id,x\n1,a\n")}, on_conflict="update")
+    assert place.query("things", "INSERT INTO things (x) VALUES ('own') RETURNING id") == [(following + 1,)]
+
+
+def test_a_table_that_the_planner_believes_to_be_empty_is_looked_up_by_its_index(place: Place, mode: str) -> None:
+    with psycopg.connect(str(place.databases["products"])) as other:
+        other.execute("INSERT INTO products SELECT key, 'p', 1 FROM generate_series(1, 20000) AS key")
+        # It sees rows that nobody has committed, and takes the table for one of many pages and none.
+        place.query("products", "VACUUM products")
+    orders = "id,user_id,product_id,quantity\n" + "".join(f"{key},1,{key * 19},1\n" for key in range(1, 1001))
+    sources = {"users": place.file("u.csv", "id,name,email\n1,a,@\n"), "orders": place.file("o.csv", orders)}
+    assert place.load(mode, sources).tables["orders"].inserted == 1000
+    wait_until(lambda: looked_up(place) >= 1000)
+
+
+def looked_up(place: Place) -> int:
+    """How often the products' index has been asked, as far as sessions that have ended told."""
+    [(found,)] = place.query(
+        "products", "SELECT idx_scan FROM pg_stat_user_tables WHERE relid = to_regclass('products')"
+    )
+    return int(found)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """What the server does a little later."""
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("what was waited for did not come")
 
 
 def test_a_trigger_of_each_statement_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:

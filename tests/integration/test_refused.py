@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from async_loader.effects import Change, Effect, Start
 from async_loader.modes.sequential import Sequential
 from async_loader.run import run
 from async_loader.stores.sqlite import Database
-from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, started
+from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, some, started
 from tests.sample import MODES, Place, reject_names
 from tests.sample import USERS as USERS_TABLE
 from tests.stores import Databases, examples
@@ -274,26 +275,36 @@ def test_constraints_that_would_replace_or_ignore_refuse_instead(place: Place, m
 
 
 @pytest.mark.parametrize(
-    "effects", [*range(40, 200, 50), *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 400))]
+    "steps", [pytest.param(range(40, 200, 50), id="some"), pytest.param(range(400), id="each", marks=pytest.mark.long)]
 )
 @pytest.mark.parametrize("commit_every", [0, 5])
 def test_a_crash_loses_no_refused_row(
-    tmp_path: Path, mode: str, effects: int, commit_every: int, store: Databases
+    tmp_path: Path, store: Databases, *, mode: str, steps: Sequence[int], commit_every: int
 ) -> None:
-    outcomes = []
-    for name, crashing in (("undisturbed", False), ("crashed", True)):
-        (tmp_path / name).mkdir()
-        place = Place(tmp_path / name, store=store)
-        made_anew(place, NO[place.kind("users")])
-        sources(place)
-        options = Options(batch_size=4, commit_every=commit_every)
+    options = Options(batch_size=4, commit_every=commit_every)
+    wanted = outcome(guarded(tmp_path / "undisturbed", store), mode, options)
+    for effects in some(steps, store) if len(steps) > 10 else steps:
+        place = guarded(tmp_path / str(effects), store)
         crashed = started(place, mode, options)
-        if crashing:
-            crash_after(effects, mode, crashed)
-        assert orphans(place) == []
-        report = crashed.report("complete") if crashed.is_kept else started(place, mode, options).perform()
-        outcomes.append((facts(report), {table: (place.rows(table), place.stored_rejects(table)) for table in SOURCES}))
-    assert outcomes[0] == outcomes[1]
+        crash_after(effects, mode, crashed)
+        assert orphans(place) == [], effects
+        if crashed.is_kept:
+            break
+        assert outcome(place, mode, options) == wanted, effects
+
+
+def guarded(directory: Path, store: Databases) -> Place:
+    directory.mkdir()
+    place = Place(directory, store=store)
+    made_anew(place, NO[place.kind("users")])
+    sources(place)
+    return place
+
+
+def outcome(place: Place, mode: str, options: Options) -> tuple[Any, ...]:
+    """What a load to its end reports and stores."""
+    report = started(place, mode, options).perform()
+    return facts(report), {table: (place.rows(table), place.stored_rejects(table)) for table in SOURCES}
 
 
 keys = st.integers(1, 7)

@@ -28,6 +28,9 @@ from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
 from tests.sample import MODES, TABLES, USERS, Place, comparable
 
+# What is read does not depend on where it is stored.
+pytestmark = pytest.mark.only("sqlite")
+
 SECRET = "sesame-of-the-storage"
 ROWS = [(key, f"name {key}" if key % 7 else "", f"user{key}@example.com") for key in range(1, 2_001)]
 CSV = "id,name,email\n" + "".join(f'{key},"{name}",{email}\n' for key, name, email in ROWS)

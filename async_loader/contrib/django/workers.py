@@ -9,6 +9,10 @@ import django
 from django.apps import apps
 
 from async_loader.contrib.django import databases
+from async_loader.contrib.django.process import tune
+
+# A worker loads as a command does.
+tune()
 
 if not apps.ready:
     django.setup()

@@ -235,9 +235,8 @@ def settings(lock_timeout: float, zone: str) -> tuple[list[str], list[str]]:
         "TimeZone": zone,
         "DateStyle": "ISO",
         "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
-        # A batch is looked up by the index of what it is held against, however little the planner knows of it.
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
+        # By an index, where there is one, however small the planner believes a table to be that was filled just now.
+        "enable_seqscan": "off",
         # A long COPY is no accident here.
         "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",

@@ -110,6 +110,13 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
+# A counter that is ahead of all keys stays where it is; one that has counted nothing yet says null.
+_COUNTER = """\
+SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS counter) AS own,
+LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
+WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
+THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+
 # By SQLSTATE, or the class that begins it, what to do.
 _ADVICE = {
     "55P03": "another program is writing to it; try again when it is done, or wait longer",
@@ -237,16 +244,15 @@ class Database(Store):
         sql = f"""SELECT string_agg(place::text, ',') FILTER (WHERE same),
                 string_agg(place::text, ',') FILTER (WHERE NOT same)
             FROM (SELECT batch.c{records.width} AS place, {same} AS same
-                FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-                ON {_is_same(key, table.column(table.key), "=")}) AS found"""
+                FROM {_looked_up(table, _is_same(key, table.column(table.key), "="))}) AS found"""
         rows = yield Query(self.name, sql, batch=_placed(records, table.key))
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
         """See Store."""
         other = f"NOT ({_is_same(0, table.column(table.key))})"
-        sql = f"""SELECT string_agg(batch.c2::text, ',') FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-            ON {_is_same(1, column, "=")} AND {other}"""
+        found = _looked_up(table, f"{_is_same(1, column, '=')} AND {other}")
+        sql = f"SELECT string_agg(batch.c2::text, ',') FROM {found}"
         frame = records.with_columns(_comparable(column.name)) if column.type is Type.JSON else records
         rows = yield Query(self.name, sql, batch=_placed(frame, column.name))
         return integers(places for (places,) in rows).sort()
@@ -254,15 +260,14 @@ class Database(Store):
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """See Store."""
         values = ", ".join(_stored_value(column) for column in columns)
-        sql = f"""SELECT batch.c1, {values} FROM {BATCH} AS batch JOIN {quoted(table.name)} AS stored
-            ON {_is_same(0, table.column(table.key), "=")}"""
+        sql = f"SELECT batch.c1, {values} FROM {_looked_up(table, _is_same(0, table.column(table.key), '='))}"
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=_placed(keys.to_frame(), keys.name))
         return rows
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """See Store."""
-        stored = f"SELECT FROM {quoted(table.name)} AS stored WHERE {_is_same(0, table.column(table.key), '=')}"
-        sql = f"SELECT string_agg(c1::text, ',') FROM {BATCH} AS batch WHERE EXISTS ({stored})"
+        found = _looked_up(table, _is_same(0, table.column(table.key), "="))
+        sql = f"SELECT string_agg(batch.c1::text, ',') FROM {found}"
         rows = yield Query(self.name, sql, batch=_placed(keys.to_frame(), keys.name))
         return keys.gather(integers(places for (places,) in rows).sort())
 
@@ -323,6 +328,12 @@ class Database(Store):
         rows = yield Query(self.name, _COLUMNS, (quoted(table.name),))
         found = {name: modifier - 4 for name, kind, modifier, *_ in rows if kind == "varchar" and modifier >= 0}
         return [found.get(name) for name in table.column_names]
+
+    def go_on_counting(self, table: Table) -> Steps[None]:
+        """See Store. The counter of a role that may not move it stays."""
+        if table.column(table.key).type is Type.INTEGER:
+            sql = _COUNTER.format(key=quoted(table.key), table=quoted(table.name))
+            yield Query(self.name, sql, (quoted(table.name), table.key))
 
     def rows(self, table: Table) -> Steps[StoredRows]:
         """See Store."""
@@ -435,6 +446,14 @@ def _columns_of(table: Table) -> dict[str, str]:
 def _create_sql(table: str, columns: Mapping[str, str]) -> str:
     lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+
+
+def _looked_up(table: Table, condition: str) -> str:
+    """In SQL, the rows of a batch with those that are stored under the condition, looked up by index row after row. The
+    planner may believe that a table which was filled a moment ago is empty: OFFSET leaves it no other way.
+    """
+    stored = f"SELECT * FROM {quoted(table.name)} AS stored WHERE {condition} OFFSET 0"
+    return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
 def _insert_sql(table: Table) -> str:

@@ -12,8 +12,8 @@ from async_loader import ConfigurationError
 from async_loader.contrib.django.management.commands._command import Failure, LoaderCommand
 from async_loader.contrib.django.management.commands._help import TOLD, group
 from async_loader.contrib.django.progress import steps
-from core.benchmark import chart
-from core.benchmark.contenders import CASES
+from core.benchmark import chart, databases
+from core.benchmark.contenders import CASES, SERVED_CASES, STORES
 from core.benchmark.data import TABLES, misplaced
 from core.benchmark.errors import BenchmarkError
 from core.benchmark.results import as_dict, table_lines
@@ -21,6 +21,7 @@ from core.benchmark.rounds import Wanted, benchmark
 
 _RECORDS, _INVALID, _PEER_RECORDS = 100_000, 0.01, 100_000
 _ALL = "all"
+_SERVED = tuple(case for case in SERVED_CASES if case not in CASES)
 
 
 class Command(LoaderCommand):
@@ -44,6 +45,7 @@ exit codes:
     def handle(
         self,
         *,
+        store: str,
         records: int | None,
         invalid: float | None,
         sources: Path | None,
@@ -60,17 +62,20 @@ exit codes:
         """Measure, and say what came of it."""
         if sources is not None and (records, invalid) != (None, None):
             raise ConfigurationError("--sources takes records as they are: leave out --records and --invalid")
+        of_cases, _peers = STORES[store]
         wanted = Wanted(
+            store=store,
             records=_RECORDS if records is None else records,
             invalid=_INVALID if invalid is None else invalid,
             sources=sources,
             repeat=repeat,
-            cases=tuple(CASES) if _ALL in cases else tuple(dict.fromkeys(cases)),
+            cases=tuple(of_cases) if _ALL in cases else tuple(dict.fromkeys(cases)),
             peers=peers,
             peer_records=peer_records,
             keep=keep,
         )
         _refuse(wanted)
+        databases.refuse(store)
         if chart:
             _refuse_charts(chart, wanted)
         try:
@@ -90,6 +95,13 @@ exit codes:
 
 def _add_what_is_measured(parser: CommandParser) -> None:
     measured = group(parser, "what is measured")
+    measured.add_argument(
+        "--store",
+        choices=tuple(STORES),
+        default="sqlite",
+        help="what to load into; postgresql: databases made for it on a server that runs meanwhile, or, where "
+        "USERS_DATABASE_URL and the like name one, on that (default: %(default)s)",
+    )
     measured.add_argument(
         "--records", type=int, metavar="N", help=f"records to make for each table (default: {_RECORDS})"
     )
@@ -114,9 +126,10 @@ def _add_what_is_measured(parser: CommandParser) -> None:
         "--cases",
         nargs="+",
         metavar="CASE",
-        choices=(*CASES, _ALL),
+        choices=(*SERVED_CASES, _ALL),
         default=["csv"],
-        help=f"what to measure: {', '.join(CASES)}, or all (default: csv, which is all modes)",
+        help=f"what to measure: {', '.join(CASES)}, with --store postgresql also {', '.join(_SERVED)}, or all "
+        "(default: csv, which is all modes)",
     )
     measured.add_argument(
         "--peers",
@@ -150,13 +163,19 @@ def _add_what_is_told(parser: CommandParser) -> None:
         help="draw a chart too, as .svg or .png; may be given several times",
     )
     told.add_argument(
-        "--keep", type=Path, metavar="DIR", help="keep files and the last databases in DIR; else nothing stays"
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep files and the last databases in DIR, but for a server's; else nothing stays",
     )
     told.add_argument("--no-progress", action="store_true", help="draw no progress bar")
 
 
 def _refuse(wanted: Wanted) -> None:
     """ConfigurationError for what nobody can measure."""
+    known, _ = STORES[wanted.store]
+    if unknown := [case for case in wanted.cases if case not in known]:
+        raise ConfigurationError(f"--cases {' '.join(unknown)}: with --store postgresql only")
     for option, number in (
         ("--records", wanted.records),
         ("--repeat", wanted.repeat),

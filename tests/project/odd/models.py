@@ -39,6 +39,14 @@ class Blob(models.Model):
     content = models.BinaryField()
 
 
+class Address(models.Model):
+    ip = models.GenericIPAddressField()
+
+
+class Lasting(models.Model):
+    time = models.DurationField()
+
+
 class Shouted(models.CharField):
     def to_python(self, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
