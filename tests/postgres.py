@@ -10,8 +10,10 @@ from core.benchmark.server import VERSIONS, Server, binaries
 
 __all__ = ["VERSIONS", "Server", "binaries", "server"]
 
-# Nothing here outlives a test, so nothing is waited for.
+# Nothing here outlives a test, so nothing is waited for; and what tests read is in the zone that they write, whatever
+# zone Django has set for this process.
 _SETTINGS = (
+    "TimeZone=UTC",
     "fsync=off",
     "full_page_writes=off",
     "synchronous_commit=off",
