@@ -22,10 +22,7 @@ SMALL_SPREAD = 8 << 20
 # Where there are fewer values than this to a key, bits are set faster all at once than one by one.
 DENSE = 64
 
-# All keys of a table are read once a load has asked about more than one in so many of them: a key that is asked about
-# costs some eight times one that is read in its turn.
-ASKED_OF_RANGE = 8
-# They are read from a range of so many integers at a time: 8 MB of text.
+# Where all keys of a table are read, it is from a range of so many integers at a time: 8 MB of text.
 READ_AT_ONCE = 1 << 20
 
 _BIT = (1 << np.arange(8)).astype(np.uint8)
@@ -307,11 +304,12 @@ class ReferencedKeys:
             return candidates
         return candidates.filter(~(self._accepted.stored(candidates) | self._asked.holds(candidates))).unique().sort()
 
-    def ranges_to_read(self, unknown: pl.Series) -> list[tuple[int, int]]:
+    def ranges_to_read(self, unknown: pl.Series, price: int) -> list[tuple[int, int]]:
         """The ranges in which to read all keys instead of asking about the unknown ones. Empty where asking is cheaper:
-        until a good part of all keys has been asked about.
+        until so many have been asked about that it cost as much as reading all. price: how many keys can be read for
+        what asking about one costs.
         """
-        if self._spread is None or len(self._asked) + len(unknown) < self._spread // ASKED_OF_RANGE:
+        if self._spread is None or len(self._asked) + len(unknown) < self._spread // price:
             return []
         least, greatest = self._range or (0, -1)
         return [(start, min(start + READ_AT_ONCE - 1, greatest)) for start in range(least, greatest + 1, READ_AT_ONCE)]

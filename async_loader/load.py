@@ -372,7 +372,7 @@ def _answers(this: Load, batch: Batch, questions: _Questions) -> Steps[_Answers]
 
 def learn(target: Table, database: Store, known: ReferencedKeys, unknown: pl.Series) -> Steps[None]:
     """Ask the database about the unknown keys, or read all of its keys where that is cheaper."""
-    ranges = known.ranges_to_read(unknown)
+    ranges = known.ranges_to_read(unknown, database.price_of_asking)
     if not ranges:
         present = yield from database.present(target, unknown)
         yield Call(known.learn, (unknown, present))

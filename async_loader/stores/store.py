@@ -98,6 +98,8 @@ class Store(ABC):
     keeping_rejects: ClassVar[str] = ""
     # Whether several processes can write to it at once.
     is_shared: ClassVar[bool] = False
+    # How many keys of a table it tells one after another for what asking about a single one costs.
+    price_of_asking: ClassVar[int]
     # How lines of the ledger come in the order in which they were first written.
     ledger_order: ClassVar[str]
 

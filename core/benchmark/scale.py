@@ -30,8 +30,8 @@ _GIB = 1 << 30
 # Sessions that write one table wait for each other where it grows: no more cores than these are kept busy by them.
 _CORES_PER_TABLE = 8
 _HOUR = 3600
-# Of the keys of a table, the part that is asked about singly before all are read (async_loader.keys.ASKED_OF_RANGE).
-_ASKED = 1 / 8
+# Of the keys of a table, the part that is asked about singly before all are read, as PostgreSQL's store has it.
+_ASKED = 1 / 16
 # A bitmap grows by half of its spread; the set of keys that were asked about is another one.
 _BYTES_PER_BIT_KEY = 2 * 1.5 / 8
 # Keys that were asked about, and those of them that are there, of 8 bytes each.

@@ -101,7 +101,7 @@ def test_more_hosts_slow_down_nothing_but_what_each_worker_asks_of_servers(
     many = forecast(COSTS, sources, replace(cluster, hosts=cluster.hosts + more))
     for before, after in zip(few.phases, many.phases, strict=True):
         for name in {*before.needs} - {SERVER, NETWORK}:
-            # An eighth of the keys may be asked about before all are read: that much more work is a worker's own.
+            # A sixteenth of the keys may be asked about before all are read: that much more work is a worker's own.
             assert after.needs[name] <= 1.2 * before.needs[name] or name == WORKERS
     nothing = replace(COSTS, ask=0, ask_server=0, learn=0, learn_server=0)
     fast = replace(cluster, network=1e9)

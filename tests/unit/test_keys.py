@@ -71,9 +71,9 @@ def test_all_keys_are_read_once_a_good_part_of_them_was_asked_about() -> None:
     least, greatest = -5, 2_500_000
     known = ReferencedKeys(Column("id", Type.INTEGER), None, (least, greatest))
     few = known.unknown(pl.Series([0, 1, 2]))
-    assert known.ranges_to_read(few) == []
+    assert known.ranges_to_read(few, 8) == []
     known.learn(few, few)
-    ranges = known.ranges_to_read(known.unknown(pl.int_range(10, 500_000, eager=True)))
+    ranges = known.ranges_to_read(known.unknown(pl.int_range(10, 500_000, eager=True)), 8)
     assert [ranges[0][0], ranges[-1][1]] == [least, greatest]
     assert all(stop + 1 == start for (_, stop), (start, _) in itertools.pairwise(ranges))
     known.learn_present(pl.Series([3, 7]))
@@ -85,4 +85,4 @@ def test_all_keys_are_read_once_a_good_part_of_them_was_asked_about() -> None:
 def test_text_keys_and_far_flung_ones_are_asked_about_one_by_one() -> None:
     for column_type, key_range in ((Type.TEXT, ("a", "b")), (Type.INTEGER, (-(2**63), 2**63 - 1))):
         known = ReferencedKeys(Column("id", column_type), None, key_range)
-        assert known.ranges_to_read(pl.Series(key_range)) == []
+        assert known.ranges_to_read(pl.Series(key_range), 1) == []

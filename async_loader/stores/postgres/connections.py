@@ -237,6 +237,8 @@ def settings(lock_timeout: float, zone: str) -> tuple[list[str], list[str]]:
         "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
         # By an index, where there is one, however small the planner believes a table to be that was filled just now.
         "enable_seqscan": "off",
+        # Statements are many and short, whatever the planner believes of a table that was filled just now.
+        "jit": "off",
         # A long COPY is no accident here.
         "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",

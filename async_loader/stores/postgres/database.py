@@ -156,6 +156,7 @@ class Database(Store):
     each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
     keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     is_shared: ClassVar[bool] = True
+    price_of_asking: ClassVar[int] = 16
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:

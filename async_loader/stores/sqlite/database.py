@@ -112,6 +112,7 @@ class Database(Store):
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "rowid"
     each_reason: ClassVar[str] = "json_each(reasons)"
+    price_of_asking: ClassVar[int] = 8
     ledger_order: ClassVar[str] = "rowid"
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
