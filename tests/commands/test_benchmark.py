@@ -147,6 +147,7 @@ def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counte
         assert project.query(table, runs) == [(RECORDS, RECORDS)]
 
 
+@pytest.mark.long
 def test_on_a_server_clients_and_server_are_told_apart(served: dict[str, Any]) -> None:
     measured = {each["name"]: each for each in served["contenders"]}
     assert list(measured) == [

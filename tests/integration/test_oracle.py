@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from async_loader import Column, Table, Type
 from tests.sample import MODES, TABLES, Place, reject_names
-from tests.stores import MIXED, STORES, Databases, examples
+from tests.stores import STORES, Databases, examples
 
 INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 CONVERT: dict[str, Callable[[str], Any]] = {
@@ -100,7 +100,7 @@ def write(place: Place, given: Rows) -> dict[str, str]:
     return paths
 
 
-@pytest.mark.short(*STORES, *MIXED)
+@pytest.mark.short(*STORES, "users in sqlite")
 def test_every_mode_does_what_one_insert_per_record_does(store: Databases) -> None:
     @examples(35, store)
     @given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))
