@@ -54,14 +54,17 @@ CONTENTS = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """An S3 server on loopback; its address."""
+    """An S3 server on loopback, with nothing in it; its address."""
     with pytest.MonkeyPatch.context() as patch:
         # What it prints when it starts is no test's.
         patch.setattr("builtins.print", lambda *_, **__: None)
         running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         running.start()
     host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
+    address = f"http://{host}:{port}"
+    # What it holds stays in the process, where tests of another file may stand between those of this one.
+    tell(address, "reset")
+    yield address
     running.stop()
 
 
