@@ -19,6 +19,7 @@ from async_loader.errors import RefusedError, StoreError
 from async_loader.keys import KeyRange
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.connections import Connection
+from async_loader.stores.sqlite.log import LoggedConnection
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
 from async_loader.stores.store import PASSED_OVER, Store, integers, numbered, quoted
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
@@ -284,13 +285,13 @@ class Database(Store):
         """See Store."""
         return await Connection.open(self, lock_timeout=lock_timeout, writable=writable, create=create)
 
-    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> LoggedConnection:
         """Open the file. `lock_timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
         is_new = create and _is_new(self.path)
         try:
-            connection = sqlite3.connect(target, lock_timeout, isolation_level=None, check_same_thread=False, uri=True)
+            connection = LoggedConnection.to(self.path, target, lock_timeout)
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
@@ -316,7 +317,7 @@ class Database(Store):
         except sqlite3.Error as error:
             raise self.error(error) from error
 
-    def perform(self, connection: sqlite3.Connection, statement: Query | Change | Each) -> Any:
+    def perform(self, connection: LoggedConnection, statement: Query | Change | Each) -> Any:
         """See Store. Done as a whole: that costs one crossing into the thread of the connection, and SQLite works
         through a batch without the interpreter's lock.
         """
@@ -460,7 +461,7 @@ def _queried(connection: sqlite3.Connection, query: Query) -> list[tuple[Any, ..
     return rows
 
 
-def _changed(connection: sqlite3.Connection, change: Change) -> int:
+def _changed(connection: LoggedConnection, change: Change) -> int:
     if change.batch is None:
         return connection.execute(change.sql, change.parameters).rowcount
     with _all_or_nothing(connection):
@@ -468,6 +469,7 @@ def _changed(connection: sqlite3.Connection, change: Change) -> int:
         changed = sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
         if change.rows not in {None, changed}:
             raise RefusedError(change.database, PASSED_OVER)
+    connection.hand_over()
     return changed
 
 
