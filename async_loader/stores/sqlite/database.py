@@ -21,7 +21,7 @@ from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.log import LoggedConnection
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
-from async_loader.stores.store import PASSED_OVER, Store, integers, numbered, quoted
+from async_loader.stores.store import PASSED_OVER, Store, columns_of, create_sql, integers, numbered, quoted
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -118,8 +118,8 @@ class Database(Store):
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """See Store."""
-        statements = [_create_sql(table.name, _columns_of(table)) for table in tables]
-        statements += [_create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
+        statements = [create_sql(table.name, columns_of(table, _sql_type)) for table in tables]
+        statements += [create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
         if fresh:
             names = [*(table.name for table in tables), *_OWN_TABLES]
             statements += [f"DELETE FROM {quoted(name)}" for name in names]
@@ -367,20 +367,8 @@ SELECT min(columns.name) FROM pragma_index_list(?) AS indexes, pragma_index_info
 WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING count(*) = 1"""
 
 
-def _columns_of(table: Table) -> dict[str, str]:
-    """The table's columns with their declarations in SQL."""
-    columns = {}
-    for column in table.columns:
-        null = "" if column.nullable else " NOT NULL"
-        key = " PRIMARY KEY" if column.name == table.key else ""
-        unique = " UNIQUE" if column in table.unique else ""
-        columns[column.name] = f"{_SQL_TYPES[column.type]}{null}{key}{unique}"
-    return columns
-
-
-def _create_sql(table: str, columns: Mapping[str, str]) -> str:
-    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+def _sql_type(column: Column) -> str:
+    return _SQL_TYPES[column.type]
 
 
 def _affinity(declared: str) -> str:
