@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import AsyncRawCursor, RawCursor, conninfo, errors
 
-from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import (
     ConfigurationError,
     LockedError,
@@ -277,7 +277,9 @@ class Database(Store):
         key = quoted(table.key)
         sql = f"SELECT string_agg({key}::text, ',') FROM {quoted(table.name)} WHERE {key} BETWEEN $1 AND $2"
         rows = yield Query(self.name, sql, (least, greatest))
-        return integers(keys for (keys,) in rows)
+        # Of a table's keys there may be megabytes, too many to be taken apart where effects are passed on.
+        keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
+        return keys
 
     def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
         """See Store. With a primary key, the server's index is what takes longest: in the order of keys, far less."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
 from async_loader.keys import KeyRange
 from async_loader.stores.sqlite import images
@@ -244,7 +244,9 @@ class Database(Store):
         sql = f"""SELECT group_concat({key}) FROM main.{quoted(table.name)}
             WHERE {key} BETWEEN ? AND ? AND typeof({key}) = 'integer'"""
         rows = yield Query(self.name, sql, (least, greatest))
-        return integers(keys for (keys,) in rows)
+        # Of a table's keys there may be megabytes, too many to be taken apart where effects are passed on.
+        keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
+        return keys
 
     def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:  # noqa: ARG002
         """See Store. Rows are written as fast in any order that is nearly that of their keys, so none is sorted."""
