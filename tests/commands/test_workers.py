@@ -78,6 +78,14 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     [
         (["--mode=dask", "--commit-every=5"], USAGE, "workers commit share by share"),
         (["--workers=2"], USAGE, "mode async has no workers"),
+        *(
+            (
+                ["--mode=dask", f"--share-size={size}"],
+                USAGE,
+                f"more than 0 MiB, and no more than any file has, not {size}",
+            )
+            for size in ("nan", "inf", "0", "-1", "1e+300")
+        ),
         (["--mode=dask", "--scheduler=here"], USAGE, "a scheduler is at tcp://HOST:PORT"),
         (
             [
