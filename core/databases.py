@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,7 +24,15 @@ def database(alias: str, directory: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ImproperlyConfigured(f"{variable} needs dj-database-url; pip install -e '.[sample]'") from error
     try:
-        return {**dj_database_url.parse(url)}
+        return {**dj_database_url.parse(_checked(url))}
     except ValueError:
         problem = "cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ImproperlyConfigured(f"{variable} {problem}") from None
+
+
+def _checked(url: str) -> str:
+    """ValueError unless it is of PostgreSQL, with nothing of a password in the database's name, which is shown."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path:
+        raise ValueError(parts.scheme)
+    return url

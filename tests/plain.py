@@ -223,10 +223,13 @@ _TEXT_AS: dict[Type, Callable[[str], Judged]] = {Type.INTEGER: _whole_text, Type
 
 
 def read_json_lines(content: bytes, table: Table) -> list[Read] | None:
-    """All records of a JSON Lines file, or None where it is UTF-16."""
+    """All records of a JSON Lines file, or None where it is UTF-16, or a JSON array, or begins as packed files do."""
     if _is_utf_16(content):
         return None
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if re.match(rb"\s*\[\s*\{|\x1f\x8b\x08|PAR1", content):
+        return None
+    lines = content.split(b"\n")
     return [_json_read(number, line, table) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.batches import MARKS, Batch, slices
-from async_loader.errors import ConfigurationError
+from async_loader.errors import ConfigurationError, SourceError
 from async_loader.origins import Layout, mapped
 from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
 from async_loader.sources.fields import Fields, fields_of
+from async_loader.sources.looks import advice
 from async_loader.sources.places import STDIN
 from async_loader.sources.streams import CODECS, Stream
 from async_loader.sources.stretches import Stretch
@@ -77,9 +78,14 @@ class Source:
         return self._parts()[0]
 
     @property
+    def suffix(self) -> str:
+        """What of the format says how it is compressed, such as .gz; empty where it is not."""
+        return self._parts()[1]
+
+    @property
     def codec(self) -> str | None:
         """Pyarrow's name of the compression."""
-        return CODECS.get(self._parts()[1])
+        return CODECS.get(self.suffix)
 
     def _parts(self) -> tuple[str, str]:
         kind, dot, codec = self.format.partition(".")
@@ -173,13 +179,21 @@ class Reader:
 
 
 def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
-    """A source, or a stretch of it, with its columns as these fields. Who asks closes the stream."""
+    """A source, or a stretch of it, with its columns as these fields. Who asks closes the stream.
+
+    A SourceError says what else the source seems to be, if that can be told.
+    """
     stream = Stream(source.path, source.codec, stretch)
     try:
         return stream, _OPEN[source.kind](stream, fields, source, stretch)
-    except BaseException:
+    except BaseException as error:
         stream.close()
-        raise
+        if not isinstance(error, SourceError):
+            raise
+        other = advice(stream.front, fields.table.name, source.kind, source.suffix, source.path)
+        if other is None:
+            raise
+        raise SourceError(source.path, other) from error
 
 
 # Each format's libraries are imported by whoever reads it.

@@ -43,7 +43,7 @@ class CsvSource:
         # What has been read and not taken yet, which begins on this line; and whether that is all there is.
         self._rest, self._line, self._ended = b"", 1 if stretch is None else stretch.line, False
         # As it is read, whatever a file of rejects has made of it.
-        self._header = cut(self._read_header(), delimiter) if stretch is None else stretch.columns or ()
+        self._header = cut(self._read_header(fields), delimiter) if stretch is None else stretch.columns or ()
         self.columns = list(self._header)
         # A source is divided only where all its quotes are in place.
         self._is_sound = stretch is not None
@@ -110,8 +110,8 @@ class CsvSource:
             self._ended = len(more) < missing
             self._rest += more
 
-    def _read_header(self) -> str:
-        """Take the header from the front, with the empty lines before it."""
+    def _read_header(self, fields: Fields) -> str:
+        """Take the header from the front, with the empty lines before it. fields: what it is to name."""
         name = self._stream.name
         self._fill(BLOCK)
         self._rest = without_bom(name, self._rest)
@@ -120,7 +120,10 @@ class CsvSource:
             self._rest, self._line = self._rest[part.consumed :], self._line + part.lines
             part = self._next()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
-            raise SourceError(name, "the header has broken quoting", part.broken[0][0] + self._line)
+            line, header = part.broken[0]
+            hint = _delimiter_hint(header.decode(errors="replace"), fields, self._delimiter)
+            problem = "the header has broken quoting"
+            raise SourceError(name, f"{problem}; {hint}" if hint else problem, line + self._line)
         if not len(part.ends):
             raise SourceError(name, "is empty: not even a header")
         begins, stops = record_spans(part.good)
@@ -311,11 +314,12 @@ def _check_header(name: str, fields: Fields, columns: list[str], delimiter: str)
     missing = fields.missing(columns)
     wanted = ", ".join(fields.names.values())
     if not set(columns) & set(fields.names.values()):
-        other = _likely_delimiter(columns, fields, delimiter)
-        if other:
-            hint = f"the delimiter seems to be {_DELIMITERS[other]}: --delimiter '{_escaped(other)}' reads it"
-        else:
-            hint = f"the first line must name the columns {wanted}"
+        header = delimiter.join(columns)
+        hint = (
+            _excel_hint(header, delimiter)
+            or _delimiter_hint(header, fields, delimiter)
+            or f"the first line must name the columns {wanted}"
+        )
         raise SourceError(name, f"the header names no column of table {table.name}; {hint}", 1)
     if twice:
         raise SourceError(name, f"the header names {_listed(twice)} twice", 1)
@@ -323,12 +327,21 @@ def _check_header(name: str, fields: Fields, columns: list[str], delimiter: str)
         raise SourceError(name, f"the header lacks {_listed(missing)}; table {table.name} has {wanted}", 1)
 
 
-def _likely_delimiter(columns: list[str], fields: Fields, delimiter: str) -> str | None:
-    header = delimiter.join(columns)
-    for other in _DELIMITERS:
+def _delimiter_hint(header: str, fields: Fields, delimiter: str) -> str | None:
+    """Which other delimiter makes it name columns of the table."""
+    for other, called in _DELIMITERS.items():
         if other != delimiter and set(fields.names.values()) & set(cut(header, other)):
-            return other
+            return f"the delimiter seems to be {called}: --delimiter '{_escaped(other)}' reads it"
     return None
+
+
+def _excel_hint(header: str, delimiter: str) -> str | None:
+    """Excel may be told the delimiter by a line before the header, which nobody else knows."""
+    told = re.fullmatch(r'"?sep=(.)"?', header, re.IGNORECASE)
+    if told is None:
+        return None
+    other = "" if told[1] == delimiter else f"; --delimiter '{_escaped(told[1])}' reads the rest"
+    return f"this line is for Excel alone: take it away (tail -n +2){other}"
 
 
 def _listed(columns: list[str]) -> str:

@@ -24,6 +24,7 @@ from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
+from async_loader.sources.looks import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.sources.stretches import Stretch
 from async_loader.tables import Column, Type
@@ -54,6 +55,8 @@ class JsonLinesSource:
     """`columns` are the table's; `ignored` grows by the keys met that the table does not have.
 
     A column that may be absent is absent if no record of the first block that has records has it.
+
+    Raises SourceError for what begins as no JSON Lines do.
     """
 
     schema = None
@@ -71,6 +74,8 @@ class JsonLinesSource:
         head = stream.read(BLOCK)
         self._head = without_bom(stream.name, head) if stretch is None else head
         self._start = len(head) - len(self._head)
+        if stretch is None and is_no_json_lines(self._head):
+            raise SourceError(stream.name, "is no JSON Lines")
         if stretch is not None and stretch.columns is not None:
             self._settle(set(stretch.columns))
 

@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
+from async_loader.sources.looks import FRONT
 from async_loader.sources.places import CHANGED, opened
 from async_loader.sources.stretches import Stretch, Version
 
@@ -38,11 +39,12 @@ _UTF_16_AND_32 = (
 
 class Stream:
     """A source open for reading, or a stretch of one: `name` as the user gave it, `size` in stored bytes (None where
-    unknown).
+    unknown), `front` the first bytes of what has been read.
     """
 
     def __init__(self, name: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
         self.name = name
+        self.front = b""
         self._start, self._left = 0, sys.maxsize
         with self.failures():
             self._opened = opened(name)
@@ -65,6 +67,7 @@ class Stream:
             while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
                 parts.append(cast("bytes", self._reader.read(missing)))
         self._left -= sum(map(len, parts))
+        self.front = self.front or parts[0][:FRONT]
         return b"".join(parts)
 
     @property

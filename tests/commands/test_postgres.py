@@ -166,9 +166,22 @@ def test_a_password_that_lets_a_load_in_stands_nowhere(served: ServedProject) ->
     assert not [text for text in (SECRET, quote(SECRET, safe="")) if text in told]
 
 
-def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://keyed:{SECRET}@host:{SECRET}/users",
+        f"postgresql:/keyed:{SECRET}@host/users",
+        f"postgresql:///keyed:{SECRET}@host/users",
+        f"postgresql://keyed:1/{SECRET}@host/users",
+        f"postgresql://keyed:{SECRET}@[::1/users",
+        f"mysql://keyed:{SECRET}@host/users",
+        f"keyed:{SECRET}@host/users",
+        f"host=host password={SECRET} dbname=users",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_a_usage_error_that_does_not_repeat_it(tmp_path: Path, url: str) -> None:
     project = Project(tmp_path)
-    project.environment["USERS_DATABASE_URL"] = f"postgresql://keyed:{SECRET}@host:{SECRET}/users"
+    project.environment["USERS_DATABASE_URL"] = url
     done = project.manage("insert_data")
     assert (done.returncode, done.stdout) == (2, "")
     form = "postgresql://USER:PASSWORD@HOST:PORT/NAME"

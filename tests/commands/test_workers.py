@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import psycopg
@@ -11,8 +14,10 @@ import pytest
 
 from async_loader.contrib.django.management.commands._command import FAILED, INTERRUPTED, STRICT, USAGE
 from tests.cluster import until, workers
+from tests.commands.conftest import ROOT
 from tests.commands.harm import write_sources
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
+from tests.commands.test_progress import CONTROL, HASTY, Terminal, hasty
 
 pytest.importorskip("distributed")
 
@@ -32,6 +37,29 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
     assert without_reasons(succeed(served, *spread)) == REFERENCE_RUN
     assert served.query("users", "SELECT count(*) > 1 FROM loader_shares") == [(True,)]
     assert succeed(served, "verify") == "1 run, 3 tables: every count agrees\n"
+
+
+def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served: ServedProject) -> None:
+    sources = write_sources(served, 2_000)
+    spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")
+    done = subprocess.run(
+        [sys.executable, "-c", HASTY, *spread],
+        cwd=ROOT,
+        env=served.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stderr.splitlines()
+    assert "orders: waits for users" in lines
+    assert re.search(r"^users: 2,0\d\d records, \d+ rejected, [\d,]+ records/s, 100 %$", done.stderr, re.MULTILINE)
+    terminal = Terminal(100)
+    with hasty(served, terminal, *spread) as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "\x1b" not in out
+    drawn = CONTROL.sub("", terminal.to_the_end())
+    assert re.search(r"users +━+.* 100 %", drawn)
 
 
 def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject) -> None:
@@ -78,6 +106,14 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     [
         (["--mode=dask", "--commit-every=5"], USAGE, "workers commit share by share"),
         (["--workers=2"], USAGE, "mode async has no workers"),
+        *(
+            (
+                ["--mode=dask", f"--share-size={size}"],
+                USAGE,
+                f"more than 0 MiB, and no more than any file has, not {size}",
+            )
+            for size in ("nan", "inf", "0", "-1", "1e+300")
+        ),
         (["--mode=dask", "--scheduler=here"], USAGE, "a scheduler is at tcp://HOST:PORT"),
         (
             [

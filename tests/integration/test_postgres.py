@@ -32,7 +32,7 @@ from tests.integration.test_refused import reasons_of
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
-pytestmark = pytest.mark.only("postgresql", "postgresql 18")
+pytestmark = pytest.mark.only("postgresql", "postgresql 15", "postgresql 18")
 
 EVERY = (
     Column("id", Type.INTEGER),

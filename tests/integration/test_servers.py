@@ -12,14 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from async_loader import Options, Run, StoreError
+from async_loader import ConfigurationError, Options, Run, StoreError
 from async_loader.effects import Change, Effect
 from tests import postgres
 from tests.integration.test_crashes import dumped, facts, orphans, perform, placed, some, started
 from tests.sample import Place
 from tests.stores import Databases, Schemas
 
-pytestmark = pytest.mark.only("postgresql", "postgresql 18")
+pytestmark = pytest.mark.only("postgresql", "postgresql 15", "postgresql 18")
 
 USERS = "id,name,email\n1,a,@\n"
 PRODUCTS = "id,name,price\n1,a,1\n"
@@ -92,7 +92,7 @@ END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE applic
 # Before which effects all sessions of a load are ended.
 STEPS = [
     pytest.param(range(15, 1000, 9), 3, id="some"),
-    *(pytest.param(range(1000), every, id="each", marks=pytest.mark.long) for every in (0, 3)),
+    *(pytest.param(range(1, 1000), every, id="each", marks=pytest.mark.long) for every in (0, 3)),
 ]
 
 
@@ -251,3 +251,25 @@ def test_a_server_that_stops_in_the_middle_is_one_line_and_a_second_run_is_all_i
     undisturbed = placed(tmp_path / "undisturbed", own)
     started(undisturbed, mode, options).perform()
     assert dumped(place) == dumped(undisturbed)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:/guarded:hunter2@host/users",
+        "postgresql:///guarded:hunter2@host/users",
+        "postgresql://guarded:hunter@2@host/users",
+        "postgresql://guarded:1/hunter2@host/users",
+        "postgresql://guarded:hunter2%@host/users",
+        "postgres://guarded:hun?t@er2@host/users",
+        "mysql://guarded:hunter2@host/users",
+        "file://guarded:hunter2@host/users",
+    ],
+)
+def test_a_url_of_which_a_part_could_be_shown_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Run((), {}, {"users": url})
+    told = str(caught.value)
+    assert told.startswith("database users: its URL ")
+    assert "postgresql://USER:PASSWORD@HOST:PORT/NAME" in told
+    assert "hun" not in told

@@ -5,9 +5,12 @@ from __future__ import annotations
 import bz2
 import functools
 import gzip
+import io
+import lzma
 import os
 import sqlite3
 import threading
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -78,6 +81,69 @@ def test_a_damaged_compressed_source_keeps_nothing(place: Place, mode: str, suff
     for table in ("users", "products"):
         assert place.rows(table) == []
         assert place.query(table, "SELECT * FROM loader_runs") == []
+
+
+def zipped(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("users", content)
+    return target.getvalue()
+
+
+def in_parquet() -> bytes:
+    target = io.BytesIO()
+    pq.write_table(pa.table({"id": [1], "name": ["a"], "email": ["@"]}), target)
+    return target.getvalue()
+
+
+ARRAY = b'\xef\xbb\xbf[\n  {"id": 1, "name": "a", "email": "@"},\n  {"id": 2, "name": "b", "email": "@"}\n]\n'
+OBJECT = b'{"id": 1, "name": "a", "email": "@"}\n'
+# By what a file is called, what it is, and what to do.
+MISNAMED: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    **{
+        f"{suffix} as csv": ("csv", functools.partial(compressed, suffix, CSV), f"users:csv.{suffix}=")
+        for suffix in COMPRESS
+    },
+    "gz as jsonl": (
+        "jsonl",
+        functools.partial(compressed, "gz", JSON_LINES),
+        "is packed: name it users:jsonl.gz=",
+    ),
+    "gz in gz": ("csv.gz", lambda: gzip.compress(compressed("gz", CSV)), "is packed twice: unpack it once"),
+    "xz as csv": ("csv", lambda: lzma.compress(CSV), "is packed with xz: unpack it"),
+    "zip as csv": ("csv", lambda: zipped(CSV), "is a ZIP archive, as spreadsheets are"),
+    "zip as jsonl": ("jsonl", lambda: zipped(JSON_LINES), "is a ZIP archive, as spreadsheets are"),
+    "parquet as csv": ("csv", in_parquet, "is Parquet: name it users:parquet="),
+    "parquet as jsonl": ("ndjson", in_parquet, "is Parquet: name it users:parquet="),
+    "array as jsonl": ("jsonl", lambda: ARRAY, "is a JSON array: jq -c '.[]' makes JSON Lines of it"),
+    "array as jsonl.gz": ("jsonl.gz", lambda: gzip.compress(ARRAY), "is a JSON array: jq -c '.[]'"),
+    "array as csv": ("csv", lambda: ARRAY, "is a JSON array: jq -c '.[]'"),
+    "jsonl as csv": ("csv", lambda: OBJECT, "seems to be JSON Lines: name it users:jsonl="),
+    "jsonl as csv.gz": ("csv.gz", lambda: gzip.compress(OBJECT), "name it users:jsonl.gz="),
+}
+
+
+@pytest.mark.parametrize("mistake", MISNAMED)
+def test_a_file_of_another_kind_than_it_is_called_is_told(place: Place, mode: str, mistake: str) -> None:
+    suffix, content, told = MISNAMED[mistake]
+    source = place.file(f"u.{suffix}", content())
+    with pytest.raises(SourceError) as caught:
+        place.load(mode, {"users": source, "products": place.file("p.csv", b"id,name,price\n1,a,1\n")})
+    problem = str(caught.value)
+    assert problem.startswith(source)
+    assert told in problem
+    assert len(problem.splitlines()) == 1
+    assert place.rows("users") == place.rows("products") == []
+    if "name it " in problem:
+        named, _, path = problem.partition("name it users:")[2].partition("=")
+        assert path == source
+        assert place.load(mode, {"users": Source(path, named)}).tables["users"].inserted
+
+
+def test_lines_that_are_arrays_are_rejects_like_others(place: Place, mode: str) -> None:
+    """What may be a line of JSON Lines gone wrong is no other kind of file."""
+    report = place.load(mode, {"users": place.file("u.jsonl", b'[]\n[1, {"id": 1}]\n' + OBJECT)})
+    assert (report.tables["users"].inserted, report.tables["users"].rejected) == (1, 2)
 
 
 def test_two_compressed_members_are_one_source(place: Place, mode: str) -> None:

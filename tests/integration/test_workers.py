@@ -22,7 +22,9 @@ from async_loader import (
     ReferenceCheck,
     Report,
     Run,
+    Show,
     Table,
+    Tell,
     Type,
     Verification,
     each_value,
@@ -311,6 +313,30 @@ def test_files_of_rejects_and_the_first_of_them_are_the_same(pair: Pair, tmp_pat
     report = pair.load(sources, 200, rejects_dir=tmp_path / "rejects", report_rejects=2)
     assert len(report.tables["users"].rejects) == 2
     assert same_files(tmp_path / "rejects")
+
+
+def test_progress_is_told_of_every_table_as_its_shares_are_done(pair: Pair) -> None:
+    """By bytes of its sources, up to their end; and what it waits for."""
+    sources = write(pair.many, sample(random.Random(6)), "csv")
+    shown: list[Show] = []
+
+    def show(event: Show | Tell) -> None:
+        assert isinstance(event, Show)
+        shown.append(event)
+
+    cluster = pair.cluster.cluster(pair.many.databases, share_size=60)
+    report = Run(TABLES, sources, pair.many.databases, mode="dask", cluster=cluster, show=show).perform()
+    for name, table in report.tables.items():
+        of_it = [each for each in shown if each.table == name]
+        size = Path(sources[name]).stat().st_size
+        assert {each.size for each in of_it} == {size}
+        for told in ("given", "rejected", "read_to"):
+            assert (counts := [getattr(each, told) for each in of_it]) == sorted(counts)
+        assert len({each.read_to for each in of_it}) > 3
+        assert (of_it[-1].given, of_it[-1].rejected, of_it[-1].read_to) == (table.given, table.rejected, size)
+    assert {each.waits_for for each in shown if each.table == "orders"} == {None, "users", "products"}
+    first = next(number for number, each in enumerate(shown) if each.table == "orders" and each.given)
+    assert all(each.table == "orders" for each in shown[first:])
 
 
 def same_files(directory: Path) -> bool:

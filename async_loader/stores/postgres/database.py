@@ -428,11 +428,20 @@ def from_url(name: str, url: str) -> Database:
     """The database at a URL, or of any text that libpq takes for a connection. ConfigurationError where it cannot be
     read; the text, which may have a password, is not repeated.
     """
+    form = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    if _has_stray_at(url):
+        raise ConfigurationError(f"database {name}: its URL has an @ too many; it is {form}, with %40 for an @ within")
     try:
         return Database(name, conninfo.conninfo_to_dict(url))
     except psycopg.ProgrammingError as error:
-        problem = "its URL cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        problem = f"its URL cannot be read; it is {form}"
         raise ConfigurationError(f"database {name}: {problem}") from error.with_traceback(None)
+
+
+def _has_stray_at(url: str) -> bool:
+    """Whether libpq would take a part of a password for a host, port or database, which are shown."""
+    authority, _, path = url.partition("://")[2].partition("/")
+    return "@" in path.partition("?")[0] or authority.count("@") > 1
 
 
 def _looked_up(table: Table, condition: str) -> str:

@@ -14,6 +14,8 @@ CLUSTER = "workers, in mode dask"
 # How workers find databases: in the project's settings, as this process does.
 _LOCATIONS = "async_loader.contrib.django.workers:location"
 _MIB = 1 << 20
+# Of those, as many as file systems can count.
+_MOST = 1 << 43
 _NAMES = ("scheduler", "workers", "tls_ca", "tls_cert", "tls_key", "share_size")
 
 
@@ -56,5 +58,12 @@ def cluster_of(mode: str, options: dict[str, Any]) -> Cluster | None:
     names = {"tls_ca": "ca", "tls_cert": "certificate", "tls_key": "key"}
     wanted = {names.get(name, name): value for name, value in given.items()}
     if "share_size" in wanted:
-        wanted["share_size"] = round(wanted["share_size"] * _MIB)
+        wanted["share_size"] = _bytes(wanted["share_size"])
     return Cluster(**wanted, stores=_LOCATIONS)
+
+
+def _bytes(share_size: float) -> int:
+    """ConfigurationError for what is no size."""
+    if not 0 < share_size <= _MOST:
+        raise ConfigurationError(f"--share-size is more than 0 MiB, and no more than any file has, not {share_size:g}")
+    return max(1, round(share_size * _MIB))

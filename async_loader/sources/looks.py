@@ -1,0 +1,54 @@
+"""What a source that cannot be read looks like, for the line that says so. Pure.
+
+Nothing is ever read in another way than its user said: this is advice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Bytes at the front that are looked at.
+FRONT = 64
+
+# How files of each kind begin, by their formats' own descriptions.
+_GZIP, _BZIP2, _ZSTANDARD = rb"\x1f\x8b\x08", rb"BZh[1-9]1AY&SY", rb"\x28\xb5\x2f\xfd"
+_SUFFIXES = {_GZIP: ".gz", _BZIP2: ".bz2", _ZSTANDARD: ".zst"}
+_ARCHIVES = {
+    rb"PK\x03\x04": "a ZIP archive, as spreadsheets are: take out the file, or save the sheet as CSV",
+    rb"\xfd7zXZ\x00": "packed with xz: unpack it",
+}
+_PARQUET, _ARRAY, _OBJECT = rb"PAR1", rb"\s*\[\s*\{", rb'\s*\{\s*"'
+_NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY)
+
+
+def is_no_json_lines(front: bytes) -> bool:
+    """Whether what begins so cannot be JSON Lines, not even broken ones."""
+    return _begins(front, _NO_LINES) is not None
+
+
+def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | None:
+    """What it looks like that begins so, and what to do; None where that cannot be told.
+
+    front: unpacked, where it was said to be packed. kind, codec: the format as which it was read, and the suffix of
+    what it was said to be packed with, or nothing.
+    """
+    front = front.removeprefix(b"\xef\xbb\xbf")
+    if (packed := _begins(front, tuple(_SUFFIXES))) is not None:
+        if codec:
+            return "is packed twice: unpack it once"
+        return f"is packed: name it {table}:{kind}{_SUFFIXES[packed]}={path}"
+    if (archive := _begins(front, tuple(_ARCHIVES))) is not None:
+        return f"is {_ARCHIVES[archive]}"
+    if _begins(front, (_PARQUET,)):
+        return f"is Parquet: {'unpack it' if codec else f'name it {table}:parquet={path}'}"
+    if _begins(front, (_ARRAY,)):
+        return "is a JSON array: jq -c '.[]' makes JSON Lines of it"
+    if kind == "csv" and _begins(front, (_OBJECT,)):
+        return f"seems to be JSON Lines: name it {table}:jsonl{codec}={path}"
+    return None
+
+
+def _begins(front: bytes, patterns: Sequence[bytes]) -> bytes | None:
+    """The first of the patterns that it begins with."""
+    return next((pattern for pattern in patterns if re.match(pattern, front, re.DOTALL)), None)
