@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from async_loader.agreement import VerifiedRun
-from async_loader.api.places import databases_in
 from async_loader.effects import Show, Tell
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.plan import LOCK_TIMEOUT, Options
 from async_loader.references import CheckPlan, ReferenceReport, check, findings
-from async_loader.stores import StoreLike
+from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 from async_loader.verify import VerificationReport, VerifyPlan
 from async_loader.verify import verify as verifying
@@ -40,7 +39,7 @@ class ReferenceCheck:
         show: Callable[[Show | Tell], None] | None = None,
     ) -> None:
         options = Options(report_rejects=report_rejects, lock_timeout=lock_timeout)
-        self._plan = CheckPlan(tuple(tables), tuple(names), databases_in(databases), options)
+        self._plan = CheckPlan(tuple(tables), tuple(names), stores_of(databases), options)
         self._found = findings(self._plan)
         self._show = show or (lambda _: None)
         self._watch = Watch()
@@ -90,7 +89,7 @@ class Verification:
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self._plan = VerifyPlan(tuple(tables), databases_in(databases), run, Options(lock_timeout=lock_timeout))
+        self._plan = VerifyPlan(tuple(tables), stores_of(databases), run, Options(lock_timeout=lock_timeout))
         self._runs: tuple[VerifiedRun, ...] = ()
         self._watch = Watch()
 

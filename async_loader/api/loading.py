@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
-from async_loader.api.places import databases_in
 from async_loader.cluster import Cluster
 from async_loader.effects import Show, Tell
 from async_loader.errors import ConfigurationError, LoaderError
@@ -18,7 +17,7 @@ from async_loader.plan import Options, Plan
 from async_loader.report import Report
 from async_loader.run import Ledger, initialise, run
 from async_loader.sources import Source
-from async_loader.stores import StoreLike
+from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 
 # What callers may give where a source is wanted: a path tells its format by its suffix.
@@ -53,7 +52,7 @@ class Run:
             mode=mode,
             tables=tuple(tables),
             sources={name: _sources(given) for name, given in sources.items()},
-            databases=databases_in(databases),
+            databases=stores_of(databases),
             options=options or Options(),
             cluster=(cluster or Cluster()) if mode == DASK else None,
         )
@@ -139,7 +138,7 @@ def init(tables: Iterable[Table], databases: Mapping[str, StoreLike], *, fresh: 
     LoaderError.
     """
     tables = tuple(tables)
-    Sequential(lambda _: None).run(initialise(tables, databases_in(databases), fresh=fresh))
+    Sequential(lambda _: None).run(initialise(tables, stores_of(databases), fresh=fresh))
     return tuple(dict.fromkeys([*(table.database for table in tables), *databases]))
 
 

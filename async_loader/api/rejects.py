@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 
 from async_loader.api.loading import Run
-from async_loader.api.places import databases_in
 from async_loader.effects import Result, Show, Steps, Tell
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
@@ -29,7 +28,7 @@ from async_loader.stored import (
     retried,
     stored_reject,
 )
-from async_loader.stores import StoreLike
+from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 from async_loader.verify import VerifyPlan
 
@@ -109,7 +108,7 @@ class StoredRejects:
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self._plan = VerifyPlan(tuple(tables), databases_in(databases), None, Options(lock_timeout=lock_timeout))
+        self._plan = VerifyPlan(tuple(tables), stores_of(databases), None, Options(lock_timeout=lock_timeout))
 
     def overview(self) -> tuple[RejectingRun, ...]:
         """Every run, the newest last, with how many of its rejects are still stored, and why."""
