@@ -24,7 +24,7 @@ from async_loader.keys import AcceptedKeys, KeyRange, KeySet, ReferencedKeys, ke
 from async_loader.load import Load, Readable, RejectAllowance, load
 from async_loader.report import LISTED, Tally
 from async_loader.resume import Facts
-from async_loader.stores import shares
+from async_loader.stores.postgres import shares
 from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Column, Table, Type

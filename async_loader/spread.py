@@ -26,7 +26,7 @@ from async_loader.resume import COMPLETE, RUNNING, Facts
 from async_loader.shares import Outcome, Share, Shared, added, outcome_from, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores import shares as ledger
+from async_loader.stores.postgres import shares as ledger
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
