@@ -14,16 +14,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary, WeakSet
 
 import cloudpickle
 import distributed
 import polars as pl
 
 from async_loader.cluster import PAUSES
+from async_loader.effects import Effect
 from async_loader.errors import ClusterError, SourceError, UnreachableError
 from async_loader.keys import AcceptedKeys
 from async_loader.modes.sequential import Sequential
+from async_loader.modes.threads import GivenUpError
 from async_loader.shares import KnownKeys, Means, Outcome, Share, loading
 from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity
@@ -35,7 +38,13 @@ from async_loader.tables import Table
 
 _PACKAGE = "django-async-loader"
 
-_KNOWN, _KNOWING = KnownKeys(), threading.Lock()
+# By referenced table, the keys that the run has accepted; None where not all of them are known.
+Accepted: TypeAlias = Mapping[str, AcceptedKeys | None]
+
+# What each worker of this process knows, for as long as it is one.
+_KNOWN: WeakKeyDictionary[distributed.Worker, KnownKeys] = WeakKeyDictionary()
+_KNOWING = threading.Lock()
+_GIVEN_UP: WeakSet[distributed.Worker] = WeakSet()
 
 
 class Packed(bytes):
@@ -88,9 +97,7 @@ def _found(stores: str) -> Callable[[str], Any]:
     return found
 
 
-def _load(
-    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
-) -> Outcome:
+def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
     """Load a share; where a server goes away, once more a little later."""
     for pause in PAUSES:
         try:
@@ -100,25 +107,43 @@ def _load(
     return _load_once(find, share, earlier, accepted)
 
 
-def _load_once(
-    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
-) -> Outcome:
+def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
     _check_sources(share)
     names = {each.database for each in (share.table, *share.targets)}
     stores = {name: _named(store_of(name, find(name)), share) for name in names}
     with _KNOWING:
-        known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
+        learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
+        known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
     readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
         means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
-        outcome = Sequential(lambda _: None).run(loading(share, means))
+        outcome = _AtWork(distributed.get_worker()).run(loading(share, means))
     finally:
         for reader in readers:
             reader.close()
     if not share.dry_run:
         with _KNOWING:
-            _KNOWN.give_back(share, known)
+            learned.give_back(share, known)
     return outcome
+
+
+def give_up(worker: distributed.Worker) -> None:
+    """Have a worker of this process begin nothing more, not even what is left of its shares: who asked has gone."""
+    _GIVEN_UP.add(worker)
+
+
+class _AtWork(Sequential):
+    """Sequential, until the worker is given up."""
+
+    def __init__(self, worker: distributed.Worker) -> None:
+        super().__init__(lambda _: None)
+        self._worker = worker
+
+    def perform(self, effect: Effect) -> Any:
+        """See Sequential."""
+        if self._worker in _GIVEN_UP:
+            raise GivenUpError
+        return super().perform(effect)
 
 
 def _named(store: Store, share: Share) -> Store:
@@ -152,11 +177,17 @@ def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
     return (keys.min(), keys.max()) if len(keys) else None
 
 
-def _merged(_: Any, table: Table, outcomes: Sequence[Outcome]) -> AcceptedKeys:
+def _merged(_: Any, table: Table, outcomes: Sequence[Outcome], most: int | None) -> AcceptedKeys | None:
+    """None where not all of them are known, as of shares that an earlier process has committed or whose worker is lost;
+    and where they are too many to be told to every worker.
+    """
     merged = AcceptedKeys(table.column(table.key))
     for outcome in outcomes:
-        if outcome.accepted is not None:
-            merged.add(outcome.accepted)
+        if outcome.accepted is None:
+            return None
+        merged.add(outcome.accepted)
+        if most is not None and merged.size > most:
+            return None
     return merged
 
 

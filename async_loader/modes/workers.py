@@ -1,5 +1,6 @@
-"""Workers: Dask's, in processes of this machine or of others. Tables are led side by side in threads, as in `threads`;
-their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the worker's.
+"""Workers: Dask's, in this process, in others of this machine or of many. Tables are led side by side in threads, as in
+`threads`; their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the
+worker's.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, LocalCluster, Security
+from distributed import Client, Future, LocalCluster, Security, Worker
 
 from async_loader.cluster import Cluster
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
 from async_loader.errors import ClusterError, LoaderError, one_line
 from async_loader.modes.threads import GivenUpError, Threads
-from async_loader.modes.work import check_versions, done, packed, versions
+from async_loader.modes.work import check_versions, done, give_up, packed, versions
 
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
@@ -28,9 +29,12 @@ _ANSWER = 30
 _LOOK_FOR_WORKERS = 1
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
-# Processes of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+# The most workers of the run's own that are threads of this process: each uses the interpreter, whose lock they share,
+# for a quarter of its time at most, and waits for the server for the rest.
+_THREADS = 4
+# Workers of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
 _UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-# Seconds after which a worker of the run's own that is not heard of any more is given up.
+# Seconds after which a process of the run's own that is not heard of any more is given up.
 _SILENCE = "30s"
 
 
@@ -107,7 +111,7 @@ class Workers(Threads):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:
             with suppress(Exception):
-                self._own.close(timeout=_ANSWER)
+                _close(self._own)
 
     def _submit(self, effect: Submit) -> Future:
         assert self._client is not None
@@ -115,7 +119,9 @@ class Workers(Threads):
         asked_by = self._name, versions()
         try:
             future = self._client.submit(
-                done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False
+                *(done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after)),
+                priority=-effect.order,
+                pure=False,
             )
         except (Exception, CancelledError) as lost:
             raise self._lost() from lost
@@ -180,25 +186,52 @@ class Workers(Threads):
 
 def _own_cluster(cluster: Cluster) -> LocalCluster:
     """Workers of this machine, whom nobody else can give work."""
+    from dask.system import CPU_COUNT
+
+    workers = cluster.workers or CPU_COUNT
+    return _threads(workers) if workers <= _THREADS else _processes(workers)
+
+
+def _threads(workers: int) -> LocalCluster:
+    """They start in no time, listen nowhere, and hold the keys of references once. When they are silent so is this
+    process, which may have slept.
+    """
+    return _started(None, processes=False, n_workers=1, threads_per_worker=workers, dashboard_address=None)
+
+
+def _processes(workers: int) -> LocalCluster:
+    """They listen on this machine alone, with certificates of the run's own."""
+    return _started(
+        _SILENCE,
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        protocol="tls://",
+        security=Security.temporary(),
+        dashboard_address="127.0.0.1:0",
+    )
+
+
+def _started(silence: str | None, **options: Any) -> LocalCluster:
     import dask
 
     settings: dict[str, Any] = {
-        "distributed.scheduler.worker-ttl": _SILENCE,
+        "distributed.scheduler.worker-ttl": silence,
         "distributed.scheduler.allowed-failures": _RETRIES,
     }
     # Over HTTP, which has no lock, nothing is told.
     settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set({**settings, **_UNWATCHED}):
-        return LocalCluster(
-            n_workers=cluster.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=Security.temporary(),
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs="ERROR",
-        )
+        return LocalCluster(**options, memory_limit=0, silence_logs="ERROR")
+
+
+def _close(own: LocalCluster) -> None:
+    """What a thread of this process is at ends behind the statement in hand, which nobody waits for."""
+    for worker in own.workers.values():
+        if isinstance(worker, Worker):
+            give_up(worker)
+            own.sync(worker.close, executor_wait=False)
+    own.close(timeout=_ANSWER)
 
 
 def _security(cluster: Cluster) -> Security | None:
