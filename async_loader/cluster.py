@@ -23,9 +23,9 @@ class Cluster:
     """Workers of Dask.
 
     scheduler: the address of one that runs, tcp://HOST:PORT or tls://HOST:PORT; None for workers of the run's own.
-    workers: of its own, how many processes; None for one to a core.
+    workers: of its own, how many; None for one to a core. Up to four are threads of this process, more are processes.
     ca, certificate, key: for tls, files in PEM: the authority that all of the cluster trust, and what shows that the
-        run belongs there. Workers of the run's own have theirs made for them.
+        run belongs there. Processes of the run's own have theirs made for them.
     stores: MODULE:FUNCTION, which each worker calls with the name of a database for its URL or store: what they need to
         connect stands in their own environment, never in what they are sent.
     share_size: bytes of a source in one transaction.

@@ -98,11 +98,13 @@ class Submit:
     what came of them, and so do tokens in a list or as values of a dict. Result: a token for Collect.
 
     work: which of the things that workers do.
+    order: of what can be done, what has the least comes first.
     """
 
     work: str
     arguments: tuple[Any, ...]
     after: Sequence[Any] = ()
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ SMALL_SPREAD = 8 << 20
 # Where there are fewer values than this to a key, bits are set faster all at once than one by one.
 DENSE = 64
 
+# A short text, and its place in a Python set.
+BYTES_PER_TEXT = 100
+
 # Where all keys of a table are read, it is from a range of so many integers at a time: 8 MB of text.
 READ_AT_ONCE = 1 << 20
 
@@ -47,6 +50,10 @@ class KeySet(Protocol):
 
     def __len__(self) -> int:
         """How many distinct keys it holds."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
 
 
 def key_set(column: Column) -> KeySet:
@@ -74,6 +81,11 @@ class TextKeys:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def size(self) -> int:
+        """See KeySet."""
+        return BYTES_PER_TEXT * len(self._keys)
 
 
 class IntegerKeys:
@@ -106,6 +118,11 @@ class IntegerKeys:
     def __len__(self) -> int:
         return len(self._members)
 
+    @property
+    def size(self) -> int:
+        """See KeySet."""
+        return self._members.size
+
 
 def _distinct(keys: Integers) -> Integers:
     """Sorted, each once."""
@@ -130,6 +147,10 @@ class _Bits:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def size(self) -> int:
+        return self._bits.nbytes
 
     def can_take(self, new: Integers) -> bool:
         least, greatest = self._bounds_with(new)
@@ -199,6 +220,10 @@ class _SortedArrays:
     def __len__(self) -> int:
         return sum(map(len, self._arrays))
 
+    @property
+    def size(self) -> int:
+        return sum(array.nbytes for array in self._arrays)
+
     def add(self, new: Integers) -> None:
         """`new` is sorted and distinct."""
         fresh = new[~self.hold(new)]
@@ -239,9 +264,15 @@ class AcceptedKeys:
         """Of those, the keys whose records the database refused."""
         self._refused.add(keys)
 
-    def all(self) -> pl.Series:
-        """Every key that is taken."""
-        return self._taken.all()
+    def referable(self) -> pl.Series:
+        """Every key that can be referenced."""
+        taken = self._taken.all()
+        return taken.filter(~self._refused.holds(taken)) if len(self._refused) else taken
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take, about."""
+        return self._taken.size + self._refused.size
 
     def taken(self, keys: pl.Series) -> pl.Series:
         """For each key, whether it is taken; false for null."""
@@ -296,6 +327,11 @@ class ReferencedKeys:
         self._asked = key_set(column)
         self._range = key_range
         self._spread = key_range[1] - key_range[0] + 1 if key_range and column.type is Type.INTEGER else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to ask of the database."""
+        return self._range is None
 
     def unknown(self, keys: pl.Series) -> pl.Series:
         """The distinct keys that only the database can tell about."""

@@ -24,7 +24,7 @@ from async_loader.keys import AcceptedKeys, KeyRange, KeySet, ReferencedKeys, ke
 from async_loader.load import Load, Readable, RejectAllowance, load
 from async_loader.report import LISTED, Tally
 from async_loader.resume import Facts
-from async_loader.stores import shares
+from async_loader.stores.postgres import shares
 from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Column, Table, Type
@@ -51,7 +51,9 @@ class Share:
     number: which of the table's shares it is. parts: what is read.
     sources: those that the parts are of, each with what tells that it is still the same.
     tables: all that are declared in databases of the table and of those that it references.
-    ranges: by table, the keys that a database held when the run began, or, of a referenced one, once that was loaded.
+    ranges: by table, the keys that its database held when the run began with it.
+    grown: by referenced table, those that it held once that was loaded.
+    is_referenced: whether tables that are loaded behind it have to be told which keys it accepted.
     earlier: by share before this one, keys that both have. Those that were accepted there are taken.
     watched: keys that shares after this one have as well.
     """
@@ -64,6 +66,8 @@ class Share:
     sources: tuple[tuple[Source, Facts | None], ...]
     tables: tuple[Table, ...]
     ranges: Mapping[str, KeyRange | None]
+    grown: Mapping[str, KeyRange | None]
+    is_referenced: bool
     on_conflict: str
     batch_size: int
     dry_run: bool
@@ -99,7 +103,9 @@ class Outcome:
     """What came of a share. listed: of a small one, the accepted records. refused: of the keys that it was to watch,
     those that it did not accept.
 
-    accepted, rejects: of a dry run alone, which stores nothing: the accepted keys, and by source the rejects.
+    accepted: where others reference them, the keys of rows that are committed now, or would be by a dry run; those of
+        shares before it are not among them. None where they are not known, as of a share that was found done.
+    rejects: of a dry run alone, which stores nothing, by source.
     """
 
     given: int = 0
@@ -147,19 +153,26 @@ def _restored(value: Any, column: Column) -> Any:
 
 @dataclass(slots=True)
 class KnownKeys:
-    """What a worker has learned of referenced keys, for the shares to come: by run and table."""
+    """What a worker has learned of referenced keys, for the shares to come: by run and table, for each of the shares
+    that it has been at side by side.
+    """
 
-    kept: dict[tuple[str, str], ReferencedKeys] = field(default_factory=dict)
+    kept: dict[tuple[str, str], list[ReferencedKeys]] = field(default_factory=dict)
 
     def take(self, share: Share, target: Table, accepted: AcceptedKeys | None) -> ReferencedKeys:
-        """What is known; nobody else has it meanwhile."""
-        fresh = ReferencedKeys(target.column(target.key), accepted, share.ranges[target.name])
-        return self.kept.pop((share.run, target.name), fresh)
+        """What is known; nobody else has it meanwhile. accepted: all keys that the run has committed of the target;
+        None where that is not known, so that the database must be asked about them as well.
+        """
+        if kept := self.kept.get((share.run, target.name)):
+            return kept.pop()
+        ranges = share.grown if accepted is None else share.ranges
+        return ReferencedKeys(target.column(target.key), accepted, ranges[target.name])
 
     def give_back(self, share: Share, known: Mapping[str, ReferencedKeys]) -> None:
         """For the next share. What other runs knew is of no use any more."""
         self.kept = {key: value for key, value in self.kept.items() if key[0] == share.run}
-        self.kept |= {(share.run, name): keys for name, keys in known.items()}
+        for name, keys in known.items():
+            self.kept.setdefault((share.run, name), []).append(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +194,8 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
     """Load a share, or find that it is loaded."""
     table, stores = share.table, means.stores
     database = stores[table.database]
-    for name in sorted({each.database for each in (table, *share.targets)}):
+    asked = [target for target in share.targets if not means.known[target.name].is_whole]
+    for name in sorted({each.database for each in (table, *asked)}):
         yield Connect(stores[name], share.lock_timeout)
         if name != table.database or share.dry_run:
             yield from stores[name].begin_reading()
@@ -190,7 +204,10 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
         yield from database.roll_back()
         return outcome_from(done or "", table)
     accepted = AcceptedKeys(table.column(table.key))
-    accepted.add((yield from _taken(share, database, means.earlier)))
+    taken = yield from _taken(share, database, means.earlier)
+    accepted.add(taken)
+    # Whether they can be referenced is told by the shares that have them.
+    accepted.refuse(taken)
     tally = Tally(
         table.database, tuple(dict.fromkeys(reader.source.path for reader in means.readers)), share.report_rejects
     )
@@ -287,7 +304,7 @@ def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys, rejects: _Rejec
         ignored=tally.ignored_columns,
         refused=refused,
         listed=tuple(tally.accepted) if tally.given <= LISTED else (),
-        accepted=accepted.all() if share.dry_run else None,
+        accepted=accepted.referable() if share.is_referenced else None,
         rejects=tuple(rejects.found) if rejects is not None else (),
     )
 

@@ -26,13 +26,16 @@ from async_loader.resume import COMPLETE, RUNNING, Facts
 from async_loader.shares import Outcome, Share, Shared, added, outcome_from, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores import shares as ledger
+from async_loader.stores.postgres import shares as ledger
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
-# What workers do: the parts of a source; the keys of a part; their least and greatest; all keys that a dry run would
-# accept; and loading a share, or, in a dry run, telling what came of it without those keys.
+# What workers do: the parts of a source; the keys of a part; their least and greatest; loading a share; all keys that
+# shares have accepted, for those that reference them; and telling what came of a share without its keys.
 PARTS, KEYS, SPAN, MERGE, LOAD, TOLD = "parts", "keys", "span", "merge", "load", "told"
+# Bytes of the keys of one table that are told to every worker that needs them: of 30 million that lie apart, of a
+# billion that are counted up. In a run of more, each worker asks about those that it meets.
+MOST_TOLD = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Spread:
     """All that spreading one table's load needs to know; `tally` fills as it goes.
 
     phase: what stands before a table's name where others wait for it, so that a rehearsal is none of the run itself.
-    dry_run: nothing is written; `accepted` fills with tokens of the keys that would be, by table.
+    dry_run: nothing is written.
+    ranges: fills with the keys that each table held when the run began with it.
+    accepted: fills with tokens of the keys that were accepted, by table that others of the run reference.
     sources: each with what tells that it is still the same.
     began: what an earlier process has said of this table; None where none has begun with it.
     save: steps, in the open transaction, that keep how far the run has come with this table.
@@ -78,6 +83,7 @@ class Spread:
     files: TakesRejects | None = None
     began: Began | None = None
     phase: str = ""
+    grown: MutableMapping[str, KeyRange | None] = field(default_factory=dict)
     progress: _Progress = field(default_factory=_Progress)
 
     @property
@@ -100,6 +106,12 @@ class Spread:
         return Show(self.table.name, self.tally.given, self.tally.rejected, read_to, size, waits_for)
 
     @property
+    def is_referenced(self) -> bool:
+        """Whether others of the run are to know its keys."""
+        others = (table for table in self.plan.tables if table.name in self.loaded)
+        return any(reference.table == self.table.name for table in others for reference in table.references)
+
+    @property
     def targets(self) -> tuple[Table, ...]:
         """The referenced tables."""
         names = {reference.table for reference in self.table.references}
@@ -117,10 +129,13 @@ def spread(this: Spread) -> Steps[None]:
     tokens = yield from _submit(this, parts)
 
     this.progress.shares = max(1, len(tokens))
-    told = (yield from _submitted(TOLD, [(token,) for token in tokens])) if this.dry_run else tokens
+    told = (yield from _submitted(TOLD, [(token,) for token in tokens])) if this.is_referenced else tokens
     outcomes: list[Outcome] = yield Collect(told, this.take)
+    if this.is_referenced:
+        # What a dry run would accept no database can tell.
+        most = None if this.dry_run else MOST_TOLD
+        this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens, most))
     if this.dry_run:
-        this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens))
         yield Call(_take_dry, (this, outcomes))
     else:
         yield from _patiently(this, _read_ledger)
@@ -152,14 +167,15 @@ def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[No
 
 
 def _begin(this: Spread) -> Steps[None]:
-    """Say in the ledger that this table has begun, and which keys it held then; see which keys others hold by now.
+    """Say in the ledger that this table has begun, and which keys it held then; see which keys its targets hold by now.
 
     What workers are still at of another run is waited for.
     """
     if not this.began and not this.dry_run:
         yield from ledger.wait_for_others(this.database, this.table.name)
     for target in this.targets:
-        this.ranges[target.name] = yield from this.plan.database(target).key_range(target)
+        this.grown[target.name] = yield from this.plan.database(target).key_range(target)
+        this.ranges.setdefault(target.name, this.grown[target.name])
     this.ranges[this.table.name] = (
         this.began.key_range if this.began else (yield from this.database.key_range(this.table))
     )
@@ -206,10 +222,10 @@ def _submit(this: Spread, parts: Sequence[Part]) -> Steps[list[Any]]:
 
 def _submit_one(this: Spread, share: Share, tokens: Sequence[Any]) -> Steps[Any]:
     before = {number: tokens[number] for number in share.earlier}
-    if not this.dry_run:
-        return (yield Submit(LOAD, (share, {}, {}), list(before.values())))
-    accepted = {name: token for name, token in this.accepted.items() if name in {t.name for t in share.targets}}
-    return (yield Submit(LOAD, (share, before, accepted)))
+    accepted = {target.name: this.accepted[target.name] for target in share.targets if target.name in this.accepted}
+    if this.dry_run:
+        return (yield Submit(LOAD, (share, before, accepted), order=share.number))
+    return (yield Submit(LOAD, (share, {}, accepted), list(before.values()), share.number))
 
 
 def _share(this: Spread, number: int, parts: tuple[Part, ...]) -> Share:
@@ -223,7 +239,9 @@ def _share(this: Spread, number: int, parts: tuple[Part, ...]) -> Share:
         parts=parts,
         sources=tuple(each for each in this.sources if any(part.source == each[0] for part in parts)),
         tables=tuple(table for table in this.plan.tables if table.database in homes),
-        ranges={name: this.ranges[name] for name in (this.table.name, *(target.name for target in this.targets))},
+        ranges={name: this.ranges[name] for name in (this.table.name, *this.grown)},
+        grown=this.grown,
+        is_referenced=this.is_referenced,
         on_conflict=options.on_conflict,
         batch_size=options.batch_size,
         dry_run=this.dry_run,

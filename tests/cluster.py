@@ -104,6 +104,11 @@ class Workers:
         )
         return self.workers[name]
 
+    def end_workers(self) -> None:
+        """Kill all of them."""
+        for process in self.workers.values():
+            end(process)
+
     def wait_for(self, count: int) -> None:
         """Until the scheduler knows of just so many workers."""
         with Client(self.address, set_as_default=False) as asked:
@@ -127,6 +132,11 @@ class Workers:
         wanted: dict[str, Any] = {"scheduler": self.address, "share_size": 60} | options
         return Cluster(**wanted, stores="tests.cluster:found")
 
+    def told(self, databases: Mapping[str, Any]) -> Mapping[str, str]:
+        """What other workers must have in their environment to know where databases are."""
+        self.tell(databases)
+        return {_VARIABLE: str(self._databases)}
+
     def tell(self, databases: Mapping[str, Any]) -> None:
         """Let workers know where databases are."""
         new = self._databases.with_suffix(".new")
@@ -139,8 +149,8 @@ class Workers:
 
     def end(self) -> None:
         """End all that was started and has not ended."""
-        for process in [self.scheduler, *self.workers.values()]:
-            end(process)
+        end(self.scheduler)
+        self.end_workers()
 
     def _contact(self) -> dict[str, Any]:
         file = self.directory / "scheduler.json"

@@ -27,7 +27,6 @@ import numpy as np
 import polars as pl
 
 from async_loader import Table
-from async_loader.cluster import Cluster
 from async_loader.effects import Connect, Steps
 from async_loader.keys import AcceptedKeys, ReferencedKeys
 from async_loader.modes.sequential import Sequential
@@ -145,6 +144,8 @@ def _share(here: Place, table: str, source: Source, number: int) -> Share:
         sources=((source, None),),
         tables=tuple(here.tables.values()),
         ranges=dict.fromkeys(here.tables),
+        grown={},
+        is_referenced=False,
         on_conflict="reject",
         batch_size=_BATCH,
         dry_run=False,
@@ -296,10 +297,10 @@ def tasks() -> dict[str, float]:
     """
     from distributed import Client
 
-    from async_loader.modes.workers import _own_cluster
+    from async_loader.modes.workers import _processes
 
     several, text, pause = 2000, b"x" * 8192, 5
-    cluster = _own_cluster(Cluster(workers=1))
+    cluster = _processes(1)
     try:
         with Client(cluster) as client:
 
@@ -323,21 +324,28 @@ def tasks() -> dict[str, float]:
 
 
 def starts(here: Place) -> dict[str, float]:
-    """Of runs of ten records: wall seconds, and CPU seconds of all processes but the server's."""
+    """Of runs of ten records: wall seconds, and CPU seconds of all processes but the server's. Workers are processes,
+    as those of a cluster, so there are more of them than a run would have as threads.
+    """
+    from async_loader.modes.workers import _THREADS
+
     for table, frame in made(10, 0).items():
         frame.write_csv(here.directory / f"few-{table}.csv")
     sources = {table: here.directory / f"few-{table}.csv" for table in TABLES}
     found = {}
-    for name, options in {"one": ["--mode=async"], "dask-1": _dask(1), "dask-2": _dask(2)}.items():
+    few = _THREADS + 1
+    for name, options in {"one": ["--mode=async"], "few": _dask(few), "more": _dask(few + 1)}.items():
         runs = [run(here, sources, options) for _ in range(3)]
         found[name] = tuple(statistics.median(each[key] for each in runs) for key in ("wall", "client"))
-    one, several, more = found["one"], found["dask-1"], found["dask-2"]
+    one, several, more = found["one"], found["few"], found["more"]
+    worker = max(0.0, more[1] - several[1])
+    # As of one worker: the others start side by side as far as there are cores.
     return {
         "start": one[0],
         "start_cpu": one[1],
-        "start_cluster": several[0],
-        "start_cluster_cpu": several[1],
-        "start_worker_cpu": max(0.0, more[1] - several[1]),
+        "start_cluster": max(0.0, several[0] - (few - 1) * worker / (os.cpu_count() or 1)),
+        "start_cluster_cpu": max(0.0, several[1] - (few - 1) * worker),
+        "start_worker_cpu": worker,
     }
 
 

@@ -147,6 +147,21 @@ def test_only_who_reads_remote_sources_needs_fsspec(path: Path) -> None:
         assert not {name.split(".")[0] for name in imports(path)} & {"fsspec", "s3fs"}
 
 
+def test_who_leads_a_load_needs_neither_psycopg_nor_dask() -> None:
+    script = "import sys, async_loader.run, async_loader.spread, async_loader.shares; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not set(out.split()) & {"psycopg", "dask", "distributed"}
+
+
+def test_only_the_two_sides_of_a_cluster_need_dask_and_a_workers_knows_nothing_of_the_other() -> None:
+    modes = ROOT / "async_loader" / "modes"
+    sides = {modes / "workers.py", modes / "work.py"}
+    assert {
+        path for path in ENGINE if {"dask", "distributed"} & {name.split(".")[0] for name in imports(path)}
+    } == sides
+    assert "async_loader.modes.workers" not in set(imports(modes / "work.py"))
+
+
 @pytest.mark.parametrize("path", ENGINE, ids=relative)
 def test_only_modes_know_how_to_wait(path: Path) -> None:
     # A store's connection for an event loop is what a mode waits for.

@@ -1,42 +1,26 @@
-"""Workers: Dask's, in processes of this machine or of others. Tables are led side by side in threads, as in `threads`;
-their shares are loaded by whichever worker is free.
+"""Workers: Dask's, in this process, in others of this machine or of many. Tables are led side by side in threads, as in
+`threads`; their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the
+worker's.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.metadata
-import platform
 import threading
 import time
 import weakref
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-import distributed
-import polars as pl
-from distributed import Client, Future, LocalCluster, Security
+from distributed import Client, Future, LocalCluster, Security, Worker
 
-from async_loader.cluster import PAUSES, Cluster
+from async_loader.cluster import Cluster
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
-from async_loader.errors import ClusterError, LoaderError, SourceError, UnreachableError, one_line
-from async_loader.keys import AcceptedKeys
-from async_loader.modes.sequential import Sequential
+from async_loader.errors import ClusterError, LoaderError, one_line
 from async_loader.modes.threads import GivenUpError, Threads
-from async_loader.shares import KnownKeys, Means, Outcome, Share, loading
-from async_loader.sources import Source, parts
-from async_loader.sources.identity import Identity, identity
-from async_loader.sources.parts import Part
-from async_loader.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
-from async_loader.stores import store_of
-from async_loader.stores.store import Store
-from async_loader.tables import Table
+from async_loader.modes.work import check_versions, done, give_up, packed, versions
 
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
@@ -45,15 +29,13 @@ _ANSWER = 30
 _LOOK_FOR_WORKERS = 1
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
-# Processes of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+# The most workers of the run's own that are threads of this process: each uses the interpreter, whose lock they share,
+# for a quarter of its time at most, and waits for the server for the rest.
+_THREADS = 4
+# Workers of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
 _UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-# Seconds after which a worker of the run's own that is not heard of any more is given up.
+# Seconds after which a process of the run's own that is not heard of any more is given up.
 _SILENCE = "30s"
-
-_PACKAGE = "django-async-loader"
-
-# A worker may have several threads.
-_KNOWN, _KNOWING = KnownKeys(), threading.Lock()
 
 
 class Workers(Threads):
@@ -112,13 +94,13 @@ class Workers(Threads):
 
     def _check(self, client: Client) -> None:
         try:
-            found = {"the scheduler": client.run_on_scheduler(_versions)}
-            found |= {f"worker {address}": versions for address, versions in client.run(_versions).items()}
+            found = {"the scheduler": client.run_on_scheduler(versions)}
+            found |= {f"worker {address}": theirs for address, theirs in client.run(versions).items()}
         except Exception as error:
             problem = f"not all of it can do this work ({one_line(error)}); install the same packages everywhere"
             raise ClusterError(self._name, problem) from error
-        for who, versions in found.items():
-            _check_versions(self._name, who, versions, _versions())
+        for who, theirs in found.items():
+            check_versions(self._name, who, theirs, versions())
 
     def _end(self) -> None:
         """Whatever is not done is done by nobody any more, but for what a worker of others is at."""
@@ -129,19 +111,17 @@ class Workers(Threads):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:
             with suppress(Exception):
-                self._own.close(timeout=_ANSWER)
+                _close(self._own)
 
     def _submit(self, effect: Submit) -> Future:
         assert self._client is not None
-        # Tables are pickled as a whole and unpickled where their project is set up.
-        arguments = [
-            _Packed(cloudpickle.dumps(each)) if isinstance(each, Share | Table | Part | Source) else each
-            for each in effect.arguments
-        ]
-        asked_by = self._name, _versions()
+        arguments = [packed(each) for each in effect.arguments]
+        asked_by = self._name, versions()
         try:
             future = self._client.submit(
-                _done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after), pure=False
+                *(done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after)),
+                priority=-effect.order,
+                pure=False,
             )
         except (Exception, CancelledError) as lost:
             raise self._lost() from lost
@@ -204,52 +184,54 @@ class Workers(Threads):
         return ClusterError(self._name, problem)
 
 
-class _Packed(bytes):
-    """What is to be unpickled where the project is set up."""
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    """Of what must be the same everywhere, lest a record be read in two ways."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {
-        _PACKAGE: importlib.metadata.version(_PACKAGE),
-        "Python": python,
-        "polars": pl.__version__,
-        "dask": distributed.__version__,
-    }
-
-
-def _check_versions(cluster: str, who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """ClusterError unless they are the same."""
-    names = [
-        f"{name} {found.get(name)}, not {version}" for name, version in wanted.items() if found.get(name) != version
-    ]
-    if names:
-        raise ClusterError(cluster, f"{who} has {', '.join(names)}; install the same everywhere")
-
-
 def _own_cluster(cluster: Cluster) -> LocalCluster:
     """Workers of this machine, whom nobody else can give work."""
+    from dask.system import CPU_COUNT
+
+    workers = cluster.workers or CPU_COUNT
+    return _threads(workers) if workers <= _THREADS else _processes(workers)
+
+
+def _threads(workers: int) -> LocalCluster:
+    """They start in no time, listen nowhere, and hold the keys of references once. When they are silent so is this
+    process, which may have slept.
+    """
+    return _started(None, processes=False, n_workers=1, threads_per_worker=workers, dashboard_address=None)
+
+
+def _processes(workers: int) -> LocalCluster:
+    """They listen on this machine alone, with certificates of the run's own."""
+    return _started(
+        _SILENCE,
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        protocol="tls://",
+        security=Security.temporary(),
+        dashboard_address="127.0.0.1:0",
+    )
+
+
+def _started(silence: str | None, **options: Any) -> LocalCluster:
     import dask
 
     settings: dict[str, Any] = {
-        "distributed.scheduler.worker-ttl": _SILENCE,
+        "distributed.scheduler.worker-ttl": silence,
         "distributed.scheduler.allowed-failures": _RETRIES,
     }
     # Over HTTP, which has no lock, nothing is told.
     settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set({**settings, **_UNWATCHED}):
-        return LocalCluster(
-            n_workers=cluster.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=Security.temporary(),
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs="ERROR",
-        )
+        return LocalCluster(**options, memory_limit=0, silence_logs="ERROR")
+
+
+def _close(own: LocalCluster) -> None:
+    """What a thread of this process is at ends behind the statement in hand, which nobody waits for."""
+    for worker in own.workers.values():
+        if isinstance(worker, Worker):
+            give_up(worker)
+            own.sync(worker.close, executor_wait=False)
+    own.close(timeout=_ANSWER)
 
 
 def _security(cluster: Cluster) -> Security | None:
@@ -266,109 +248,3 @@ def _security(cluster: Cluster) -> Security | None:
     )
     security.get_connection_args("client")
     return security
-
-
-def _done(
-    asked_by: tuple[str, Mapping[str, str]], work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]
-) -> Any:
-    """What a worker does, and what comes of it. Workers may join while the run goes on: each sees whether it is of one
-    kind with who asks, which is what the cluster is called and the versions there.
-    """
-    cluster, versions = asked_by
-    _check_versions(cluster, f"worker {distributed.get_worker().address}", _versions(), versions)
-    find = _found(stores)
-    unpacked = [cloudpickle.loads(each) if isinstance(each, _Packed) else each for each in arguments]
-    return _WORK[work](find, *unpacked)
-
-
-def _found(stores: str) -> Callable[[str], Any]:
-    """The function that tells where a database is."""
-    module, _, name = stores.partition(":")
-    found: Callable[[str], Any] = getattr(importlib.import_module(module), name)
-    return found
-
-
-def _load(
-    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
-) -> Outcome:
-    """Load a share; where a server goes away, once more a little later."""
-    for pause in PAUSES:
-        try:
-            return _load_once(find, share, earlier, accepted)
-        except UnreachableError:
-            time.sleep(pause)
-    return _load_once(find, share, earlier, accepted)
-
-
-def _load_once(
-    find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Mapping[str, AcceptedKeys]
-) -> Outcome:
-    _check_sources(share)
-    names = {each.database for each in (share.table, *share.targets)}
-    stores = {name: _named(store_of(name, find(name)), share) for name in names}
-    with _KNOWING:
-        known = {target.name: _KNOWN.take(share, target, accepted.get(target.name)) for target in share.targets}
-    readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
-    try:
-        means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
-        outcome = Sequential(lambda _: None).run(loading(share, means))
-    finally:
-        for reader in readers:
-            reader.close()
-    if not share.dry_run:
-        with _KNOWING:
-            _KNOWN.give_back(share, known)
-    return outcome
-
-
-def _named(store: Store, share: Share) -> Store:
-    named: Store = store.named(share.session)  # type: ignore[attr-defined]
-    return named
-
-
-def _reach(source: Source, facts: Identity | None) -> None:
-    """SourceError unless this worker reads what the run began with."""
-    try:
-        found = identity(source)
-    except SourceError as error:
-        problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
-        raise SourceError(source.path, problem) from error
-    if found != facts:
-        problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
-        raise SourceError(source.path, problem)
-
-
-def _check_sources(share: Share) -> None:
-    for source, facts in share.sources:
-        _reach(source, facts)
-
-
-def _parts(_: Any, source: Source, table: Table, size: int, facts: Identity | None) -> list[Part]:
-    _reach(source, facts)
-    return parts.parts(source, table, size=size)
-
-
-def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
-    return (keys.min(), keys.max()) if len(keys) else None
-
-
-def _merged(_: Any, table: Table, outcomes: Sequence[Outcome]) -> AcceptedKeys:
-    merged = AcceptedKeys(table.column(table.key))
-    for outcome in outcomes:
-        if outcome.accepted is not None:
-            merged.add(outcome.accepted)
-    return merged
-
-
-def _told(_: Any, outcome: Outcome) -> Outcome:
-    return replace(outcome, accepted=None)
-
-
-_WORK: dict[str, Callable[..., Any]] = {
-    PARTS: _parts,
-    KEYS: lambda _, part, table: parts.keys(part, table),
-    SPAN: _span,
-    MERGE: _merged,
-    LOAD: _load,
-    TOLD: _told,
-}

@@ -45,13 +45,13 @@ def stores_of(databases: Mapping[str, StoreLike]) -> dict[str, Store]:
 
 
 def _postgres(name: str) -> ModuleType:
-    """The package, which needs what not everybody has."""
+    """The module, which needs what not everybody has."""
     try:
-        from async_loader.stores import postgres
+        from async_loader.stores.postgres import database
     except ImportError as error:
         advice = "pip install 'django-async-loader[postgresql]'"
         raise ConfigurationError(f"database {name}: PostgreSQL needs psycopg: {one_line(error)}; {advice}") from error
-    return postgres
+    return database
 
 
 def from_environment(name: str) -> Store:

@@ -32,8 +32,12 @@ _CORES_PER_TABLE = 8
 _HOUR = 3600
 # Of the keys of a table, the part that is asked about singly before all are read, as PostgreSQL's store has it.
 _ASKED = 1 / 16
-# A bitmap grows by half of its spread; the set of keys that were asked about is another one.
-_BYTES_PER_BIT_KEY = 2 * 1.5 / 8
+# Bytes of a table's accepted keys up to which all workers are told them, as `spread.py` has it; and of one of them,
+# counted up (a bitmap grows by half of its spread) or far-flung.
+_MOST_TOLD = 256 << 20
+_BYTES_PER_ACCEPTED_KEY, _BYTES_PER_ACCEPTED_FAR_KEY = 1.5 / 8, 8
+# Where they are asked about, the set of keys that were is another one.
+_BYTES_PER_BIT_KEY = 2 * _BYTES_PER_ACCEPTED_KEY
 # Keys that were asked about, and those of them that are there, of 8 bytes each.
 _BYTES_PER_FAR_KEY = 16
 # Keys of parts, which workers keep until the run has ended; and, of those that the client compares, its own copies.
@@ -241,6 +245,7 @@ class _Work:
     """One table's. server: its number.
 
     asked, learned: keys, of all its targets and by all workers, that are asked about singly, and read in their turn.
+    sent: bytes of accepted keys that workers are sent instead.
     """
 
     name: str
@@ -250,6 +255,7 @@ class _Work:
     shares: int
     asked: float = 0.0
     learned: float = 0.0
+    sent: float = 0.0
     targets: Sequence[_Work] = field(default_factory=list)
 
 
@@ -326,10 +332,22 @@ def _refer(order: _Work, targets: Sequence[_Work], sources: Sources, cluster: Cl
     order.targets = targets
     workers = min(cluster.slots / tables, order.shares)
     for target in targets:
+        if _is_told(sources, target):
+            order.sent += workers * _accepted_bytes(sources, target)
+            continue
         seen = target.records * -math.expm1(-order.records / workers / target.records) if target.records else 0.0
         is_read = not sources.keys_far and seen > _ASKED * target.records
         order.asked += workers * (_ASKED * target.records if is_read else seen)
         order.learned += workers * target.records * is_read
+
+
+def _accepted_bytes(sources: Sources, target: _Work) -> float:
+    return target.records * (_BYTES_PER_ACCEPTED_FAR_KEY if sources.keys_far else _BYTES_PER_ACCEPTED_KEY)
+
+
+def _is_told(sources: Sources, target: _Work) -> bool:
+    """Whether workers are told which of its keys were accepted; else they ask."""
+    return _accepted_bytes(sources, target) <= _MOST_TOLD
 
 
 def _start(costs: Costs, cluster: Cluster) -> Phase:
@@ -385,7 +403,7 @@ def _load(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Wor
     working = sum(_worker_seconds(costs, work) for work in works)
     storing = sum(_server_seconds(costs, sources, work) + _told_seconds(costs, work) for work in works)
     client = shares * costs.task
-    size = sum(2 * work.records * work.costs.source + _told_bytes(work) for work in works)
+    size = sum(2 * work.records * work.costs.source + _told_bytes(work) + work.sent for work in works)
     needs = {
         WORKERS: _waves(shares, working + storing + shares * costs.share_wait, cluster),
         CORES: (working + (0 if cluster.servers else storing + client)) / (cluster.hosts * cluster.cores),
@@ -464,13 +482,15 @@ def _disk_bytes(sources: Sources, cluster: Cluster, work: _Work) -> float:
 def _host_memory(sources: Sources, cluster: Cluster, targets: Sequence[_Work]) -> float:
     """Each worker has keys of its own."""
     workers = cluster.workers or cluster.cores
-    referenced = sum(target.records for target in targets)
+    told = sum(_accepted_bytes(sources, target) for target in targets if _is_told(sources, target))
+    asked = [target for target in targets if not _is_told(sources, target)]
+    referenced = sum(target.records for target in asked)
     orders = sources.records * (1 - sources.referenced) / cluster.slots
     if sources.keys_far:
-        sets = sum(min(target.records, orders) for target in targets) * _BYTES_PER_FAR_KEY
+        sets = sum(min(target.records, orders) for target in asked) * _BYTES_PER_FAR_KEY
     else:
         sets = min(referenced * _BYTES_PER_BIT_KEY, 2 * orders * _BYTES_PER_FAR_KEY)
-    return workers * (_BYTES_PER_PROCESS + sets) + sources.records * _BYTES_PER_PART_KEY / cluster.hosts
+    return workers * (_BYTES_PER_PROCESS + told + sets) + sources.records * _BYTES_PER_PART_KEY / cluster.hosts
 
 
 def _client_memory(sources: Sources, works: Sequence[_Work]) -> float:

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -62,11 +64,22 @@ def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served:
     assert re.search(r"users +━+.* 100 %", drawn)
 
 
-def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject) -> None:
+@contextmanager
+def one_worker(environment: Mapping[str, str], *, own: bool) -> Iterator[str]:
+    """The option that a command takes to have it."""
+    if own:
+        yield "--workers=1"
+        return
+    with workers(1, environment=environment) as cluster:
+        yield f"--scheduler={cluster.address}"
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own", "of a cluster"])
+def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject, *, own: bool) -> None:
     sources = write_sources(served, 2_000)
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}
-    with workers(1, environment=served.environment) as cluster:
-        told = ("--mode=dask", f"--scheduler={cluster.address}", "--share-size=0.004", "--report-rejects=0")
+    with one_worker(served.environment, own=own) as worker:
+        told = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0")
         command = ("insert_data", *sources, *told, "--format=json")
         # Who holds a lock at one product lets all before it be committed first.
         function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS

@@ -61,6 +61,12 @@ class Gate:
         rows = self._server.query("tests", f"SELECT pid FROM pg_stat_activity WHERE {condition}")
         return [pid for (pid,) in rows]
 
+    def databases_of(self, session: int) -> int:
+        """How many the share has a session with of which this is one."""
+        return len(
+            self.sessions(f"application_name = (SELECT application_name FROM pg_stat_activity WHERE pid = {session})")
+        )
+
     def wait(self) -> int:
         """Until a share stands at it; the process of the server that serves it."""
         [pid] = until(lambda: self.sessions(_AT_THE_GATE), "a share at the gate")
@@ -72,13 +78,18 @@ class Gate:
 
 
 class Scene:
-    """Sources for both places, what becomes of them undisturbed, and a gate that one share of workers comes to."""
+    """Sources for both places, what becomes of them undisturbed, and a gate that one share of workers comes to: of
+    `table`, or of one by chance.
+    """
 
-    def __init__(self, pair: Pair, server: postgres.Server, seed: int) -> None:
+    def __init__(self, pair: Pair, server: postgres.Server, seed: int, table: str = "") -> None:
         chance = random.Random(seed)
         self.pair, self.cluster = pair, pair.cluster
         rows = sample(chance, 30)
-        table, self.size = ("users", 150) if not seed else (chance.choice(list(rows)), chance.choice([40, 150, 300]))
+        by_chance, self.size = (
+            ("users", 150) if not seed else (chance.choice(list(rows)), chance.choice([40, 150, 300]))
+        )
+        table = table or by_chance
         self.sources = write(pair.one, rows, "csv")
         self.undisturbed = comparable(pair.one.load("sequential", self.sources))
         self.gate = Gate(server, pair.many, table, chance.choice(pair.one.rows(table))[0])
@@ -133,6 +144,49 @@ def scene(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Itera
     served.tidy()
 
 
+@pytest.fixture
+def orders(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iterator[Scene]:
+    """A scene whose gate is in orders, once users and products are loaded."""
+    fragile.ready(2)
+    found = Scene(Pair(tmp_path, served, fragile), served.server, seed, "orders")
+    yield found
+    found.gate.open()
+    served.tidy()
+
+
+@rounds
+def test_workers_that_hold_the_keys_of_users_are_killed_before_orders_are_loaded(orders: Scene) -> None:
+    load = orders.begin()
+    # It knows them from the shares of users, and asks no database.
+    assert orders.gate.databases_of(orders.gate.wait()) == 1
+    orders.cluster.end_workers()
+    orders.gate.open()
+    orders.cluster.fill(2)
+    orders.check(load.result())
+
+
+@rounds
+def test_keys_that_an_earlier_process_has_committed_are_asked_about(orders: Scene) -> None:
+    with pytest.raises(ClusterError, match="its scheduler went away"):
+        interrupted(orders)
+    orders.cluster.ready(2)
+    load = orders.begin()
+    assert orders.gate.databases_of(orders.gate.wait()) == len(orders.pair.many.databases)
+    orders.gate.open()
+    orders.check(load.result())
+
+
+def interrupted(scene: Scene) -> None:
+    """A load that ends when its first order is about to be stored; nothing of it goes on."""
+    load = scene.begin()
+    scene.gate.wait()
+    end(scene.cluster.scheduler)
+    scene.cluster.end_workers()
+    # A process of the server that waits for a lock does not see that its client has gone.
+    scene.gate.sessions("application_name LIKE 'loader %' AND pg_terminate_backend(pid)")
+    load.result()
+
+
 @rounds
 def test_a_worker_is_killed(scene: Scene) -> None:
     load = scene.begin()
@@ -145,8 +199,7 @@ def test_a_worker_is_killed(scene: Scene) -> None:
 def test_all_workers_are_killed_and_others_come(scene: Scene) -> None:
     load = scene.begin()
     scene.gate.wait()
-    for process in scene.cluster.workers.values():
-        end(process)
+    scene.cluster.end_workers()
     scene.gate.open()
     scene.cluster.fill(2)
     scene.check(load.result())
@@ -157,8 +210,7 @@ def test_all_workers_are_killed_and_nobody_comes(scene: Scene, monkeypatch: pyte
     load = scene.begin()
     scene.gate.wait()
     monkeypatch.setattr("async_loader.modes.workers._ANSWER", 1)
-    for process in scene.cluster.workers.values():
-        end(process)
+    scene.cluster.end_workers()
     scene.gate.open()
     with pytest.raises(ClusterError, match="all workers are gone; start some"):
         load.result()
@@ -175,8 +227,7 @@ def test_the_scheduler_is_killed(scene: Scene) -> None:
     with pytest.raises(ClusterError, match="its scheduler went away; start it"):
         load.result()
     scene.gate.open()
-    for process in scene.cluster.workers.values():
-        end(process)
+    scene.cluster.end_workers()
     scene.cluster.restart_scheduler()
     scene.cluster.fill(2)
     scene.check(scene.load())

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from async_loader import (
+    Cluster,
     Column,
     ConflictError,
     Options,
@@ -54,10 +55,12 @@ class Pair:
         self.one = Place(directory, tables, store)
         self.many = Place(directory / "spread", tables, store)
         self.cluster = cluster
+        # Workers of a run's own, where it is to be they.
+        self.own: Cluster | None = None
 
     def spread(self, sources: Sources, share_size: int = 60, **options: Any) -> Report:
         """Load by workers."""
-        cluster = self.cluster.cluster(self.many.databases, share_size=share_size)
+        cluster = self.own or self.cluster.cluster(self.many.databases, share_size=share_size)
         return Run(
             self.many.tables, sources, self.many.databases, Options(**options), mode="dask", cluster=cluster
         ).perform()
@@ -248,6 +251,39 @@ def test_references_lead_to_what_the_run_and_what_the_database_holds(pair: Pair)
     }
     assert pair.load(both, 30).tables["orders"].inserted == 12
     assert pair.load({"orders": both["orders"]}, 30).tables["orders"].unchanged == 12
+
+
+def test_no_order_names_a_user_that_the_database_refused_whatever_shares_have_its_key(pair: Pair) -> None:
+    pair.query("users", "ALTER TABLE users ADD CHECK (name <> 'refused')")
+    pair.query("users", "INSERT INTO users VALUES (50, 'held', 'h@'), (51, 'held', 'h@')")
+    pair.query("products", "INSERT INTO products VALUES (1, 'held', 1)")
+    names = [(1, "accepted"), (2, "refused"), (3, "accepted"), (2, "a duplicate"), (50, "refused"), (3, "a duplicate")]
+    records = [(key, name, "@") for key, name in names]
+    chosen = [1, 2, 3, 50, 51, 52]
+    orders = csv("id,user_id,product_id,quantity", [(n, user, 1, 1) for n, user in enumerate(chosen * 2)])
+    sources = {
+        "users": pair.one.file("users.csv", users(*records)),
+        "orders": pair.one.file("orders.csv", orders),
+    }
+    report = pair.load(sources, 10, on_conflict="update")
+    assert report.tables["users"].reasons == {"refused": 2, "id.duplicate": 2}
+    assert report.tables["orders"].reasons == {"user_id.exists_in": 4}
+    assert shares(pair.many, "users") == len(records)
+
+
+@pytest.mark.parametrize(
+    ("threads", "most"), [(4, 1 << 20), (4, 0), (0, 1 << 20)], ids=["threads", "threads that ask", "processes"]
+)
+def test_workers_of_a_runs_own_leave_what_one_process_leaves(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
+) -> None:
+    monkeypatch.setattr("async_loader.modes.workers._THREADS", threads)
+    monkeypatch.setattr("async_loader.spread.MOST_TOLD", most)
+    for name, value in pair.cluster.told(pair.many.databases).items():
+        monkeypatch.setenv(name, value)
+    pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:found")
+    for seed in (1, 2):
+        pair.load(write(pair.one, sample(random.Random(seed)), "csv"))
 
 
 def no_swearing(value: str) -> bool:

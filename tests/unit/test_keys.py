@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import polars as pl
 import pytest
@@ -65,6 +66,28 @@ def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
     assert known.unknown(pl.Series([5, 7])).to_list() == []
     assert known.absent(pl.Series([1, 4, 5, 7, None])).to_list() == [False, True, True, False, False]
     assert ReferencedKeys(column, None, None).unknown(pl.Series([1])).to_list() == []
+
+
+def test_keys_that_were_refused_cannot_be_referenced_wherever_the_others_are_sent() -> None:
+    column, every = Column("id", Type.INTEGER), pl.int_range(1_000_000, eager=True)
+    accepted = AcceptedKeys(column)
+    accepted.add(every)
+    accepted.refuse(pl.Series([2, 70]))
+    sent = pickle.dumps(accepted)
+    assert len(sent) < len(every) // 4
+    received: AcceptedKeys = pickle.loads(sent)
+    assert received.referable().to_list() == [key for key in every if key not in {2, 70}]
+    assert received.taken(pl.Series([1, 2])).to_list() == [True, True]
+    assert received.stored(pl.Series([1, 2])).to_list() == [True, False]
+
+
+def test_nothing_is_asked_of_a_database_that_held_no_keys_or_has_told_all_of_them() -> None:
+    column = Column("id", Type.INTEGER)
+    assert ReferencedKeys(column, AcceptedKeys(column), None).is_whole
+    known = ReferencedKeys(column, AcceptedKeys(column), (5, 10))
+    assert not known.is_whole
+    known.learned_all()
+    assert known.is_whole
 
 
 def test_all_keys_are_read_once_a_good_part_of_them_was_asked_about() -> None:

@@ -1,7 +1,4 @@
-"""PostgreSQL, from version 15 on, over psycopg. Batches cross into it by COPY."""
+"""PostgreSQL, from version 15 on, over psycopg. Batches cross into it by COPY.
 
-from __future__ import annotations
-
-from async_loader.stores.postgres.database import Database, from_url
-
-__all__ = ["Database", "from_url"]
+The package itself imports nothing: psycopg is not everybody's.
+"""

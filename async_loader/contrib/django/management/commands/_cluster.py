@@ -32,7 +32,7 @@ def add_cluster_options(parser: CommandParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="how many workers to start on this machine (default: one for each core)",
+        help="how many workers of its own, up to four in this process, more in processes (default: one for each core)",
     )
     options.add_argument(
         "--tls-ca", type=Path, metavar="FILE", help="for tls://, the certificates that all of it trust"

@@ -1,4 +1,7 @@
-"""What a database holds of shares: which of them is claimed, by the transaction that loads it, and what came of it."""
+"""What a database holds of shares: which of them is claimed, by the transaction that loads it, and what came of it.
+
+Steps, and no psycopg: who leads shares imports this whatever is installed.
+"""
 
 from __future__ import annotations
 
