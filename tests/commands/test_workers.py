@@ -79,7 +79,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     sources = write_sources(served, 2_000)
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}
     with one_worker(served.environment, own=own) as worker:
-        told = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0")
+        told = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0", "--no-progress")
         command = ("insert_data", *sources, *told, "--format=json")
         # Who holds a lock at one product lets all before it be committed first.
         function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
