@@ -1,5 +1,7 @@
 from .agreement import Finding, VerifiedRun, VerifiedTable
-from .api import ReferenceCheck, Retry, Run, StoredRejects, Verification, check_references, init, load, verify
+from .api.checks import ReferenceCheck, Verification, check_references, verify
+from .api.loading import Run, init, load
+from .api.rejects import Retry, StoredRejects
 from .cluster import Cluster
 from .effects import Show, Tell
 from .errors import (

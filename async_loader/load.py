@@ -337,9 +337,12 @@ def _verdict(this: Load, batch: Batch, known: _Known, *, replayed: bool = False)
     """Learn what must be known, then judge and use that. Each crossing into a thread is felt, so there are few."""
     questions: _Questions = yield Call(_questions, (this, batch, known.references))
     answers = yield from _answers(this, batch, questions)
+    learning = []
     for (reference, keys), unknown in zip(known.references, questions.unknown, strict=True):
         if len(unknown):
-            yield from learn(*this.targets[reference.table], keys, unknown)
+            learning.append((yield Start(learn(*this.targets[reference.table], keys, unknown))))
+    for token in learning:
+        yield Finish(token)
 
     def conclude() -> Any:
         world = _world(this, batch, known, questions, answers)

@@ -35,18 +35,18 @@ from async_loader.resume import (
     unfinished,
 )
 from async_loader.sources import Reader
-from async_loader.sources.again import StoredReader
 from async_loader.sources.identity import identity
-from async_loader.spread import Began, Spread, retell, spread
-from async_loader.stored import next_batch
 from async_loader.stores.store import Store
 from async_loader.superseding import Superseding, supersede
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 from async_loader.validation import used_values
 from async_loader.watch import Watch
 
+# What most runs do without is imported by those that do not.
 if TYPE_CHECKING:
     from async_loader.rejects import RejectFiles
+    from async_loader.sources.again import StoredReader
+    from async_loader.spread import Began, Spread
 
 
 # By source and unique column, lines of records that were rejected because their value was another row's.
@@ -177,7 +177,10 @@ def _open_sources(ledger: Ledger, table: Table) -> Steps[None]:
     for source in plan.sources.get(table.name, ()):
         reader: Reader = yield Call(Reader, (source, table, plan.options.batch_size))
         opened.append(reader)
-    opened += [StoredReader(chosen, table, plan.options.batch_size) for chosen in plan.retried.get(table.name, ())]
+    if table.name in plan.retried:
+        from async_loader.sources.again import StoredReader
+
+        opened += [StoredReader(chosen, table, plan.options.batch_size) for chosen in plan.retried[table.name]]
 
 
 def _tell_superseded(ledger: Ledger) -> Steps[None]:
@@ -360,6 +363,8 @@ def _spread_all(
     ledger: Ledger, files: Mapping[str, RejectFiles], facts: Facts, before: Mapping[str, TableRun]
 ) -> Steps[None]:
     """By workers, share by share. Where a number of rejects is too many, a rehearsal tells first whether there are."""
+    from async_loader.spread import retell, spread
+
     plan, options = ledger.plan, ledger.plan.options
     if not options.dry_run:
         for name in sorted({table.database for table in plan.loaded}):
@@ -384,6 +389,8 @@ def _spreads(
     rehearsal: bool = False,
 ) -> list[Spread]:
     """Of each table that is not complete. A rehearsal counts apart, and writes nothing."""
+    from async_loader.spread import Spread
+
     plan = ledger.plan
     loaded = [table for table in plan.loaded if not ledger.tallies[table.name].kept.whole]
     allowance = RejectAllowance(plan.options.max_rejects, [table.name for table in loaded])
@@ -417,13 +424,19 @@ def _began(line: TableRun | None) -> Began | None:
     """The keys that a table held when an earlier process began with it."""
     if line is None:
         return None
+    from async_loader.spread import Began
+
     key_range = json.loads(line.sources)[KEY_RANGE]
     return Began(None if key_range is None else tuple(key_range))
 
 
 def _reading(plan: Plan, table: Table) -> Callable[[Any], Steps[Batch | None]]:
     """Steps that give the next batch: of a source, or of rejects that the table's database has stored."""
-    return partial(next_batch, plan.database(table)) if plan.retried else called
+    if not plan.retried:
+        return called
+    from async_loader.stored import next_batch
+
+    return partial(next_batch, plan.database(table))
 
 
 def _superseding(ledger: Ledger, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:

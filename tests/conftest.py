@@ -12,6 +12,8 @@ from tests.sample import FILES, MODES, Place
 from tests.stores import Databases
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
+# Tests start commands by the hundred; each would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

@@ -43,7 +43,10 @@ PURE = [
         "tables",
         "validation",
     )
-] + [ROOT / "async_loader" / "sources" / f"{name}.py" for name in ("addresses", "borders", "records", "stretches")]
+] + [
+    ROOT / "async_loader" / "sources" / f"{name}.py"
+    for name in ("addresses", "borders", "flat", "looks", "records", "stretches")
+]
 IMPURE = {
     "aiosqlite",
     "asyncio",

@@ -1,4 +1,5 @@
-"""JSON Lines: one object a line, each decoded by itself, so that one bad line is one reject.
+"""JSON Lines: one object a line, each decoded by itself, so that one bad line is one reject; a block of lines at once
+where none of them is bad (`flat`).
 
 JSON says what is text and what is a number, and it is taken at its word: `"5"` is no integer and 5 is no text.
 """
@@ -10,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -18,12 +19,14 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
+from async_loader.sources.flat import FlatLines, Positions, flat_lines, shape
 from async_loader.sources.looks import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.sources.stretches import Stretch
@@ -82,7 +85,8 @@ class JsonLinesSource:
     def batches(self) -> Iterator[Batch]:
         """Each block's records, in order."""
         for block in self._blocks():
-            yield self._batch(self._numbered(block))
+            batch = self._batch_at_once(block)
+            yield self._batch(self._numbered(block)) if batch is None else batch
 
     def values(self) -> Iterator[pl.DataFrame]:
         """Those of each block, decoded at once where that can be done."""
@@ -119,6 +123,43 @@ class JsonLinesSource:
                 raise SourceError(self._stream.name, problem)
         yield rest
 
+    def _batch_at_once(self, block: bytes) -> Batch | None:
+        """Where all lines have the keys of the first one, each column among them, and nothing about them is odd."""
+        lines = flat_lines(block)
+        first = self._read(self._line, lines[0]) if lines else None
+        if lines is None or not isinstance(first, dict) or REJECT in first:
+            return None
+        read = shape(tuple(first), _exact_real if _is_exact(self.fields) else None).values(lines)
+        if read is None or not (self._absent or set()).isdisjoint(read):
+            return None
+        if self._absent is None:
+            self._settle(read)
+        if not read.keys() >= set(self.fields.names.values()):
+            return None
+        self._ignore(read)
+        first_line = self._line
+        self._line += block.count(b"\n")
+        values, faults = _typed_at_once(self.fields, read, lines)
+        numbers = np.arange(first_line, first_line + len(lines))
+        return self._made(values, faults, numbers, pl.from_arrow(lines.as_arrow()))
+
+    def _made(
+        self, values: pl.DataFrame, faults: dict[str, pl.DataFrame], numbers: Sequence[int] | Positions, texts: Any
+    ) -> Batch:
+        """A batch of the records that stand on these lines."""
+        at = pl.Series(numbers, dtype=pl.Int64)
+        return Batch(
+            source=self._stream.name,
+            values=values,
+            absent=self.fields.absent,
+            lines=at,
+            line_ends=at,
+            as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
+            to_json=_as_read,
+            faults=faults,
+            read_to=self._stream.read_to,
+        )
+
     def _batch(self, lines: list[tuple[int, bytes]]) -> Batch:
         records, broken, numbers, texts = [], [], [], []
         for number, line in lines:
@@ -132,20 +173,8 @@ class JsonLinesSource:
         met = dict.fromkeys(chain.from_iterable(records))
         self._notice(met, records, numbers)
         values, faults = typed(self.fields, records, texts)
-        at = pl.Series(numbers, dtype=pl.Int64)
-        return Batch(
-            source=self._stream.name,
-            values=values,
-            absent=self.fields.absent,
-            lines=at,
-            line_ends=at,
-            as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
-            to_json=_as_read,
-            faults=faults,
-            broken=tuple(broken),
-            read_to=self._stream.read_to,
-            supersedes=_supersedes(records) if REJECT in met else None,
-        )
+        batch = self._made(values, faults, numbers, texts)
+        return replace(batch, broken=tuple(broken), supersedes=_supersedes(records) if REJECT in met else None)
 
     def _notice(self, met: Collection[str], records: list[dict[str, Any]], numbers: list[int]) -> None:
         if self._absent is None and records:
@@ -154,6 +183,9 @@ class JsonLinesSource:
             line = next(number for number, record in zip(numbers, records, strict=True) if late[0] in record)
             problem = f"has {late[0]!r}, which the records at the front have not; give it to one of those, or to none"
             raise SourceError(self._stream.name, problem, line)
+        self._ignore(met)
+
+    def _ignore(self, met: Collection[str]) -> None:
         self.ignored += [name for name in self.fields.ignored(list(met)) if name not in (*self.ignored, *MARKS)]
 
     def _settle(self, met: Collection[str]) -> None:
@@ -216,17 +248,35 @@ def typed(
     fields: Fields, records: list[dict[str, Any]], texts: list[bytes]
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """The table's columns from n objects and the lines that they stand on, and the faults of those that have any."""
-    values, faults = {}, {}
+    found = {}
     for column in fields.columns:
         name = fields.names[column.name]
         read = [record.get(name) for record in records]
-        values[column.name], fault = _column(column, read, _Lines(name, texts), fields.means_null)
+        values, fault = _column(column, read, _Lines(name, texts), fields.means_null)
         if not column.is_required:
             places = pl.Series([name not in record for record in records], dtype=pl.Boolean).arg_true()
-            values[column.name], fault = _filled(column, places, values[column.name], fault)
-        if fault is not None:
-            faults[column.name] = fault
-    return fields.complete(values, len(records)), faults
+            values, fault = _filled(column, places, values, fault)
+        found[column.name] = values, fault
+    return _completed(fields, found, len(records))
+
+
+def _typed_at_once(
+    fields: Fields, read: Mapping[str, list[Any]], lines: FlatLines
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """As `typed`, from the n values of each key."""
+    names = {column: fields.names[column.name] for column in fields.columns}
+    found = {
+        column.name: _column(column, read[name], _Lines(name, lines), fields.means_null)
+        for column, name in names.items()
+    }
+    return _completed(fields, found, len(lines))
+
+
+def _completed(
+    fields: Fields, found: Mapping[str, tuple[pl.Series, pl.DataFrame | None]], size: int
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    values = fields.complete({name: column for name, (column, _) in found.items()}, size)
+    return values, {name: fault for name, (_, fault) in found.items() if fault is not None}
 
 
 def _filled(
@@ -256,7 +306,7 @@ class _Lines:
     """Where values of one column were read: under which name, from which lines."""
 
     name: str
-    texts: list[bytes]
+    texts: list[bytes] | FlatLines
 
     def written(self, place: int) -> str:
         """A number as it stands in its line."""

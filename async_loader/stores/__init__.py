@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,11 @@ def store_of(name: str, where: StoreLike) -> Store:
     from async_loader.stores.sqlite import Database
 
     return Database(name, Path(where))
+
+
+def stores_of(databases: Mapping[str, StoreLike]) -> dict[str, Store]:
+    """The store of each, under its name."""
+    return {name: store_of(name, where) for name, where in databases.items()}
 
 
 def _postgres(name: str) -> ModuleType:

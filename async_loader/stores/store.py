@@ -7,7 +7,7 @@ values are bound. Nothing here begins, waits or commits by itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
@@ -289,6 +289,23 @@ class Store(ABC):
 def quoted(name: str) -> str:
     """An identifier, safe in SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def create_sql(table: str, columns: Mapping[str, str]) -> str:
+    """Columns with their declarations in SQL."""
+    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
+    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+
+
+def columns_of(table: Table, sql_type: Callable[[Column], str]) -> dict[str, str]:
+    """The table's columns with their declarations in SQL; `sql_type` is what a store calls a column's type."""
+    columns = {}
+    for column in table.columns:
+        null = "" if column.nullable else " NOT NULL"
+        key = " PRIMARY KEY" if column.name == table.key else ""
+        unique = " UNIQUE" if column in table.unique else ""
+        columns[column.name] = f"{sql_type(column)}{null}{key}{unique}"
+    return columns
 
 
 def numbered(columns: Collection[str]) -> str:

@@ -153,3 +153,32 @@ def test_an_empty_file_has_no_records_and_utf_16_is_named(place: Place, mode: st
     assert place.load(mode, {"users": place.file("u.jsonl", b"")}).tables["users"].given == 0
     with pytest.raises(SourceError, match="is UTF-16, not UTF-8"):
         place.load(mode, {"users": place.file("v.jsonl", '{"id": 1}'.encode("utf-16"))})
+
+
+LINES = (
+    '{"id": 1, "text": "a", "whole": 1}',
+    '{"whole": 2, "id": 2, "text": "b: b"}',
+    '{"id": 3, "text": 3, "whole": 1e300}',
+    '{"id": 1, "text": "of another", "whole": 4}',
+    '{"id": null, "text": "", "whole": null}',
+    '{"id": 6, "text": "\\u0000", "whole": 99999999999999999999}',
+    '{"id": 7, "text": "ü", "whole": 7.5}',
+)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("extra", ["", ', "more": 1'], ids=["columns alone", "another key"])
+def test_lines_decoded_at_once_are_read_as_one_by_one(
+    tmp_path: Path, mode: str, extra: str, end: str, store: Databases
+) -> None:
+    """A blank line has all of them read one by one: values, faults, lines and records as read are the same."""
+    content = end.join(line[:-1] + extra + "}" for line in LINES) + end
+    found = []
+    for name, behind in (("at-once", ""), ("one-by-one", f" {end}")):
+        (tmp_path / name).mkdir()
+        place = Place(tmp_path / name, TABLES, store=store)
+        report = place.load(mode, {"things": place.file("t.jsonl", content + behind)})
+        rejects = place.query("things", "SELECT line, line_end, record, reasons FROM loader_rejects ORDER BY id")
+        found.append((place.rows("things"), rejects, report.tables["things"].ignored_columns))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == len(LINES) - 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -21,6 +22,8 @@ def tune() -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # What a command imports stays: to look through it for garbage every 700 objects is in vain.
     gc.set_threshold(50_000)
+    # Nor when the process ends, whose memory goes as a whole.
+    atexit.register(gc.freeze)
     _keep_freed_memory()
 
 

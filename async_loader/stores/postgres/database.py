@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import AsyncRawCursor, RawCursor, conninfo, errors
 
-from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import (
     ConfigurationError,
     LockedError,
@@ -34,7 +34,7 @@ from async_loader.stores.postgres.connections import (
 )
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
 from async_loader.stores.postgres.rows import stored_rows
-from async_loader.stores.store import PASSED_OVER, Store, StoredRows, integers, quoted
+from async_loader.stores.store import PASSED_OVER, Store, StoredRows, columns_of, create_sql, integers, quoted
 from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
@@ -163,8 +163,8 @@ class Database(Store):
         """See Store."""
         yield Change(self.name, "BEGIN")
         yield Query(self.name, f"SELECT pg_advisory_xact_lock({_CREATING})")
-        statements = [_create_sql(table.name, _columns_of(table)) for table in tables]
-        statements += [_create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
+        statements = [create_sql(table.name, columns_of(table, _sql_type)) for table in tables]
+        statements += [create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
         if fresh:
             names = [*(table.name for table in tables), *_OWN_TABLES]
             statements += [f"DELETE FROM {quoted(name)}" for name in names]
@@ -277,7 +277,9 @@ class Database(Store):
         key = quoted(table.key)
         sql = f"SELECT string_agg({key}::text, ',') FROM {quoted(table.name)} WHERE {key} BETWEEN $1 AND $2"
         rows = yield Query(self.name, sql, (least, greatest))
-        return integers(keys for (keys,) in rows)
+        # Of a table's keys there may be megabytes, too many to be taken apart where effects are passed on.
+        keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
+        return keys
 
     def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
         """See Store. With a primary key, the server's index is what takes longest: in the order of keys, far less."""
@@ -440,22 +442,6 @@ def _has_stray_at(url: str) -> bool:
     """Whether libpq would take a part of a password for a host, port or database, which are shown."""
     authority, _, path = url.partition("://")[2].partition("/")
     return "@" in path.partition("?")[0] or authority.count("@") > 1
-
-
-def _columns_of(table: Table) -> dict[str, str]:
-    """The table's columns with their declarations in SQL."""
-    columns = {}
-    for column in table.columns:
-        null = "" if column.nullable else " NOT NULL"
-        key = " PRIMARY KEY" if column.name == table.key else ""
-        unique = " UNIQUE" if column in table.unique else ""
-        columns[column.name] = f"{_sql_type(column)}{null}{key}{unique}"
-    return columns
-
-
-def _create_sql(table: str, columns: Mapping[str, str]) -> str:
-    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
 
 
 def _looked_up(table: Table, condition: str) -> str:

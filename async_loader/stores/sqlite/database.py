@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
 from async_loader.keys import KeyRange
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.connections import Connection
+from async_loader.stores.sqlite.log import LoggedConnection
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
-from async_loader.stores.store import PASSED_OVER, Store, integers, numbered, quoted
+from async_loader.stores.store import PASSED_OVER, Store, columns_of, create_sql, integers, numbered, quoted
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -117,8 +118,8 @@ class Database(Store):
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """See Store."""
-        statements = [_create_sql(table.name, _columns_of(table)) for table in tables]
-        statements += [_create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
+        statements = [create_sql(table.name, columns_of(table, _sql_type)) for table in tables]
+        statements += [create_sql(name, columns) for name, columns in _OWN_TABLES.items()]
         if fresh:
             names = [*(table.name for table in tables), *_OWN_TABLES]
             statements += [f"DELETE FROM {quoted(name)}" for name in names]
@@ -243,7 +244,9 @@ class Database(Store):
         sql = f"""SELECT group_concat({key}) FROM main.{quoted(table.name)}
             WHERE {key} BETWEEN ? AND ? AND typeof({key}) = 'integer'"""
         rows = yield Query(self.name, sql, (least, greatest))
-        return integers(keys for (keys,) in rows)
+        # Of a table's keys there may be megabytes, too many to be taken apart where effects are passed on.
+        keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
+        return keys
 
     def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:  # noqa: ARG002
         """See Store. Rows are written as fast in any order that is nearly that of their keys, so none is sorted."""
@@ -284,13 +287,13 @@ class Database(Store):
         """See Store."""
         return await Connection.open(self, lock_timeout=lock_timeout, writable=writable, create=create)
 
-    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> sqlite3.Connection:
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> LoggedConnection:
         """Open the file. `lock_timeout`: seconds to wait for a lock."""
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
         is_new = create and _is_new(self.path)
         try:
-            connection = sqlite3.connect(target, lock_timeout, isolation_level=None, check_same_thread=False, uri=True)
+            connection = LoggedConnection.to(self.path, target, lock_timeout)
         except sqlite3.Error as error:
             raise self.error(error) from error
         try:
@@ -316,7 +319,7 @@ class Database(Store):
         except sqlite3.Error as error:
             raise self.error(error) from error
 
-    def perform(self, connection: sqlite3.Connection, statement: Query | Change | Each) -> Any:
+    def perform(self, connection: LoggedConnection, statement: Query | Change | Each) -> Any:
         """See Store. Done as a whole: that costs one crossing into the thread of the connection, and SQLite works
         through a batch without the interpreter's lock.
         """
@@ -366,20 +369,8 @@ SELECT min(columns.name) FROM pragma_index_list(?) AS indexes, pragma_index_info
 WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING count(*) = 1"""
 
 
-def _columns_of(table: Table) -> dict[str, str]:
-    """The table's columns with their declarations in SQL."""
-    columns = {}
-    for column in table.columns:
-        null = "" if column.nullable else " NOT NULL"
-        key = " PRIMARY KEY" if column.name == table.key else ""
-        unique = " UNIQUE" if column in table.unique else ""
-        columns[column.name] = f"{_SQL_TYPES[column.type]}{null}{key}{unique}"
-    return columns
-
-
-def _create_sql(table: str, columns: Mapping[str, str]) -> str:
-    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+def _sql_type(column: Column) -> str:
+    return _SQL_TYPES[column.type]
 
 
 def _affinity(declared: str) -> str:
@@ -460,7 +451,7 @@ def _queried(connection: sqlite3.Connection, query: Query) -> list[tuple[Any, ..
     return rows
 
 
-def _changed(connection: sqlite3.Connection, change: Change) -> int:
+def _changed(connection: LoggedConnection, change: Change) -> int:
     if change.batch is None:
         return connection.execute(change.sql, change.parameters).rowcount
     with _all_or_nothing(connection):
@@ -468,6 +459,7 @@ def _changed(connection: sqlite3.Connection, change: Change) -> int:
         changed = sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)
         if change.rows not in {None, changed}:
             raise RefusedError(change.database, PASSED_OVER)
+    connection.hand_over()
     return changed
 
 

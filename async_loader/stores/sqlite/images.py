@@ -20,7 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+
+# Not from pyarrow.compute, which makes a Python function of each of some 300 functions of Arrow when it is imported: a
+# twelfth of a command's start.
+from pyarrow._compute import call_function
 
 # The table of an image: columns c0, c1, ... in the frame's order; its `_rowid_` is the row's place in the frame.
 TABLE = "batch"
@@ -166,18 +169,21 @@ def _cells(rows: _Rows) -> _Cells:
     if not rows.ragged:
         return _Cells(before.ravel(), np.arange(1, len(before) + 1, dtype=np.int64) * before.shape[1], payloads)
     values = [each.values for each in rows.ragged]
-    joined = pc.binary_join_element_wise(_binary(before), *values, pa.scalar(b"", pa.large_binary()))
+    nothing = pa.scalar(b"", pa.large_binary())
+    joined = call_function("binary_join_element_wise", [_binary(before), *values, nothing])
     return _Cells(np.frombuffer(joined.buffers()[2], np.uint8), _offsets(joined)[1:], payloads)
 
 
 def _ragged(column: pl.Series) -> _Ragged:
     if column.dtype == pl.String:
-        values = column.to_arrow().cast(pa.large_binary()).fill_null(b"")
+        texts = column.fill_null("").to_arrow()
+        values = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), texts.buffers(), offset=texts.offset)
         lengths = np.diff(_offsets(values))
         serials = _EMPTY_TEXT + 2 * lengths
     else:
         whole = _binary(_bytes(column.fill_null(0)))
-        values = pc.if_else(column.is_null().to_arrow(), pa.scalar(b"", pa.large_binary()), whole)
+        nothing = pa.scalar(b"", pa.large_binary())
+        values = call_function("if_else", [column.is_null().to_arrow(), nothing, whole])
         lengths = np.diff(_offsets(values))
         serials = np.full(len(column), _SERIAL[column.dtype], np.int64)
     if column.null_count():

@@ -1,0 +1,53 @@
+"""A connection that hands the database's log (its -wal file) to the disk while it grows.
+
+Left to itself the system begins to write when a commit waits for all of it. What has been handed over by then goes to
+the disk beside the work of the next batches, and the commit waits for the rest alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+# Fewer bytes are not worth a call.
+_ENOUGH = 1 << 20
+
+
+class LoggedConnection(sqlite3.Connection):
+    """sqlite3's, of a file. A database that keeps no log is left alone."""
+
+    _path: Path
+    _log: int | None = None
+    _handed_over = 0
+
+    @classmethod
+    def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
+        """Open the file at `path` as `uri` says, to be used by any thread; transactions begin when told."""
+        connection = sqlite3.connect(
+            uri, lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
+        )
+        connection._path = path
+        return connection
+
+    def hand_over(self) -> None:
+        """Let the disk begin with what the log has got since the last time; nothing is waited for."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        with suppress(OSError):
+            if self._log is None:
+                # SQLite puts it beside the file itself. It holds no lock, so closing it lets go of none.
+                self._log = os.open(f"{self._path.resolve()}-wal", os.O_RDONLY)
+            size = os.fstat(self._log).st_size
+            if size - self._handed_over >= _ENOUGH:
+                # Linux writes what is not on the disk yet before it lets go of it.
+                os.posix_fadvise(self._log, self._handed_over, size - self._handed_over, os.POSIX_FADV_DONTNEED)
+                self._handed_over = size
+
+    def close(self) -> None:
+        """Close the log as well."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+        super().close()
