@@ -297,10 +297,10 @@ def tasks() -> dict[str, float]:
     """
     from distributed import Client
 
-    from async_loader.modes.workers import _processes
+    from async_loader.modes.own import processes
 
     several, text, pause = 2000, b"x" * 8192, 5
-    cluster = _processes(1)
+    cluster = processes(1, tempfile.gettempdir())
     try:
         with Client(cluster) as client:
 
@@ -327,13 +327,13 @@ def starts(here: Place) -> dict[str, float]:
     """Of runs of ten records: wall seconds, and CPU seconds of all processes but the server's. Workers are processes,
     as those of a cluster, so there are more of them than a run would have as threads.
     """
-    from async_loader.modes.workers import _THREADS
+    from async_loader.modes.own import MOST_THREADS
 
     for table, frame in made(10, 0).items():
         frame.write_csv(here.directory / f"few-{table}.csv")
     sources = {table: here.directory / f"few-{table}.csv" for table in TABLES}
     found = {}
-    few = _THREADS + 1
+    few = MOST_THREADS + 1
     for name, options in {"one": ["--mode=async"], "few": _dask(few), "more": _dask(few + 1)}.items():
         runs = [run(here, sources, options) for _ in range(3)]
         found[name] = tuple(statistics.median(each[key] for each in runs) for key in ("wall", "client"))

@@ -153,9 +153,9 @@ def test_who_leads_a_load_needs_neither_psycopg_nor_dask() -> None:
     assert not set(out.split()) & {"psycopg", "dask", "distributed"}
 
 
-def test_only_the_two_sides_of_a_cluster_need_dask_and_a_workers_knows_nothing_of_the_other() -> None:
+def test_only_the_sides_of_a_cluster_need_dask_and_a_workers_knows_nothing_of_the_other() -> None:
     modes = ROOT / "async_loader" / "modes"
-    sides = {modes / "workers.py", modes / "work.py"}
+    sides = {modes / "workers.py", modes / "own.py", modes / "work.py"}
     assert {
         path for path in ENGINE if {"dask", "distributed"} & {name.split(".")[0] for name in imports(path)}
     } == sides

@@ -1,6 +1,6 @@
 """Workers: Dask's, in this process, in others of this machine or of many. Tables are led side by side in threads, as in
 `threads`; their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the
-worker's.
+worker's, and `own` starts workers where there is no cluster.
 """
 
 from __future__ import annotations
@@ -14,28 +14,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, LocalCluster, Security, Worker
+from distributed import Client, Future, Security
 
 from async_loader.cluster import Cluster
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
 from async_loader.errors import ClusterError, LoaderError, one_line
+from async_loader.modes.own import OwnWorkers
 from async_loader.modes.threads import GivenUpError, Threads
-from async_loader.modes.work import check_versions, done, give_up, packed, versions
+from async_loader.modes.work import check_versions, done, packed, versions
 
 # Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
 # And between looks at who is there.
 _LOOK_FOR_WORKERS = 1
-# How often a share is given to another worker when the one that had it died.
-_RETRIES = 5
-# The most workers of the run's own that are threads of this process: each uses the interpreter, whose lock they share,
-# for a quarter of its time at most, and waits for the server for the rest.
-_THREADS = 4
-# Workers of the run's own show nobody what they are at: to look a hundred times a second costs a fifth of a core.
-_UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-# Seconds after which a process of the run's own that is not heard of any more is given up.
-_SILENCE = "30s"
 
 
 class Workers(Threads):
@@ -46,7 +38,7 @@ class Workers(Threads):
         self._cluster = cluster
         self._name = cluster.scheduler or "of this run"
         self._client: Client | None = None
-        self._own: LocalCluster | None = None
+        self._own: OwnWorkers | None = None
         # What nobody waits for any more is let go of.
         self._submitted: weakref.WeakSet[Future] = weakref.WeakSet()
         self._submitting = threading.Lock()
@@ -77,8 +69,8 @@ class Workers(Threads):
             raise ClusterError(self._name, problem) from error
         try:
             if self._cluster.scheduler is None:
-                self._own = _own_cluster(self._cluster)
-                self._client = Client(self._own, timeout=_ANSWER, set_as_default=False)
+                self._own = OwnWorkers(self._name, self._cluster.workers)
+                self._client = Client(self._own.start(), timeout=_ANSWER, set_as_default=False)
             else:
                 self._client = Client(self._cluster.scheduler, security=security, timeout=_ANSWER, set_as_default=False)
         except (OSError, TimeoutError) as error:
@@ -110,8 +102,7 @@ class Workers(Threads):
             with suppress(Exception):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:
-            with suppress(Exception):
-                _close(self._own)
+            self._own.end()
 
     def _submit(self, effect: Submit) -> Future:
         assert self._client is not None
@@ -182,56 +173,6 @@ class Workers(Threads):
     def _lost(self) -> ClusterError:
         problem = "its scheduler went away; start it, and run the same command again to go on"
         return ClusterError(self._name, problem)
-
-
-def _own_cluster(cluster: Cluster) -> LocalCluster:
-    """Workers of this machine, whom nobody else can give work."""
-    from dask.system import CPU_COUNT
-
-    workers = cluster.workers or CPU_COUNT
-    return _threads(workers) if workers <= _THREADS else _processes(workers)
-
-
-def _threads(workers: int) -> LocalCluster:
-    """They start in no time, listen nowhere, and hold the keys of references once. When they are silent so is this
-    process, which may have slept.
-    """
-    return _started(None, processes=False, n_workers=1, threads_per_worker=workers, dashboard_address=None)
-
-
-def _processes(workers: int) -> LocalCluster:
-    """They listen on this machine alone, with certificates of the run's own."""
-    return _started(
-        _SILENCE,
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        protocol="tls://",
-        security=Security.temporary(),
-        dashboard_address="127.0.0.1:0",
-    )
-
-
-def _started(silence: str | None, **options: Any) -> LocalCluster:
-    import dask
-
-    settings: dict[str, Any] = {
-        "distributed.scheduler.worker-ttl": silence,
-        "distributed.scheduler.allowed-failures": _RETRIES,
-    }
-    # Over HTTP, which has no lock, nothing is told.
-    settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
-    with dask.config.set({**settings, **_UNWATCHED}):
-        return LocalCluster(**options, memory_limit=0, silence_logs="ERROR")
-
-
-def _close(own: LocalCluster) -> None:
-    """What a thread of this process is at ends behind the statement in hand, which nobody waits for."""
-    for worker in own.workers.values():
-        if isinstance(worker, Worker):
-            give_up(worker)
-            own.sync(worker.close, executor_wait=False)
-    own.close(timeout=_ANSWER)
 
 
 def _security(cluster: Cluster) -> Security | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -62,6 +65,47 @@ def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served:
     assert "\x1b" not in out
     drawn = CONTROL.sub("", terminal.to_the_end())
     assert re.search(r"users +━+.* 100 %", drawn)
+
+
+@pytest.fixture
+def scratch(served: ServedProject) -> Path:
+    """Where the project's commands put what they need for a while."""
+    directory = served.directory / "scratch"
+    directory.mkdir()
+    served.environment |= {"TMPDIR": str(directory)}
+    return directory
+
+
+# Of a command's own, so many are threads, and so many are processes.
+THREADS, PROCESSES = "--workers=1", "--workers=5"
+
+
+@pytest.mark.parametrize("worker", [THREADS, pytest.param(PROCESSES, marks=pytest.mark.long)])
+def test_what_a_worker_of_the_commands_own_meets_is_one_line(served: ServedProject, scratch: Path, worker: str) -> None:
+    succeed(served, "insert_data")
+    changed = served.file("users.csv", "id,name,email\n1,Another,a@b\n")
+    spread = ("insert_data", f"users={changed}", "--mode=dask", worker, "--no-progress")
+    done = served.manage(*spread, "--on-conflict=stop")
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert done.stderr.startswith("error: database users: table users holds id 1 with other values than ")
+    assert done.stderr.count("\n") == 1
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_a_signal_to_all_of_them_while_workers_start_is_one_line(
+    served: ServedProject, scratch: Path, number: signal.Signals
+) -> None:
+    """As a terminal sends Ctrl-C."""
+    spread = ("insert_data", "--mode=dask", PROCESSES, "--no-progress")
+    with served.start(*spread, start_new_session=True) as process:
+        started = psutil.Process(process.pid)
+        until(lambda: len(started.children()) > 1, "a worker")
+        os.killpg(process.pid, number)
+        out, error = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + number, "")
+    assert error == "error: interrupted: nothing was kept; run the same command again\n"
+    assert list(scratch.iterdir()) == []
 
 
 @contextmanager
