@@ -52,7 +52,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}
     with one_worker(served.environment, own=own) as worker:
         told = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0")
-        command = ("insert_data", *sources, *told, "--format=json")
+        command = ("insert_data", *sources, *told, "--format=json", "--no-progress")
         # Who holds a lock at one product lets all before it be committed first.
         function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
