@@ -5,7 +5,8 @@ Where a single one is not, the answer is None, and whoever asks reads line by li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -21,6 +22,7 @@ Positions = npt.NDArray[np.int64]
 _OPEN, _CLOSE, _LF, _CR = b"{}\n\r"
 # Behind a quote: between a key and its colon, where no program puts it, or within text.
 _SPACES = (b'" ', b'"\t', b'"\r')
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 # Shapes that a process keeps; a source has one, or a few.
 _KEPT = 16
 
@@ -83,17 +85,32 @@ class Shape:
             return None
         if len(objects) != len(lines):
             return None
-        return {key: list(map(attrgetter(_field(place)), objects)) for place, key in enumerate(self.keys)}
+        return {key: list(map(attrgetter(field_of(place)), objects)) for place, key in enumerate(self.keys)}
 
 
 @lru_cache(_KEPT)
-def shape(keys: tuple[str, ...], float_hook: Callable[[str], Any] | None) -> Shape:
-    """float_hook: what makes a value of a number with a fraction or an exponent; None for a float."""
-    names = {_field(place): key for place, key in enumerate(keys)}
+def shape(keys: tuple[str, ...], float_hook: Callable[[str], Any] | None) -> Shape | None:
+    """None where keys are none that can be told so. float_hook: what makes a value of a number with a fraction or an
+    exponent; None for a float.
+    """
+    decoder = decoder_of(keys, float_hook, alone=True)
+    return None if decoder is None else Shape(keys, decoder)
+
+
+def decoder_of(
+    keys: Sequence[str], float_hook: Callable[[str], Any] | None, *, alone: bool
+) -> msgspec.json.Decoder[Any] | None:
+    """Of objects that have these keys, `alone` or with others, which are passed over; the values are attributes called
+    `field_of(place)`. None where a key must be escaped in JSON: msgspec takes no such names.
+    """
+    if any(_ESCAPED.search(key) for key in keys):
+        return None
+    names = {field_of(place): key for place, key in enumerate(keys)}
     fields = [(field, Any) for field in names]
-    kind = msgspec.defstruct("Flat", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    return Shape(keys, msgspec.json.Decoder(kind, float_hook=float_hook))
+    kind = msgspec.defstruct("Flat", fields, rename=names, forbid_unknown_fields=alone, gc=False)
+    return msgspec.json.Decoder(kind, float_hook=float_hook)
 
 
-def _field(place: int) -> str:
+def field_of(place: int) -> str:
+    """What an attribute is called."""
     return f"value_{place}"

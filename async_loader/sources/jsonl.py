@@ -26,7 +26,7 @@ from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
-from async_loader.sources.flat import FlatLines, Positions, flat_lines, shape
+from async_loader.sources.flat import FlatLines, Positions, decoder_of, field_of, flat_lines, shape
 from async_loader.sources.looks import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.sources.stretches import Stretch
@@ -123,13 +123,19 @@ class JsonLinesSource:
                 raise SourceError(self._stream.name, problem)
         yield rest
 
+    @property
+    def _real(self) -> Callable[[str], Any] | None:
+        """What makes a real of its digits, where that is no float."""
+        return _exact_real if _is_exact(self.fields) else None
+
     def _batch_at_once(self, block: bytes) -> Batch | None:
         """Where all lines have the keys of the first one, each column among them, and nothing about them is odd."""
         lines = flat_lines(block)
         first = self._read(self._line, lines[0]) if lines else None
         if lines is None or not isinstance(first, dict) or REJECT in first:
             return None
-        read = shape(tuple(first), _exact_real if _is_exact(self.fields) else None).values(lines)
+        alike = shape(tuple(first), self._real)
+        read = None if alike is None else alike.values(lines)
         if read is None or not (self._absent or set()).isdisjoint(read):
             return None
         if self._absent is None:
@@ -200,19 +206,19 @@ class JsonLinesSource:
 
     def _decoded(self, lines: list[bytes]) -> pl.DataFrame | None:
         """The values of lines, without a look at what else they hold; None where that is not simple for one of them."""
-        columns = self.fields.columns
-        names = {f"column_{place}": self.fields.names[column.name] for place, column in enumerate(columns)}
-        shape = msgspec.defstruct("Shape", [(field, Any) for field in names], rename=names)
-        decode = msgspec.json.Decoder(shape, float_hook=_exact_real if _is_exact(self.fields) else None).decode
+        names = [self.fields.names[column.name] for column in self.fields.columns]
+        decoder = decoder_of(names, self._real, alone=False)
+        if decoder is None:
+            return None
         try:
-            records = [decode(line) for line in lines]
+            objects = [decoder.decode(line) for line in lines]
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         values = {}
-        for column, (field, name) in zip(columns, names.items(), strict=True):
-            read = [getattr(record, field) for record in records]
+        for place, (column, name) in enumerate(zip(self.fields.columns, names, strict=True)):
+            read = [getattr(each, field_of(place)) for each in objects]
             values[column.name], _ = _column(column, read, _Lines(name, lines), self.fields.means_null)
-        return self.fields.complete(values, len(records))
+        return self.fields.complete(values, len(objects))
 
 
 def reading(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:

@@ -167,7 +167,9 @@ LINES = (
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("extra", ["", ', "more": 1'], ids=["columns alone", "another key"])
+@pytest.mark.parametrize(
+    "extra", ["", ', "more": 1', ', "\\u0000": 1'], ids=["columns alone", "another key", "an odd key"]
+)
 def test_lines_decoded_at_once_are_read_as_one_by_one(
     tmp_path: Path, mode: str, extra: str, end: str, store: Databases
 ) -> None:

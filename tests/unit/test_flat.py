@@ -11,8 +11,9 @@ FIRST = b'{"id": 1, "text": "a"}\n'
 
 def values(block: bytes) -> dict[str, list[object]] | None:
     """By key, what is decoded at once; None where the block has to be read line by line."""
-    lines = flat_lines(block)
-    return None if lines is None else shape(("id", "text"), None).values(lines)
+    lines, alike = flat_lines(block), shape(("id", "text"), None)
+    assert alike is not None
+    return None if lines is None else alike.values(lines)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,16 @@ def test_each_line_is_handed_out_with_its_end() -> None:
     lines = flat_lines(FIRST + b'{"id": 2, "text": "b"}')
     assert lines is not None
     assert [lines[0], lines[1]] == lines.as_arrow().to_pylist() == [FIRST, b'{"id": 2, "text": "b"}']
+
+
+@pytest.mark.parametrize("key", ["\0", "a\nb", 'a"b', "a\\b"])
+def test_keys_that_json_escapes_are_read_line_by_line(key: str) -> None:
+    assert shape(("id", key), None) is None
+
+
+@pytest.mark.parametrize("key", ["", "ü", "$", "a.b", "class", "value_0", "__init__"])
+def test_keys_may_be_nearly_anything(key: str) -> None:
+    lines, alike = flat_lines(f'{{"id": 1, "{key}": 2}}'.encode()), shape(("id", key), None)
+    assert lines is not None
+    assert alike is not None
+    assert alike.values(lines) == {"id": [1], key: [2]}
