@@ -277,7 +277,7 @@ def test_no_order_names_a_user_that_the_database_refused_whatever_shares_have_it
 def test_workers_of_a_runs_own_leave_what_one_process_leaves(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
 ) -> None:
-    monkeypatch.setattr("async_loader.modes.workers._THREADS", threads)
+    monkeypatch.setattr("async_loader.modes.own.MOST_THREADS", threads)
     monkeypatch.setattr("async_loader.spread.MOST_TOLD", most)
     for name, value in pair.cluster.told(pair.many.databases).items():
         monkeypatch.setenv(name, value)
