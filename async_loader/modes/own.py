@@ -19,6 +19,8 @@ from async_loader.modes.work import give_up
 # The most that are threads of this process: each uses the interpreter, whose lock they share, for a quarter of its time
 # at most, and waits for the server for the rest.
 MOST_THREADS = 4
+# Dask always serves HTTP: on this machine alone, on any port that is free, and here without a page to serve.
+_NOWHERE = "127.0.0.1:0"
 # Seconds to wait for them to end.
 _ANSWER = 30
 # How often a share is given to another worker when the one that had it died.
@@ -74,11 +76,18 @@ def _own_cluster(workers: int | None, directory: str) -> LocalCluster:
 
 
 def _threads(workers: int, directory: str) -> LocalCluster:
-    """They start in no time, listen nowhere, and hold the keys of references once. When they are silent so is this
-    process, which may have slept.
+    """They start in no time, and hold the keys of references once. When they are silent so is this process, which may
+    have slept.
     """
-    alone = {"processes": False, "n_workers": 1, "threads_per_worker": workers, "dashboard_address": None}
-    return _started(directory, None, **alone)
+    return _started(
+        directory,
+        None,
+        processes=False,
+        n_workers=1,
+        threads_per_worker=workers,
+        dashboard_address=_NOWHERE,
+        worker_dashboard_address=_NOWHERE,
+    )
 
 
 def processes(workers: int, directory: str) -> LocalCluster:
@@ -91,7 +100,8 @@ def processes(workers: int, directory: str) -> LocalCluster:
         host="127.0.0.1",
         protocol="tls://",
         security=Security.temporary(),
-        dashboard_address="127.0.0.1:0",
+        dashboard_address=_NOWHERE,
+        worker_dashboard_address=_NOWHERE,
     )
 
 

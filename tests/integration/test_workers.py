@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -30,6 +31,7 @@ from async_loader import (
     Verification,
     each_value,
 )
+from async_loader.modes.own import OwnWorkers
 from tests.cluster import Workers, workers
 from tests.sample import TABLES, Place, comparable
 from tests.stores import Databases, Schemas
@@ -421,3 +423,14 @@ def test_any_files_are_loaded_alike(pair: Pair, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100, 200))
 def test_any_files_are_loaded_alike_many_times(pair: Pair, seed: int) -> None:
     check_seed(pair, seed)
+
+
+def test_workers_of_a_runs_own_can_be_reached_from_this_machine_alone() -> None:
+    here, own = psutil.Process(), OwnWorkers("of this run", 2)
+    before = {each.laddr for each in here.net_connections() if each.status == psutil.CONN_LISTEN}
+    try:
+        own.start()
+        after = {each.laddr for each in here.net_connections() if each.status == psutil.CONN_LISTEN}
+    finally:
+        own.end()
+    assert {address.ip for address in after - before} <= {"127.0.0.1"}
