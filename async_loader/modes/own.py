@@ -85,8 +85,6 @@ def _threads(workers: int, directory: str) -> LocalCluster:
         processes=False,
         n_workers=1,
         threads_per_worker=workers,
-        dashboard_address=_NOWHERE,
-        worker_dashboard_address=_NOWHERE,
     )
 
 
@@ -100,8 +98,6 @@ def processes(workers: int, directory: str) -> LocalCluster:
         host="127.0.0.1",
         protocol="tls://",
         security=Security.temporary(),
-        dashboard_address=_NOWHERE,
-        worker_dashboard_address=_NOWHERE,
     )
 
 
@@ -117,7 +113,13 @@ def _started(directory: str, silence: str | None, **options: Any) -> LocalCluste
     settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set({**settings, **_UNWATCHED}):
         # What a worker raises comes to this process, which tells it; nobody reads a log besides.
-        return LocalCluster(**options, memory_limit=0, silence_logs="CRITICAL")
+        return LocalCluster(
+            **options,
+            dashboard_address=_NOWHERE,
+            worker_dashboard_address=_NOWHERE,
+            memory_limit=0,
+            silence_logs="CRITICAL",
+        )
 
 
 def _keep_signals_out() -> None:
