@@ -50,6 +50,14 @@ _INVALID = 0.01
 _BATCH = 100_000
 # So small that a few million records make several shares.
 _SHARE_MIB = 4
+# manage.py, but that a run's own workers are processes, as those of a cluster are, however few they are.
+_WITH_PROCESSES = """
+import sys
+from django.core.management import execute_from_command_line
+from async_loader.modes import own
+own.MOST_THREADS = 0
+execute_from_command_line(["manage.py", *sys.argv[1:]])
+"""
 
 
 @dataclass(frozen=True)
@@ -324,41 +332,31 @@ def tasks() -> dict[str, float]:
 
 
 def starts(here: Place) -> dict[str, float]:
-    """Of runs of ten records: wall seconds, and CPU seconds of all processes but the server's. Workers are processes,
-    as those of a cluster, so there are more of them than a run would have as threads.
-    """
-    from async_loader.modes.own import MOST_THREADS
-
+    """Of runs of ten records: wall seconds, and CPU seconds of all processes but the server's."""
     for table, frame in made(10, 0).items():
         frame.write_csv(here.directory / f"few-{table}.csv")
     sources = {table: here.directory / f"few-{table}.csv" for table in TABLES}
-    found = {}
-    few = MOST_THREADS + 1
-    for name, options in {"one": ["--mode=async"], "few": _dask(few), "more": _dask(few + 1)}.items():
-        runs = [run(here, sources, options) for _ in range(3)]
-        found[name] = tuple(statistics.median(each[key] for each in runs) for key in ("wall", "client"))
-    one, several, more = found["one"], found["few"], found["more"]
-    worker = max(0.0, more[1] - several[1])
-    # As of one worker: the others start side by side as far as there are cores.
+    several, found = 5, {}
+    for workers in (0, 1, several):
+        runs = [run(here, sources, workers) for _ in range(3)]
+        found[workers] = tuple(statistics.median(each[key] for each in runs) for key in ("wall", "client"))
     return {
-        "start": one[0],
-        "start_cpu": one[1],
-        "start_cluster": max(0.0, several[0] - (few - 1) * worker / (os.cpu_count() or 1)),
-        "start_cluster_cpu": max(0.0, several[1] - (few - 1) * worker),
-        "start_worker_cpu": worker,
+        "start": found[0][0],
+        "start_cpu": found[0][1],
+        "start_cluster": found[1][0],
+        "start_cluster_cpu": found[1][1],
+        "start_worker_cpu": max(0.0, found[several][1] - found[1][1]) / (several - 1),
     }
 
 
-def _dask(workers: int) -> list[str]:
-    return ["--mode=dask", f"--workers={workers}"]
-
-
-def run(here: Place, sources: Mapping[str, Path], options: Sequence[str]) -> dict[str, float]:
-    """One `insert_data` from its start to its end, on empty tables."""
+def run(here: Place, sources: Mapping[str, Path], workers: int, share_size: int = 32) -> dict[str, float]:
+    """One `insert_data` from its start to its end, on empty tables. share_size: MiB."""
     here.empty()
     environment = os.environ | {f"{table.upper()}_DATABASE_URL": here.postgres.url(table) for table in TABLES}
     given = [f"{table}={path}" for table, path in sources.items()]
-    command = [sys.executable, str(ROOT / "manage.py"), "insert_data", "--no-progress", *options, *given]
+    options = ["--mode=dask", f"--workers={workers}", f"--share-size={share_size}"] if workers else ["--mode=async"]
+    program = ["-c", _WITH_PROCESSES] if workers else [str(ROOT / "manage.py")]
+    command = [sys.executable, *program, "insert_data", "--no-progress", *options, *given]
     errors, found = here.directory / "errors", []
     spent = here.clock(lambda: found.append(measure(Work([command]), ROOT, environment, errors)))
     return {"wall": found[0].seconds, "client": found[0].cpu_seconds, "server": spent.server}
@@ -404,14 +402,20 @@ def runs(records: int, repeat: int) -> Iterator[dict[str, Any]]:
             frame.write_csv(sources[table])
         for _ in range(repeat):
             for workers in (0, 1, 2):
-                options = [*_dask(workers), f"--share-size={_SHARE_MIB}"] if workers else ["--mode=async"]
                 facts = {
                     "records": records,
                     "workers": workers,
                     "cores": os.cpu_count(),
                     "share_size": _SHARE_MIB << 20,
                 }
-                yield facts | run(here, sources, options)
+                yield _rounded(facts | run(here, sources, workers, _SHARE_MIB))
+
+
+def _rounded(value: Any) -> Any:
+    """Three digits of each number: no more of them mean anything."""
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def main() -> None:
@@ -424,7 +428,8 @@ def main() -> None:
                 sys.stdout.write(json.dumps(each) + "\n")
                 sys.stdout.flush()
     else:
-        sys.stdout.write(json.dumps(costs(int(sys.argv[1]) if sys.argv[1:] else 1_000_000).as_dict(), indent=1) + "\n")
+        found = costs(int(sys.argv[1]) if sys.argv[1:] else 1_000_000)
+        sys.stdout.write(json.dumps(_rounded(found.as_dict()), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ BILLION = Sources(records=10**9)
         (BILLION, Cluster(hosts=10, disk=10), DISK),
         (BILLION, Cluster(hosts=10, network=0.01), NETWORK),
         (replace(BILLION, share_size=1000), Cluster(hosts=10), CLIENT),
-        (replace(BILLION, records=10**11, keys_far=True), Cluster(hosts=100, servers=3, memory=10**6), CLIENT),
+        (replace(BILLION, records=10**11, keys_far=True), Cluster(hosts=100, servers=16, memory=10**6), CLIENT),
     ],
 )
 def test_extremes_have_the_bottleneck_that_they_must_have(sources: Sources, cluster: Cluster, bottleneck: str) -> None:
@@ -199,7 +199,7 @@ def test_json_has_each_phase_with_what_it_needs(run: Callable[..., str]) -> None
 
 def test_the_chart_is_what_its_name_says_and_always_the_same(run: Callable[..., str], tmp_path: Path) -> None:
     charts = [tmp_path / name for name in ("one.svg", "two.svg", "three.png")]
-    run("--records", "1e8", "1e12", "--hosts", "1", "10", *(f"--chart={path}" for path in charts))
+    run("--records", "1e8", "1e12", "--hosts", "1", "10", "--disk=100", *(f"--chart={path}" for path in charts))
     one, two, three = (path.read_bytes() for path in charts)
     assert one == two
     assert three.startswith(PNG)
