@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from async_loader.arrays import from_flags, from_integers
 from async_loader.tables import Column, Type
 
 # A bit for each value between the least and the greatest key takes less room than 8 bytes a key up to this spread.
@@ -108,12 +109,12 @@ class IntegerKeys:
     def holds(self, keys: pl.Series) -> pl.Series:
         """See KeySet."""
         if not keys.null_count():
-            return pl.Series(self._members.hold(keys.to_numpy()))
-        return pl.Series(self._members.hold(keys.fill_null(0).to_numpy())) & keys.is_not_null()
+            return from_flags(self._members.hold(keys.to_numpy()))
+        return from_flags(self._members.hold(keys.fill_null(0).to_numpy())) & keys.is_not_null()
 
     def all(self) -> pl.Series:
         """See KeySet."""
-        return pl.Series(self._members.keys(), dtype=pl.Int64)
+        return from_integers(self._members.keys())
 
     def __len__(self) -> int:
         return len(self._members)
@@ -311,7 +312,7 @@ def _among(values: pl.Series, those: set[Any]) -> pl.Series:
 
 def no(size: int) -> pl.Series:
     """So many times false."""
-    return pl.Series(np.zeros(size, np.bool_))
+    return pl.repeat(value=False, n=size, dtype=pl.Boolean, eager=True)
 
 
 class ReferencedKeys:

@@ -26,6 +26,7 @@ PURE = [
     ROOT / "async_loader" / f"{name}.py"
     for name in (
         "agreement",
+        "arrays",
         "batches",
         "effects",
         "errors",
@@ -106,6 +107,17 @@ def test_a_project_that_has_the_app_imports_nothing_heavy() -> None:
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert not set(out.split()) & {"polars", "pyarrow", "numpy", "aiosqlite", "psycopg", "rich"}
+
+
+def test_a_load_imports_nothing_that_takes_long_for_the_sake_of_a_few_arrays(tmp_path: Path) -> None:
+    script = "import sys; from django.core.management import execute_from_command_line as run"
+    script += "; run(['', 'init_db']); run(['', 'insert_data', '--mode=sequential']); print(*sys.modules)"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings", "DATABASE_DIR": str(tmp_path)}
+    out = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "ORDERS TABLE (Skipped)" in out
+    assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas"}
 
 
 @pytest.mark.parametrize("path", PURE, ids=relative)

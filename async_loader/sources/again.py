@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 import polars as pl
 
+from async_loader.arrays import from_arrow
 from async_loader.batches import Batch, Broken, slices
 from async_loader.errors import StoreError, one_line
 from async_loader.origins import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, layout_of, reject_name
@@ -188,7 +189,7 @@ def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
     from async_loader.sources.parquet import typed
 
     records = rows_table(layout, [row.record for row in rows])
-    as_read = pl.DataFrame({name: pl.Series(name, pl.from_arrow(records.column(name))) for name in layout.columns})
+    as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
     return typed(fields, as_read, _undecodable(fields, rows), len(rows))
 
 

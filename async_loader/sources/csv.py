@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
+from async_loader.arrays import from_arrow, from_integers
 from async_loader.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
@@ -152,8 +153,8 @@ class CsvSource:
             source=self._stream.name,
             values=values,
             absent=self.fields.absent,
-            lines=pl.Series(starts, dtype=pl.Int64),
-            line_ends=pl.Series(ends, dtype=pl.Int64),
+            lines=from_integers(starts),
+            line_ends=from_integers(ends),
             as_read=as_read.drop(MARKS, strict=False),
             to_json=self._to_json,
             faults=faults,
@@ -203,8 +204,8 @@ class CsvSource:
                 quoted_strings_can_be_null=False,
             ),
         )
-        columns = zip(table.column_names, table.columns, strict=True)
-        return {name: pl.Series(name, pl.from_arrow(column), dtype=pl.String) for name, column in columns}, misfits
+        columns = map(from_arrow, table.columns)
+        return dict(zip(table.column_names, columns, strict=True)), misfits
 
     def _misfits(self, good: bytes, places: list[int], starts: Positions, ends: Positions) -> list[Broken]:
         begins, stops = record_spans(good)

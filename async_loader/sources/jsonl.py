@@ -19,14 +19,14 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 
+from async_loader.arrays import from_arrow
 from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
-from async_loader.sources.flat import FlatLines, Positions, decoder_of, field_of, flat_lines, shape
+from async_loader.sources.flat import FlatLines, decoder_of, field_of, flat_lines, shape
 from async_loader.sources.looks import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.sources.stretches import Stretch
@@ -146,11 +146,11 @@ class JsonLinesSource:
         first_line = self._line
         self._line += block.count(b"\n")
         values, faults = _typed_at_once(self.fields, read, lines)
-        numbers = np.arange(first_line, first_line + len(lines))
-        return self._made(values, faults, numbers, pl.from_arrow(lines.as_arrow()))
+        numbers = pl.int_range(first_line, first_line + len(lines), eager=True)
+        return self._made(values, faults, numbers, from_arrow(lines.as_arrow()))
 
     def _made(
-        self, values: pl.DataFrame, faults: dict[str, pl.DataFrame], numbers: Sequence[int] | Positions, texts: Any
+        self, values: pl.DataFrame, faults: dict[str, pl.DataFrame], numbers: Sequence[int] | pl.Series, texts: Any
     ) -> Batch:
         """A batch of the records that stand on these lines."""
         at = pl.Series(numbers, dtype=pl.Int64)

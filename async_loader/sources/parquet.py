@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pyarrow.types as kinds
 
+from async_loader.arrays import from_arrow
 from async_loader.batches import MARKS, REJECT, Batch, columns_as_json
 from async_loader.errors import SourceError
 from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
@@ -189,7 +190,7 @@ def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
         array.validate(full=True)
     except pa.ArrowInvalid:
         return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
-    return pl.Series(pl.from_arrow(array)), None
+    return from_arrow(array), None
 
 
 def _checked(

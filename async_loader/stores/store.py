@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import polars as pl
 
+from async_loader.arrays import from_integers
 from async_loader.effects import Change, Each, Packed, Query, Steps
 from async_loader.keys import KeyRange
 from async_loader.resume import DISCARD, TableRun
@@ -316,4 +317,4 @@ def numbered(columns: Collection[str]) -> str:
 def integers(texts: Iterable[str | None]) -> pl.Series:
     """What a database made into texts, because one long value is handed over far faster than a row for each."""
     parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
-    return pl.Series(np.concatenate(parts) if parts else np.zeros(0, np.int64))
+    return from_integers(np.concatenate(parts) if parts else np.zeros(0, np.int64))

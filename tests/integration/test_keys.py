@@ -167,6 +167,18 @@ def test_a_load_that_names_most_keys_of_a_large_table_finds_them(place: Place, m
     assert report.tables["orders"].reasons == {"user_id.exists_in": 1500}
 
 
+@pytest.mark.only("sqlite")
+def test_among_the_keys_of_a_large_table_reals_are_none(place: Place, mode: str) -> None:
+    place.query("users", "DROP TABLE users")
+    place.query("users", "CREATE TABLE users (id INTEGER NOT NULL UNIQUE, name TEXT, email TEXT)")
+    even = "WITH RECURSIVE even (key) AS (SELECT 2 UNION ALL SELECT key + 2 FROM even WHERE key < 6002)"
+    place.query("users", f"INSERT INTO users {even} SELECT iif(key % 3 = 0, key + 0.5, key), 'a', '@' FROM even")
+    place.load(mode, {"products": place.file("p.csv", PRODUCTS)})
+    named = orders(*((user, 1) for user in range(1, 3001)))
+    place.load(mode, {"orders": place.file("o.csv", named)}, batch_size=300)
+    assert [user for (_, user, _, _) in place.rows("orders")] == [user for user in range(2, 3001, 2) if user % 3]
+
+
 def test_two_references_on_one_column_are_both_checked(tmp_path: Path, mode: str, store: Databases) -> None:
     cities, towns = (Table(name, "places", (Column("id", Type.INTEGER),)) for name in ("cities", "towns"))
     trips = Table(

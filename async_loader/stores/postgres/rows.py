@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from async_loader.arrays import from_flags
 from async_loader.effects import Call, Query, Steps
+from async_loader.keys import no
 from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 
@@ -97,12 +99,12 @@ def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | Non
     if not size:
         return None
     columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
-    nothing = pl.Series(np.zeros(size, np.bool_))
+    nothing = no(size)
     return Part(after, last, size, tuple(columns), (nothing,) * len(columns))
 
 
 def _column(values: str, nulls: str, wanted: Type) -> pl.Series:
-    is_null = pl.Series(np.frombuffer(nulls.encode(), np.uint8) == ord("n"))
+    is_null = from_flags(np.frombuffer(nulls.encode(), np.uint8) == ord("n"))
     keys = integers([values]) if wanted is Type.INTEGER else pl.Series(values.split(","))
     if wanted is Type.TEXT:
         keys = keys.str.decode("hex").cast(pl.String)

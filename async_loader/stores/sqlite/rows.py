@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from async_loader.arrays import from_flags
 from async_loader.effects import Call, Query, Steps
 from async_loader.parsing import text_of_bytes
 from async_loader.stores.store import Part, integers, quoted
@@ -115,8 +116,8 @@ def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl
     # Nothing but empty text is null to some versions of group_concat.
     keys = integers([values]) if wanted is Type.INTEGER else _unhexed(values or "")
     if (kind != ord(_TYPED)).any():
-        keys = pl.select(pl.when(pl.Series(kind == ord(_TYPED))).then(keys)).to_series()
-    return keys, keys.is_null() & pl.Series(kind != ord(_NULL))
+        keys = pl.select(pl.when(from_flags(kind == ord(_TYPED))).then(keys)).to_series()
+    return keys, keys.is_null() & from_flags(kind != ord(_NULL))
 
 
 def _unhexed(text: str) -> pl.Series:

@@ -1,0 +1,38 @@
+"""Arrays of NumPy and Arrow as series of Polars, handed over without a copy. Values only.
+
+They go by Arrow's C data interface (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html), to
+which Polars needs no other library. Given an array as it is, Polars imports `pyarrow.compute` or `numpy.ma` to look at
+it, and that takes a tenth of the time in which a command starts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+
+class _Exported:
+    """Of Arrow's arrays nothing but the way in which they are handed over."""
+
+    def __init__(self, chunks: pa.ChunkedArray) -> None:
+        self.__arrow_c_stream__ = chunks.__arrow_c_stream__
+
+
+def from_arrow(array: pa.Array | pa.ChunkedArray) -> pl.Series:
+    """Of any type that Polars has."""
+    chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return pl.Series(_Exported(chunks))
+
+
+def from_integers(values: npt.NDArray[np.int64]) -> pl.Series:
+    """The array must not be written to any more."""
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
+    return from_arrow(pa.Array.from_buffers(pa.int64(), len(values), buffers))
+
+
+def from_flags(values: npt.NDArray[np.bool_]) -> pl.Series:
+    """Eight of them to a byte, as Polars has them."""
+    buffers = [None, pa.py_buffer(np.packbits(values, bitorder="little"))]
+    return from_arrow(pa.Array.from_buffers(pa.bool_(), len(values), buffers))
