@@ -56,7 +56,7 @@ class Change:
     database: str
     sql: str
     parameters: Sequence[Any] = ()
-    batch: Iterable[Packed] | None = None
+    batch: Sequence[Packed] | None = None
     rows: int | None = None
 
 

@@ -456,6 +456,7 @@ def _queried(connection: sqlite3.Connection, query: Query) -> list[tuple[Any, ..
 def _changed(connection: LoggedConnection, change: Change) -> int:
     if change.batch is None:
         return connection.execute(change.sql, change.parameters).rowcount
+    connection.make_room(change.sql, sum(map(len, change.batch)))
     with _all_or_nothing(connection):
         parts = _at_hand(connection, change.batch)
         changed = sum(connection.execute(change.sql, change.parameters).rowcount for _ in parts)

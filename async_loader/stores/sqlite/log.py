@@ -1,7 +1,10 @@
-"""A connection that hands the database's log (its -wal file) to the disk while it grows.
+"""A connection that cares for the database's log (its -wal file), so that little is left to be done at the commit.
 
-Left to itself the system begins to write when a commit waits for all of it. What has been handed over by then goes to
-the disk beside the work of the next batches, and the commit waits for the rest alone.
+The log is handed to the disk while it grows. Left to itself the system begins to write when a commit waits for all of
+it; what has been handed over by then goes to the disk beside the work of the next batches.
+
+And no page goes into it twice: for one that does, SQLite reads all that stands behind it again at the commit, for new
+checksums. Each batch changes the last pages of its table, so the cache has room for them and all that comes in between.
 """
 
 from __future__ import annotations
@@ -10,9 +13,14 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # Fewer bytes are not worth a call.
 _ENOUGH = 1 << 20
+# Bytes of the cache for each byte of a batch: rejects are stored with the names of their run and source.
+_STORED = 2
+# The most bytes of the cache, and those that it has to begin with, as SQLite has it.
+_MOST_ROOM, _LEAST_ROOM = 64 << 20, 2_000 << 10
 
 
 class LoggedConnection(sqlite3.Connection):
@@ -21,6 +29,12 @@ class LoggedConnection(sqlite3.Connection):
     _path: Path
     _log: int | None = None
     _handed_over = 0
+    _room = _LEAST_ROOM
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # The largest batch by statement, in bytes.
+        self._batches: dict[str, int] = {}
 
     @classmethod
     def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
@@ -30,6 +44,14 @@ class LoggedConnection(sqlite3.Connection):
         )
         connection._path = path
         return connection
+
+    def make_room(self, statement: str, size: int) -> None:
+        """Before a statement writes a batch of so many bytes. A load repeats its statements in turn."""
+        self._batches[statement] = max(size, self._batches.get(statement, 0))
+        room = min(_STORED * sum(self._batches.values()), _MOST_ROOM)
+        if room > self._room:
+            self._room = room
+            self.execute(f"PRAGMA main.cache_size = -{room >> 10}")
 
     def hand_over(self) -> None:
         """Let the disk begin with what the log has got since the last time; nothing is waited for."""
