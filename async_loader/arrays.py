@@ -1,4 +1,4 @@
-"""Arrays of NumPy and Arrow as series of Polars, handed over without a copy. Values only.
+"""Arrays of NumPy and Arrow as series of Polars. Values only.
 
 They go by Arrow's C data interface (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html), to
 which Polars needs no other library. Given an array as it is, Polars imports `pyarrow.compute` or `numpy.ma` to look at

@@ -350,7 +350,10 @@ def starts(here: Place) -> dict[str, float]:
 
 
 def run(here: Place, sources: Mapping[str, Path], workers: int, share_size: int = 32) -> dict[str, float]:
-    """One `insert_data` from its start to its end, on empty tables. share_size: MiB."""
+    """One `insert_data` from its start to its end, on empty tables, in one process where there are no workers.
+
+    share_size: MiB.
+    """
     here.empty()
     environment = os.environ | {f"{table.upper()}_DATABASE_URL": here.postgres.url(table) for table in TABLES}
     given = [f"{table}={path}" for table, path in sources.items()]

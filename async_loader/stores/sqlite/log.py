@@ -3,7 +3,7 @@
 The log is handed to the disk while it grows. Left to itself the system begins to write when a commit waits for all of
 it; what has been handed over by then goes to the disk beside the work of the next batches.
 
-And no page goes into it twice: for one that does, SQLite reads all that stands behind it again at the commit, for new
+And hardly a page goes into it twice: behind the first that does, SQLite reads all of it again at the commit, for new
 checksums. Each batch changes the last pages of its table, so the cache has room for them and all that comes in between.
 """
 
