@@ -349,15 +349,12 @@ def starts(here: Place) -> dict[str, float]:
     }
 
 
-def run(here: Place, sources: Mapping[str, Path], workers: int, share_size: int = 32) -> dict[str, float]:
-    """One `insert_data` from its start to its end, on empty tables, in one process where there are no workers.
-
-    share_size: MiB.
-    """
+def run(here: Place, sources: Mapping[str, Path], workers: int) -> dict[str, float]:
+    """One `insert_data` from its start to its end, on empty tables, in one process where there are no workers."""
     here.empty()
     environment = os.environ | {f"{table.upper()}_DATABASE_URL": here.postgres.url(table) for table in TABLES}
     given = [f"{table}={path}" for table, path in sources.items()]
-    options = ["--mode=dask", f"--workers={workers}", f"--share-size={share_size}"] if workers else ["--mode=async"]
+    options = ["--mode=dask", f"--workers={workers}", f"--share-size={_SHARE_MIB}"] if workers else ["--mode=async"]
     program = ["-c", _WITH_PROCESSES] if workers else [str(ROOT / "manage.py")]
     command = [sys.executable, *program, "insert_data", "--no-progress", *options, *given]
     errors, found = here.directory / "errors", []
@@ -411,7 +408,7 @@ def runs(records: int, repeat: int) -> Iterator[dict[str, Any]]:
                     "cores": os.cpu_count(),
                     "share_size": _SHARE_MIB << 20,
                 }
-                yield _rounded(facts | run(here, sources, workers, _SHARE_MIB))
+                yield facts | run(here, sources, workers)
 
 
 def _rounded(value: Any) -> Any:
@@ -428,7 +425,7 @@ def main() -> None:
     if sys.argv[1:2] == ["runs"]:
         for records in (1_000_000, 2_000_000, 4_000_000):
             for each in runs(records, 3):
-                sys.stdout.write(json.dumps(each) + "\n")
+                sys.stdout.write(json.dumps(_rounded(each)) + "\n")
                 sys.stdout.flush()
     else:
         found = costs(int(sys.argv[1]) if sys.argv[1:] else 1_000_000)

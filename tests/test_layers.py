@@ -7,7 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,18 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def printed(script: str, environment: Mapping[str, str]) -> str:
+    """What it prints in a process of its own, with these variables besides."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 @pytest.mark.parametrize("path", ENGINE, ids=relative)
 def test_the_engine_knows_neither_django_nor_core(path: Path) -> None:
     names = set(imports(path))
@@ -102,20 +114,14 @@ def test_a_public_name_wins_over_a_module_that_is_called_alike() -> None:
 def test_a_project_that_has_the_app_imports_nothing_heavy() -> None:
     script = "import sys, django; django.setup(); print(*sys.modules)"
     served = {"USERS_DATABASE_URL": "postgresql:///users"}
-    environment = os.environ | served | {"DJANGO_SETTINGS_MODULE": "core.settings"}
-    out = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    out = printed(script, served | {"DJANGO_SETTINGS_MODULE": "core.settings"})
     assert not set(out.split()) & {"polars", "pyarrow", "numpy", "aiosqlite", "psycopg", "rich"}
 
 
 def test_a_load_imports_nothing_that_takes_long_for_the_sake_of_a_few_arrays(tmp_path: Path) -> None:
     script = "import sys; from django.core.management import execute_from_command_line as run"
     script += "; run(['', 'init_db']); run(['', 'insert_data', '--mode=sequential']); print(*sys.modules)"
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings", "DATABASE_DIR": str(tmp_path)}
-    out = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    out = printed(script, {"DJANGO_SETTINGS_MODULE": "core.settings", "DATABASE_DIR": str(tmp_path)})
     assert "ORDERS TABLE (Skipped)" in out
     assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas"}
 
@@ -161,7 +167,7 @@ def test_only_who_reads_remote_sources_needs_fsspec(path: Path) -> None:
 
 def test_who_leads_a_load_needs_neither_psycopg_nor_dask() -> None:
     script = "import sys, async_loader.run, async_loader.spread, async_loader.shares; print(*sys.modules)"
-    out = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    out = printed(script, {})
     assert not set(out.split()) & {"psycopg", "dask", "distributed"}
 
 

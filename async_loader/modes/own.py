@@ -79,13 +79,7 @@ def _threads(workers: int, directory: str) -> LocalCluster:
     """They start in no time, and hold the keys of references once. When they are silent so is this process, which may
     have slept.
     """
-    return _started(
-        directory,
-        None,
-        processes=False,
-        n_workers=1,
-        threads_per_worker=workers,
-    )
+    return _started(directory, None, processes=False, n_workers=1, threads_per_worker=workers)
 
 
 def processes(workers: int, directory: str) -> LocalCluster:

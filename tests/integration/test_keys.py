@@ -14,6 +14,8 @@ from tests.stores import Databases
 
 HEADER = "id,name,email\n"
 PRODUCTS = "id,name,price\n1,a,1\n"
+# Keys that end with one that three does not divide.
+EVEN = "WITH RECURSIVE even (key) AS (SELECT 2 UNION ALL SELECT key + 2 FROM even WHERE key < 6002)"
 
 
 def users(*keys: int, name: str = "a") -> str:
@@ -156,8 +158,7 @@ EXTREMES = [-(2**63), -1, 0, 2**53 + 1, 2**63 - 1]
 
 def test_a_load_that_names_most_keys_of_a_large_table_finds_them(place: Place, mode: str) -> None:
     """Keys are then no longer asked for one by one; it shows in nothing but speed."""
-    even = "WITH RECURSIVE even (key) AS (SELECT 2 UNION ALL SELECT key + 2 FROM even WHERE key < 6000)"
-    place.query("users", f"INSERT INTO users {even} SELECT key, 'a', '@' FROM even")
+    place.query("users", f"INSERT INTO users {EVEN} SELECT key, 'a', '@' FROM even")
     place.load(mode, {"products": place.file("p.csv", PRODUCTS)})
     named = [*range(2, 3000), 7000]
     report = place.load(mode, {"orders": place.file("o.csv", orders(*((user, 1) for user in named)))}, batch_size=300)
@@ -171,8 +172,7 @@ def test_a_load_that_names_most_keys_of_a_large_table_finds_them(place: Place, m
 def test_among_the_keys_of_a_large_table_reals_are_none(place: Place, mode: str) -> None:
     place.query("users", "DROP TABLE users")
     place.query("users", "CREATE TABLE users (id INTEGER NOT NULL UNIQUE, name TEXT, email TEXT)")
-    even = "WITH RECURSIVE even (key) AS (SELECT 2 UNION ALL SELECT key + 2 FROM even WHERE key < 6002)"
-    place.query("users", f"INSERT INTO users {even} SELECT iif(key % 3 = 0, key + 0.5, key), 'a', '@' FROM even")
+    place.query("users", f"INSERT INTO users {EVEN} SELECT iif(key % 3 = 0, key + 0.5, key), 'a', '@' FROM even")
     place.load(mode, {"products": place.file("p.csv", PRODUCTS)})
     named = orders(*((user, 1) for user in range(1, 3001)))
     place.load(mode, {"orders": place.file("o.csv", named)}, batch_size=300)

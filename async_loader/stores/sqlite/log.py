@@ -13,7 +13,6 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 # Fewer bytes are not worth a call.
 _ENOUGH = 1 << 20
@@ -27,14 +26,10 @@ class LoggedConnection(sqlite3.Connection):
     """sqlite3's, of a file. A database that keeps no log is left alone."""
 
     _path: Path
+    # The largest batch by statement, in bytes.
+    _batches: dict[str, int]
     _log: int | None = None
     _handed_over = 0
-    _room = _LEAST_ROOM
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        # The largest batch by statement, in bytes.
-        self._batches: dict[str, int] = {}
 
     @classmethod
     def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
@@ -42,16 +37,16 @@ class LoggedConnection(sqlite3.Connection):
         connection = sqlite3.connect(
             uri, lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
         )
-        connection._path = path
+        connection._path, connection._batches = path, {}
         return connection
 
     def make_room(self, statement: str, size: int) -> None:
         """Before a statement writes a batch of so many bytes. A load repeats its statements in turn."""
-        self._batches[statement] = max(size, self._batches.get(statement, 0))
-        room = min(_STORED * sum(self._batches.values()), _MOST_ROOM)
-        if room > self._room:
-            self._room = room
-            self.execute(f"PRAGMA main.cache_size = -{room >> 10}")
+        if size <= self._batches.get(statement, 0):
+            return
+        self._batches[statement] = size
+        room = min(max(_STORED * sum(self._batches.values()), _LEAST_ROOM), _MOST_ROOM)
+        self.execute(f"PRAGMA main.cache_size = -{room >> 10}")
 
     def hand_over(self) -> None:
         """Let the disk begin with what the log has got since the last time; nothing is waited for."""
