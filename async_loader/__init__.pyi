@@ -1,8 +1,8 @@
-from .agreement import Finding, VerifiedRun, VerifiedTable
 from .api.checks import ReferenceCheck, Verification, check_references, verify
 from .api.loading import Run, init, load
-from .api.rejects import Retry, StoredRejects
-from .cluster import Cluster
+from .api.stored_rejects import Retry, StoredRejects
+from .checks.references import CheckedTable, Orphan, ReferenceReport
+from .checks.verification import VerificationReport
 from .effects import Show, Tell
 from .errors import (
     ClusterError,
@@ -18,12 +18,12 @@ from .errors import (
     StoreError,
     UnreachableError,
 )
+from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
+from .ledger.layouts import Layout, RejectFilter
+from .ledger.report import LISTED, Reason, Reject, Report, TableReport, as_typed
 from .locations import PostgreSQL
 from .modes import DASK, MODES
-from .origins import Layout, RejectFilter
-from .plan import ON_CONFLICT, Options
-from .references import CheckedTable, Orphan, ReferenceReport
-from .report import LISTED, Reason, Reject, Report, TableReport, as_typed
+from .rejects.stored import Exported, RejectingRun, StoredReject, TableRejects
 from .rules import (
     Rule,
     at_least,
@@ -38,11 +38,11 @@ from .rules import (
     not_empty,
     one_of,
 )
+from .run.cluster import Cluster
+from .run.plan import ON_CONFLICT, Options
 from .sources import Source
-from .stored import Exported, RejectingRun, StoredReject, TableRejects
 from .stores import StoreLike, store_of
 from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
-from .verify import VerificationReport
 
 __all__ = [
     "DASK",

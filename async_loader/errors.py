@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from async_loader.report import Report
+    from async_loader.ledger.report import Report
 
 
 class LoaderError(Exception):

@@ -1,1 +1,1 @@
-"""The sample project: settings, models, databases, rules and references, and the benchmark."""
+"""The sample project: settings, models, databases, rules and references."""

@@ -16,7 +16,7 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "unused"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 ALLOWED_HOSTS: list[str] = []
 
-INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django"]
+INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django", "benchmarks"]
 ASYNC_LOADER_TABLES = "core.tables.tables"
 DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
     alias: database(alias, DATABASE_DIR) for alias in ("users", "products", "orders")

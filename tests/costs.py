@@ -28,17 +28,17 @@ import polars as pl
 
 from async_loader import Table
 from async_loader.effects import Connect, Steps
-from async_loader.keys import AcceptedKeys, ReferencedKeys
 from async_loader.modes.sequential import Sequential
-from async_loader.shares import Means, Outcome, Share, loading, shared_keys
+from async_loader.records.keys import AcceptedKeys, ReferencedKeys
+from async_loader.run.shares import Means, Outcome, Share, loading, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part, keys, parts, read
 from async_loader.stores import store_of
 from async_loader.stores.store import Store
-from core.benchmark import machine
-from core.benchmark.data import TABLES, made
-from core.benchmark.measure import Work, measure
-from core.benchmark.scale import Costs, TableCosts
+from benchmarks import machine
+from benchmarks.data import TABLES, made
+from benchmarks.measure import Work, measure
+from benchmarks.scale import Costs, TableCosts
 from tests.postgres import Server, server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,8 +54,8 @@ _SHARE_MIB = 4
 _WITH_PROCESSES = """
 import sys
 from django.core.management import execute_from_command_line
-from async_loader.modes import own
-own.MOST_THREADS = 0
+from async_loader.modes.dask import local
+local.MOST_THREADS = 0
 execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
 
@@ -305,7 +305,7 @@ def tasks() -> dict[str, float]:
     """
     from distributed import Client
 
-    from async_loader.modes.own import processes
+    from async_loader.modes.dask.local import processes
 
     several, text, pause = 2000, b"x" * 8192, 5
     cluster = processes(1, tempfile.gettempdir())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from core.benchmark import server as servers
-from core.benchmark.server import VERSIONS, Server, binaries
+from benchmarks import server as servers
+from benchmarks.server import VERSIONS, Server, binaries
 
 __all__ = ["VERSIONS", "Server", "binaries", "server"]
 

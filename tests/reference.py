@@ -24,8 +24,8 @@ COMMANDS = {
     "rejects": APP,
     "check_references": APP,
     "verify": APP,
-    "benchmark": "core",
-    "scale": "core",
+    "benchmark": "benchmarks",
+    "scale": "benchmarks",
 }
 # What argparse and Django give to every command.
 DJANGOS = {"-h", "--version", "-v", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}

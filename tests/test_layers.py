@@ -106,8 +106,8 @@ def test_the_engine_knows_neither_django_nor_core(path: Path) -> None:
 
 
 def test_a_public_name_wins_over_a_module_that_is_called_alike() -> None:
-    importlib.import_module("async_loader.load")
-    importlib.import_module("async_loader.verify")
+    importlib.import_module("async_loader.loading.load")
+    importlib.import_module("async_loader.checks.verification")
     assert all(callable(getattr(async_loader, name)) for name in ("load", "verify"))
 
 
@@ -166,7 +166,7 @@ def test_only_who_reads_remote_sources_needs_fsspec(path: Path) -> None:
 
 
 def test_who_leads_a_load_needs_neither_psycopg_nor_dask() -> None:
-    script = "import sys, async_loader.run, async_loader.spread, async_loader.shares; print(*sys.modules)"
+    script = "import sys, async_loader.run, async_loader.run.spread, async_loader.run.shares; print(*sys.modules)"
     out = printed(script, {})
     assert not set(out.split()) & {"psycopg", "dask", "distributed"}
 
@@ -177,7 +177,7 @@ def test_only_the_sides_of_a_cluster_need_dask_and_a_workers_knows_nothing_of_th
     assert {
         path for path in ENGINE if {"dask", "distributed"} & {name.split(".")[0] for name in imports(path)}
     } == sides
-    assert "async_loader.modes.workers" not in set(imports(modes / "work.py"))
+    assert "async_loader.modes.dask.driver" not in set(imports(modes / "work.py"))
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=relative)

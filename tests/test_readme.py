@@ -36,7 +36,7 @@ def test_the_first_command_prints_what_it_says(tmp_path: Path) -> None:
 def test_every_command_is_in_the_table() -> None:
     brought = [
         name
-        for where in (Path(app.__file__).parent, ROOT / "core")
+        for where in (Path(app.__file__).parent, ROOT / "benchmarks")
         for name in find_commands(str(where / "management"))
     ]
     assert sorted(first_cells("| `manage.py` | |")) == sorted([*brought, "check"])

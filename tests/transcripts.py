@@ -153,7 +153,8 @@ def _ended(text: str) -> str:
 def copy_of_the_sample(directory: Path) -> Path:
     """The sample project in a directory of its own, as a clone has it."""
     shutil.copy(ROOT / "manage.py", directory)
-    shutil.copytree(ROOT / "core", directory / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("core", "benchmarks"):
+        shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "data", directory / "data", ignore=shutil.ignore_patterns("*.db*"))
     return directory
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from async_loader.agreement import VerifiedRun
+from async_loader.checks.references import CheckPlan, ReferenceReport, check, findings
+from async_loader.checks.verification import VerificationReport, VerifyPlan
+from async_loader.checks.verification import verify as verifying
 from async_loader.effects import Show, Tell
+from async_loader.ledger.agreement import VerifiedRun
+from async_loader.ledger.stopwatch import Watch
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
-from async_loader.plan import LOCK_TIMEOUT, Options
-from async_loader.references import CheckPlan, ReferenceReport, check, findings
+from async_loader.run.plan import LOCK_TIMEOUT, Options
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
-from async_loader.verify import VerificationReport, VerifyPlan
-from async_loader.verify import verify as verifying
-from async_loader.watch import Watch
 
 
 class ReferenceCheck:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
-from async_loader.cluster import Cluster
 from async_loader.effects import Show, Tell
 from async_loader.errors import ConfigurationError, LoaderError
+from async_loader.ledger.report import Report
 from async_loader.modes import DASK, MODES
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
-from async_loader.plan import Options, Plan
-from async_loader.report import Report
-from async_loader.run import Ledger, initialise, run
+from async_loader.run.cluster import Cluster
+from async_loader.run.plan import Options, Plan
+from async_loader.run.run import Ledger, initialise, run
 from async_loader.sources import Source
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
@@ -85,7 +85,7 @@ class Run:
         if plan.cluster is None:
             MODES[plan.mode](run(self._ledger), self._show)
             return
-        from async_loader.modes.workers import Workers
+        from async_loader.modes.dask.driver import Workers
 
         Workers(self._show, plan.cluster).run(run(self._ledger))
 

@@ -15,15 +15,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from async_loader.batches import MARKS, Batch, slices
 from async_loader.errors import ConfigurationError, SourceError
-from async_loader.origins import Layout, mapped
+from async_loader.ledger.layouts import Layout, mapped
+from async_loader.records.batches import MARKS, Batch, slices
 from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
 from async_loader.sources.fields import Fields, fields_of
-from async_loader.sources.looks import advice
-from async_loader.sources.places import STDIN
+from async_loader.sources.opening import STDIN
+from async_loader.sources.ranges import Stretch
+from async_loader.sources.signatures import advice
 from async_loader.sources.streams import CODECS, Stream
-from async_loader.sources.stretches import Stretch
 from async_loader.tables import Table
 
 

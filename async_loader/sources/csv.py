@@ -17,14 +17,25 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from async_loader.arrays import from_arrow, from_integers
-from async_loader.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT, Batch, Broken, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.records.arrays import from_arrow, from_integers
+from async_loader.records.batches import (
+    EXTRA,
+    LINE,
+    MARKS,
+    RAW,
+    RAW_MARK,
+    REASONS,
+    REJECT,
+    Batch,
+    Broken,
+    columns_as_json,
+)
+from async_loader.records.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.sources.csv_records import Positions, Split, give_up_first_line, record_spans, split
 from async_loader.sources.fields import Fields
-from async_loader.sources.records import Positions, Split, give_up_first_line, record_spans, split
+from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
-from async_loader.sources.stretches import Stretch
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 # A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.errors import ConfigurationError
-from async_loader.parsing import parse_text
-from async_loader.reasons import FAULT_MESSAGES, SHOWN
+from async_loader.records.parsing import parse_text
+from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.tables import Column, Table
 
 if TYPE_CHECKING:

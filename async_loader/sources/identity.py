@@ -7,7 +7,7 @@ import hashlib
 from typing import Any, TypeAlias
 
 from async_loader.sources import Source
-from async_loader.sources.places import STDIN, facts_of, opened
+from async_loader.sources.opening import STDIN, facts_of, opened
 from async_loader.sources.streams import failures
 
 # Bytes at either end that the digest covers. With size and time of change, enough to tell a file from an edited one.

@@ -21,15 +21,15 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from async_loader.arrays import from_arrow
-from async_loader.batches import MARKS, RAW, REJECT, Batch, Broken
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
+from async_loader.records.arrays import from_arrow
+from async_loader.records.batches import MARKS, RAW, REJECT, Batch, Broken
+from async_loader.records.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
-from async_loader.sources.flat import FlatLines, decoder_of, field_of, flat_lines, shape
-from async_loader.sources.looks import is_no_json_lines
+from async_loader.sources.flat_json import FlatLines, decoder_of, field_of, flat_lines, shape
+from async_loader.sources.ranges import Stretch
+from async_loader.sources.signatures import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
-from async_loader.sources.stretches import Stretch
 from async_loader.tables import Column, Type
 
 _WRONG_TYPE = {

@@ -14,14 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet
 import pyarrow.types as kinds
 
-from async_loader.arrays import from_arrow
-from async_loader.batches import MARKS, REJECT, Batch, columns_as_json
 from async_loader.errors import SourceError
-from async_loader.parsing import EXACT_REAL, nul_codes, nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.records.arrays import from_arrow
+from async_loader.records.batches import MARKS, REJECT, Batch, columns_as_json
+from async_loader.records.parsing import (
+    EXACT_REAL,
+    nul_codes,
+    nulls,
+    parse_text,
+    shown_text,
+    text_of_bytes,
+    with_faults,
+)
+from async_loader.records.spellings import COMMON_YEARS, at_home, digits_code
 from async_loader.sources.fields import Fields
+from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
-from async_loader.sources.stretches import Stretch
-from async_loader.spellings import COMMON_YEARS, at_home, digits_code
 from async_loader.tables import MOST_DIGITS, Column, Type
 
 # Rows taken from a row group at a time.

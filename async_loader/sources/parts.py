@@ -1,8 +1,8 @@
 """Parts of a source, for many to read side by side with the records, lines and rejects of one who reads it whole.
 
 A part is a value that can be sent anywhere, and the readers of whole sources read it. Text is divided between records,
-which takes a look at all of it first (`borders`); Parquet between row groups. What cannot be read from its middle, as
-what is packed or comes through a pipe, is one part.
+which takes a look at all of it first (`boundaries`); Parquet between row groups. What cannot be read from its middle,
+as what is packed or comes through a pipe, is one part.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TypeAlias
 import polars as pl
 
 from async_loader.errors import SourceError
-from async_loader.sources import Reader, Source, borders, opened_format
-from async_loader.sources.borders import Count
+from async_loader.sources import Reader, Source, boundaries, opened_format
+from async_loader.sources.boundaries import Count
 from async_loader.sources.fields import fields_of
-from async_loader.sources.places import CHANGED, facts_of
+from async_loader.sources.opening import CHANGED, facts_of
+from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
-from async_loader.sources.stretches import Stretch, Version
 from async_loader.tables import Table
 
 # Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
@@ -92,7 +92,7 @@ def count(wanted: Range) -> Count:
     """Count a range; can be done anywhere. SourceError where the source is not the one that is being divided."""
     span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 1, wanted.size))
     with closing(Stream(wanted.source.path, stretch=span)) as stream:
-        whole = reduce(borders.joined, _counts(wanted, stream))
+        whole = reduce(boundaries.joined, _counts(wanted, stream))
         stream.check_unchanged()
     return whole
 
@@ -104,7 +104,7 @@ def _stretches(source: Source, table: Table, size: int, mapped: Mapped) -> list[
         return found
     [whole] = found
     counts = list(mapped(count, _ranges(source, whole, size)))
-    begins = borders.beginnings(counts, RECORD_LIMIT // 2)
+    begins = boundaries.beginnings(counts, RECORD_LIMIT // 2)
     stops = [*(border.at for border in begins[1:]), whole.stop]
     return [
         replace(whole, start=border.at, stop=stop, line=whole.line + border.lines)
@@ -128,5 +128,5 @@ def _counts(wanted: Range, stream: Stream) -> Iterator[Count]:
         text = known + stream.read(stop - start) + (edge if stop == wanted.size else b"")
         if len(text) != stop - start + 2:
             raise SourceError(wanted.source.path, CHANGED)
-        yield borders.count(text, start, delimiter)
+        yield boundaries.count(text, start, delimiter)
         known = text[-2:]

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from async_loader.errors import SourceError, one_line
 from async_loader.sources.addresses import without_secrets
-from async_loader.sources.places import CHANGED, Facts, Opened
+from async_loader.sources.opening import CHANGED, Facts, Opened
 
 # Bytes that are fetched beyond those asked for: few requests, and little in vain where a part of a source ends.
 AHEAD = 4 << 20

@@ -16,9 +16,9 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
-from async_loader.sources.looks import FRONT
-from async_loader.sources.places import CHANGED, opened
-from async_loader.sources.stretches import Stretch, Version
+from async_loader.sources.opening import CHANGED, opened
+from async_loader.sources.ranges import Stretch, Version
+from async_loader.sources.signatures import FRONT
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from async_loader.agreement import Stored
 from async_loader.effects import Query, Steps
-from async_loader.resume import TableRun
+from async_loader.ledger.agreement import Stored
+from async_loader.ledger.entries import TableRun
 from async_loader.stores.store import Store, quoted
 from async_loader.tables import Table
 

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import polars as pl
 
-from async_loader.arrays import from_integers
 from async_loader.effects import Change, Each, Packed, Query, Steps
-from async_loader.keys import KeyRange
-from async_loader.resume import DISCARD, TableRun
+from async_loader.ledger.entries import DISCARD, TableRun
+from async_loader.records.arrays import from_integers
+from async_loader.records.keys import KeyRange
+from async_loader.records.validation import REJECTS
 from async_loader.tables import Column, Table
-from async_loader.validation import REJECTS
 
 # Rejects that are fetched at a time: a few megabytes.
 REJECTS_PER_QUERY = 10_000

@@ -23,13 +23,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from async_loader import ConfigurationError
-from core.benchmark import contenders, data, machine
-from core.benchmark.chart import bars
-from core.benchmark.contenders import CASES, MODES, PEERS, SERVED_PEERS, Contender
-from core.benchmark.errors import BenchmarkError
-from core.benchmark.measure import Usage, Work, measure
-from core.benchmark.results import Outcome, Result, as_dict, table_lines
-from core.benchmark.stored import Stored, must_be_all, must_be_equal
+from benchmarks import contenders, data, machine
+from benchmarks.chart import bars
+from benchmarks.contenders import CASES, MODES, PEERS, SERVED_PEERS, Contender
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Usage, Work, measure
+from benchmarks.results import Outcome, Result, as_dict, table_lines
+from benchmarks.stored import Stored, must_be_all, must_be_equal
 from tests.commands.conftest import Project
 from tests.postgres import Server, binaries
 

@@ -278,7 +278,7 @@ django.setup()
 from contextlib import ExitStack
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
-from async_loader.contrib.django.tables import ProjectTables
+from async_loader.contrib.django.models.tables import ProjectTables
 with ExitStack() as stack:
     seen = [stack.enter_context(CaptureQueriesContext(connections[alias])) for alias in ("default", "archive")]
     found, _ = ProjectTables().all_tables()

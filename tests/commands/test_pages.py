@@ -31,9 +31,9 @@ from async_loader import (
     VerifiedRun,
     VerifiedTable,
 )
-from async_loader.contrib.django import pages
-from async_loader.contrib.django.pages import page
-from async_loader.contrib.django.wording import printable
+from async_loader.contrib.django.pages import pages
+from async_loader.contrib.django.pages.pages import page
+from async_loader.contrib.django.terminal.wording import printable
 from tests.commands.conftest import ROOT, Project
 
 VOID = {"meta", "rect", "path"}

@@ -25,8 +25,8 @@ import pytest
 from rich.cells import cell_len
 
 from async_loader import Options, Run, Show, Tell
-from async_loader.contrib.django.pace import ROWS, duration
-from async_loader.contrib.django.progress import heartbeat, progress
+from async_loader.contrib.django.terminal.pace import ROWS, duration
+from async_loader.contrib.django.terminal.progress import heartbeat, progress
 from tests.commands.conftest import ROOT, Project
 from tests.sample import MODES, Place
 

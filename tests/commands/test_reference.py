@@ -28,12 +28,12 @@ from async_loader import (
     VerifiedRun,
     VerifiedTable,
 )
-from async_loader.agreement import _ADVICE
 from async_loader.contrib.django import checks
 from async_loader.contrib.django.management.commands import _command
-from async_loader.reasons import FAULT_MESSAGES
-from async_loader.refused import CODE as REFUSED
-from core.benchmark.contenders import SERVED_CASES
+from async_loader.ledger.agreement import _ADVICE
+from async_loader.loading.refused import CODE as REFUSED
+from async_loader.records.reasons import FAULT_MESSAGES
+from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, first_cells, option_tables, told_options
 

@@ -17,10 +17,10 @@ from django.core.management import call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.benchmark import scale
-from core.benchmark.errors import BenchmarkError
-from core.benchmark.forecasts import against_lines, measured
-from core.benchmark.scale import (
+from benchmarks import scale
+from benchmarks.errors import BenchmarkError
+from benchmarks.forecasts import against_lines, measured
+from benchmarks.scale import (
     CLIENT,
     CUT,
     DISK,
@@ -37,7 +37,7 @@ from core.benchmark.scale import (
 )
 from tests.commands.conftest import ROOT, Project
 
-FACTS = json.loads((ROOT / "core" / "benchmark" / "costs.json").read_text())
+FACTS = json.loads((ROOT / "benchmarks" / "costs.json").read_text())
 COSTS = costs_from(FACTS)
 PNG = b"\x89PNG\r\n\x1a\n"
 SOURCES = st.builds(

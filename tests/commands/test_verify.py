@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from async_loader import ConfigurationError, Options, Run, StoreError, Verification, VerificationReport, init, verify
-from async_loader.contrib.django.text import verification_lines
+from async_loader.contrib.django.terminal.text import verification_lines
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import assert_told_of_an_interrupt, readers_shut_out
 from tests.sample import TABLES

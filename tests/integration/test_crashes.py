@@ -16,7 +16,7 @@ from async_loader.effects import Effect
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import Threads
-from async_loader.run import run
+from async_loader.run.run import run
 from tests.sample import Place, comparable
 from tests.stores import MIXED, STORES, Databases
 

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_loader import Column, LoaderError, Source, SourceError, Table, Type
-from async_loader.reasons import FAULT_MESSAGES, SHOWN
+from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources import Reader, csv, jsonl, parts, streams
 from async_loader.sources.parts import Part, keys
 from async_loader.sources.parts import read as read_part

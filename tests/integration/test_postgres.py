@@ -26,8 +26,8 @@ from async_loader import (
     Table,
     Type,
     Verification,
-    references,
 )
+from async_loader.checks import references
 from tests.integration.test_refused import reasons_of
 from tests.sample import Place, reject_names
 from tests.stores import Databases

@@ -28,8 +28,8 @@ from async_loader import (
     Tell,
     Type,
     check_references,
-    references,
 )
+from async_loader.checks import references
 from tests.sample import Place, reject_names
 from tests.stores import Databases, examples
 

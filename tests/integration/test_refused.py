@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from async_loader import Column, Options, Report, Run, StoreError, Table, Type
 from async_loader.effects import Change, Effect, Start
 from async_loader.modes.sequential import Sequential
-from async_loader.run import run
+from async_loader.run.run import run
 from async_loader.stores.sqlite import Database
 from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, some, started
 from tests.sample import MODES, Place, reject_names

@@ -18,14 +18,14 @@ import pytest
 
 from async_loader import ClusterError, Report
 from async_loader.effects import Submit
-from async_loader.spread import LOAD
+from async_loader.run.spread import LOAD
 from tests import postgres
 from tests.cluster import Workers, client, end, until, workers
 from tests.integration.test_workers import Pair, held, orderly, sample, write
 from tests.sample import Place, comparable
 from tests.stores import Schemas
 
-modes = pytest.importorskip("async_loader.modes.workers")
+modes = pytest.importorskip("async_loader.modes.dask.driver")
 
 pytestmark = pytest.mark.skipif(postgres.binaries() is None, reason="there is no PostgreSQL")
 
@@ -209,7 +209,7 @@ def test_all_workers_are_killed_and_others_come(scene: Scene) -> None:
 def test_all_workers_are_killed_and_nobody_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     load = scene.begin()
     scene.gate.wait()
-    monkeypatch.setattr("async_loader.modes.workers._ANSWER", 1)
+    monkeypatch.setattr("async_loader.modes.dask.driver._ANSWER", 1)
     scene.cluster.end_workers()
     scene.gate.open()
     with pytest.raises(ClusterError, match="all workers are gone; start some"):

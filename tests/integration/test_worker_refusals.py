@@ -16,7 +16,7 @@ from tests.integration.test_workers import Pair, users
 from tests.sample import TABLES, Place
 from tests.stores import Schemas
 
-modes = pytest.importorskip("async_loader.modes.workers")
+modes = pytest.importorskip("async_loader.modes.dask.driver")
 
 pytestmark = pytest.mark.only("postgresql")
 

@@ -31,7 +31,7 @@ from async_loader import (
     Verification,
     each_value,
 )
-from async_loader.modes.own import OwnWorkers
+from async_loader.modes.dask.local import OwnWorkers
 from tests.cluster import Workers, workers
 from tests.sample import TABLES, Place, comparable
 from tests.stores import Databases, Schemas
@@ -279,8 +279,8 @@ def test_no_order_names_a_user_that_the_database_refused_whatever_shares_have_it
 def test_workers_of_a_runs_own_leave_what_one_process_leaves(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
 ) -> None:
-    monkeypatch.setattr("async_loader.modes.own.MOST_THREADS", threads)
-    monkeypatch.setattr("async_loader.spread.MOST_TOLD", most)
+    monkeypatch.setattr("async_loader.modes.dask.local.MOST_THREADS", threads)
+    monkeypatch.setattr("async_loader.run.spread.MOST_TOLD", most)
     for name, value in pair.cluster.told(pair.many.databases).items():
         monkeypatch.setenv(name, value)
     pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:found")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_loader.sources.flat import flat_lines, shape
+from async_loader.sources.flat_json import flat_lines, shape
 
 FIRST = b'{"id": 1, "text": "a"}\n'
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader.keys import AcceptedKeys, IntegerKeys, ReferencedKeys, TextKeys
+from async_loader.records.keys import AcceptedKeys, IntegerKeys, ReferencedKeys, TextKeys
 from async_loader.tables import Column, Type
 
 NEAR = st.integers(-100, 100)

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from async_loader import LedgerError, Source, StoreError
-from async_loader.batches import Batch, columns_as_json
 from async_loader.effects import Announce, Await, Call, Change, Effect, Finish, Now, Query, Show, Start, Steps
-from async_loader.keys import AcceptedKeys
-from async_loader.load import Load, RejectAllowance, load
-from async_loader.report import Tally
+from async_loader.ledger.report import Tally
+from async_loader.loading.load import Load, RejectAllowance, load
+from async_loader.records.batches import Batch, columns_as_json
+from async_loader.records.keys import AcceptedKeys
 from async_loader.stores.sqlite import Database
 from tests.sample import ORDERS, PRODUCTS, USERS
 

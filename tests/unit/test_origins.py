@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from async_loader import Column, Table, Type
-from async_loader.origins import (
+from async_loader.ledger.entries import TableRun
+from async_loader.ledger.layouts import (
     Layout,
     Origin,
     RejectFilter,
@@ -22,7 +23,6 @@ from async_loader.origins import (
     table_of_record,
     tables_of,
 )
-from async_loader.resume import TableRun
 
 STRANGE = (
     '{"read": [5, null, {"path": []}, {"path": {"f": 1}, "columns": 7, "types": "x", "names": [1], "constants": 2}]}'

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_loader.sources.csv import cut
-from async_loader.sources.records import give_up_first_line, record_spans, split
+from async_loader.sources.csv_records import give_up_first_line, record_spans, split
 
 NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 FIELDS = st.text(st.sampled_from('a,"\n\ré'), max_size=6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from async_loader.resume import COMPLETE, RUNNING, Refused, TableRun, Unfinished, unfinished
+from async_loader.ledger.entries import COMPLETE, RUNNING, Refused, TableRun, Unfinished, unfinished
 
 SOURCE = {"path": "u.csv", "format": "csv", "delimiter": ",", "size": 1, "modified": 2, "digest": "d"}
 FACTS: dict[str, Any] = {"on_conflict": "reject", "tables": {"users": [SOURCE], "orders": [SOURCE]}}

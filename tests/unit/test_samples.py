@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 
 from async_loader import TableReport
-from async_loader.contrib.django.throughput import throughput
-from async_loader.samples import MOST_SAMPLES, Sample, Samples
+from async_loader.contrib.django.pages.throughput import throughput
+from async_loader.ledger.samples import MOST_SAMPLES, Sample, Samples
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 EMPTY = TableReport("users", ("u.csv",), 0, 0, 0, 0, 0, (), 0.0, {}, ())

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from async_loader import Column, Reason, Reject, Report, Table, TableReport, Type
-from async_loader.contrib.django.text import report_lines
+from async_loader.contrib.django.terminal.text import report_lines
 from tests.sample import TABLES, USERS
 
 RUN = "5f0e"

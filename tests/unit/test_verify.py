@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from async_loader import VerifiedRun
-from async_loader.agreement import Stored, verified
-from async_loader.resume import TableRun
+from async_loader.ledger.agreement import Stored, verified
+from async_loader.ledger.entries import TableRun
 
 ALL = ("users", "products", "orders")
 

@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Notice
 
 from async_loader import ConfigurationError
-from async_loader.contrib.django.databases import home, location, own_models
+from async_loader.contrib.django.models.databases import home, location, own_models
 
 if TYPE_CHECKING:
     from async_loader import Table
@@ -29,7 +29,7 @@ def check_project(**_: Any) -> list[CheckMessage]:
     """Whether the declared tables fit together, and whether those and all models live where they can be loaded into."""
     if getattr(settings, SETTING, None) is None:
         return list(_homes_of_models(set()))
-    from async_loader.contrib.django.tables import declared
+    from async_loader.contrib.django.models.tables import declared
 
     try:
         tables = declared()
@@ -53,7 +53,7 @@ def _twice(tables: Sequence[Table]) -> Iterator[CheckMessage]:
 
 
 def _undeclared(tables: Sequence[Table]) -> Iterator[CheckMessage]:
-    from async_loader.contrib.django.tables import models_by_table
+    from async_loader.contrib.django.models.tables import models_by_table
 
     known = {table.name for table in tables} | set(models_by_table())
     for table in tables:

@@ -20,7 +20,7 @@ from async_loader.errors import (
     UnreachableError,
     one_line,
 )
-from async_loader.keys import KeyRange
+from async_loader.records.keys import KeyRange
 from async_loader.stores.postgres.connections import (
     BATCH,
     COPY,

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from async_loader.arrays import from_flags
 from async_loader.effects import Call, Query, Steps
-from async_loader.keys import no
+from async_loader.records.arrays import from_flags
+from async_loader.records.keys import no
 from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 

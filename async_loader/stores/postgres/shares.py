@@ -11,9 +11,9 @@ import polars as pl
 
 from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
-from async_loader.resume import DISCARD
+from async_loader.ledger.entries import DISCARD
+from async_loader.records.validation import REJECTS
 from async_loader.stores.store import REJECTS_PER_QUERY, Store, quoted
-from async_loader.validation import REJECTS
 
 
 def claim(database: Store, name: str, run: str, table: str) -> Steps[bool]:

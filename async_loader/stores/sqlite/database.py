@@ -16,11 +16,11 @@ import polars as pl
 
 from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import RefusedError, StoreError
-from async_loader.keys import KeyRange
+from async_loader.records.keys import KeyRange
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.connections import Connection
-from async_loader.stores.sqlite.log import LoggedConnection
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
+from async_loader.stores.sqlite.wal import LoggedConnection
 from async_loader.stores.store import PASSED_OVER, Store, columns_of, create_sql, integers, numbered, quoted
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 

@@ -12,7 +12,7 @@ from async_loader.contrib.django.management.commands._help import group
 
 CLUSTER = "workers, in mode dask"
 # How workers find databases: in the project's settings, as this process does.
-_LOCATIONS = "async_loader.contrib.django.workers:location"
+_LOCATIONS = "async_loader.contrib.django.models.workers:location"
 _MIB = 1 << 20
 # Of those, as many as file systems can count.
 _MOST = 1 << 43

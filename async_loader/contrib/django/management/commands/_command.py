@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from async_loader import ConfigurationError, LoaderError, Table
 from async_loader.contrib.django.management.commands._help import DJANGO, HelpFormatter, put_last
-from async_loader.contrib.django.output import complain, to_nowhere
-from async_loader.contrib.django.tables import ProjectTables
+from async_loader.contrib.django.models.tables import ProjectTables
+from async_loader.contrib.django.terminal.output import complain, to_nowhere
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 

@@ -23,7 +23,6 @@ from async_loader import (
     Report,
     VerificationReport,
 )
-from async_loader.contrib.django.databases import Location
 from async_loader.contrib.django.management.commands._command import (
     FAILED,
     INTERRUPTED,
@@ -33,8 +32,9 @@ from async_loader.contrib.django.management.commands._command import (
     LoaderCommand,
 )
 from async_loader.contrib.django.management.commands._help import TOLD, WORK, group
-from async_loader.contrib.django.pace import RECORDS, Words
-from async_loader.contrib.django.progress import Watcher, progress
+from async_loader.contrib.django.models.databases import Location
+from async_loader.contrib.django.terminal.pace import RECORDS, Words
+from async_loader.contrib.django.terminal.progress import Watcher, progress
 
 AnyReport = TypeVar("AnyReport", Report, ReferenceReport, VerificationReport)
 Told_co = TypeVar("Told_co", covariant=True)
@@ -185,7 +185,7 @@ def as_file(path: Path | None, report: Report | ReferenceReport | VerificationRe
     if path is None or path.suffix.lower() not in _PAGES:
         return as_json
     # Django's templates take a while to import.
-    from async_loader.contrib.django.pages import page
+    from async_loader.contrib.django.pages.pages import page
 
     return page(report)
 

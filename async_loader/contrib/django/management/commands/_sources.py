@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, Source
 from async_loader.contrib.django.management.commands._help import READING, group
-from async_loader.contrib.django.tables import ProjectTables
+from async_loader.contrib.django.models.tables import ProjectTables
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
 

@@ -16,9 +16,9 @@ from async_loader.contrib.django.management.commands._report import (
     performed,
     progress_as,
 )
-from async_loader.contrib.django.pace import ROWS
-from async_loader.contrib.django.tables import ProjectTables, databases_of
-from async_loader.contrib.django.text import reference_lines
+from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+from async_loader.contrib.django.terminal.pace import ROWS
+from async_loader.contrib.django.terminal.text import reference_lines
 
 
 class Command(ReportCommand):

@@ -7,8 +7,8 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django.management.commands._command import LoaderCommand
 from async_loader.contrib.django.management.commands._help import STORED, group
-from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.tables import ProjectTables
+from async_loader.contrib.django.models.tables import ProjectTables
+from async_loader.contrib.django.terminal.output import complain
 
 
 class Command(LoaderCommand):

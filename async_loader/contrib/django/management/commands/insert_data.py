@@ -26,9 +26,9 @@ from async_loader.contrib.django.management.commands._run import (
     strictness,
 )
 from async_loader.contrib.django.management.commands._sources import add_reading_options, sources_of
-from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.tables import ProjectTables, databases_of
-from async_loader.contrib.django.text import report_lines
+from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+from async_loader.contrib.django.terminal.output import complain
+from async_loader.contrib.django.terminal.text import report_lines
 
 _DEFAULTS = Options()
 

@@ -21,7 +21,6 @@ from async_loader import (
     StoredReject,
     StoredRejects,
 )
-from async_loader.contrib.django import rejects
 from async_loader.contrib.django.management.commands._command import INTERRUPTED, TERMINATED, Failure
 from async_loader.contrib.django.management.commands._help import (
     DJANGO,
@@ -47,10 +46,11 @@ from async_loader.contrib.django.management.commands._run import (
     options_of,
     strictness,
 )
-from async_loader.contrib.django.output import complain
-from async_loader.contrib.django.tables import ProjectTables, databases_of
-from async_loader.contrib.django.text import report_lines
-from async_loader.contrib.django.wording import number_of
+from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+from async_loader.contrib.django.terminal import stored_rejects
+from async_loader.contrib.django.terminal.output import complain
+from async_loader.contrib.django.terminal.text import report_lines
+from async_loader.contrib.django.terminal.wording import number_of
 
 # Rejects that `show` shows unless told otherwise.
 _SHOWN = 20
@@ -141,7 +141,7 @@ exit codes:
         **_: object,
     ) -> None:
         runs = self._stored(project, lock_timeout).overview()
-        self.say([rejects.overview_json(runs)] if format == "json" else rejects.overview_lines(runs))
+        self.say([stored_rejects.overview_json(runs)] if format == "json" else stored_rejects.overview_lines(runs))
 
     def _show(
         self,
@@ -162,7 +162,7 @@ exit codes:
         def take(several: Sequence[StoredReject]) -> bool:
             nonlocal shown
             several = several[: most - shown]
-            lines = rejects.shown_json(several, first=not shown) if format == "json" else _texts(several)
+            lines = stored_rejects.shown_json(several, first=not shown) if format == "json" else _texts(several)
             shown += len(several)
             return self.say(lines) and shown < most
 
@@ -173,18 +173,18 @@ exit codes:
         if format == "json":
             self.say([f'], "more": {total - shown}}}'])
         elif not total:
-            self.say([rejects.NOTHING])
+            self.say([stored_rejects.NOTHING])
         elif total > shown:
-            self.say([rejects.more_line(total - shown)])
+            self.say([stored_rejects.more_line(total - shown)])
 
     def _export(self, project: ProjectTables, *, file: Path, lock_timeout: float, **options: Any) -> None:
         exported = self._stored(project, lock_timeout).export(_filter(project, options), file)
         if exported is None:
-            self.say([rejects.NOTHING])
+            self.say([stored_rejects.NOTHING])
             return
         for line in exported.left:
             complain(f"warning: {line}")
-        self.say(rejects.exported_lines(exported))
+        self.say(stored_rejects.exported_lines(exported))
 
     def _discard(
         self,
@@ -201,12 +201,12 @@ exit codes:
         if not yes and not sys.stdin.isatty():
             raise ConfigurationError("nobody can be asked whether to discard them: add --yes")
         discarded = self._stored(project, lock_timeout).discard(
-            wanted, lambda counts: yes or self._is_meant(rejects.counted(counts))
+            wanted, lambda counts: yes or self._is_meant(stored_rejects.counted(counts))
         )
         if discarded is None:
             self.say(["Nothing was discarded."])
         else:
-            self.say([f"{number_of(discarded, 'reject')} discarded." if discarded else rejects.NOTHING])
+            self.say([f"{number_of(discarded, 'reject')} discarded." if discarded else stored_rejects.NOTHING])
 
     def _is_meant(self, what: str) -> bool:
         """Ask on the terminal."""
@@ -240,7 +240,7 @@ exit codes:
 
         self.carry_out(
             perform,
-            lines=lambda outcome: [rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared),
+            lines=lambda outcome: [stored_rejects.NOTHING] if run.nothing_to_do else report_lines(outcome, declared),
             verdict=lambda outcome: strictness(outcome) if strict else None,
             format=format,
             report=report,
@@ -358,7 +358,7 @@ def _performed(run: Retry) -> tuple[Report, Failure | None]:
 
 def _texts(several: Sequence[StoredReject]) -> Iterator[str]:
     for each in several:
-        yield from rejects.reject_lines(each)
+        yield from stored_rejects.reject_lines(each)
 
 
 @contextmanager

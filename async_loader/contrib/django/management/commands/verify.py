@@ -9,9 +9,9 @@ from django.core.management.base import CommandParser
 from async_loader import Verification, VerificationReport
 from async_loader.contrib.django.management.commands._command import STRICT, USAGE, Failure
 from async_loader.contrib.django.management.commands._report import ReportCommand, add_output_options, performed
-from async_loader.contrib.django.tables import ProjectTables, databases_of
-from async_loader.contrib.django.text import verification_lines
-from async_loader.contrib.django.wording import number_of
+from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+from async_loader.contrib.django.terminal.text import verification_lines
+from async_loader.contrib.django.terminal.wording import number_of
 
 
 class Command(ReportCommand):

@@ -1,0 +1,260 @@
+"""Checking what is stored: which rows reference what does not exist. A generator of effects, which only read.
+
+A part of a table's rows, what the databases know of the keys that they name, then the rows at fault, of which the first
+are fetched in whole. Nothing grows with the rows but the sets of keys.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import polars as pl
+
+from async_loader.effects import Call, Connect, Now, Show, Steps
+from async_loader.errors import ConfigurationError
+from async_loader.ledger.report import Reason
+from async_loader.loading.load import learn
+from async_loader.records.keys import ReferencedKeys
+from async_loader.records.parsing import clipped
+from async_loader.run.plan import Options, check_databases
+from async_loader.stores.store import Part, Store, StoredRows
+from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
+
+# Rows looked at together: some megabytes of text, beside which what a statement costs is nothing.
+ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A row that references what does not exist: its key, the row as stored in the table's columns, and the reasons.
+
+    Values that JSON cannot hold are text: a blob as x'00ff', an infinite real as inf.
+    """
+
+    key: Any
+    record: dict[str, Any]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTable:
+    """One table's part. given: rows looked at; rejected: the orphans among them, of which `rejects` are the first.
+
+    reasons: how often each came, by `column.exists_in`; a row may have several.
+    """
+
+    database: str
+    given: int
+    rejected: int
+    seconds: float
+    reasons: dict[str, int]
+    rejects: tuple[Orphan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceReport:
+    """One check. `status` is complete, failed or interrupted; `error` the line that says why."""
+
+    status: str
+    seconds: float
+    error: str | None
+    tables: dict[str, CheckedTable]
+
+    @property
+    def rejected(self) -> int:
+        """The orphans of all tables."""
+        return sum(table.rejected for table in self.tables.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"version": 1, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """What to check: the tables of these names, or all that reference something where there are no names.
+
+    `tables` are in reference order, with all that they reference. Of the options, `report_rejects` and `lock_timeout`
+    count. Raises ConfigurationError for a name that is no table's or that of one without references.
+    """
+
+    tables: tuple[Table, ...]
+    names: tuple[str, ...]
+    databases: Mapping[str, Store]
+    options: Options
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", in_reference_order(self.tables))
+        databases_in_commit_order(self.tables)
+        by_name = {table.name: table for table in self.tables}
+        for name in self.names:
+            if name not in by_name:
+                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(by_name))}")
+            if not by_name[name].references:
+                raise ConfigurationError(f"table {name} references nothing: there is nothing to check")
+        check_databases(self.tables, self.databases)
+
+    @property
+    def checked(self) -> tuple[Table, ...]:
+        """The tables to check, in reference order."""
+        return tuple(table for table in self.tables if table.references and table.name in (self.names or [table.name]))
+
+    @property
+    def targets(self) -> tuple[Table, ...]:
+        """The tables that those reference, some of which may be checked themselves."""
+        names = {reference.table for table in self.checked for reference in table.references}
+        return tuple(table for table in self.tables if table.name in names)
+
+    def database(self, table: Table) -> Store:
+        """Where the table lives."""
+        return self.databases[table.database]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What has been found in one table so far."""
+
+    database: str
+    rejects_shown: int
+    given: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    rejects: list[Orphan] = field(default_factory=list)
+
+    def report(self) -> CheckedTable:
+        """As they stand; the commonest reason first."""
+        return CheckedTable(
+            database=self.database,
+            given=self.given,
+            rejected=self.rejected,
+            seconds=round(self.seconds, 3),
+            reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
+            rejects=tuple(self.rejects),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A referenced table, and what is known of its keys by now, whichever tables have asked."""
+
+    table: Table
+    database: Store
+    known: ReferencedKeys
+
+
+def findings(plan: CheckPlan) -> dict[str, Findings]:
+    """By table name, nothing found yet."""
+    return {table.name: Findings(table.database, plan.options.report_rejects) for table in plan.checked}
+
+
+def check(plan: CheckPlan, found: Mapping[str, Findings]) -> Steps[None]:
+    """Carry out the plan, counting in `found`."""
+    yield from _open_databases(plan)
+    rows, targets = yield from _hold(plan)
+    for table in plan.checked:
+        yield from _check_table(rows[table.name], targets, found[table.name])
+
+
+def _open_databases(plan: CheckPlan) -> Steps[None]:
+    """Connect and check, in the order of names as a load does."""
+    tables = dict.fromkeys(plan.checked + plan.targets)
+    for name in sorted({table.database for table in tables}):
+        yield Connect(plan.databases[name], plan.options.lock_timeout, writable=False)
+        for table in tables:
+            if table.database == name:
+                yield from plan.databases[name].check(table)
+
+
+def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[str, _Target]]]:
+    """Begin to read one state of each database; by table name, what to look at and what it references.
+
+    Referencing databases come first: a load commits them last, so whatever it stores meanwhile, the keys that the rows
+    seen here name are there to be found.
+    """
+    rows: dict[str, StoredRows] = {}
+    targets: dict[str, _Target] = {}
+    for name in reversed(databases_in_commit_order(dict.fromkeys(plan.checked + plan.targets))):
+        database = plan.databases[name]
+        yield from database.begin_reading()
+        for table in plan.checked:
+            if table.database == name:
+                rows[table.name] = yield from database.rows(table)
+        for table in plan.targets:
+            if table.database == name:
+                known = ReferencedKeys(table.column(table.key), None, (yield from database.key_range(table)))
+                targets[table.name] = _Target(table, database, known)
+    return rows, targets
+
+
+def _check_table(rows: StoredRows, targets: Mapping[str, _Target], found: Findings) -> Steps[None]:
+    began = yield Now()
+    references = rows.table.references
+    columns = [reference.column for reference in references]
+    after = None
+    while (part := (yield from rows.read(columns, after, ROWS_AT_ONCE))) is not None:
+        for reference, keys in zip(references, part.keys, strict=True):
+            target = targets[reference.table]
+            if len(unknown := (yield Call(target.known.unknown, (keys,)))):
+                yield from learn(target.table, target.database, target.known, unknown)
+        absent = yield Call(_absent, (part, [targets[reference.table].known for reference in references]))
+        yield from _take(rows, part, absent, found)
+        found.seconds = ((yield Now()) - began).total_seconds()
+        yield Show(rows.table.name, found.given, found.rejected, *_progress(rows, part))
+        after = part.last
+
+
+def _absent(part: Part, known: Sequence[ReferencedKeys]) -> list[pl.Series]:
+    """For each reference, which of n rows name what does not exist. What no key can be names nothing."""
+    columns = zip(part.keys, part.unreadable, known, strict=True)
+    return [keys_known.absent(keys) | unreadable for keys, unreadable, keys_known in columns]
+
+
+def _take(rows: StoredRows, part: Part, absent: Sequence[pl.Series], found: Findings) -> Steps[None]:
+    """Count the orphans, and fetch those that the report will name."""
+    found.given += part.size
+    orphans = functools.reduce(operator.or_, absent).arg_true()
+    if not len(orphans):
+        return
+    found.rejected += len(orphans)
+    for reference, each in zip(rows.table.references, absent, strict=True):
+        if each.any():
+            found.reasons[f"{reference.column}.exists_in"] += int(each.sum())
+    named = orphans.head(found.rejects_shown - len(found.rejects)).to_list()
+    if not named:
+        return
+    for number, values in zip(named, (yield from rows.whole(part.after, named)), strict=True):
+        broken = [each for each, is_broken in zip(rows.table.references, absent, strict=True) if is_broken[number]]
+        found.rejects.append(_orphan(rows.table, values, broken))
+
+
+def _orphan(table: Table, values: Sequence[Any], broken: Sequence[Reference]) -> Orphan:
+    row = dict(zip(table.column_names, values, strict=True))
+    record = {name: _for_json(value) for name, value in row.items()}
+    return Orphan(record[table.key], record, tuple(_reason(each, row[each.column]) for each in broken))
+
+
+def _reason(reference: Reference, value: Any) -> Reason:
+    shown = f"'{clipped(value)}'" if isinstance(value, str) else clipped(str(_for_json(value)))
+    message = f"{reference.column} {shown} does not exist in {reference.table}"
+    return Reason("exists_in", reference.column, message)
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _progress(rows: StoredRows, part: Part) -> tuple[int, int | None]:
+    """How far the places have been read, and how far they go, which for integers is about as good as counting rows."""
+    if rows.extent is None or not all(isinstance(place, int) for place in rows.extent):
+        return 0, None
+    first, last = rows.extent
+    return part.last - first + 1, last - first + 1

@@ -1,0 +1,1 @@
+"""Django's models as tables: their fields, validators and databases."""

@@ -1,0 +1,201 @@
+"""A model's fields as columns, rules and references: what the loader checks is what `Model.full_clean()` checks."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import DecimalValidator
+from django.db import models
+from django.utils import timezone
+
+from async_loader import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
+from async_loader.contrib.django.models.databases import home, is_postgresql
+from async_loader.contrib.django.models.validators import Field, may_be_blank, rules_of, shown_by_clocks
+
+# What is derived from these, and keeps their ways to read and store values, is loaded as they are. The first that fits
+# counts: Django derives DateTimeField from DateField.
+_TYPES: tuple[tuple[type[Field], Type], ...] = (
+    (models.BooleanField, Type.BOOLEAN),
+    (models.IntegerField, Type.INTEGER),
+    (models.FloatField, Type.REAL),
+    (models.DecimalField, Type.DECIMAL),
+    (models.DateTimeField, Type.DATETIME),
+    (models.DateField, Type.DATE),
+    (models.UUIDField, Type.UUID),
+    (models.JSONField, Type.JSON),
+    (models.CharField, Type.TEXT),
+    (models.TextField, Type.TEXT),
+)
+# How a field reads and stores values; a field that does one of these in its own way is not understood.
+_WAYS = (
+    "to_python",
+    "get_prep_value",
+    "get_db_prep_value",
+    "get_db_prep_save",
+    "pre_save",
+    "from_db_value",
+    "clean",
+    "validate",
+    "run_validators",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is made of one field."""
+
+    field: Field
+    column: Column
+    rules: tuple[Rule, ...]
+    reference: Reference | None
+
+
+def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
+    """All fields of a model. ConfigurationError for what cannot be loaded."""
+    label = model._meta.label
+    if model._meta.parents:
+        parents = ", ".join(parent._meta.label for parent in model._meta.parents)
+        raise ConfigurationError(
+            f"{label}: its fields lie in several tables, those of {parents} too; that is not loaded"
+        )
+    if not isinstance(model._meta.pk, models.Field) or getattr(model._meta.pk, "columns", None):
+        raise ConfigurationError(f"{label}: a key of several columns cannot be loaded")
+    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    return tuple(map(_loaded, fields))
+
+
+def key_column(model: type[models.Model]) -> Column:
+    """The key alone, for a model that is only referenced."""
+    return _column(model._meta.pk)
+
+
+def _loaded(field: Field) -> Loaded:
+    column = _column(field)
+    rules = list(rules_of(field, column))
+    if column.type is Type.DATETIME and column.zone is None and is_postgresql(home(field.model)):
+        rules.append(shown_by_clocks(column, settings.TIME_ZONE))
+    return Loaded(field, column, tuple(rules), _reference(field))
+
+
+def _reference(field: Field) -> Reference | None:
+    if not isinstance(field, models.ForeignKey):
+        return None
+    target = field.remote_field.model
+    if not field.target_field.primary_key:
+        raise ConfigurationError(
+            f"{field}: references {field.target_field}, which is no primary key; that is not loaded"
+        )
+    if target._meta.concrete_model is field.model._meta.concrete_model:
+        raise ConfigurationError(f"{field}: references its own table; that is not loaded")
+    return Reference(str(field.column), target._meta.db_table)
+
+
+def _column(field: Field) -> Column:
+    *_, stored = _held(field)
+    kind = _type(field, stored)
+    extra: dict[str, Any] = {}
+    if isinstance(stored, models.DecimalField):
+        extra = {"digits": stored.max_digits, "places": stored.decimal_places, "significant": _significant(field)}
+    if kind is Type.DATETIME and settings.USE_TZ:
+        extra = {"zone": settings.TIME_ZONE}
+    return Column(
+        name=str(field.column),
+        type=kind,
+        # Django takes no null for a field that must not be blank.
+        nullable=field.null and may_be_blank(field),
+        default=REQUIRED if field.primary_key else _default(field, kind),
+        unique=field.unique and not field.primary_key,
+        **extra,
+    )
+
+
+def _significant(field: Field) -> int:
+    """Digits of a decimal that its database gives back as they were."""
+    return MOST_DIGITS if is_postgresql(home(field.model)) else SQLITE_DIGITS
+
+
+def _held(field: Field) -> Iterator[Field]:
+    """The field, and behind a foreign key the one that it holds values of; the last one says how they are stored."""
+    yield field
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+        yield field
+
+
+def _type(field: Field, stored: Field) -> Type:
+    for known, kind in _TYPES:
+        if isinstance(stored, known) and all(_is_djangos(each, way) for each in _held(field) for way in _WAYS):
+            return kind
+    known_types = ", ".join(known.__name__ for known, _ in _TYPES)
+    own = next((each for each in _held(field) if not type(each).__module__.startswith("django.")), None)
+    ways = " of its own ways" if own else ""
+    raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{ways}; known are {known_types}")
+
+
+def _is_djangos(field: Field, way: str) -> bool:
+    owner = next((each for each in type(field).__mro__ if way in vars(each)), models.Field)
+    return owner.__module__.startswith("django.db.models.")
+
+
+def _default(field: Field, kind: Type) -> object:
+    """What a new row gets where the source does not have the column."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        # As Django does: today where the process is, which Django sets to TIME_ZONE.
+        return lambda: _plain(timezone.now() if kind is Type.DATETIME else date.today(), kind, field)  # noqa: DTZ011
+    if callable(field.default) and field.has_default():
+        given: Callable[[], Any] = field.get_default
+        return lambda: _plain(given(), kind, field)
+    value = _stated_default(field, kind)
+    if value is REQUIRED or (value is None and not (field.null and may_be_blank(field))):
+        return REQUIRED
+    try:
+        return _plain(value, kind, field)
+    except (ValidationError, ValueError) as error:
+        raise ConfigurationError(f"{field}: its default {value!r} is no value of it") from error
+
+
+def _stated_default(field: Field, kind: Type) -> Any:
+    """REQUIRED where there is none, or where only the database can tell it."""
+    if field.has_default():
+        return field.get_default()
+    if field.has_db_default():
+        stated = field.db_default
+        value = stated.value if isinstance(stated, models.Value) else stated
+        return REQUIRED if hasattr(value, "resolve_expression") else value
+    if field.null:
+        return None
+    return "" if kind is Type.TEXT and field.empty_strings_allowed and field.blank else REQUIRED
+
+
+def _plain(value: Any, kind: Type, field: Field) -> Any:
+    """A value as it stands in a batch."""
+    *_, stored = _held(field)
+    value = stored.to_python(value)
+    if value is None:
+        return None
+    match kind:
+        case Type.DECIMAL:
+            assert isinstance(stored, models.DecimalField)
+            DecimalValidator(stored.max_digits, stored.decimal_places)(value)
+        case Type.JSON:
+            return json.dumps(value, cls=getattr(stored, "encoder", None))
+        case Type.UUID:
+            return uuid.UUID(str(value)).hex
+        case Type.TEXT:
+            return str(value)
+        case Type.DATETIME:
+            return _in_zone(value)
+    return value
+
+
+def _in_zone(value: datetime) -> datetime:
+    if not settings.USE_TZ:
+        return value
+    return (timezone.make_aware(value) if timezone.is_naive(value) else value).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Reports as HTML pages: text and geometry in Python, markup and style in templates."""

@@ -1,0 +1,1 @@
+"""What commands print: reports and rejects as text, progress, and the pace of a run."""

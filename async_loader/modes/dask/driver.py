@@ -1,0 +1,191 @@
+"""Workers: Dask's, in this process, in others of this machine or of many. Tables are led side by side in threads, as in
+`threads`; their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the
+worker's, and `own` starts workers where there is no cluster.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from asyncio import CancelledError
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future, Security
+
+from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
+from async_loader.errors import ClusterError, LoaderError, one_line
+from async_loader.modes.dask.local import OwnWorkers
+from async_loader.modes.dask.worker import check_versions, done, packed, versions
+from async_loader.modes.threads import GivenUpError, Threads
+from async_loader.run.cluster import Cluster
+
+# Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
+_LOOK = 0.02
+_ANSWER = 30
+# And between looks at who is there.
+_LOOK_FOR_WORKERS = 1
+
+
+class Workers(Threads):
+    """Threads, but for what is submitted."""
+
+    def __init__(self, show: Callable[[Show | Tell], None], cluster: Cluster) -> None:
+        super().__init__(show)
+        self._cluster = cluster
+        self._name = cluster.scheduler or "of this run"
+        self._client: Client | None = None
+        self._own: OwnWorkers | None = None
+        # What nobody waits for any more is let go of.
+        self._submitted: weakref.WeakSet[Future] = weakref.WeakSet()
+        self._submitting = threading.Lock()
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """See Sequential."""
+        try:
+            self._begin()
+            return super().run(steps)
+        finally:
+            self._end()
+
+    def perform(self, effect: Effect) -> Any:
+        """See Threads."""
+        match effect:
+            case Submit():
+                return self._submit(effect)
+            case Collect(tokens, take):
+                return self._collect(tokens, take)
+        return super().perform(effect)
+
+    def _begin(self) -> None:
+        """Connect to the cluster, or start one, and see that all of it is of one kind with this process."""
+        try:
+            security = _security(self._cluster)
+        except OSError as error:
+            problem = f"CA, certificate and key cannot be used ({one_line(error)}); name files in PEM"
+            raise ClusterError(self._name, problem) from error
+        try:
+            if self._cluster.scheduler is None:
+                self._own = OwnWorkers(self._name, self._cluster.workers)
+                self._client = Client(self._own.start(), timeout=_ANSWER, set_as_default=False)
+            else:
+                self._client = Client(self._cluster.scheduler, security=security, timeout=_ANSWER, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            problem = f"no scheduler answers that takes this process in ({one_line(error)})"
+            raise ClusterError(
+                self._name, f"{problem}; check the address, and the certificates if it has any"
+            ) from error
+        try:
+            self._client.wait_for_workers(1, timeout=_ANSWER)
+        except TimeoutError as error:
+            raise ClusterError(self._name, "has no workers; start some with dask worker") from error
+        self._check(self._client)
+
+    def _check(self, client: Client) -> None:
+        try:
+            found = {"the scheduler": client.run_on_scheduler(versions)}
+            found |= {f"worker {address}": theirs for address, theirs in client.run(versions).items()}
+        except Exception as error:
+            problem = f"not all of it can do this work ({one_line(error)}); install the same packages everywhere"
+            raise ClusterError(self._name, problem) from error
+        for who, theirs in found.items():
+            check_versions(self._name, who, theirs, versions())
+
+    def _end(self) -> None:
+        """Whatever is not done is done by nobody any more, but for what a worker of others is at."""
+        if self._client is not None:
+            with suppress(Exception):
+                self._client.cancel(list(self._submitted), force=True)
+            with suppress(Exception):
+                self._client.close(timeout=_ANSWER)
+        if self._own is not None:
+            self._own.end()
+
+    def _submit(self, effect: Submit) -> Future:
+        assert self._client is not None
+        arguments = [packed(each) for each in effect.arguments]
+        asked_by = self._name, versions()
+        try:
+            future = self._client.submit(
+                *(done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after)),
+                priority=-effect.order,
+                pure=False,
+            )
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
+        with self._submitting:
+            self._submitted.add(future)
+        return future
+
+    def _collect(self, tokens: Sequence[Future], take: Callable[[Any], Show | None]) -> list[Any]:
+        came: dict[Future, Any] = {}
+        waiting = dict.fromkeys(tokens)
+        seen = time.monotonic()
+        while waiting:
+            if self._given_up:
+                raise GivenUpError
+            # What is lost with its worker is done once more by another.
+            for future in [future for future in waiting if future.status not in {"pending", "lost"}]:
+                with suppress(TimeoutError):
+                    came[future] = self._result(future)
+                    del waiting[future]
+                    if (shown := take(came[future])) is not None:
+                        self._show(shown)
+            unseen = time.monotonic() - seen
+            if unseen > _LOOK_FOR_WORKERS and self._has_workers:
+                seen = time.monotonic()
+            elif unseen > _ANSWER:
+                problem = "all workers are gone; start some, and run the same command again to go on"
+                raise ClusterError(self._name, problem)
+            time.sleep(_LOOK)
+        return [came[future] for future in tokens]
+
+    @property
+    def _has_workers(self) -> bool:
+        """As the scheduler has said some seconds ago."""
+        assert self._client is not None
+        return bool(self._client.scheduler_info().get("workers"))
+
+    def _result(self, future: Future) -> Any:
+        """TimeoutError where it cannot be had now."""
+        status = future.status
+        try:
+            error = future.exception(timeout=_ANSWER) if status == "error" else None
+            value = future.result(timeout=_ANSWER) if status == "finished" else None
+        except TimeoutError:
+            raise
+        except (Exception, CancelledError) as lost:
+            raise self._lost() from lost
+        if isinstance(error, LoaderError):
+            raise error
+        if error is not None:
+            problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
+            raise ClusterError(self._name, f"{problem}; run the same command again to go on")
+        if status == "cancelled":
+            raise self._lost()
+        if status != "finished":
+            raise TimeoutError
+        return value
+
+    def _lost(self) -> ClusterError:
+        problem = "its scheduler went away; start it, and run the same command again to go on"
+        return ClusterError(self._name, problem)
+
+
+def _security(cluster: Cluster) -> Security | None:
+    """What shows that this process belongs to the cluster, and tells who else does. OSError where its files do not."""
+    if not cluster.is_secure:
+        return None
+    for path in (cluster.ca, cluster.certificate, cluster.key):
+        Path(str(path)).read_bytes()
+    security = Security(
+        require_encryption=True,
+        tls_ca_file=str(cluster.ca),
+        tls_client_cert=str(cluster.certificate),
+        tls_client_key=str(cluster.key),
+    )
+    security.get_connection_args("client")
+    return security

@@ -1,0 +1,133 @@
+"""Workers of a run's own: threads of this process where they are few, else processes of this machine. Nobody else can
+give them work, and nothing is left of them: no process, file or port.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from typing import Any
+
+from distributed import LocalCluster, Security, Worker
+
+from async_loader.errors import ClusterError, one_line
+from async_loader.modes.dask.worker import give_up
+
+# The most that are threads of this process: each uses the interpreter, whose lock they share, for a quarter of its time
+# at most, and waits for the server for the rest.
+MOST_THREADS = 4
+# Dask always serves HTTP: on this machine alone, on any port that is free, and here without a page to serve.
+_NOWHERE = "127.0.0.1:0"
+# Seconds to wait for them to end.
+_ANSWER = 30
+# How often a share is given to another worker when the one that had it died.
+_RETRIES = 5
+# They show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+_UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
+# Seconds after which a process that is not heard of any more is given up.
+_SILENCE = "30s"
+
+
+class OwnWorkers:
+    """So many of them, to be started once, and ended whatever came of that. `name`: what errors call them."""
+
+    def __init__(self, name: str, workers: int | None) -> None:
+        self._name = name
+        self._workers = workers
+        self._cluster: LocalCluster | None = None
+        # Where Dask would keep what memory does not hold.
+        self._scratch = tempfile.TemporaryDirectory(prefix="loader", ignore_cleanup_errors=True)
+
+    def start(self) -> LocalCluster:
+        """What is half started cannot be ended: where Ctrl-C comes meanwhile, all is there before it is felt.
+
+        ClusterError where they cannot be started.
+        """
+        with ThreadPoolExecutor(1, initializer=_keep_signals_out) as starter:
+            starting = starter.submit(_own_cluster, self._workers, self._scratch.name)
+            try:
+                self._cluster = starting.result()
+            except KeyboardInterrupt:
+                with suppress(Exception):
+                    self._cluster = starting.result()
+                raise
+            except RuntimeError as error:
+                problem = f"workers cannot be started ({one_line(error)}); see what this machine says of its memory"
+                raise ClusterError(self._name, problem) from error
+        return self._cluster
+
+    def end(self) -> None:
+        """What a thread is at ends behind the statement in hand, which nobody waits for."""
+        if self._cluster is not None:
+            with suppress(Exception):
+                _close(self._cluster)
+        self._scratch.cleanup()
+
+
+def _own_cluster(workers: int | None, directory: str) -> LocalCluster:
+    """So many workers; None for one to a core. directory: for what memory does not hold."""
+    from dask.system import CPU_COUNT
+
+    number = workers or CPU_COUNT
+    return _threads(number, directory) if number <= MOST_THREADS else processes(number, directory)
+
+
+def _threads(workers: int, directory: str) -> LocalCluster:
+    """They start in no time, and hold the keys of references once. When they are silent so is this process, which may
+    have slept.
+    """
+    return _started(directory, None, processes=False, n_workers=1, threads_per_worker=workers)
+
+
+def processes(workers: int, directory: str) -> LocalCluster:
+    """They listen on this machine alone, with certificates of the run's own."""
+    return _started(
+        directory,
+        _SILENCE,
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        protocol="tls://",
+        security=Security.temporary(),
+    )
+
+
+def _started(directory: str, silence: str | None, **options: Any) -> LocalCluster:
+    import dask
+
+    settings: dict[str, Any] = {
+        "temporary-directory": directory,
+        "distributed.scheduler.worker-ttl": silence,
+        "distributed.scheduler.allowed-failures": _RETRIES,
+    }
+    # Over HTTP, which has no lock, nothing is told.
+    settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
+    with dask.config.set({**settings, **_UNWATCHED}):
+        # What a worker raises comes to this process, which tells it; nobody reads a log besides.
+        return LocalCluster(
+            **options,
+            dashboard_address=_NOWHERE,
+            worker_dashboard_address=_NOWHERE,
+            memory_limit=0,
+            silence_logs="CRITICAL",
+        )
+
+
+def _keep_signals_out() -> None:
+    """Of this thread, and of all threads and processes that it starts: the run ends those, and a terminal sends Ctrl-C
+    to every process.
+    """
+    # Who starts this one lets signals in again.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _close(cluster: LocalCluster) -> None:
+    for worker in cluster.workers.values():
+        if isinstance(worker, Worker):
+            give_up(worker)
+            cluster.sync(worker.close, executor_wait=False)
+    cluster.close(timeout=_ANSWER)

@@ -1,0 +1,205 @@
+"""A worker's side of a load that is spread: the pieces of work that it may be asked for, and how it does each.
+
+What it needs to connect it finds for itself, in its own environment; what it knows of referenced keys it keeps for the
+shares to come. A worker may do several things at once, in threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary, WeakSet
+
+import cloudpickle
+import distributed
+import polars as pl
+
+from async_loader.effects import Effect
+from async_loader.errors import ClusterError, SourceError, UnreachableError
+from async_loader.modes.sequential import Sequential
+from async_loader.modes.threads import GivenUpError
+from async_loader.records.keys import AcceptedKeys
+from async_loader.run.cluster import PAUSES
+from async_loader.run.shares import KnownKeys, Means, Outcome, Share, loading
+from async_loader.run.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
+from async_loader.sources import Source, parts
+from async_loader.sources.identity import Identity, identity
+from async_loader.sources.parts import Part
+from async_loader.stores import store_of
+from async_loader.stores.store import Store
+from async_loader.tables import Table
+
+_PACKAGE = "django-async-loader"
+
+# By referenced table, the keys that the run has accepted; None where not all of them are known.
+Accepted: TypeAlias = Mapping[str, AcceptedKeys | None]
+
+# What each worker of this process knows, for as long as it is one.
+_KNOWN: WeakKeyDictionary[distributed.Worker, KnownKeys] = WeakKeyDictionary()
+_KNOWING = threading.Lock()
+_GIVEN_UP: WeakSet[distributed.Worker] = WeakSet()
+
+
+class Packed(bytes):
+    """What is to be unpickled where the project is set up."""
+
+
+def packed(argument: Any) -> Any:
+    """As it is sent: tables, and what has them, whose rules may be functions of the project's own."""
+    return Packed(cloudpickle.dumps(argument)) if isinstance(argument, Share | Table | Part | Source) else argument
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Of what must be the same everywhere, lest a record be read in two ways."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        _PACKAGE: importlib.metadata.version(_PACKAGE),
+        "Python": python,
+        "polars": pl.__version__,
+        "dask": distributed.__version__,
+    }
+
+
+def check_versions(cluster: str, who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """ClusterError unless they are the same."""
+    names = [
+        f"{name} {found.get(name)}, not {version}" for name, version in wanted.items() if found.get(name) != version
+    ]
+    if names:
+        raise ClusterError(cluster, f"{who} has {', '.join(names)}; install the same everywhere")
+
+
+def done(
+    asked_by: tuple[str, Mapping[str, str]], work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]
+) -> Any:
+    """What a worker does, and what comes of it. Workers may join while the run goes on: each sees whether it is of one
+    kind with who asks, which is what the cluster is called and the versions there.
+    """
+    cluster, wanted = asked_by
+    check_versions(cluster, f"worker {distributed.get_worker().address}", versions(), wanted)
+    find = _found(stores)
+    unpacked = [cloudpickle.loads(each) if isinstance(each, Packed) else each for each in arguments]
+    return _WORK[work](find, *unpacked)
+
+
+def _found(stores: str) -> Callable[[str], Any]:
+    """The function that tells where a database is."""
+    module, _, name = stores.partition(":")
+    found: Callable[[str], Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
+    """Load a share; where a server goes away, once more a little later."""
+    for pause in PAUSES:
+        try:
+            return _load_once(find, share, earlier, accepted)
+        except UnreachableError:
+            time.sleep(pause)
+    return _load_once(find, share, earlier, accepted)
+
+
+def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
+    _check_sources(share)
+    names = {each.database for each in (share.table, *share.targets)}
+    stores = {name: _named(store_of(name, find(name)), share) for name in names}
+    with _KNOWING:
+        learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
+        known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
+    readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
+    try:
+        means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
+        outcome = _AtWork(distributed.get_worker()).run(loading(share, means))
+    finally:
+        for reader in readers:
+            reader.close()
+    if not share.dry_run:
+        with _KNOWING:
+            learned.give_back(share, known)
+    return outcome
+
+
+def give_up(worker: distributed.Worker) -> None:
+    """Have a worker of this process begin nothing more, not even what is left of its shares: who asked has gone."""
+    _GIVEN_UP.add(worker)
+
+
+class _AtWork(Sequential):
+    """Sequential, until the worker is given up."""
+
+    def __init__(self, worker: distributed.Worker) -> None:
+        super().__init__(lambda _: None)
+        self._worker = worker
+
+    def perform(self, effect: Effect) -> Any:
+        """See Sequential."""
+        if self._worker in _GIVEN_UP:
+            raise GivenUpError
+        return super().perform(effect)
+
+
+def _named(store: Store, share: Share) -> Store:
+    named: Store = store.named(share.session)  # type: ignore[attr-defined]
+    return named
+
+
+def _reach(source: Source, facts: Identity | None) -> None:
+    """SourceError unless this worker reads what the run began with."""
+    try:
+        found = identity(source)
+    except SourceError as error:
+        problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
+        raise SourceError(source.path, problem) from error
+    if found != facts:
+        problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
+        raise SourceError(source.path, problem)
+
+
+def _check_sources(share: Share) -> None:
+    for source, facts in share.sources:
+        _reach(source, facts)
+
+
+def _parts(_: Any, source: Source, table: Table, size: int, facts: Identity | None) -> list[Part]:
+    _reach(source, facts)
+    return parts.parts(source, table, size=size)
+
+
+def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
+    return (keys.min(), keys.max()) if len(keys) else None
+
+
+def _merged(_: Any, table: Table, outcomes: Sequence[Outcome], most: int | None) -> AcceptedKeys | None:
+    """None where not all of them are known, as of shares that an earlier process has committed or whose worker is lost;
+    and where they are too many to be told to every worker.
+    """
+    merged = AcceptedKeys(table.column(table.key))
+    for outcome in outcomes:
+        if outcome.accepted is None:
+            return None
+        merged.add(outcome.accepted)
+        if most is not None and merged.size > most:
+            return None
+    return merged
+
+
+def _told(_: Any, outcome: Outcome) -> Outcome:
+    return replace(outcome, accepted=None)
+
+
+_WORK: dict[str, Callable[..., Any]] = {
+    PARTS: _parts,
+    KEYS: lambda _, part, table: parts.keys(part, table),
+    SPAN: _span,
+    MERGE: _merged,
+    LOAD: _load,
+    TOLD: _told,
+}

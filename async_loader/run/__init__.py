@@ -1,0 +1,1 @@
+"""A whole run: what it is to do, its execution in one process or spread over workers. Generators of effects."""

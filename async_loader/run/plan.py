@@ -1,0 +1,162 @@
+"""What a run is to do, checked before anything is opened: which tables from which sources into which databases, how.
+
+Values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from async_loader.errors import ConfigurationError
+from async_loader.ledger.layouts import Chosen
+from async_loader.run.cluster import Cluster
+from async_loader.sources import Source
+from async_loader.sources.fields import fields_of
+from async_loader.sources.opening import STDIN
+from async_loader.stores.store import Store
+from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+
+# Seconds to wait for a database that another program writes to, unless told otherwise.
+LOCK_TIMEOUT = 30.0
+# SQLite counts milliseconds in 32 bits.
+LONGEST_LOCK_TIMEOUT = 2_147_483
+
+ON_CONFLICT = ("reject", "update", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to load. Raises ConfigurationError for a value out of range.
+
+    on_conflict: what to do with a key that the database holds with other values: reject the record, update the row, or
+        stop the run.
+    batch_size: records judged and written at a time, at most.
+    max_rejects: more rejects than this end the run; None is any number.
+    dry_run: read and check, write nothing to any database.
+    report_rejects: how many rejects a table's report names.
+    lock_timeout: seconds to wait for a database that another program writes to.
+    rejects_dir: where to write the rejects as files, `<run>/<table>.<format>`; None for nowhere.
+    commit_every: records of a table per transaction, each with a checkpoint from which a later run goes on; 0 for one
+        transaction per database.
+    restart: begin anew, even where an earlier run of the same sources is unfinished.
+    """
+
+    on_conflict: str = "reject"
+    batch_size: int = 100_000
+    max_rejects: int | None = None
+    dry_run: bool = False
+    report_rejects: int = 100
+    lock_timeout: float = LOCK_TIMEOUT
+    rejects_dir: Path | None = None
+    commit_every: int = 0
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_conflict not in ON_CONFLICT:
+            raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
+        if self.batch_size < 1:
+            raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
+        for name in ("max_rejects", "report_rejects", "commit_every"):
+            if (getattr(self, name) or 0) < 0:
+                raise ConfigurationError(f"{name} is at least 0, not {getattr(self, name)}")
+        if self.commit_every and self.max_rejects is not None:
+            raise ConfigurationError(
+                "--max-rejects is to keep nothing, --commit-every to keep what came before: choose one"
+            )
+        if not 0 <= self.lock_timeout <= LONGEST_LOCK_TIMEOUT:
+            raise ConfigurationError(f"lock_timeout is from 0 to {LONGEST_LOCK_TIMEOUT}, not {self.lock_timeout}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do: `tables` in reference order with all that they reference, `sources` by table name.
+
+    cluster: the workers that the run is spread over; None where it goes on in this process alone.
+    retried: by table name, stored rejects to try again in the place of sources.
+
+    Raises ConfigurationError where a source has no table, or names or constants for what is none of its columns or
+    values; a table no database; or stdin two readers.
+    """
+
+    run: str
+    mode: str
+    tables: tuple[Table, ...]
+    sources: Mapping[str, tuple[Source, ...]]
+    databases: Mapping[str, Store]
+    options: Options
+    retried: Mapping[str, tuple[Chosen, ...]] = field(default_factory=dict)
+    cluster: Cluster | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", in_reference_order(self.tables))
+        databases_in_commit_order(self.tables)
+        names = [table.name for table in self.tables]
+        for name in self.sources:
+            if name not in names:
+                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
+        check_databases(self.tables, self.databases)
+        for table in self.tables:
+            for source in self.sources.get(table.name, ()):
+                fields_of(source, table)
+        if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
+            raise ConfigurationError("stdin can be read for one source only")
+        if self.cluster is not None:
+            self._check_spread()
+
+    def _check_spread(self) -> None:
+        """ConfigurationError for what cannot be done by several workers."""
+        if self.options.commit_every:
+            raise ConfigurationError("--commit-every: workers commit share by share; say how large with --share-size")
+        if self.retried:
+            raise ConfigurationError("stored rejects are tried again in one process; choose another mode")
+        for table in self.loaded + self.referenced_only:
+            if not self.databases[table.database].is_shared:
+                problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
+                raise ConfigurationError(f"database {table.database}: {problem}")
+        homes: dict[tuple[str, str], str] = {}
+        for table in self.loaded:
+            for path in self.paths(table):
+                if homes.setdefault((table.database, path), table.name) != table.name:
+                    problem = f"{path} goes into two tables of one database; load them one after the other"
+                    raise ConfigurationError(f"database {table.database}: {problem}")
+            if any(source.path == STDIN for source in self.sources[table.name]):
+                raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
+
+    @property
+    def commit_every(self) -> int:
+        """As in the options; a dry run commits nothing."""
+        return 0 if self.options.dry_run else self.options.commit_every
+
+    @property
+    def commits_apart(self) -> bool:
+        """Whether some is committed before all of it is loaded."""
+        return bool(self.commit_every) or (self.cluster is not None and not self.options.dry_run)
+
+    @property
+    def loaded(self) -> tuple[Table, ...]:
+        """The tables that have sources, in reference order."""
+        return tuple(table for table in self.tables if self.paths(table))
+
+    @property
+    def referenced_only(self) -> tuple[Table, ...]:
+        """The tables that are referenced by those, and have no sources themselves."""
+        names = {reference.table for table in self.loaded for reference in table.references}
+        return tuple(table for table in self.tables if table.name in names and table not in self.loaded)
+
+    def paths(self, table: Table) -> tuple[str, ...]:
+        """What the table is loaded from, each once where rejects are tried again."""
+        again = dict.fromkeys(chosen.path for chosen in self.retried.get(table.name, ()))
+        return (*(source.path for source in self.sources.get(table.name, ())), *again)
+
+    def database(self, table: Table) -> Store:
+        """Where the table lives."""
+        return self.databases[table.database]
+
+
+def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:
+    """ConfigurationError for a table in a database that is not there."""
+    for table in tables:
+        if table.database not in databases:
+            raise ConfigurationError(f"table {table.name} is in database {table.database!r}, which is not configured")

@@ -1,0 +1,94 @@
+"""What the name of a source leads to: stdin, a file, or what stands on shared or object storage.
+
+The only place that opens what is read. Local failures leave here as the OSError they are, others as `remote` puts it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from async_loader.sources.addresses import is_remote, local_path
+from async_loader.sources.ranges import Version
+
+STDIN = "-"
+CHANGED = "changed while it was read; load it again when nothing writes to it"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What tells that a source is the same.
+
+    size: in bytes; None for what can be read only once, or whose size nobody tells.
+    modified: the time of change in nanoseconds, or what else its storage says of its version.
+    node: of a file, device and number there.
+    """
+
+    size: int | None
+    modified: int | str
+    node: tuple[int, int] = (0, 0)
+
+    @property
+    def version(self) -> Version:
+        """The part of it that is the same for every host that sees the source."""
+        return self.size, self.modified
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Something open for reading, the facts of it when it was opened, and a way to look at them again."""
+
+    file: BinaryIO
+    facts: Facts
+    look: Callable[[], Facts]
+    close: Callable[[], None]
+
+
+def opened(name: str) -> Opened:
+    """Open what the name leads to, at its first byte."""
+    if name == STDIN:
+        return _stdin()
+    if is_remote(name):
+        from async_loader.sources import remote
+
+        return remote.opened(name)
+    path = local_path(name)
+    file = cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: SIM115 - whoever asked closes it
+    found = os.fstat(file.fileno())
+    if stat.S_ISDIR(found.st_mode):
+        file.close()
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return Opened(file, _facts(found), lambda: _facts(os.stat(path)), file.close)
+
+
+def facts_of(name: str) -> Facts:
+    """What tells that a source is the same, without opening it; of stdin, that nobody can tell."""
+    if name == STDIN:
+        return Facts(None, 0)
+    if is_remote(name):
+        from async_loader.sources import remote
+
+        return remote.facts_of(name)
+    return _facts(os.stat(local_path(name)))
+
+
+def _stdin() -> Opened:
+    """Left open when all is read."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "stdin is closed")
+    file = sys.stdin.buffer
+
+    def look() -> Facts:
+        return _facts(os.fstat(file.fileno()))
+
+    return Opened(file, look(), look, lambda: None)
+
+
+def _facts(found: os.stat_result) -> Facts:
+    size = found.st_size if stat.S_ISREG(found.st_mode) else None
+    return Facts(size, found.st_mtime_ns, (found.st_dev, found.st_ino))

@@ -1,0 +1,200 @@
+"""Stored rejects as a source: what was read from CSV is text again, from JSON Lines JSON, from Parquet typed as it was.
+
+A record that could not be read into columns fails again as it did, and so does text that is not UTF-8, of which only
+escapes are kept. Nothing is read here: whoever reads the rejects hands them over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import msgspec
+import polars as pl
+
+from async_loader.errors import StoreError, one_line
+from async_loader.ledger.layouts import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, layout_of, reject_name
+from async_loader.records.arrays import from_arrow
+from async_loader.records.batches import Batch, Broken, slices
+from async_loader.sources import Source
+from async_loader.sources.fields import Fields, fields_of
+from async_loader.tables import Table
+
+# Codes of records that are not in columns, where the whole record is at fault.
+_UNREADABLE = (*BROKEN, UNDECODABLE)
+
+# Values and faults, as a batch has them.
+Typed: TypeAlias = tuple[pl.DataFrame, dict[str, pl.DataFrame]]
+
+
+class StoredReader:
+    """Stored rejects of one origin, as a load sees a source. `after` is the id up to which they have been handed over.
+
+    Raises StoreError for a reject that no version of this has written.
+    """
+
+    ignored: Sequence[str] = ()
+    size = None
+
+    def __init__(self, source: Chosen, table: Table, batch_size: int) -> None:
+        self.source = source
+        self.layouts = source.layouts
+        self.delivered = 0
+        self.after = source.origin.first - 1
+        self._table = table
+        self._batch_size = batch_size
+        self._waiting: deque[Batch] = deque()
+
+    def take(self, rows: Sequence[Stored]) -> None:
+        """Make batches of some more."""
+        with as_written(self.source.origin, rows):
+            for part in _ascending(rows):
+                for layout, several in self._by_layout(part):
+                    self._waiting.extend(slices(self._batch(layout, several), self._batch_size))
+
+    def give(self) -> Batch | None:
+        """The next batch; None where more must be handed over first."""
+        if not self._waiting:
+            return None
+        self.delivered += len(self._waiting[0])
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _by_layout(self, rows: Sequence[Stored]) -> Iterator[tuple[Layout, Sequence[Stored]]]:
+        """Stretches of rejects that stood in their source in the same way."""
+        if len(self.layouts) == 1:
+            yield self.layouts[0], rows
+            return
+        for layout, several in groupby(rows, lambda row: layout_of(self.layouts, _decode(row.record))):
+            yield layout, list(several)
+
+    def _batch(self, layout: Layout, rows: Sequence[Stored]) -> Batch:
+        broken, readable, names = [], [], []
+        for row in rows:
+            name = reject_name(self.source.origin.run, row.id)
+            fault = _broken(row, name)
+            if fault is None:
+                readable.append(row)
+                names.append(name)
+            else:
+                broken.append(fault)
+        fields = _fields(self._table, layout, readable)
+        values, faults = _TYPED[layout.kind](fields, layout, readable)
+        return Batch(
+            source=self.source.path,
+            values=values,
+            lines=pl.Series([row.line for row in readable], dtype=pl.Int64),
+            line_ends=pl.Series([row.line_end for row in readable], dtype=pl.Int64),
+            as_read=pl.DataFrame({"record": [row.record for row in readable]}, schema={"record": pl.String}),
+            to_json=lambda as_read: as_read["record"],
+            faults=faults,
+            broken=tuple(broken),
+            supersedes=pl.Series(names, dtype=pl.String),
+            absent=fields.absent,
+        )
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+@contextmanager
+def as_written(origin: Origin, rows: Sequence[Stored]) -> Iterator[None]:
+    """StoreError where rejects turn out to be none that any version of this has written."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError) as error:
+        problem = f"rejects {rows[0].id} to {rows[-1].id} of run {origin.run} cannot be read: {one_line(error)}"
+        raise StoreError(origin.database, f"{problem}; discard them, or load their source again") from error
+
+
+def _ascending(rows: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
+    """Parts in which each record begins on a later line than the one before, as in a source that is read once."""
+    start = 0
+    for place in range(1, len(rows)):
+        if rows[place].line <= rows[place - 1].line:
+            yield rows[start:place]
+            start = place
+    if rows:
+        yield rows[start:]
+
+
+def _broken(row: Stored, name: str) -> Broken | None:
+    """The record as one that cannot be read into columns, if it is one."""
+    if not any(code in row.reasons for code in _UNREADABLE):
+        return None
+    for reason in json.loads(row.reasons):
+        if reason["column"] is None and reason["code"] in _UNREADABLE:
+            return Broken(row.line, row.line_end, row.record, reason["code"], reason["message"], name)
+    return None
+
+
+def _fields(table: Table, layout: Layout, rows: Sequence[Stored]) -> Fields:
+    """How the records' fields become the table's columns."""
+    read_as = Source(
+        "stored rejects", layout.kind, ",", dict(layout.names), dict(layout.constants), means_null=layout.means_null
+    )
+    every = fields_of(read_as, table)
+    if layout.kind == "jsonl":
+        return every.of([name for column, name in every.names.items() if column not in layout.absent])
+    # A line that is older than layouts does not say the columns; the records do.
+    return every.of(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
+
+
+def _undecodable(fields: Fields, rows: Sequence[Stored]) -> dict[str, pl.Series]:
+    """By the source's columns that have any, whose text is not UTF-8."""
+    found: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if UNDECODABLE not in row.reasons:
+            continue
+        for reason in json.loads(row.reasons):
+            if reason["code"] == UNDECODABLE:
+                found.setdefault(reason["column"], []).append(place)
+    masks = {column: set(places) for column, places in found.items() if column in fields.names}
+    return {
+        fields.names[column]: pl.Series([place in mask for place in range(len(rows))]) for column, mask in masks.items()
+    }
+
+
+def _csv(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
+    from async_loader.sources.csv import typed
+
+    records = [_decode(row.record) for row in rows]
+    names = dict.fromkeys(fields.names.values())
+    texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in names}
+    return typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
+
+
+def _json_lines(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
+    from async_loader.sources.jsonl import reading, typed
+
+    read = reading(fields)
+    records: list[dict[str, Any]] = []
+    texts = [row.record.encode() for row in rows]
+    for row, text in zip(rows, texts, strict=True):
+        record = read(row.line, text)
+        if isinstance(record, Broken):
+            raise ValueError(record.message)  # noqa: TRY004 - it is the text that is wrong
+        records.append(record)
+    return typed(fields, records, texts)
+
+
+def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
+    from async_loader.rejects.files import rows_table
+    from async_loader.sources.parquet import typed
+
+    records = rows_table(layout, [row.record for row in rows])
+    as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
+    return typed(fields, as_read, _undecodable(fields, rows), len(rows))
+
+
+_TYPED: dict[str, Callable[[Fields, Layout, Sequence[Stored]], Typed]] = {
+    "csv": _csv,
+    "jsonl": _json_lines,
+    "parquet": _parquet,
+}

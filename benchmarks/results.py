@@ -1,0 +1,160 @@
+"""What came of the runs: medians, ratios, and both as a table and as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks.contenders import Contender
+from benchmarks.measure import Usage
+
+# Whom all others are set against.
+_BASE = "async"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A contender, how many records it loaded in each run, and what each run took."""
+
+    contender: Contender
+    records: int
+    runs: tuple[Usage, ...]
+
+    @property
+    def median(self) -> Usage:
+        """Of each measure on its own."""
+        spent = [run.server_cpu_seconds for run in self.runs if run.server_cpu_seconds is not None]
+        return Usage(
+            median(run.seconds for run in self.runs),
+            median(run.cpu_seconds for run in self.runs),
+            median(run.memory_mib for run in self.runs),
+            median(spent) if len(spent) == len(self.runs) else None,
+        )
+
+    @property
+    def records_per_second(self) -> float | None:
+        """None where nothing is loaded."""
+        return self.records / self.median.seconds if self.records else None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A contender's seconds as a multiple of those of the mode `async`; per record where the two had not as many."""
+
+    ratio: float
+    per_record: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All of a benchmark.
+
+    records: how many the mode `async` was given, in all three tables.
+    invalid: the share of them that was made bad; None where they were given.
+    left_out: by label, why a contender did not run.
+    """
+
+    records: int
+    invalid: float | None
+    repeat: int
+    machine: Mapping[str, object]
+    command: str
+    results: tuple[Result, ...]
+    left_out: Mapping[str, str]
+
+    def comparison(self, result: Result) -> Comparison | None:
+        """None where the two cannot be compared, or `async` did not run."""
+        base = next((each for each in self.results if each.contender.name == _BASE), None)
+        if base is None or not (base.records and result.records and result.contender.compared):
+            return None
+        ratio = (result.median.seconds / result.records) / (base.median.seconds / base.records)
+        return Comparison(ratio, per_record=result.records != base.records)
+
+    @property
+    def title(self) -> str:
+        """What was loaded."""
+        bad = f", {100 * self.invalid:.4g}% of them bad" if self.invalid else ""
+        server = self.machine.get("postgresql")
+        return f"{self.records:,} records in three tables{f' of PostgreSQL {server}' if server else ''}{bad}"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it is known what a server took."""
+        return any(result.median.server_cpu_seconds is not None for result in self.results)
+
+
+# The columns of the table after the label; the server's where one is known of.
+_SERVER = "server CPU s"
+_COLUMNS: Mapping[str, Callable[[Result], str]] = {
+    "checks": lambda result: ("yes" if result.contender.checks else "nothing") if result.records else "-",
+    "records": lambda result: f"{result.records:,}" if result.records else "-",
+    "seconds": lambda result: f"{result.median.seconds:.2f}",
+    "CPU s": lambda result: f"{result.median.cpu_seconds:.2f}",
+    _SERVER: lambda result: _seconds(result.median.server_cpu_seconds),
+    "MiB": lambda result: f"{result.median.memory_mib:,.0f}",
+    "records/s": lambda result: f"{result.records_per_second:,.0f}" if result.records_per_second else "-",
+}
+
+
+def table_lines(outcome: Outcome) -> Iterator[str]:
+    """The table that people read."""
+    runs = "one run" if outcome.repeat == 1 else f"medians of {outcome.repeat} runs"
+    yield f"{outcome.title}; {runs}, each in a process of its own"
+    yield ""
+    compared = [outcome.comparison(result) for result in outcome.results]
+    columns = {name: cell for name, cell in _COLUMNS.items() if outcome.has_server or name != _SERVER}
+    rows = [("", *columns, "to async")]
+    for result, comparison in zip(outcome.results, compared, strict=True):
+        rows.append((result.contender.label, *(cell(result) for cell in columns.values()), _ratio(comparison)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
+    if any(comparison and comparison.per_record for comparison in compared):
+        yield ""
+        yield "* per record: it was given fewer records than async, so that its start weighs more"
+    if outcome.left_out:
+        yield ""
+    for label, reason in outcome.left_out.items():
+        yield f"left out: {label}: {reason}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
+
+
+def _ratio(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "- "
+    return f"{comparison.ratio:.2f}x{'*' if comparison.per_record else ' '}"
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """What `--format json` prints."""
+    return {
+        "version": 1,
+        "command": outcome.command,
+        "machine": dict(outcome.machine),
+        "records": outcome.records,
+        "invalid": outcome.invalid,
+        "repeat": outcome.repeat,
+        "contenders": [_contender(outcome, result) for result in outcome.results],
+        "left_out": [{"label": label, "reason": reason} for label, reason in outcome.left_out.items()],
+    }
+
+
+def _contender(outcome: Outcome, result: Result) -> dict[str, Any]:
+    comparison = outcome.comparison(result)
+    return {
+        "name": result.contender.name,
+        "label": result.contender.label,
+        "checks": result.contender.checks,
+        "records": result.records,
+        "median": result.median.as_dict(),
+        "records_per_second": result.records_per_second,
+        "ratio": comparison and comparison.ratio,
+        "ratio_per_record": comparison and comparison.per_record,
+        "runs": [run.as_dict() for run in result.runs],
+    }
