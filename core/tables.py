@@ -6,7 +6,7 @@ This is the file to edit for tables of your own.
 from __future__ import annotations
 
 from async_loader import Reference, Table, contains, greater_than
-from async_loader.contrib.django.models.tables import table_of
+from async_loader.contrib.django.tables import table_of
 from core.models import Order, Product, User
 
 

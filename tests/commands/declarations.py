@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from async_loader import Reference, Table, greater_than
-from async_loader.contrib.django.models.tables import table_of
+from async_loader.contrib.django.tables import table_of
 from core.models import Order, User
 
 
