@@ -170,6 +170,13 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for some seconds. Result: None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Result: the time, a datetime with zone UTC."""
 
@@ -190,5 +197,6 @@ Effect: TypeAlias = (
     | Await
     | Show
     | Tell
+    | Pause
     | Now
 )

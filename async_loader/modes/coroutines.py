@@ -23,6 +23,7 @@ from async_loader.effects import (
     Effect,
     Finish,
     Now,
+    Pause,
     Query,
     Result,
     Show,
@@ -96,6 +97,8 @@ class Coroutines:
                 return await self._event(table).wait()
             case Show() | Tell():
                 return self._show(effect)
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
             case Now():
                 return datetime.now(UTC)
 

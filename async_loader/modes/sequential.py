@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from async_loader.effects import (
     Effect,
     Finish,
     Now,
+    Pause,
     Query,
     Result,
     Show,
@@ -123,6 +125,8 @@ class Sequential:
                 return self.wait_for(table)
             case Show() | Tell():
                 return self._show(effect)
+            case Pause(seconds):
+                return self.pause(seconds)
             case Now():
                 return datetime.now(UTC)
 
@@ -149,6 +153,10 @@ class Sequential:
 
     def wait_for(self, table: str) -> None:
         """Tables come in reference order, so what is waited for is done."""
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, and let the interpreter handle signals meanwhile."""
+        time.sleep(seconds)
 
     def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """Rows of a query, or how many rows a change made."""

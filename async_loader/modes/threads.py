@@ -94,6 +94,13 @@ class Threads(Sequential):
         if self._given_up:
             raise GivenUpError
 
+    def pause(self, seconds: float) -> None:
+        """Sleep; a run that is given up wakes the thread."""
+        with self._news:
+            self._news.wait_for(lambda: self._given_up, seconds)
+        if self._given_up:
+            raise GivenUpError
+
     def execute(self, name: str, statement: Query | Change | Each) -> Any:
         """See Sequential; one statement of a database at a time."""
         with self._locks[name]:

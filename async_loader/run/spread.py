@@ -8,14 +8,13 @@ committed with its records. A dry run, which writes nothing, goes by what they r
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Show, Steps, Submit
+from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Pause, Show, Steps, Submit
 from async_loader.errors import LedgerError, UnreachableError
 from async_loader.ledger.entries import COMPLETE, RUNNING, Facts
 from async_loader.ledger.report import Tally
@@ -158,7 +157,7 @@ def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[No
         try:
             return (yield from steps(this))
         except UnreachableError as error:
-            yield Call(time.sleep, (pause,))
+            yield Pause(pause)
             with contextlib.suppress(UnreachableError):
                 database = this.plan.databases[error.database]
                 yield Connect(database, this.plan.options.lock_timeout)
