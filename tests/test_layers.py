@@ -38,7 +38,6 @@ UPWARDS = {
     "ledger/report.py": {"loading", "run"},
     "rejects/stored.py": {"checks"},
     "run/run.py": {"rejects"},
-    "sources/stored_rejects.py": {"rejects"},
 }
 
 CONTRIB = PACKAGE / "contrib"

@@ -21,24 +21,17 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
-import pyarrow.types as kinds
 
 from async_loader.errors import OutputError
 from async_loader.ledger.layouts import Layout, layout_of
-from async_loader.ledger.report import plain_json
 from async_loader.records.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT
+from async_loader.sources.parquet_rows import column_of, schema_of, typed_values
 from async_loader.tables import Column, Table
 
 # What a spreadsheet would run as a formula (a plain number with a sign is none), and what marks a whole record.
 _MISLEADING = re.compile(rf"'*([=+\-@\t\r]|{RAW_MARK})")
-_COUNT = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
-
-# As pyarrow writes types that have parameters.
-_DECIMAL = re.compile(r"(decimal\d+)\((\d+), (-?\d+)\)")
-_ZONED = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
 
 _decode = msgspec.json.Decoder().decode
 
@@ -232,7 +225,7 @@ class _Parquet:
 
     def write(self, rows: list[Row]) -> None:
         records = [self._record(*row) for row in rows]
-        columns = [_column([record[field.name] for record in records], field.type) for field in self._schema]
+        columns = [column_of([record[field.name] for record in records], field.type) for field in self._schema]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
     def _record(self, line: int, _: int, record: str, reasons: str, *name: str) -> dict[str, Any]:
@@ -250,28 +243,6 @@ class _Parquet:
 _OPEN: dict[str, Any] = {"csv": _Csv, "jsonl": _JsonLines, "ndjson": _JsonLines, "parquet": _Parquet}
 
 
-def schema_of(layout: Layout) -> pa.Schema:
-    """The types of a Parquet source's columns."""
-    return pa.schema([(name, _type(kind)) for name, kind in zip(layout.columns, layout.types, strict=True)])
-
-
-def _type(written: str) -> pa.DataType:
-    """A type from what pyarrow writes of it."""
-    if (decimal := _DECIMAL.fullmatch(written)) is not None:
-        return getattr(pa, decimal[1])(int(decimal[2]), int(decimal[3]))
-    if (timestamp := _ZONED.fullmatch(written)) is not None:
-        return pa.timestamp(timestamp[1], tz=timestamp[2])
-    return pa.type_for_alias(written)
-
-
-def rows_table(layout: Layout, records: Iterable[str]) -> pa.Table:
-    """Rows of a Parquet source from their JSON objects."""
-    schema = schema_of(layout)
-    values = [typed_values(schema, record) for record in records]
-    columns = [_column([row[field.name] for row in values], field.type) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
 def _columns(layout: Layout, table: Table) -> list[tuple[Column, str]]:
     """The table's columns, and what the source calls them."""
     names = dict(layout.names)
@@ -284,15 +255,6 @@ def _needed(layout: Layout, table: Table) -> str:
     keys = [name for column, name in found if column.name == table.key]
     others = [name for column, name in found if not column.nullable]
     return [*keys, *others, *layout.columns][0]
-
-
-def typed_values(schema: pa.Schema, record: str) -> dict[str, Any]:
-    """A row of a Parquet source, from its JSON object, which has NaN and infinity as text."""
-    values = plain_json(record)
-    for field in schema:
-        if kinds.is_floating(field.type) and values[field.name] is not None:
-            values[field.name] = float(values[field.name])
-    return values
 
 
 def _by_layout(layouts: Sequence[Layout], rows: Iterable[Row]) -> Iterator[tuple[Layout, list[Row]]]:
@@ -317,19 +279,6 @@ def _without_marks(record: str) -> str:
     fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
     kept = {name: value for name, value in fields.items() if name not in MARKS}
     return msgspec.json.encode(kept).decode()
-
-
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    """What JSON has no type for stands there as text."""
-    if kinds.is_date(kind) or kinds.is_timestamp(kind):
-        # Days or times that nothing can write are numbers.
-        counts = [int(value) if value and _COUNT.fullmatch(value) else None for value in values]
-        written = [value if count is None else None for value, count in zip(values, counts, strict=True)]
-        number = pa.int32() if kinds.is_date(kind) else pa.int64()
-        return pc.coalesce(pa.array(written, pa.string()).cast(kind), pa.array(counts, number).cast(kind))
-    if kinds.is_decimal(kind):
-        return pa.array(values, pa.string()).cast(kind)
-    return pa.array(values, kind)
 
 
 def _safe(cell: str) -> str:

@@ -185,8 +185,8 @@ def _json_lines(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
 
 
 def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
-    from async_loader.rejects.files import rows_table
     from async_loader.sources.parquet import typed
+    from async_loader.sources.parquet_rows import rows_table
 
     records = rows_table(layout, [row.record for row in rows])
     as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
