@@ -36,7 +36,6 @@ UPWARDS = {
     "effects.py": {"stores"},
     "errors.py": {"ledger"},
     "ledger/report.py": {"loading", "run"},
-    "rejects/stored.py": {"checks"},
     "run/run.py": {"rejects"},
 }
 

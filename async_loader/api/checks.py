@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from async_loader.checks.references import CheckPlan, ReferenceReport, check, findings
-from async_loader.checks.verification import VerificationReport, VerifyPlan
+from async_loader.checks.verification import VerificationReport
 from async_loader.checks.verification import verify as verifying
 from async_loader.effects import Show, Tell
 from async_loader.ledger.agreement import VerifiedRun
 from async_loader.ledger.stopwatch import Watch
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
+from async_loader.run.inspection import Inspection
 from async_loader.run.plan import LOCK_TIMEOUT, Options
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
@@ -89,20 +90,21 @@ class Verification:
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self._plan = VerifyPlan(tuple(tables), stores_of(databases), run, Options(lock_timeout=lock_timeout))
+        self._inspection = Inspection(tuple(tables), stores_of(databases), Options(lock_timeout=lock_timeout))
+        self._run = run
         self._runs: tuple[VerifiedRun, ...] = ()
         self._watch = Watch()
 
     def perform(self) -> VerificationReport:
         """Look, and block until done. Raises LoaderError; ConfigurationError for a run that no ledger knows."""
         with self._watch:
-            self._runs = Sequential(lambda _: None).run(verifying(self._plan))
+            self._runs = Sequential(lambda _: None).run(verifying(self._inspection, self._run))
         return self.report("complete")
 
     async def perform_async(self) -> VerificationReport:
         """Look in the running event loop. Raises as `perform` does."""
         with self._watch:
-            self._runs = await Coroutines(lambda _: None).run(verifying(self._plan))
+            self._runs = await Coroutines(lambda _: None).run(verifying(self._inspection, self._run))
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> VerificationReport:

@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 
 from async_loader.api.loading import Run
-from async_loader.checks.verification import VerifyPlan
 from async_loader.effects import Result, Show, Steps, Tell
 from async_loader.ledger.layouts import Chosen, RejectFilter, Stored
 from async_loader.ledger.report import Report
@@ -27,6 +26,7 @@ from async_loader.rejects.stored import (
     retried,
     stored_reject,
 )
+from async_loader.run.inspection import Inspection
 from async_loader.run.plan import LOCK_TIMEOUT, Options
 from async_loader.run.run import Ledger
 from async_loader.stores import StoreLike, stores_of
@@ -84,7 +84,7 @@ class Retry(Run):
 
     def _finding(self) -> Steps[list[tuple[Chosen, int]]]:
         plan = self._ledger.plan
-        return counted(VerifyPlan(plan.tables, plan.databases, None, plan.options), self._wanted)
+        return counted(Inspection(plan.tables, plan.databases, plan.options), self._wanted)
 
     def _plan_retry(self, found: Sequence[tuple[Chosen, int]]) -> None:
         plan = self._ledger.plan
@@ -108,7 +108,7 @@ class StoredRejects:
         *,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self._plan = VerifyPlan(tuple(tables), stores_of(databases), None, Options(lock_timeout=lock_timeout))
+        self._plan = Inspection(tuple(tables), stores_of(databases), Options(lock_timeout=lock_timeout))
 
     def overview(self) -> tuple[RejectingRun, ...]:
         """Every run, the newest last, with how many of its rejects are still stored, and why."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from async_loader.checks.verification import VerifyPlan, hold_all, open_databases
 from async_loader.effects import Call, Complete, Connect, Now, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.entries import COMPLETE, DISCARD, TableRun
@@ -34,8 +33,9 @@ from async_loader.ledger.layouts import (
     removed,
 )
 from async_loader.ledger.report import Reason, Reject, plain_json
-from async_loader.records.batches import Batch
-from async_loader.sources.stored_rejects import StoredReader, as_written
+from async_loader.loading.retrying import part
+from async_loader.run.inspection import Inspection, hold_all, open_databases
+from async_loader.sources.stored_rejects import as_written
 from async_loader.stores import stored_rejects
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order
@@ -141,7 +141,7 @@ class _Counted:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-def survey(plan: VerifyPlan) -> Steps[Survey]:
+def survey(plan: Inspection) -> Steps[Survey]:
     """Connect, check, and see what is there, in one state of each database."""
     yield from open_databases(plan)
     lines = yield from hold_all(plan)
@@ -156,7 +156,7 @@ def survey(plan: VerifyPlan) -> Steps[Survey]:
     return Survey(lines, tuple(origins))
 
 
-def counted(plan: VerifyPlan, wanted: RejectFilter) -> Steps[list[tuple[Chosen, int]]]:
+def counted(plan: Inspection, wanted: RejectFilter) -> Steps[list[tuple[Chosen, int]]]:
     """What is meant, with how many of it there are, one at least. ConfigurationError for a table or run that is not."""
     found = yield from survey(plan)
     _check(plan, found, wanted)
@@ -167,28 +167,7 @@ def counted(plan: VerifyPlan, wanted: RejectFilter) -> Steps[list[tuple[Chosen, 
     return [(each, count) for each, count in counts.values() if count]
 
 
-def part(database: Store, of: Chosen, after: int) -> Steps[tuple[int, list[Stored]] | None]:
-    """The next of the chosen rejects behind an id, and the id up to which all have been seen; None at the end."""
-    rows = yield from stored_rejects.part(database, of.origin, of.reason, after)
-    if not rows:
-        return None
-    with as_written(of.origin, rows):
-        kept: list[Stored] = yield Call(of.keep, (rows,))
-    return rows[-1].id, kept
-
-
-def next_batch(database: Store, reader: StoredReader) -> Steps[Batch | None]:
-    """The next batch of rejects that are tried again, read in the transaction that will delete them."""
-    while (batch := reader.give()) is None:
-        found = yield from part(database, reader.source, reader.after)
-        if found is None:
-            return None
-        reader.after, rows = found
-        yield Call(reader.take, (rows,))
-    return batch
-
-
-def each_part(plan: VerifyPlan, what: Iterable[Chosen], take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
+def each_part(plan: Inspection, what: Iterable[Chosen], take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
     """Hand over all that was chosen, part after part, until `take` says that it has enough."""
     for of in what:
         after = of.origin.first - 1
@@ -201,14 +180,14 @@ def each_part(plan: VerifyPlan, what: Iterable[Chosen], take: Callable[[Chosen, 
                     return
 
 
-def handed_over(plan: VerifyPlan, wanted: RejectFilter, take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
+def handed_over(plan: Inspection, wanted: RejectFilter, take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
     """All that is meant, as `each_part` does it."""
     found = yield from survey(plan)
     _check(plan, found, wanted)
     yield from each_part(plan, chosen(found.origins, {table.name: table for table in plan.tables}, wanted), take)
 
 
-def overview(plan: VerifyPlan) -> Steps[tuple[RejectingRun, ...]]:
+def overview(plan: Inspection) -> Steps[tuple[RejectingRun, ...]]:
     """Every run that a ledger or a reject names, the newest last."""
     found = yield from survey(plan)
     counts = yield from _counts(plan, found)
@@ -225,7 +204,7 @@ def overview(plan: VerifyPlan) -> Steps[tuple[RejectingRun, ...]]:
     return tuple(sorted(listed, key=lambda each: (each.started_at, each.run)))
 
 
-def export(plan: VerifyPlan, wanted: RejectFilter, target: Path) -> Steps[Exported | None]:
+def export(plan: Inspection, wanted: RejectFilter, target: Path) -> Steps[Exported | None]:
     """Write the rejects, which are of one table, to a file that does not exist yet, in their source's own format and
     columns; to others beside it where layouts differ. None where there are none. ConfigurationError where they do not
     fit.
@@ -253,7 +232,7 @@ def export(plan: VerifyPlan, wanted: RejectFilter, target: Path) -> Steps[Export
     return Exported(table.name, tuple(made), tuple(left))
 
 
-def discard(plan: VerifyPlan, run: str, what: Sequence[Chosen]) -> Steps[int]:
+def discard(plan: Inspection, run: str, what: Sequence[Chosen]) -> Steps[int]:
     """Delete what was chosen, as far as it is there still, and say so in the ledgers under this run: database by
     database, each in a transaction of its own. Returns how many were deleted.
     """
@@ -304,7 +283,7 @@ def stored_reject(of: Chosen, row: Stored) -> StoredReject:
     return StoredReject(name, of.origin.database, of.table, tuple(of.origin.tables), of.origin.run, reject)
 
 
-def _check(plan: VerifyPlan, found: Survey, wanted: RejectFilter) -> None:
+def _check(plan: Inspection, found: Survey, wanted: RejectFilter) -> None:
     names = [table.name for table in plan.tables]
     if wanted.table is not None and wanted.table not in names:
         raise ConfigurationError(f"no table is called {wanted.table!r}; there are {', '.join(sorted(names))}")
@@ -350,7 +329,7 @@ def _told(of: Chosen) -> str:
 _Place = tuple[str, str, str | None, tuple[str, ...]]
 
 
-def _counts(plan: VerifyPlan, found: Survey) -> Steps[dict[_Place, _Counted]]:
+def _counts(plan: Inspection, found: Survey) -> Steps[dict[_Place, _Counted]]:
     """How many rejects are stored of each run and table, and by reason."""
     counts: dict[_Place, _Counted] = {}
     by_source: dict[tuple[str, str, str], list[tuple[str, int]]] = {}

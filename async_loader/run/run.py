@@ -434,7 +434,7 @@ def _reading(plan: Plan, table: Table) -> Callable[[Any], Steps[Batch | None]]:
     """Steps that give the next batch: of a source, or of rejects that the table's database has stored."""
     if not plan.retried:
         return called
-    from async_loader.rejects.stored import next_batch
+    from async_loader.loading.retrying import next_batch
 
     return partial(next_batch, plan.database(table))
 

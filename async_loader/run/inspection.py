@@ -1,0 +1,54 @@
+"""Databases that are inspected, not loaded into: each is opened, checked and held in one state. Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from async_loader.effects import Connect, Steps
+from async_loader.ledger.entries import TableRun
+from async_loader.run.plan import Options, check_databases
+from async_loader.stores.ledger import hold
+from async_loader.stores.store import Store
+from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The databases to inspect, with the tables that are declared in them. Of the options, `lock_timeout` counts.
+
+    Raises ConfigurationError where tables and databases do not fit together.
+    """
+
+    tables: tuple[Table, ...]
+    databases: Mapping[str, Store]
+    options: Options
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", in_reference_order(self.tables))
+        databases_in_commit_order(self.tables)
+        check_databases(self.tables, self.databases)
+
+    def here(self, database: str) -> list[Table]:
+        """Return the tables that live in a database."""
+        return [table for table in self.tables if table.database == database]
+
+
+def open_databases(inspection: Inspection) -> Steps[None]:
+    """Connect to the databases and check their tables, in the order of names, as a load does."""
+    for name in sorted({table.database for table in inspection.tables}):
+        yield Connect(inspection.databases[name], inspection.options.lock_timeout)
+        for table in inspection.here(name):
+            yield from inspection.databases[name].check(table)
+
+
+def hold_all(inspection: Inspection) -> Steps[dict[str, tuple[TableRun, ...]]]:
+    """Hold one state of each database from here on. Returns the ledger of each, by its name.
+
+    All are held before anything is counted, which takes longer, and targets after the databases that reference them: a
+    load that commits meanwhile gives its targets free first, so that it and an inspection never wait for each other.
+    """
+    lines = {}
+    for name in reversed(databases_in_commit_order(inspection.tables)):
+        lines[name] = yield from hold(inspection.databases[name])
+    return lines
