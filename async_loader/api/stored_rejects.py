@@ -10,7 +10,7 @@ from pathlib import Path
 
 from async_loader.api.loading import Run
 from async_loader.effects import Result, Show, Steps, Tell
-from async_loader.ledger.layouts import Chosen, RejectFilter, Stored
+from async_loader.ledger.layouts import RejectFilter, RejectRow, Selection
 from async_loader.ledger.report import Report
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
@@ -82,11 +82,11 @@ class Retry(Run):
             self._plan_retry(await Coroutines(lambda _: None).run(self._finding()))
         return await super().perform_async()
 
-    def _finding(self) -> Steps[list[tuple[Chosen, int]]]:
+    def _finding(self) -> Steps[list[tuple[Selection, int]]]:
         plan = self._ledger.plan
         return counted(Inspection(plan.tables, plan.databases, plan.options), self._wanted)
 
-    def _plan_retry(self, found: Sequence[tuple[Chosen, int]]) -> None:
+    def _plan_retry(self, found: Sequence[tuple[Selection, int]]) -> None:
         plan = self._ledger.plan
         tried, left = retried(plan.tables, [of for of, _ in found])
         self._ledger, self.left, self._is_found = Ledger(replace(plan, retried=tried)), tuple(left), True
@@ -123,7 +123,7 @@ class StoredRejects:
         the first one first, in their sources' order.
         """
 
-        def hand_over(of: Chosen, rows: Sequence[Stored]) -> bool:
+        def hand_over(of: Selection, rows: Sequence[RejectRow]) -> bool:
             return take([stored_reject(of, row) for row in rows])
 
         self._perform(handed_over(self._plan, wanted, hand_over))
@@ -149,7 +149,7 @@ class StoredRejects:
         return Sequential(lambda _: None).run(steps)
 
 
-def _by_table(found: Iterable[tuple[Chosen, int]]) -> dict[str | None, int]:
+def _by_table(found: Iterable[tuple[Selection, int]]) -> dict[str | None, int]:
     counts: dict[str | None, int] = {}
     for of, count in found:
         counts[of.table] = counts.get(of.table, 0) + count

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun
-from async_loader.ledger.layouts import removed
+from async_loader.ledger.layouts import removed_rejects
 from async_loader.records.parsing import clipped
 
 # What becomes of records: for each that was given, one of these.
@@ -34,7 +34,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class DatabaseState:
     """What one database holds, in one state of it.
 
     lines: of its ledger, in the order in which they were first written; values of any type, where others wrote them.
@@ -105,7 +105,7 @@ class _Known:
     homes: by declared table, its database.
     """
 
-    stored: Mapping[str, Stored]
+    stored: Mapping[str, DatabaseState]
     latest: Mapping[str, _Place]
     left: Mapping[tuple[str, str], str]
     homes: Mapping[str, str]
@@ -127,7 +127,7 @@ class _Ran:
         return self.started_at, self.run
 
 
-def verified(stored: Sequence[Stored]) -> tuple[VerifiedRun, ...]:
+def verified(stored: Sequence[DatabaseState]) -> tuple[VerifiedRun, ...]:
     """Every run that a ledger or a reject names, the first one first."""
     lines: dict[str, list[tuple[str, TableRun]]] = {}
     for each in stored:
@@ -140,7 +140,7 @@ def verified(stored: Sequence[Stored]) -> tuple[VerifiedRun, ...]:
     return tuple(_verified(ran, known) for ran in runs)
 
 
-def _known(stored: Sequence[Stored], runs: Iterable[_Ran]) -> _Known:
+def _known(stored: Sequence[DatabaseState], runs: Iterable[_Ran]) -> _Known:
     return _Known(
         stored={each.database: each for each in stored},
         latest={str(line.table_name): ran.place for ran in runs for _, line in ran.lines if line.mode != DISCARD},
@@ -253,7 +253,7 @@ def _twice(ran: _Ran) -> Iterator[Finding]:
         seen.add(name)
 
 
-def _reject_findings(ran: _Ran, here: Stored) -> Iterator[Finding]:
+def _reject_findings(ran: _Ran, here: DatabaseState) -> Iterator[Finding]:
     """The rejects of a database, which name no table: all tables of the run there have them together."""
     lines = [line for database, line in ran.lines if database == here.database]
     held = here.rejects.get(ran.run, 0)
@@ -272,9 +272,9 @@ def _reject_findings(ran: _Ran, here: Stored) -> Iterator[Finding]:
         yield _finding("rejects", here.database, None, problem)
 
 
-def _removed(run: str, here: Stored) -> int:
+def _removed(run: str, here: DatabaseState) -> int:
     """How many of its rejects the lines of a database say to have superseded or discarded."""
-    return sum(counts.get(run, 0) for line in here.lines for counts in removed(line).values())
+    return sum(counts.get(run, 0) for line in here.lines for counts in removed_rejects(line).values())
 
 
 def _row_findings(ran: _Ran, known: _Known) -> Iterator[Finding]:

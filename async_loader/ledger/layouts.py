@@ -74,7 +74,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class RejectRow:
     """One stored reject; `record` and `reasons` are JSON."""
 
     id: int
@@ -97,7 +97,7 @@ class RejectFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """Those rejects of one origin that are of one table, and have one reason; None is any.
 
     table: the one; None is those of which nobody can tell the table.
@@ -126,17 +126,17 @@ class Chosen:
         """Whether all of the origin's are of the table; else each is asked for itself."""
         return len(self.origin.tables) <= 1
 
-    def keep(self, rows: Sequence[Stored]) -> list[Stored]:
+    def keep(self, rows: Sequence[RejectRow]) -> list[RejectRow]:
         """Those of the origin's that are of the table."""
         if self.is_certain:
             return list(rows)
         return [row for row in rows if self._table_of(row) == self.table]
 
-    def _table_of(self, row: Stored) -> str | None:
+    def _table_of(self, row: RejectRow) -> str | None:
         return table_of_record(self.origin.tables, self.tables, row.record, row.reasons)
 
 
-def chosen(origins: Iterable[Origin], tables: Mapping[str, Table], wanted: RejectFilter) -> Iterator[Chosen]:
+def selections(origins: Iterable[Origin], tables: Mapping[str, Table], wanted: RejectFilter) -> Iterator[Selection]:
     """What is meant of these origins.
 
     Of an origin that may be of several tables that is a part for each, and one for those of nobody knows which.
@@ -147,7 +147,7 @@ def chosen(origins: Iterable[Origin], tables: Mapping[str, Table], wanted: Rejec
         parts = [each.table] if len(each.tables) <= 1 else [*each.tables, None]
         for table in parts:
             if wanted.table in (None, table):
-                yield Chosen(each, table, wanted.reason, tables)
+                yield Selection(each, table, wanted.reason, tables)
 
 
 def reject_name(run: str, number: int) -> str:
@@ -155,7 +155,7 @@ def reject_name(run: str, number: int) -> str:
     return f"{run}:{number}"
 
 
-def named(text: str) -> Name | None:
+def parse_reject_name(text: str) -> Name | None:
     """The run and the id that such a name is made of; None for any other text."""
     found = _REJECT.fullmatch(text)
     if found is None or int(found[2]) > _GREATEST_ID:
@@ -163,7 +163,7 @@ def named(text: str) -> Name | None:
     return found[1], int(found[2])
 
 
-def mapped(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
+def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
     """What a source's fields become, as parts of a layout."""
     pairs = {"names": names, "constants": constants}
     parts = {name: tuple(sorted(dict(value).items())) for name, value in pairs.items() if isinstance(value, Mapping)}
@@ -196,7 +196,7 @@ def tables_of(lines: Iterable[TableRun], source: str) -> dict[str, list[Layout]]
     return {line.table_name: [] for line in lines if line.table_name in _nameless(line)}
 
 
-def origin(database: str, lines: Sequence[TableRun], group: tuple[str, str, int, int, int]) -> Origin:
+def origin_of(database: str, lines: Sequence[TableRun], group: tuple[str, str, int, int, int]) -> Origin:
     """Rejects as the ledger of their database tells of them. `lines`: those of their run there. `group`: run, source,
     count, first and last id.
     """
@@ -239,7 +239,7 @@ def _all_parquet(layouts: Sequence[Layout]) -> bool:
     return bool(layouts) and all(layout.kind == "parquet" for layout in layouts)
 
 
-def removed(line: TableRun) -> dict[str, dict[str, int]]:
+def removed_rejects(line: TableRun) -> dict[str, dict[str, int]]:
     """How many rejects of which earlier runs a line says to have superseded, and to have discarded."""
     facts = facts_of(line)
     return {what: _counts(facts.get(what)) for what in (SUPERSEDED, DISCARDED)}
@@ -250,7 +250,7 @@ def is_retry(line: TableRun) -> bool:
     return facts_of(line).get(RETRY) is True
 
 
-def paths(line: TableRun) -> tuple[str, ...]:
+def source_paths(line: TableRun) -> tuple[str, ...]:
     """The sources that were read into the line's table, as far as it says so."""
     return tuple(_read(line))
 
@@ -282,7 +282,7 @@ def _layout(entry: Any) -> tuple[str | None, Layout]:
         columns=_texts(facts.get("columns")),
         types=_texts(facts.get("types")),
         absent=_texts(facts.get("absent")),
-        **mapped(*(facts.get(name) for name in ("names", "constants", "means_null"))),
+        **mapping_parts(*(facts.get(name) for name in ("names", "constants", "means_null"))),
     )
     path = facts.get("path")
     return path if isinstance(path, str) else None, layout

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.ledger.entries import COMPLETE, TableRun
-from async_loader.ledger.layouts import SUPERSEDED, removed
+from async_loader.ledger.layouts import SUPERSEDED, removed_rejects
 from async_loader.ledger.samples import Sample, Samples
 from async_loader.loading.refused import CODE, Refused
 from async_loader.records.batches import EXTRA, Batch
@@ -180,7 +180,7 @@ class Tally:
         """Begin with what an earlier process has committed; its rejects come by `restore_rejects`."""
         self.given, self.rejected = line.given, line.rejected
         self.inserted, self.updated, self.unchanged = line.inserted, line.updated, line.unchanged
-        self.superseded = Counter(removed(line)[SUPERSEDED])
+        self.superseded = Counter(removed_rejects(line)[SUPERSEDED])
         self.keep(whole=line.state == COMPLETE)
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from async_loader.effects import Steps
 from async_loader.errors import LedgerError
-from async_loader.ledger.layouts import Layout, named, table_of_record, tables_of
+from async_loader.ledger.layouts import Layout, parse_reject_name, table_of_record, tables_of
 from async_loader.stores import stored_rejects
 from async_loader.stores.store import Store
 from async_loader.tables import Table
@@ -41,7 +41,7 @@ class Superseding:
 
 def supersede(this: Superseding, texts: Iterable[str]) -> Steps[Counter[str]]:
     """Delete the table's stored rejects that these texts name. Returns how many, by the run that had stored them."""
-    wanted = {name for name in map(named, texts) if name is not None and name[0] != this.run}
+    wanted = {name for name in map(parse_reject_name, texts) if name is not None and name[0] != this.run}
     if not wanted:
         return Counter()
     found = yield from stored_rejects.of_names(this.database, sorted(wanted, key=lambda name: name[1]))

@@ -20,17 +20,17 @@ from async_loader.ledger.layouts import (
     DISCARDED,
     READ,
     SUPERSEDED,
-    Chosen,
     Layout,
     Origin,
     RejectFilter,
-    Stored,
-    chosen,
+    RejectRow,
+    Selection,
     is_retry,
-    origin,
-    paths,
+    origin_of,
     reject_name,
-    removed,
+    removed_rejects,
+    selections,
+    source_paths,
 )
 from async_loader.ledger.report import Reason, Reject, plain_json
 from async_loader.loading.retrying import part
@@ -151,23 +151,25 @@ def survey(plan: Inspection) -> Steps[Survey]:
         for line in lines[name]:
             by_run.setdefault(line.run, []).append(line)
         groups = yield from stored_rejects.groups(plan.databases[name])
-        origins += [origin(name, by_run.get(group[0], []), group) for group in groups]
+        origins += [origin_of(name, by_run.get(group[0], []), group) for group in groups]
     origins.sort(key=lambda each: (each.started_at, each.run, each.first))
     return Survey(lines, tuple(origins))
 
 
-def counted(plan: Inspection, wanted: RejectFilter) -> Steps[list[tuple[Chosen, int]]]:
+def counted(plan: Inspection, wanted: RejectFilter) -> Steps[list[tuple[Selection, int]]]:
     """What is meant, with how many of it there are, one at least. ConfigurationError for a table or run that is not."""
     found = yield from survey(plan)
     _check(plan, found, wanted)
     tables = {table.name: table for table in plan.tables}
-    counts: dict[int, tuple[Chosen, int]] = {}
-    for each in chosen(found.origins, tables, wanted):
+    counts: dict[int, tuple[Selection, int]] = {}
+    for each in selections(found.origins, tables, wanted):
         counts[len(counts)] = each, (yield from _count(plan.databases[each.origin.database], each))
     return [(each, count) for each, count in counts.values() if count]
 
 
-def each_part(plan: Inspection, what: Iterable[Chosen], take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
+def each_part(
+    plan: Inspection, what: Iterable[Selection], take: Callable[[Selection, list[RejectRow]], bool]
+) -> Steps[None]:
     """Hand over all that was chosen, part after part, until `take` says that it has enough."""
     for of in what:
         after = of.origin.first - 1
@@ -180,11 +182,13 @@ def each_part(plan: Inspection, what: Iterable[Chosen], take: Callable[[Chosen, 
                     return
 
 
-def handed_over(plan: Inspection, wanted: RejectFilter, take: Callable[[Chosen, list[Stored]], bool]) -> Steps[None]:
+def handed_over(
+    plan: Inspection, wanted: RejectFilter, take: Callable[[Selection, list[RejectRow]], bool]
+) -> Steps[None]:
     """All that is meant, as `each_part` does it."""
     found = yield from survey(plan)
     _check(plan, found, wanted)
-    yield from each_part(plan, chosen(found.origins, {table.name: table for table in plan.tables}, wanted), take)
+    yield from each_part(plan, selections(found.origins, {table.name: table for table in plan.tables}, wanted), take)
 
 
 def overview(plan: Inspection) -> Steps[tuple[RejectingRun, ...]]:
@@ -232,7 +236,7 @@ def export(plan: Inspection, wanted: RejectFilter, target: Path) -> Steps[Export
     return Exported(table.name, tuple(made), tuple(left))
 
 
-def discard(plan: Inspection, run: str, what: Sequence[Chosen]) -> Steps[int]:
+def discard(plan: Inspection, run: str, what: Sequence[Selection]) -> Steps[int]:
     """Delete what was chosen, as far as it is there still, and say so in the ledgers under this run: database by
     database, each in a transaction of its own. Returns how many were deleted.
     """
@@ -258,12 +262,12 @@ def discard(plan: Inspection, run: str, what: Sequence[Chosen]) -> Steps[int]:
     return total
 
 
-def retried(tables: Iterable[Table], what: Sequence[Chosen]) -> tuple[dict[str, tuple[Chosen, ...]], list[str]]:
+def retried(tables: Iterable[Table], what: Sequence[Selection]) -> tuple[dict[str, tuple[Selection, ...]], list[str]]:
     """By table, what can be tried again of what was chosen, and lines about the rest. ConfigurationError where rejects
     from one path were read in different ways, so that afterwards nobody could tell which.
     """
     names = {table.name for table in tables}
-    found: dict[str, list[Chosen]] = {}
+    found: dict[str, list[Selection]] = {}
     left = []
     for of in what:
         if (why := _why_not(of, names)) is not None:
@@ -275,7 +279,7 @@ def retried(tables: Iterable[Table], what: Sequence[Chosen]) -> tuple[dict[str, 
     return {table: tuple(several) for table, several in found.items()}, left
 
 
-def stored_reject(of: Chosen, row: Stored) -> StoredReject:
+def stored_reject(of: Selection, row: RejectRow) -> StoredReject:
     """For showing."""
     reasons = tuple(Reason(**reason) for reason in json.loads(row.reasons))
     reject = Reject(of.path, row.line, row.line_end, plain_json(row.record), reasons)
@@ -292,7 +296,7 @@ def _check(plan: Inspection, found: Survey, wanted: RejectFilter) -> None:
         raise ConfigurationError(f"no run is called {wanted.run!r}; `rejects` lists them")
 
 
-def _count(database: Store, of: Chosen) -> Steps[int]:
+def _count(database: Store, of: Selection) -> Steps[int]:
     if of.is_certain:
         if of.reason is None:
             return of.origin.count
@@ -304,7 +308,7 @@ def _count(database: Store, of: Chosen) -> Steps[int]:
     return count
 
 
-def _delete(database: Store, of: Chosen) -> Steps[int]:
+def _delete(database: Store, of: Selection) -> Steps[int]:
     if of.is_certain:
         return (yield from stored_rejects.delete(database, of.origin, of.reason))
     count, after = 0, of.origin.first - 1
@@ -320,7 +324,7 @@ def _discard_line(run: str, table: str, counts: Counter[str], times: tuple[str, 
     return TableRun(run, table, DISCARD, json.dumps(facts), COMPLETE, 0, 0, 0, 0, 0, 0, began, finished)
 
 
-def _told(of: Chosen) -> str:
+def _told(of: Selection) -> str:
     """The table for the ledger's line: where nobody can tell it, what it may be."""
     return of.table or " or ".join(of.origin.tables) or "unknown"
 
@@ -337,7 +341,7 @@ def _counts(plan: Inspection, found: Survey) -> Steps[dict[_Place, _Counted]]:
         for run, source, reason, count in (yield from stored_rejects.reasons(plan.databases[name])):
             by_source.setdefault((name, run, source), []).append((reason, count))
     tables = {table.name: table for table in plan.tables}
-    for of in chosen(found.origins, tables, RejectFilter()):
+    for of in selections(found.origins, tables, RejectFilter()):
         place = (of.origin.database, of.origin.run, of.table, () if of.table else tuple(of.origin.tables))
         if of.is_certain:
             some = counts.setdefault(place, _Counted())
@@ -353,21 +357,21 @@ def _counts(plan: Inspection, found: Survey) -> Steps[dict[_Place, _Counted]]:
     return counts
 
 
-def _add(into: _Counted, rows: Sequence[Stored]) -> bool:
+def _add(into: _Counted, rows: Sequence[RejectRow]) -> bool:
     into.stored += len(rows)
     into.reasons.update(Reason(**reason).name for row in rows for reason in json.loads(row.reasons))
     return True
 
 
 def _entry(database: str, line: TableRun, some: _Counted) -> TableRejects:
-    gone = removed(line)
+    gone = removed_rejects(line)
     return TableRejects(
         database=database,
         table=str(line.table_name),
         tables=(),
         mode=str(line.mode),
         state=str(line.state),
-        sources=paths(line),
+        sources=source_paths(line),
         rejected=line.rejected,
         stored=some.stored,
         reasons=_commonest_first(some.reasons),
@@ -406,7 +410,7 @@ def _kind_of(target: Path) -> str:
     return _KINDS[target.suffix]
 
 
-def _of_one_table(what: Sequence[tuple[Chosen, int]], tables: Mapping[str, Table]) -> tuple[Table, list[Chosen]]:
+def _of_one_table(what: Sequence[tuple[Selection, int]], tables: Mapping[str, Table]) -> tuple[Table, list[Selection]]:
     """The table that all of it is of, leaving aside what nobody can tell the table of."""
     names = sorted({of.table for of, _ in what if of.table is not None})
     if len(names) > 1:
@@ -418,7 +422,7 @@ def _of_one_table(what: Sequence[tuple[Chosen, int]], tables: Mapping[str, Table
     return tables[names[0]], [of for of, _ in what if of.table is not None]
 
 
-def _left(table: Table, kind: str, what: Iterable[tuple[Chosen, int]]) -> Iterator[str]:
+def _left(table: Table, kind: str, what: Iterable[tuple[Selection, int]]) -> Iterator[str]:
     """Lines about what does not go into a file of that kind."""
     others: Counter[str] = Counter()
     for of, count in what:
@@ -434,7 +438,7 @@ def _left(table: Table, kind: str, what: Iterable[tuple[Chosen, int]]) -> Iterat
             yield f"{name} {rest}: {way}"
 
 
-def _untold(of: Chosen, count: int) -> str:
+def _untold(of: Selection, count: int) -> str:
     tables = " or ".join(of.origin.tables)
     problem = f"may be of {tables}, which nobody can tell" if tables else "are of a table that no ledger names"
     return f"{_rejects(count)} of run {of.origin.run} from {of.path} {problem}"
@@ -444,7 +448,7 @@ def _rejects(count: int) -> str:
     return "1 reject" if count == 1 else f"{count:,} rejects"
 
 
-def _way(of: Chosen) -> str:
+def _way(of: Selection) -> str:
     """The kind of its source, or why there is none."""
     kinds = sorted({layout.kind for layout in of.layouts})
     if len(kinds) == 1 and kinds[0] in _SUFFIXES:
@@ -452,18 +456,18 @@ def _way(of: Chosen) -> str:
     return "their source was read as " + " and as ".join(kinds) if kinds else "nobody kept how their source was read"
 
 
-def _is_of_kind(of: Chosen, kind: str) -> bool:
+def _is_of_kind(of: Selection, kind: str) -> bool:
     return {kind} == {layout.kind for layout in of.layouts}
 
 
-def _write(files: ExportedFiles, counts: Counter[Layout], of: Chosen, rows: Sequence[Stored]) -> bool:
+def _write(files: ExportedFiles, counts: Counter[Layout], of: Selection, rows: Sequence[RejectRow]) -> bool:
     named = [(row.line, row.line_end, row.record, row.reasons, reject_name(of.origin.run, row.id)) for row in rows]
     for layout, several in files.write_rows(of.layouts, named).items():
         counts[layout] += several
     return True
 
 
-def _why_not(of: Chosen, names: Iterable[str]) -> str | None:
+def _why_not(of: Selection, names: Iterable[str]) -> str | None:
     """Why these cannot be tried again; None where they can."""
     if of.table is None:
         tables = " or ".join(of.origin.tables)
@@ -473,7 +477,7 @@ def _why_not(of: Chosen, names: Iterable[str]) -> str | None:
     return None if _way(of) in _SUFFIXES else _way(of)
 
 
-def _check_kinds(table: str, several: Sequence[Chosen]) -> None:
+def _check_kinds(table: str, several: Sequence[Selection]) -> None:
     ways: dict[str, tuple[Any, str]] = {}
     for of in several:
         way = {replace(layout, delimiter="", columns=()) for layout in of.layouts}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.layouts import Chosen
+from async_loader.ledger.layouts import Selection
 from async_loader.run.cluster import Cluster
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
@@ -86,7 +86,7 @@ class Plan:
     sources: Mapping[str, tuple[Source, ...]]
     databases: Mapping[str, Store]
     options: Options
-    retried: Mapping[str, tuple[Chosen, ...]] = field(default_factory=dict)
+    retried: Mapping[str, tuple[Selection, ...]] = field(default_factory=dict)
     cluster: Cluster | None = None
 
     def __post_init__(self) -> None:

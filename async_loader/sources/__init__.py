@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.errors import ConfigurationError, SourceError
-from async_loader.ledger.layouts import Layout, mapped
+from async_loader.ledger.layouts import Layout, mapping_parts
 from async_loader.records.batches import MARKS, Batch, slices
 from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
 from async_loader.sources.fields import Fields, fields_of
@@ -136,7 +136,7 @@ class Reader:
 
     def _layout(self) -> Layout:
         source, schema = self.source, self._format.schema
-        fields = replace(Layout(source.kind), **mapped(self._names(), source.constants, source.means_null))
+        fields = replace(Layout(source.kind), **mapping_parts(self._names(), source.constants, source.means_null))
         if source.kind == "csv":
             columns = tuple(name for name in self._format.columns if name not in MARKS)
             return replace(fields, delimiter=source.delimiter, columns=columns)

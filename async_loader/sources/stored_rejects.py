@@ -17,7 +17,16 @@ import msgspec
 import polars as pl
 
 from async_loader.errors import StoreError, one_line
-from async_loader.ledger.layouts import BROKEN, UNDECODABLE, Chosen, Layout, Origin, Stored, layout_of, reject_name
+from async_loader.ledger.layouts import (
+    BROKEN,
+    UNDECODABLE,
+    Layout,
+    Origin,
+    RejectRow,
+    Selection,
+    layout_of,
+    reject_name,
+)
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources import Source
@@ -40,7 +49,7 @@ class StoredReader:
     ignored: Sequence[str] = ()
     size = None
 
-    def __init__(self, source: Chosen, table: Table, batch_size: int) -> None:
+    def __init__(self, source: Selection, table: Table, batch_size: int) -> None:
         self.source = source
         self.layouts = source.layouts
         self.delivered = 0
@@ -49,7 +58,7 @@ class StoredReader:
         self._batch_size = batch_size
         self._waiting: deque[Batch] = deque()
 
-    def take(self, rows: Sequence[Stored]) -> None:
+    def take(self, rows: Sequence[RejectRow]) -> None:
         """Make batches of some more."""
         with as_written(self.source.origin, rows):
             for part in _ascending(rows):
@@ -66,7 +75,7 @@ class StoredReader:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _by_layout(self, rows: Sequence[Stored]) -> Iterator[tuple[Layout, Sequence[Stored]]]:
+    def _by_layout(self, rows: Sequence[RejectRow]) -> Iterator[tuple[Layout, Sequence[RejectRow]]]:
         """Stretches of rejects that stood in their source in the same way."""
         if len(self.layouts) == 1:
             yield self.layouts[0], rows
@@ -74,7 +83,7 @@ class StoredReader:
         for layout, several in groupby(rows, lambda row: layout_of(self.layouts, _decode(row.record))):
             yield layout, list(several)
 
-    def _batch(self, layout: Layout, rows: Sequence[Stored]) -> Batch:
+    def _batch(self, layout: Layout, rows: Sequence[RejectRow]) -> Batch:
         broken, readable, names = [], [], []
         for row in rows:
             name = reject_name(self.source.origin.run, row.id)
@@ -104,7 +113,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 @contextmanager
-def as_written(origin: Origin, rows: Sequence[Stored]) -> Iterator[None]:
+def as_written(origin: Origin, rows: Sequence[RejectRow]) -> Iterator[None]:
     """StoreError where rejects turn out to be none that any version of this has written."""
     try:
         yield
@@ -113,7 +122,7 @@ def as_written(origin: Origin, rows: Sequence[Stored]) -> Iterator[None]:
         raise StoreError(origin.database, f"{problem}; discard them, or load their source again") from error
 
 
-def _ascending(rows: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
+def _ascending(rows: Sequence[RejectRow]) -> Iterator[Sequence[RejectRow]]:
     """Parts in which each record begins on a later line than the one before, as in a source that is read once."""
     start = 0
     for place in range(1, len(rows)):
@@ -124,7 +133,7 @@ def _ascending(rows: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
         yield rows[start:]
 
 
-def _broken(row: Stored, name: str) -> Broken | None:
+def _broken(row: RejectRow, name: str) -> Broken | None:
     """The record as one that cannot be read into columns, if it is one."""
     if not any(code in row.reasons for code in _UNREADABLE):
         return None
@@ -134,7 +143,7 @@ def _broken(row: Stored, name: str) -> Broken | None:
     return None
 
 
-def _fields(table: Table, layout: Layout, rows: Sequence[Stored]) -> Fields:
+def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
     """How the records' fields become the table's columns."""
     read_as = Source(
         "stored rejects", layout.kind, ",", dict(layout.names), dict(layout.constants), means_null=layout.means_null
@@ -146,7 +155,7 @@ def _fields(table: Table, layout: Layout, rows: Sequence[Stored]) -> Fields:
     return every.of(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
 
 
-def _undecodable(fields: Fields, rows: Sequence[Stored]) -> dict[str, pl.Series]:
+def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, pl.Series]:
     """By the source's columns that have any, whose text is not UTF-8."""
     found: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
@@ -161,7 +170,7 @@ def _undecodable(fields: Fields, rows: Sequence[Stored]) -> dict[str, pl.Series]
     }
 
 
-def _csv(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
+def _csv(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     from async_loader.sources.csv import typed
 
     records = [_decode(row.record) for row in rows]
@@ -170,7 +179,7 @@ def _csv(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
     return typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
 
 
-def _json_lines(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
+def _json_lines(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     from async_loader.sources.jsonl import reading, typed
 
     read = reading(fields)
@@ -184,7 +193,7 @@ def _json_lines(fields: Fields, _: Layout, rows: Sequence[Stored]) -> Typed:
     return typed(fields, records, texts)
 
 
-def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
+def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed:
     from async_loader.sources.parquet import typed
     from async_loader.sources.parquet_rows import rows_table
 
@@ -193,7 +202,7 @@ def _parquet(fields: Fields, layout: Layout, rows: Sequence[Stored]) -> Typed:
     return typed(fields, as_read, _undecodable(fields, rows), len(rows))
 
 
-_TYPED: dict[str, Callable[[Fields, Layout, Sequence[Stored]], Typed]] = {
+_TYPED: dict[str, Callable[[Fields, Layout, Sequence[RejectRow]], Typed]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "parquet": _parquet,

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from async_loader.effects import Query, Steps
-from async_loader.ledger.agreement import Stored
+from async_loader.ledger.agreement import DatabaseState
 from async_loader.ledger.entries import TableRun
 from async_loader.stores.store import Store, quoted
 from async_loader.tables import Table
@@ -26,13 +26,13 @@ def hold(database: Store) -> Steps[tuple[TableRun, ...]]:
     return tuple(TableRun(*map(_readable, row)) for row in rows)
 
 
-def stored(database: Store, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[Stored]:
+def stored(database: Store, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[DatabaseState]:
     """What there is to hold its lines against; `tables` are the declared ones that live here."""
     rejects = yield from _rejects(database)
     rows = {}
     for table in tables:
         [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM {quoted(table.name)}")
-    return Stored(database.name, lines, rejects, rows)
+    return DatabaseState(database.name, lines, rejects, rows)
 
 
 def _rejects(database: Store) -> Steps[dict[str, int]]:

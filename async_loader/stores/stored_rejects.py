@@ -12,7 +12,7 @@ import polars as pl
 
 from async_loader.effects import Change, Query, Steps
 from async_loader.ledger.entries import TableRun
-from async_loader.ledger.layouts import Name, Origin, Stored
+from async_loader.ledger.layouts import Name, Origin, RejectRow
 from async_loader.stores.store import REJECTS_PER_QUERY, Store
 
 _CODE, _COLUMN = "reason.value ->> 'code'", "reason.value ->> 'column'"
@@ -40,7 +40,7 @@ def lines_of(database: Store, run: str) -> Steps[list[TableRun]]:
     return (yield from database.lines(f"run = {database.mark}1", (run,)))
 
 
-def part(database: Store, origin: Origin, reason: str | None, after: int) -> Steps[list[Stored]]:
+def part(database: Store, origin: Origin, reason: str | None, after: int) -> Steps[list[RejectRow]]:
     """Some of an origin's rejects, behind an id, in order of ids; none at the end. `reason`: those that have it, which
     is a code or `column.code`; None is all.
     """
@@ -48,7 +48,7 @@ def part(database: Store, origin: Origin, reason: str | None, after: int) -> Ste
     sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
         WHERE {condition} ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
     rows = yield Query(database.name, sql, parameters)
-    return [Stored(*row) for row in rows]
+    return [RejectRow(*row) for row in rows]
 
 
 def count(database: Store, origin: Origin, reason: str | None) -> Steps[int]:

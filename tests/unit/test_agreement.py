@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from async_loader import VerifiedRun
-from async_loader.ledger.agreement import Stored, verified
+from async_loader.ledger.agreement import DatabaseState, verified
 from async_loader.ledger.entries import TableRun
 
 ALL = ("users", "products", "orders")
@@ -38,10 +38,10 @@ def held(
     lines: Sequence[TableRun],
     rejects: Mapping[str, Mapping[str, int]] | None = None,
     rows: Mapping[str, int] | None = None,
-) -> list[Stored]:
+) -> list[DatabaseState]:
     """The databases of these lines, each called after its table; all agrees but for what is given by table."""
     return [
-        Stored(
+        DatabaseState(
             name,
             mine := tuple(line for line in lines if line.table_name == name),
             (rejects or {}).get(name, {each.run: 1 for each in mine}),
@@ -144,7 +144,7 @@ def test_rejects_of_a_run_without_lines() -> None:
 def test_tables_in_one_database_have_their_rejects_together() -> None:
     lines = (line("users", sources=sources("users", "groups")), line("groups", sources=sources("users", "groups")))
     for rejects, findings in ((2, 0), (1, 1)):
-        assert len(told(verified([Stored("one", lines, {"a": rejects}, {"users": 9, "groups": 9})]))) == findings
+        assert len(told(verified([DatabaseState("one", lines, {"a": rejects}, {"users": 9, "groups": 9})]))) == findings
 
 
 def test_a_run_whose_tables_are_not_all_complete_is_unfinished() -> None:
@@ -194,7 +194,7 @@ def test_rows_that_are_gone_are_missed_by_the_last_run_that_completed_the_table(
 
 
 def test_tables_that_are_declared_no_more_are_not_counted() -> None:
-    here = Stored("users", (line("gone", sources=sources("gone")),), {"a": 1}, {})
+    here = DatabaseState("users", (line("gone", sources=sources("gone")),), {"a": 1}, {})
     assert told(verified([here])) == []
 
 

@@ -14,12 +14,12 @@ from async_loader.ledger.layouts import (
     Layout,
     Origin,
     RejectFilter,
-    Stored,
+    RejectRow,
     as_json,
-    chosen,
-    named,
+    parse_reject_name,
     reject_name,
-    removed,
+    removed_rejects,
+    selections,
     table_of_record,
     tables_of,
 )
@@ -41,12 +41,12 @@ def line(table: str, *, run: str = "a", **facts: Any) -> TableRun:
 
 @pytest.mark.parametrize("name", [("a", 1), ("a:b", 2**63 - 1), ("\n", 7)])
 def test_a_name_is_read_as_it_was_written(name: tuple[str, int]) -> None:
-    assert named(reject_name(*name)) == name
+    assert parse_reject_name(reject_name(*name)) == name
 
 
 @pytest.mark.parametrize("text", ["", ":", "a:", ":1", "a:0", "a:-1", "a:01", "a:1 ", "a:x", "a:٣", f"a:{2**63}", "a"])
 def test_any_other_text_names_nothing(text: str) -> None:
-    assert named(text) is None
+    assert parse_reject_name(text) is None
 
 
 def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
@@ -71,12 +71,12 @@ def test_an_older_line_tells_what_it_knows() -> None:
 def test_what_nobody_wrote_tells_nothing(text: str) -> None:
     strange = TableRun("a", "towns", "async", text, "complete", 0, 0, 0, 0, 0, 0, "then", None)
     assert tables_of([strange], "f") == {}
-    assert removed(strange) == {"superseded": {}, "discarded": {}}
+    assert removed_rejects(strange) == {"superseded": {}, "discarded": {}}
 
 
 def test_what_was_removed_is_counted_by_run() -> None:
     told = line("towns", superseded={"a": 2, "b": 0, "c": -1, "d": True}, discarded={"e": 1})
-    assert removed(told) == {"superseded": {"a": 2}, "discarded": {"e": 1}}
+    assert removed_rejects(told) == {"superseded": {"a": 2}, "discarded": {"e": 1}}
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_the_reasons_tell_the_table_or_nobody_can(
 def test_each_reject_is_chosen_once() -> None:
     origin = Origin("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
     rows = [
-        Stored(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]))
+        RejectRow(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]))
         for number, column in enumerate(("town", "road", "id"), 1)
     ]
-    kept = {each.table: [row.id for row in each.keep(rows)] for each in chosen([origin], TABLES, RejectFilter())}
+    kept = {each.table: [row.id for row in each.keep(rows)] for each in selections([origin], TABLES, RejectFilter())}
     assert kept == {"towns": [1], "roads": [2], None: [3]}
-    assert [each.table for each in chosen([origin], TABLES, RejectFilter("roads"))] == ["roads"]
-    assert list(chosen([origin], TABLES, RejectFilter(run="b"))) == []
+    assert [each.table for each in selections([origin], TABLES, RejectFilter("roads"))] == ["roads"]
+    assert list(selections([origin], TABLES, RejectFilter(run="b"))) == []
