@@ -22,6 +22,7 @@ from async_loader.ledger.report import Reason
 from async_loader.loading.load import learn
 from async_loader.records.keys import ReferencedKeys
 from async_loader.records.parsing import clipped
+from async_loader.records.reasons import commonest_first
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.store import Part, Store, StoredRows
 from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
@@ -135,7 +136,7 @@ class Findings:
             given=self.given,
             rejected=self.rejected,
             seconds=round(self.seconds, 3),
-            reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
+            reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),
         )
 

@@ -21,7 +21,7 @@ from async_loader.ledger.layouts import SUPERSEDED, removed_rejects
 from async_loader.ledger.samples import Sample, Samples
 from async_loader.loading.refused import CODE, Refused
 from async_loader.records.batches import EXTRA, Batch
-from async_loader.records.reasons import FAULT_MESSAGES
+from async_loader.records.reasons import FAULT_MESSAGES, commonest_first
 from async_loader.records.validation import Verdict
 from async_loader.tables import Table, Type
 
@@ -230,7 +230,7 @@ class Tally:
             rejected=self.rejected,
             ignored_columns=self.ignored_columns,
             seconds=round(self.seconds, 3),
-            reasons=dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))),
+            reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),
             accepted=tuple(self.accepted),
             samples=self.samples.as_tuple(),

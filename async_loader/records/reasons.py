@@ -7,7 +7,7 @@ just for the records that need them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -54,6 +54,11 @@ class Check:
     def name(self) -> str:
         """As counts name it."""
         return self.code if self.column is None else f"{self.column}.{self.code}"
+
+
+def commonest_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts of reasons by name, the greatest first; names with the same count in the order of the alphabet."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def reason_json(code: str, column: str | None, message: str) -> str:

@@ -34,6 +34,7 @@ from async_loader.ledger.layouts import (
 )
 from async_loader.ledger.report import Reason, Reject, plain_json
 from async_loader.loading.retrying import part
+from async_loader.records.reasons import commonest_first
 from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.sources.stored_rejects import as_written
 from async_loader.stores import stored_rejects
@@ -374,19 +375,15 @@ def _entry(database: str, line: TableRun, some: _Counted) -> TableRejects:
         sources=source_paths(line),
         rejected=line.rejected,
         stored=some.stored,
-        reasons=_commonest_first(some.reasons),
+        reasons=commonest_first(some.reasons),
         superseded=gone[SUPERSEDED],
         discarded=gone[DISCARDED],
     )
 
 
 def _nobodys(database: str, table: str | None, tables: tuple[str, ...], some: _Counted) -> TableRejects:
-    reasons = _commonest_first(some.reasons)
+    reasons = commonest_first(some.reasons)
     return TableRejects(database, table, tables, "", "", (), some.stored, some.stored, reasons, {}, {})
-
-
-def _commonest_first(reasons: Counter[str]) -> dict[str, int]:
-    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _rejecting(run: str, lines: Sequence[TableRun], tables: Sequence[TableRejects]) -> RejectingRun:

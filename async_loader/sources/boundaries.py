@@ -1,8 +1,8 @@
 """Where text can be divided between records, found range by range: each is counted by itself, in any order. Pure.
 
 Whether a range begins inside quotes is known only when all before it are counted. So each is counted for both cases,
-and `joined` puts neighbours together. Where all quotes are in place this is exact. A source of which `records` would
-break a record, for its quotes or for its length, is found and not divided.
+and `joined` puts neighbours together. Where all quotes are in place this is exact. A source of which `csv_records`
+would break a record, for its quotes or for its length, is found and not divided.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Positions = npt.NDArray[np.int64]
-
-_QUOTE, _LF, _CR = b'"\n\r'
+from async_loader.sources.quoting import CR, LF, QUOTE, Bytes, Positions, line_ends, misplaced_quotes
 
 
 class Border(NamedTuple):
@@ -62,9 +59,9 @@ def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
     """
     around = np.frombuffer(text, np.uint8)
     quotes = np.zeros(0, np.int64)
-    if delimiter is not None and _QUOTE in text:
-        quotes = np.flatnonzero(around[1:-1] == _QUOTE)
-    ends = _line_ends(around, has_returns=delimiter is not None and _CR in text)
+    if delimiter is not None and QUOTE in text:
+        quotes = np.flatnonzero(around[1:-1] == QUOTE)
+    ends = _line_ends_within(around, has_returns=delimiter is not None and CR in text)
     inside = np.searchsorted(quotes, ends) % 2
     is_sound = (True, True) if delimiter is None else _soundness(around, quotes, delimiter[0])
     outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
@@ -97,26 +94,20 @@ def beginnings(counts: Sequence[Count], limit: int) -> list[Border]:
     return found
 
 
-def _line_ends(around: npt.NDArray[np.uint8], *, has_returns: bool) -> Positions:
-    """Each LF of the range, and with returns each CR with no LF behind it."""
-    ends = around[1:-1] == _LF
-    if has_returns:
-        ends |= (around[1:-1] == _CR) & (around[2:] != _LF)
-    return np.flatnonzero(ends)
+def _line_ends_within(around: Bytes, *, has_returns: bool) -> Positions:
+    """Return the line ends of the range, which has a byte more at either end; without returns, just LF ends a line."""
+    if not has_returns:
+        return np.flatnonzero(around[1:-1] == LF)
+    ends = line_ends(around[1:], final=False)
+    return ends[ends < len(around) - 2]
 
 
-def _soundness(around: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> tuple[bool, bool]:
-    """Whether all quotes are in place for who begins outside quotes, and inside; as `records` has it.
-
-    Every other one opens, behind a delimiter, a line end or a quote; the others close, before one.
-    """
-    edge = np.zeros(256, np.bool_)
-    edge[[delimiter, _LF, _CR, _QUOTE]] = True
-    may_open, may_close = edge[around[quotes]], edge[around[quotes + 2]]
-    return (
-        bool(may_open[::2].all() and may_close[1::2].all()),
-        bool(may_close[::2].all() and may_open[1::2].all()),
+def _soundness(around: Bytes, quotes: Positions, delimiter: int) -> tuple[bool, bool]:
+    """Return whether all quotes are in place, if the range begins outside quotes and if it begins inside."""
+    begun_outside, begun_inside = (
+        misplaced_quotes(around, quotes + 1, delimiter, begins_inside=inside) for inside in (False, True)
     )
+    return not len(begun_outside), not len(begun_inside)
 
 
 def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) -> Outlook:

@@ -32,8 +32,9 @@ from async_loader.records.batches import (
     columns_as_json,
 )
 from async_loader.records.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
-from async_loader.sources.csv_records import Positions, Split, give_up_first_line, record_spans, split
+from async_loader.sources.csv_records import Split, give_up_first_line, record_spans, split
 from async_loader.sources.fields import Fields
+from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 

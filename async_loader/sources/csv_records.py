@@ -1,23 +1,39 @@
 """Where the records of CSV text begin and end (strict RFC 4180), found by looking at quotes and line ends alone. Pure.
 
-Well-formed means: a quote opens a field right behind a delimiter or line end, closes it right before one, and inside is
+Well-formed means: a quote opens a field right after a delimiter or line end, closes it right before one, and inside is
 doubled. A record that breaks this is broken: just its first physical line is given up, and reading starts again at the
 next line. Line ends are LF, CRLF and a lone CR; empty lines are no records.
+
+Time is linear in the bytes, whatever they are. Where no quote of a block is out of place, whole arrays are enough. Else
+the lines are walked: each is looked at twice at most, because after a line that was given up for a quote which opens,
+every line up to the offence is a record, or broken, by itself.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Positions = npt.NDArray[np.int64]
+from async_loader.sources.quoting import (
+    CR,
+    QUOTE,
+    Bytes,
+    Flags,
+    Positions,
+    line_ends,
+    may_close,
+    may_open,
+    misplaced_quotes,
+)
 
-_QUOTE, _LF, _CR = b'"\n\r'
-# After a broken record, look at so few bytes at first, then at twice as many each time: the cost of each is then small
-# when broken records come thick, and soon forgotten when they do not.
-_FIRST_WINDOW = 4096
+_NONE = np.zeros(0, np.int64)
+# What follows a CR at the very end is not known.
+_LINE_END = re.compile(rb"\r?\n|\r(?=[^\n])")
+# First and last line of some records, and where their bytes begin and end.
+_Records: TypeAlias = tuple[tuple[Positions, Positions], tuple[Positions, Positions]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,153 +58,159 @@ def split(block: bytes, delimiter: bytes, *, final: bool) -> Split:
 
     Consumes nothing where the block does not hold a whole record.
     """
-    if _QUOTE not in block:
-        return _one_stretch(block if final else block[: _after_last_line_end(block)])
-    goods: list[bytes] = []
-    starts: list[Positions] = []
-    ends: list[Positions] = []
-    broken: list[tuple[int, bytes]] = []
-    at = line = 0
-    window = len(block)
-    while at < len(block):
-        part = block[at : at + window]
-        whole = final and at + window >= len(block)
-        scan = _Scan(part, delimiter[0], final=whole)
-        good = scan.good_until
-        if good:
-            goods.append(part[:good])
-            starts.append(scan.starts + line)
-            ends.append(scan.ends + line)
-            line += scan.lines
-            at += good
-        if scan.breaks:
-            text, length = _physical_line(block, at, final=final)
-            if not length:
-                break
-            broken.append((line, text))
-            line += 1
-            at += length
-            window = _FIRST_WINDOW
-        elif good or at + window < len(block):
-            window *= 2
-        else:
-            break
-    return Split(_joined(goods), _concatenated(starts), _concatenated(ends), tuple(broken), at, line)
+    if QUOTE not in block:
+        return _sound(block if final else block[: _after_last_line_end(block)], _NONE)
+    text = np.frombuffer(block, np.uint8)
+    quotes = np.flatnonzero(text == QUOTE)
+    misplaced = misplaced_quotes(text, quotes, delimiter[0])
+    if len(misplaced) or (final and len(quotes) % 2):
+        return _Lines(block, text, quotes, delimiter[0], final=final).split()
+    if final:
+        return _sound(block, quotes)
+    stops = line_ends(text, final=False)
+    outside = np.flatnonzero(np.searchsorted(quotes, stops) % 2 == 0)
+    end = int(stops[outside[-1]]) + 1 if len(outside) else 0
+    return _sound(block[:end], quotes[: np.searchsorted(quotes, end)])
 
 
 def give_up_first_line(block: bytes) -> Split:
-    """The block's first line as a broken record: for a quote that never closes. Consumes nothing without a line end."""
-    text, length = _physical_line(block, 0, final=False)
-    none = np.zeros(0, np.int64)
-    return Split(b"", none, none, ((0, text),) if length else (), length, 1 if length else 0)
+    """Return the block's first line as a broken record: for a quote that never closes. Consumes nothing where the line
+    does not end in the block.
+    """
+    end = _LINE_END.search(block)
+    if end is None:
+        return Split(b"", _NONE, _NONE, (), 0, 0)
+    return Split(b"", _NONE, _NONE, ((0, block[: end.start()]),), end.end(), 1)
 
 
 def record_spans(good: bytes) -> tuple[Positions, Positions]:
-    """Offset of the first byte of each record of well-formed text, and of the byte behind its last."""
+    """Return the offset of the first byte of each record of well-formed text, and of the byte after its last."""
     text = np.frombuffer(good, np.uint8)
-    _, spans = _records(text, _line_ends(text, final=True), np.flatnonzero(text == _QUOTE))
+    _, spans = _records(text, line_ends(text, final=True), np.flatnonzero(text == QUOTE))
     return spans
 
 
-def _one_stretch(good: bytes) -> Split:
-    """All of `good`, which holds no quote."""
+def _sound(good: bytes, quotes: Positions) -> Split:
+    """Return the records of text that is all well-formed and ends with a record."""
     text = np.frombuffer(good, np.uint8)
-    line_ends = _line_ends(text, final=True)
-    (starts, ends), _ = _records(text, line_ends, np.zeros(0, np.int64))
-    return Split(good, starts, ends, (), len(good), len(line_ends))
+    stops = line_ends(text, final=True)
+    (starts, ends), _ = _records(text, stops, quotes)
+    return Split(good, starts, ends, (), len(good), len(stops))
 
 
-class _Scan:
-    """A look at a part of a block that starts with a record: its well-formed records; does a broken one follow?"""
-
-    def __init__(self, part: bytes, delimiter: int, *, final: bool) -> None:
-        text = np.frombuffer(part, np.uint8)
-        quotes = np.flatnonzero(text == _QUOTE)
-        line_ends = _line_ends(text, final=final)
-        offence = _first_offence(text, quotes, delimiter, final=final)
-        self.breaks = offence is not None
-        if offence is not None:
-            line_ends = line_ends[line_ends < offence]
-        outside = np.searchsorted(quotes, line_ends) % 2 == 0
-        whole = np.flatnonzero(outside)
-        self.lines = int(whole[-1]) + 1 if len(whole) else 0
-        line_ends = line_ends[: self.lines]
-        self.good_until = min(int(line_ends[-1]) + 1, len(part)) if self.lines else 0
-        (self.starts, self.ends), _ = _records(text, line_ends, quotes)
-
-
-def _records(
-    text: npt.NDArray[np.uint8], line_ends: Positions, quotes: Positions
-) -> tuple[tuple[Positions, Positions], tuple[Positions, Positions]]:
-    """First and last line of each record, and where its bytes begin and end. The last line end ends a record."""
-    lasts = np.flatnonzero(np.searchsorted(quotes, line_ends) % 2 == 0)
+def _records(text: Bytes, stops: Positions, quotes: Positions) -> _Records:
+    """Return the records between these line ends, of which the last one ends a record."""
+    lasts = np.flatnonzero(np.searchsorted(quotes, stops) % 2 == 0)
     firsts = np.concatenate([np.zeros(1, np.int64), lasts[:-1] + 1])[: len(lasts)]
-    stops = line_ends[lasts]
-    begins = np.concatenate([np.zeros(1, np.int64), stops[:-1] + 1])[: len(lasts)]
-    empty = (stops == begins) | ((stops == begins + 1) & (text[np.minimum(begins, len(text) - 1)] == _CR))
+    return _without_empty(text, firsts, lasts, _begins(stops)[firsts], stops[lasts])
+
+
+def _without_empty(text: Bytes, firsts: Positions, lasts: Positions, begins: Positions, stops: Positions) -> _Records:
+    """Return the records that are more than an empty line."""
+    empty = (stops == begins) | ((stops == begins + 1) & (text[np.minimum(begins, len(text) - 1)] == CR))
     if empty.any():
         firsts, lasts, begins, stops = (array[~empty] for array in (firsts, lasts, begins, stops))
     return (firsts, lasts), (begins, stops)
 
 
-def _line_ends(text: npt.NDArray[np.uint8], *, final: bool) -> Positions:
-    """Where lines end: each LF, and each CR with no LF behind it. With `final`, the end of the text ends a line too."""
-    feeds = text == _LF
-    returns = text == _CR
-    if returns.any():
-        lone = returns.copy()
-        lone[:-1] &= ~feeds[1:]
-        # What follows a CR at the very end is not known yet: it may be LF.
-        lone[-1] &= final
-        feeds |= lone
-    found = np.flatnonzero(feeds)
-    if final and len(text) and not feeds[-1]:
-        found = np.append(found, len(text))
-    return found
+def _begins(stops: Positions) -> Positions:
+    """Return where lines begin that end there."""
+    return np.concatenate([np.zeros(1, np.int64), stops + 1])[: len(stops)]
 
 
-def _first_offence(text: npt.NDArray[np.uint8], quotes: Positions, delimiter: int, *, final: bool) -> int | None:
-    """Position of the first quote that is out of place; None where all are in place.
-
-    Of quotes in place every other one opens: the first behind a delimiter or line end, or right behind a closing one
-    (the two are then one doubled quote). With `final` an unclosed field offends by its opening quote.
+class _Lines:
+    """The physical lines of a block in which a quote is out of place: whether each has an odd number of quotes, and
+    whether all of them are in place if the line begins outside quotes, and if it begins inside.
     """
-    if not len(quotes):
-        return None
-    edge = np.zeros(256, np.bool_)
-    edge[[delimiter, _LF, _CR]] = True
-    opening, closing = quotes[::2], quotes[1::2]
-    good_opening = edge[text[opening - 1]]
-    good_opening[0] |= opening[0] == 0
-    good_opening[1:] |= opening[1:] - closing[: len(opening) - 1] == 1
-    last = len(text) - 1
-    behind = text[np.minimum(closing + 1, last)]
-    good_closing = edge[behind] | (behind == _QUOTE) | (closing == last)
-    bad = np.concatenate([opening[~good_opening], closing[~good_closing]])
-    if final and len(quotes) % 2:
-        bad = np.append(bad, quotes[-1])
-    return int(bad.min()) if len(bad) else None
+
+    def __init__(self, block: bytes, text: Bytes, quotes: Positions, delimiter: int, *, final: bool) -> None:
+        self._block, self._text, self._final = block, text, final
+        self._stops = line_ends(text, final=final)
+        self._begins = _begins(self._stops)
+        quotes = quotes[: np.searchsorted(quotes, self._stops[-1])] if len(self._stops) else _NONE
+        line = np.searchsorted(self._stops, quotes)
+        counts = np.bincount(line, minlength=len(self._stops))
+        is_second = (np.arange(len(quotes)) - (np.cumsum(counts) - counts)[line]) % 2 == 1
+        opens, closes = may_open(text, quotes, delimiter), may_close(text, quotes, delimiter)
+        self._is_odd = counts % 2 == 1
+        self._is_bad_outside = _flags(line[~np.where(is_second, closes, opens)], len(counts))
+        self._is_bad_inside = _flags(line[~np.where(is_second, opens, closes)], len(counts))
+
+    def split(self) -> Split:
+        """Return the records of the block."""
+        spread, broken, lines = self._walk()
+        starts, ends = self._records(spread, broken, lines)
+        texts = tuple((line, _line_text(self._block, self._begins[line], self._stops[line])) for line in broken)
+        return Split(self._without(broken, lines), starts, ends, texts, self._end(lines), lines)
+
+    def _walk(self) -> tuple[list[tuple[int, int]], list[int], int]:
+        """Return first and last line of each record of several lines, the lines of broken records, and how many lines
+        belong to records that end in the block.
+        """
+        spread: list[tuple[int, int]] = []
+        broken: list[int] = []
+        # Outside quotes every other line is a record by itself; inside, every other line is within the record.
+        outside = iter(np.flatnonzero(self._is_odd | self._is_bad_outside).tolist())
+        inside = iter(np.flatnonzero(self._is_odd | self._is_bad_inside).tolist())
+        # As bytes, which Python indexes faster than arrays.
+        is_bad_outside, is_bad_inside = self._is_bad_outside.tobytes(), self._is_bad_inside.tobytes()
+        stop, following = -1, 0
+        for line in outside:
+            if line < following:
+                continue
+            following = line + 1
+            if is_bad_outside[line]:
+                broken.append(line)
+                continue
+            while stop <= line:
+                stop = next(inside, len(self._stops))
+            if stop == len(self._stops) and not self._final:
+                return spread, broken, line
+            if stop == len(self._stops) or is_bad_inside[stop]:
+                broken.append(line)
+                continue
+            spread.append((line, stop))
+            following = stop + 1
+        return spread, broken, len(self._stops)
+
+    def _records(self, spread: list[tuple[int, int]], broken: list[int], lines: int) -> tuple[Positions, Positions]:
+        """Return first and last line of each record."""
+        firsts, lasts = np.array(spread, np.int64).reshape(-1, 2).T
+        is_first, is_last = (np.ones(lines, np.bool_) for _ in range(2))
+        is_first[broken] = is_last[broken] = False
+        depth = np.zeros(lines + 1, np.int64)
+        depth[firsts] += 1
+        depth[lasts] -= 1
+        continues = np.cumsum(depth)[:lines] > 0
+        is_last &= ~continues
+        is_first[1:] &= ~continues[:-1]
+        firsts, lasts = np.flatnonzero(is_first), np.flatnonzero(is_last)
+        found, _ = _without_empty(self._text, firsts, lasts, self._begins[firsts], self._stops[lasts])
+        return found
+
+    def _without(self, broken: list[int], lines: int) -> bytes:
+        """Return the text of the first lines, less the broken ones."""
+        parts, at = [], 0
+        for line in broken:
+            parts.append(self._block[at : self._begins[line]])
+            at = self._end(line + 1)
+        return b"".join([*parts, self._block[at : self._end(lines)]])
+
+    def _end(self, lines: int) -> int:
+        """Return the offset after that many lines."""
+        return min(int(self._stops[lines - 1]) + 1, len(self._block)) if lines else 0
+
+
+def _flags(places: Positions, size: int) -> Flags:
+    flags = np.zeros(size, np.bool_)
+    flags[places] = True
+    return flags
 
 
 def _after_last_line_end(block: bytes) -> int:
     return max(block.rfind(b"\n"), block.rfind(b"\r", 0, max(len(block) - 1, 0))) + 1
 
 
-def _physical_line(block: bytes, at: int, *, final: bool) -> tuple[bytes, int]:
-    """The line that starts at `at`, without and with its end (as a length); length 0 where its end is not in sight."""
-    feed = block.find(b"\n", at)
-    until = len(block) if feed < 0 else feed
-    lone = block.find(b"\r", at, until)
-    if lone >= 0 and (lone < until - 1 or (feed < 0 and final)):
-        return block[at:lone], lone + 1 - at
-    if feed < 0:
-        return (block[at:], len(block) - at) if final else (b"", 0)
-    return block[at:feed].removesuffix(b"\r"), feed + 1 - at
-
-
-def _joined(parts: list[bytes]) -> bytes:
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _concatenated(parts: list[Positions]) -> Positions:
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+def _line_text(block: bytes, begin: int, stop: int) -> bytes:
+    """Return a line without its end, which is LF, CR or CRLF."""
+    return block[begin:stop].removesuffix(b"\r")
