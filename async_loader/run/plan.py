@@ -112,9 +112,8 @@ class Plan:
         if self.retried:
             raise ConfigurationError("stored rejects are tried again in one process; choose another mode")
         for table in self.loaded + self.referenced_only:
-            if not self.databases[table.database].is_shared:
-                problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
-                raise ConfigurationError(f"database {table.database}: {problem}")
+            # Raises where it keeps none.
+            _ = self.databases[table.database].shares
         homes: dict[tuple[str, str], str] = {}
         for table in self.loaded:
             for path in self.paths(table):

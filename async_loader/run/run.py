@@ -39,6 +39,7 @@ from async_loader.records.validation import used_values
 from async_loader.run.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
+from async_loader.stores import stored_rejects
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -302,14 +303,14 @@ def _restore(
         tally.notice(reader.ignored)
     database = ledger.plan.databases[tally.database]
     for reader in {reader.source.path: reader for reader in readers}.values():
-        after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, 0)
-        while len(rejects):
+        last = None
+        while page := (yield from stored_rejects.of_source(database, ledger.run, reader.source.path, last)):
+            last, rejects = page[-1], stored_rejects.as_judged(page)
             yield Call(tally.restore_rejects, (reader.source.path, rejects))
             if files is not None:
                 yield Call(files.write, (reader, rejects))
             for column, number in (yield Call(used_values, (rejects,))):
                 used.setdefault((reader.source.path, column), []).append(number)
-            after, rejects = yield from database.rejects_of(ledger.run, reader.source.path, after)
     return used
 
 

@@ -25,7 +25,6 @@ from async_loader.ledger.report import LISTED, Tally
 from async_loader.loading.load import Load, Readable, RejectAllowance, load
 from async_loader.loading.superseding import Superseding, supersede
 from async_loader.records.keys import AcceptedKeys, KeyRange, KeySet, ReferencedKeys, key_set
-from async_loader.stores.postgres import shares
 from async_loader.stores.store import Store
 from async_loader.tables import Column, Table, Type
 
@@ -200,7 +199,7 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
         if name != table.database or share.dry_run:
             yield from stores[name].begin_reading()
     if not share.dry_run and not (yield from _claimed(share, database)):
-        done = yield from shares.outcome_of(database, share.claim)
+        done = yield from database.shares.outcome(share.claim)
         yield from database.roll_back()
         return outcome_from(done or "", table)
     accepted = AcceptedKeys(table.column(table.key))
@@ -216,7 +215,7 @@ def loading(share: Share, means: Means) -> Steps[Outcome]:
     yield Call(means.check)
     outcome = _outcome(share, tally, accepted, rejects)
     if not share.dry_run:
-        yield from shares.conclude(database, share.claim, outcome.as_json())
+        yield from database.shares.conclude(share.claim, outcome.as_json())
         yield Complete(database.commit())
     return outcome
 
@@ -229,14 +228,14 @@ def _claimed(share: Share, database: Store) -> Steps[bool]:
     while True:
         yield from database.begin_share()
         try:
-            taken = yield from shares.claim(database, share.claim, share.run, share.table.name)
+            taken = yield from database.shares.claim(share.claim, share.run, share.table.name)
         except LockedError:
             yield from database.roll_back()
-            if not (yield from shares.end_silent(database, share.session, silence)):
+            if not (yield from database.shares.end_silent(share.session, silence)):
                 raise
         else:
             if taken:
-                yield from shares.check_current(database, share.run, share.table.name)
+                yield from database.shares.check_current(share.run, share.table.name)
             return taken
 
 
@@ -248,7 +247,7 @@ def _taken(share: Share, database: Store, earlier: Mapping[int, Outcome]) -> Ste
         if share.dry_run:
             outcome = earlier[number]
         else:
-            text = yield from shares.outcome_of(database, claim_of(share.run, share.table.name, number))
+            text = yield from database.shares.outcome(claim_of(share.run, share.table.name, number))
             outcome = outcome_from(text or "", share.table)
         taken = taken.append(keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys)
     return taken

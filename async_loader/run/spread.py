@@ -25,8 +25,9 @@ from async_loader.run.plan import Plan
 from async_loader.run.shares import Outcome, Share, Shared, added, outcome_from, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores.postgres import shares as ledger
+from async_loader.stores import stored_rejects
 from async_loader.stores.store import Store
+from async_loader.stores.stored_rejects import BY_LINE, as_judged
 from async_loader.tables import Table
 
 # What workers do: the parts of a source; the keys of a part; their least and greatest; loading a share; all keys that
@@ -171,7 +172,7 @@ def _begin(this: Spread) -> Steps[None]:
     What workers are still at of another run is waited for.
     """
     if not this.began and not this.dry_run:
-        yield from ledger.wait_for_others(this.database, this.table.name)
+        yield from this.database.shares.wait_for_others(this.table.name)
     for target in this.targets:
         this.grown[target.name] = yield from this.plan.database(target).key_range(target)
         this.ranges.setdefault(target.name, this.grown[target.name])
@@ -299,15 +300,17 @@ def retell(
     """Count what came of all shares, as their database says, and write the files of their rejects. Returns how many
     shares that were.
     """
-    texts = yield from ledger.outcomes(database, run, table.name)
+    texts = yield from database.shares.outcomes(run, table.name)
     tally.take_sum(added([outcome_from(text, table) for text in texts]))
     for reader in {reader.source.path: reader for reader in readers}.values():
-        after = (0, 0)
+        last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
-            after, rejects = yield from ledger.rejects_by_line(database, run, reader.source.path, after)
-            if not len(rejects):
+            # Shares are committed in any order.
+            page = yield from stored_rejects.of_source(database, run, reader.source.path, last, order=BY_LINE)
+            if not page:
                 break
-            yield Call(_take_rejects, (tally, files, reader, rejects))
+            yield Call(_take_rejects, (tally, files, reader, as_judged(page)))
+            last = page[-1]
     return len(texts)
 
 

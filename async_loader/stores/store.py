@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -19,10 +19,8 @@ from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
 from async_loader.records.validation import REJECTS
+from async_loader.stores.shares import Shares
 from async_loader.tables import Column, Table
-
-# Rejects that are fetched at a time: a few megabytes.
-REJECTS_PER_QUERY = 10_000
 
 # What is said of a row that neither was stored nor broke a constraint.
 PASSED_OVER = "a trigger passed over it"
@@ -97,12 +95,21 @@ class Store(ABC):
     each_reason: ClassVar[str]
     # In SQL, behind a query of `rejects`, that no other transaction changes those.
     keeping_rejects: ClassVar[str] = ""
-    # Whether several processes can write to it at once.
-    is_shared: ClassVar[bool] = False
     # How many keys of a table it tells one after another for what asking about a single one costs.
     price_of_asking: ClassVar[int]
     # How lines of the ledger come in the order in which they were first written.
     ledger_order: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def shares(self) -> Shares:
+        """The shares that it keeps of a load which several workers carry out. ConfigurationError where it keeps none,
+        because one process alone can write to it.
+        """
+
+    def in_session(self, session: str) -> Self:  # noqa: ARG002 - of a store that keeps shares
+        """Return the same database, whose server calls sessions by this name, of 63 characters at most."""
+        return self
 
     @abstractmethod
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
@@ -252,17 +259,6 @@ class Store(ABC):
         sql = f"SELECT {names} FROM loader_runs WHERE {condition} ORDER BY {self.ledger_order}"
         rows = yield Query(self.name, sql, parameters)
         return [TableRun(*row) for row in rows]
-
-    def rejects_of(self, run: str, source: str, after: int) -> Steps[tuple[int, pl.DataFrame]]:
-        """Some of the rejects that a run has stored of a source, behind an id: the last one's id, and the rejects as a
-        verdict has them; none at the end.
-        """
-        where = f"id > {self.mark}1 AND run = {self.mark}2 AND source = {self.mark}3"
-        sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
-            WHERE {where} ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
-        rows = yield Query(self.name, sql, (after, run, source))
-        frame = pl.DataFrame([row[1:] for row in rows], schema=REJECTS, orient="row")
-        return (rows[-1][0] if rows else after), frame
 
     @abstractmethod
     def rows(self, table: Table) -> Steps[StoredRows]:

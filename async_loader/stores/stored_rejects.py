@@ -13,7 +13,13 @@ import polars as pl
 from async_loader.effects import Change, Query, Steps
 from async_loader.ledger.entries import TableRun
 from async_loader.ledger.layouts import Name, Origin, RejectRow
-from async_loader.stores.store import REJECTS_PER_QUERY, Store
+from async_loader.records.validation import REJECTS
+from async_loader.stores.store import Store
+
+# Rejects in a page: a few megabytes.
+PAGE = 10_000
+# The orders of pages: as rejects were stored, and as they stand in their source.
+AS_STORED, BY_LINE = ("id",), ("line", "id")
 
 _CODE, _COLUMN = "reason.value ->> 'code'", "reason.value ->> 'column'"
 # As counts name a reason: `column.code`, or `code` where the whole record is at fault.
@@ -41,12 +47,37 @@ def lines_of(database: Store, run: str) -> Steps[list[TableRun]]:
 
 
 def part(database: Store, origin: Origin, reason: str | None, after: int) -> Steps[list[RejectRow]]:
-    """Some of an origin's rejects, behind an id, in order of ids; none at the end. `reason`: those that have it, which
-    is a code or `column.code`; None is all.
+    """Return a page of an origin's rejects, those after an id, in the order of ids. `reason`: only rejects that have
+    it, which is a code or `column.code`; None is all.
     """
-    condition, parameters = _of(database, origin, reason, after + 1)
+    return (yield from _page(database, _of(database, origin, reason, after + 1), AS_STORED))
+
+
+def of_source(
+    database: Store, run: str, source: str, last: RejectRow | None, *, order: Sequence[str] = AS_STORED
+) -> Steps[list[RejectRow]]:
+    """Return a page of the rejects that a run has stored of a source, those after the last one of the page before; None
+    is the beginning.
+    """
+    marks = [f"{database.mark}{number}" for number in range(1, 3 + len(order))]
+    condition, parameters = f"run = {marks[0]} AND source = {marks[1]}", (run, source)
+    if last is not None:
+        condition += f" AND ({', '.join(order)}) > ({', '.join(marks[2:])})"
+        parameters += tuple(getattr(last, column) for column in order)
+    return (yield from _page(database, (condition, parameters), order))
+
+
+def as_judged(page: Iterable[RejectRow]) -> pl.DataFrame:
+    """Return rejects as a verdict has them."""
+    rows = [(reject.line, reject.line_end, reject.record, reject.reasons) for reject in page]
+    return pl.DataFrame(rows, schema=REJECTS, orient="row")
+
+
+def _page(database: Store, wanted: tuple[str, tuple[Any, ...]], order: Sequence[str]) -> Steps[list[RejectRow]]:
+    """Return the first rejects, in this order, of which a condition with its values is true; none at the end."""
+    condition, parameters = wanted
     sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
-        WHERE {condition} ORDER BY id LIMIT {REJECTS_PER_QUERY}"""
+        WHERE {condition} ORDER BY {", ".join(order)} LIMIT {PAGE}"""
     rows = yield Query(database.name, sql, parameters)
     return [RejectRow(*row) for row in rows]
 

@@ -33,7 +33,6 @@ from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity
 from async_loader.sources.parts import Part
 from async_loader.stores import store_of
-from async_loader.stores.store import Store
 from async_loader.tables import Table
 
 _PACKAGE = "django-async-loader"
@@ -110,7 +109,7 @@ def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcom
 def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
     _check_sources(share)
     names = {each.database for each in (share.table, *share.targets)}
-    stores = {name: _named(store_of(name, find(name)), share) for name in names}
+    stores = {name: store_of(name, find(name)).in_session(share.session) for name in names}
     with _KNOWING:
         learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
         known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
@@ -144,11 +143,6 @@ class _AtWork(Sequential):
         if self._worker in _GIVEN_UP:
             raise GivenUpError
         return super().perform(effect)
-
-
-def _named(store: Store, share: Share) -> Store:
-    named: Store = store.named(share.session)  # type: ignore[attr-defined]
-    return named
 
 
 def _reach(source: Source, facts: Identity | None) -> None:

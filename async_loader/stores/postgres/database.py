@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
 import psycopg
@@ -34,6 +34,7 @@ from async_loader.stores.postgres.connections import (
 )
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
 from async_loader.stores.postgres.rows import stored_rows
+from async_loader.stores.postgres.shares import KeptShares
 from async_loader.stores.store import PASSED_OVER, Store, StoredRows, columns_of, create_sql, integers, quoted
 from async_loader.tables import Column, Table, Type
 
@@ -155,9 +156,17 @@ class Database(Store):
     # No text of the server's can hold a NUL, so it reads none in JSON.
     each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
     keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
-    is_shared: ClassVar[bool] = True
     price_of_asking: ClassVar[int] = 16
     ledger_order: ClassVar[str] = "coalesce(finished_at, started_at), started_at"
+
+    @property
+    def shares(self) -> KeptShares:
+        """See Store."""
+        return KeptShares(self.name)
+
+    def in_session(self, session: str) -> Self:
+        """See Store."""
+        return replace(self, parameters={**self.parameters, "application_name": session})
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """See Store."""
@@ -386,10 +395,6 @@ class Database(Store):
     def _check_encoding(self, encoding: str | None) -> None:
         if encoding != "UTF8":
             raise StoreError(self.name, f"its text is in {encoding} ({self._place}); make it anew in UTF8")
-
-    def named(self, session: str) -> Database:
-        """The same database, whose sessions the server calls by this name, of 63 characters at most."""
-        return replace(self, parameters={**self.parameters, "application_name": session})
 
     def perform(self, connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:
         """See Store."""

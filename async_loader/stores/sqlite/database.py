@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import polars as pl
 
 from async_loader.effects import Call, Change, Each, Packed, Query, Steps
-from async_loader.errors import RefusedError, StoreError
+from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.records.keys import KeyRange
+from async_loader.stores.shares import Shares
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
@@ -115,6 +116,12 @@ class Database(Store):
     each_reason: ClassVar[str] = "json_each(reasons)"
     price_of_asking: ClassVar[int] = 8
     ledger_order: ClassVar[str] = "rowid"
+
+    @property
+    def shares(self) -> Shares:
+        """See Store."""
+        problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
+        raise ConfigurationError(f"database {self.name}: {problem}")
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """See Store."""
