@@ -36,7 +36,7 @@ COLORS = re.compile(r"\x1b\[[0-9;]*[34]8?[0-9;]*m")
 # Commands that need not wait before they show how far they are.
 HASTY = """\
 import os, sys
-from async_loader.contrib.django import progress
+from async_loader.contrib.django.terminal import progress
 progress.DELAY_SECONDS = progress.LINE_SECONDS = 0
 progress.FRAME_SECONDS = 0.01
 os.environ["DJANGO_SETTINGS_MODULE"] = "core.settings"

@@ -35,7 +35,7 @@ class LoggedConnection(sqlite3.Connection):
     def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
         """Open the file at `path` as `uri` says, to be used by any thread; transactions begin when told."""
         connection = sqlite3.connect(
-            uri, lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
+            uri, timeout=lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
         )
         connection._path, connection._batches = path, {}
         return connection

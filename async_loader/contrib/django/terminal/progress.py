@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, else a line now and then."""
+"""Progress on stderr: bars on a terminal where rich is installed, else a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 from async_loader import Show, Tell
@@ -71,7 +72,10 @@ def progress(
 
 
 def _can_draw() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    """Return whether stderr is a terminal that draws, and the extra `progress` is installed."""
+    return (
+        sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown") and find_spec("rich") is not None
+    )
 
 
 def _tell(event: Show | Tell) -> None:
