@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line for this project."""
+"""The command line of this project."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Whoever closed a stream wants to hear nothing on it.
+            # The stream was closed before the start: what is written to it goes nowhere.
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))  # noqa: SIM115
     signal.signal(signal.SIGTERM, lambda *_: _leave("terminated", 143))
     from django.core.exceptions import ImproperlyConfigured
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _leave(how: str, code: int) -> None:
-    """Where no command is at work: it is not begun, or its work is done and told."""
+    """End the process with one line: no command has begun yet, or the command has finished and reported."""
     sys.stderr.write(f"error: {how}\n")
     sys.exit(code)
 

@@ -1,1 +1,1 @@
-"""The sample project: settings, models, databases, rules and references."""
+"""The sample project: its settings, databases, models, router, and the tables to load."""

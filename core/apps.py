@@ -1,9 +1,9 @@
-"""The app that brings the models and the commands."""
+"""The app with the sample's models."""
 
 from django.apps import AppConfig
 
 
 class CoreConfig(AppConfig):
-    """Named `core`."""
+    """The configuration of the app `core`."""
 
     name = "core"

@@ -1,4 +1,4 @@
-"""Which database each alias is: what an environment variable says, or else a file."""
+"""The database of each alias: the URL in an environment variable, or else an SQLite file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def database(alias: str, directory: Path) -> dict[str, Any]:
-    """What DATABASES has of an alias: the URL in the variable ALIAS_DATABASE_URL, or an SQLite file in the directory.
+    """Return the entry of an alias in DATABASES: the URL in ALIAS_DATABASE_URL, or an SQLite file in the directory.
 
-    ImproperlyConfigured for a URL that cannot be read, which is not repeated: it may have a password.
+    Raises ImproperlyConfigured for a URL that cannot be read, without repeating it: it may have a password.
     """
     variable = f"{alias.upper()}_DATABASE_URL"
     url = os.environ.get(variable)
@@ -31,7 +31,7 @@ def database(alias: str, directory: Path) -> dict[str, Any]:
 
 
 def _checked(url: str) -> str:
-    """ValueError unless it is of PostgreSQL, with nothing of a password in the database's name, which is shown."""
+    """Return a URL of PostgreSQL. ValueError for another, and for a name that may hold part of a password."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path:
         raise ValueError(parts.scheme)

@@ -1,10 +1,10 @@
-"""The sample's models: their columns, stated once. Unmanaged: `init_db` makes the tables, not migrations."""
+"""The sample's models. They are unmanaged: `init_db` creates their tables, not migrations."""
 
 from django.db import models
 
 
 class User(models.Model):
-    """Somebody who orders."""
+    """A customer."""
 
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField()
@@ -19,7 +19,7 @@ class User(models.Model):
 
 
 class Product(models.Model):
-    """Something to order."""
+    """A product that customers order."""
 
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField(blank=True)
@@ -34,7 +34,7 @@ class Product(models.Model):
 
 
 class Order(models.Model):
-    """So many of a product for a user, both in other databases: plain columns, held whole by the loader."""
+    """An order of a user for a product. Both are in other databases, so the loader checks that they exist."""
 
     id = models.BigIntegerField(primary_key=True)
     user_id = models.BigIntegerField()

@@ -1,6 +1,8 @@
-"""Settings: a database for each table. It is the one whose URL the environment has, such as
-USERS_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME, or else an SQLite file in the directory that DATABASE_DIR
-names (by default `data/`).
+"""Settings, with a database for each table.
+
+A database is the one whose URL the environment has, such as
+USERS_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME, or else an SQLite file in the directory that the variable
+DATABASE_DIR names (by default `data/`).
 """
 
 import os
@@ -11,7 +13,7 @@ from core.databases import database
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATABASE_DIR = Path(os.environ.get("DATABASE_DIR") or BASE_DIR / "data")
 
-# Signs nothing as long as no web views are served; set DJANGO_SECRET_KEY before any are.
+# Signs nothing as long as no views are served. Set DJANGO_SECRET_KEY before serving any.
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "unused"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 ALLOWED_HOSTS: list[str] = []

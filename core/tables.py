@@ -1,6 +1,6 @@
-"""What `insert_data` loads: the models' tables, with the rules and references that a model does not state.
+"""The tables that `insert_data` loads: those of the models, with rules and references that a model does not state.
 
-This is the file to edit for tables of your own.
+To load tables of your own, edit this file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from core.models import Order, Product, User
 
 
 def tables() -> tuple[Table, ...]:
-    """All of them, in the order in which they are listed."""
+    """Return all tables, in the order in which reports list them."""
     return (
         table_of(User, rules=[contains("email", "@")]),
         table_of(Product, rules=[greater_than("price", 0)]),

@@ -1,1 +1,1 @@
-"""Glue between the engine and frameworks, each in a package of its own."""
+"""What connects the engine to frameworks: a package for each framework."""

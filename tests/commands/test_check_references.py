@@ -173,5 +173,5 @@ def test_nothing_is_written_anywhere(loaded: Project) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    told = "interrupted: not all rows were looked at; run the same command again"
+    told = "interrupted: not all rows were checked; run the same command again"
     assert_told_of_an_interrupt(loaded, "check_references", number, code, told)

@@ -21,7 +21,7 @@ PROBLEMS = {
         "async_loader.E001",
         "table users: rule greater_than names the unknown column 'age'.",
     ),
-    f"{DECLARATIONS}.twice": ("async_loader.E002", "2 tables are called users."),
+    f"{DECLARATIONS}.twice": ("async_loader.E002", "2 tables have the name users."),
     f"{DECLARATIONS}.undeclared": ("async_loader.E003", "Table orders: user_id references people, which is no table."),
     f"{DECLARATIONS}.elsewhere": ("async_loader.E004", "database archive: is not configured; add it to DATABASES."),
 }

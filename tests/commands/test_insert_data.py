@@ -140,14 +140,14 @@ def test_a_large_load_is_summed_up(project: Project) -> None:
     assert head == "table  given  inserted  updated  unchanged  rejected  seconds"
     assert counts == "users  1,000        66        0          0       934      0.0"
     assert re.fullmatch(r"1,000 records in 0\.0 s, [0-9,]+ records/s", speed)
-    assert (empty, title) == ("", "users: 934 rejects with 1,234 reasons; the 2 commonest are 100 % of those")
+    assert (empty, title) == ("", "users: 934 rejects with 1,234 reasons; the 2 commonest are 100 % of them")
     assert rest[:2] == ["         900   96 %  name.not_empty", "         334   35 %  email.contains"]
     assert rest[2].endswith("u.csv, line 2: (0, 'n', '') --> Failed validation: email must contain '@'")
     assert rest[7] == "  ... and 929 more; all are in table loader_rejects of database users"
     [(run,)] = project.query("users", "SELECT run FROM loader_runs")
     assert rest[8:] == [
         "",
-        "Next: write the rejects to files, mend those, and load them:",
+        "Next: write the rejects to files, mend them, and load them:",
         f"  python manage.py rejects export users-rejects.csv --table users --run {run}",
     ]
 

@@ -38,7 +38,7 @@ from tests.commands.conftest import ROOT, Project
 
 VOID = {"meta", "rect", "path"}
 INLINE = {"bdi", "b", "i", "a", "strong"}
-TEMPLATES = ROOT / "async_loader" / "contrib" / "django" / "templates" / "async_loader"
+TEMPLATES = ROOT / "async_loader" / "contrib" / "django" / "pages" / "templates" / "async_loader"
 # What may leave the page, or bring something in.
 REACHING = {"src", "srcset", "data", "action", "formaction", "poster", "background", "style", "srcdoc", "ping"}
 HOSTILE = [
@@ -373,7 +373,7 @@ def test_the_digest_in_the_policy_is_that_of_the_style() -> None:
 def test_every_template_is_installed_with_the_package() -> None:
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     package = TEMPLATES.parents[1]
-    installed = {path for pattern in patterns["async_loader.contrib.django"] for path in package.glob(pattern)}
+    installed = {path for pattern in patterns["async_loader.contrib.django.pages"] for path in package.glob(pattern)}
     assert set(TEMPLATES.rglob("*.*")) == installed
 
 

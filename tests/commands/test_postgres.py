@@ -19,7 +19,7 @@ from django.db.utils import ConnectionHandler
 
 import async_loader
 from async_loader import ConfigurationError, PostgreSQL, StoreError
-from async_loader.contrib.django.management.commands._command import INTERRUPTED
+from async_loader.contrib.django.management.base import INTERRUPTED
 from async_loader.contrib.django.models import databases
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import write_sources

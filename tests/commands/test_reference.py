@@ -29,7 +29,7 @@ from async_loader import (
     VerifiedTable,
 )
 from async_loader.contrib.django import checks
-from async_loader.contrib.django.management.commands import _command
+from async_loader.contrib.django.management import base
 from async_loader.ledger.agreement import _ADVICE
 from async_loader.loading.refused import CODE as REFUSED
 from async_loader.records.reasons import FAULT_MESSAGES
@@ -139,7 +139,7 @@ def test_every_setting_is_told_and_no_other() -> None:
 
 def test_every_exit_code_is_told_and_no_other() -> None:
     names = ("FAILED", "USAGE", "STRICT", "OVER_LIMIT", "INTERRUPTED", "TERMINATED")
-    numbers = [0, *(getattr(_command, name) for name in names)]
+    numbers = [0, *(getattr(base, name) for name in names)]
     assert first_cells("Exit codes", TOLD) == [str(number) for number in numbers]
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from async_loader import Column, Options, Run, Table, Type, init
 from async_loader.contrib.django.management.commands.rejects import Command
+from async_loader.contrib.django.management.rejects.retry import RetryRejects
 from tests.commands.conftest import ROOT, Project
 from tests.sample import TABLES
 
@@ -78,7 +79,7 @@ def test_verbosity_reaches_the_subcommand_from_either_side(
     loaded: Project, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(Command, "_retry", lambda *_, verbosity, **__: asked.append(verbosity))
+    monkeypatch.setattr(RetryRejects, "run", lambda *_, verbosity, **__: asked.append(verbosity))
     assert loaded.call(*command).returncode == 0
     assert asked == [0]
 
@@ -109,7 +110,7 @@ def test_nothing_is_a_line(project: Project) -> None:
     file = str(project.directory / "f.csv")
     for arguments in (("show",), ("export", file), ("retry",), ("discard", "--all", "--yes")):
         done = project.manage("rejects", *arguments)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "No reject is stored that fits.\n", ""), arguments
+        assert (done.returncode, done.stdout, done.stderr) == (0, "No stored reject fits.\n", ""), arguments
     assert json.loads(project.manage("rejects", "show", "--format=json").stdout)["rejects"] == []
 
 
@@ -184,7 +185,7 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
     [
         (("discard",), "say what to discard: by --table, --reason and --run, or --all"),
         (("discard", "--all", "--table=users"), "say what to discard: by --table, --reason and --run, or --all"),
-        (("discard", "--all"), "nobody can be asked whether to discard them: add --yes"),
+        (("discard", "--all"), "discarding asks first, and stdin is no terminal: add --yes"),
         (("show", "--limit=-1"), "--limit is at least 0, not -1"),
         (("show", "--table=nobody"), "no table is called 'nobody'; there are orders, products, users"),
         (("show", "--run=none"), "no run is called 'none'; `rejects` lists them"),
@@ -193,7 +194,7 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
         (("export", "bad.txt"), "bad.txt: the file's name ends in .csv, .jsonl, .ndjson, .parquet: that is its format"),
         (("export", "new.csv"), "these are rejects of orders, products, users: choose one with --table"),
         (("export", "pyproject.csv"), None),
-        (("export",), "the following arguments are required: FILE; --help tells more"),
+        (("export",), "the following arguments are required: FILE; see --help"),
         (("mend",), None),
     ],
 )
@@ -274,5 +275,5 @@ def test_help_reads_well_on_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     command = Command()
     parser = command.create_parser("manage.py", "rejects")
-    for each in (parser, *command._subparsers):
+    for each in (parser, *command.subparsers):
         assert max(map(len, each.format_help().splitlines())) <= 80

@@ -173,7 +173,7 @@ def test_a_load_that_was_killed_is_unfinished_until_later_runs_have_written_what
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
     assert done.stdout.startswith(f"{called(fresh)}: unfinished: users (database users) up to record 4, products ")
     load(fresh.directory, restart=True)
-    mention = f"{called(fresh)}: was not finished, but later runs have written what it left"
+    mention = f"{called(fresh)}: was not finished, but later runs have loaded the rest"
     assert printed(fresh) == [mention, "2 runs, 4 tables: every count agrees"]
 
 
@@ -267,5 +267,5 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    told = "interrupted: not everything was looked at; run the same command again"
+    told = "interrupted: not everything was verified; run the same command again"
     assert_told_of_an_interrupt(loaded, "verify", number, code, told)

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from async_loader.contrib.django.management.commands._command import FAILED, INTERRUPTED, STRICT, USAGE
+from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
 from tests.cluster import until, workers
 from tests.commands.conftest import ROOT
 from tests.commands.harm import write_sources

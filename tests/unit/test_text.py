@@ -45,8 +45,8 @@ def test_counts_are_aligned_and_summed_up() -> None:
         (with_reasons(12_408, a=9_000, b=2_000, c=700, d=700, e=8), "3 reasons explain 94 % of 12,408 rejects"),
         (with_reasons(1000, a=999, b=1), "1 reason explains 99 % of 1,000 rejects"),
         (with_reasons(70, a=10, b=10, c=10, d=10, e=10, f=10, g=10), "5 reasons explain 71 % of 70 rejects"),
-        (with_reasons(9, a=9, b=1), "9 rejects with 10 reasons; the commonest is 90 % of those"),
-        (with_reasons(9, a=6, b=6), "9 rejects with 12 reasons; the 2 commonest are 100 % of those"),
+        (with_reasons(9, a=9, b=1), "9 rejects with 10 reasons; the commonest is 90 % of them"),
+        (with_reasons(9, a=6, b=6), "9 rejects with 12 reasons; the 2 commonest are 100 % of them"),
     ],
 )
 def test_it_says_how_few_reasons_explain_most(counts: TableReport, text: str) -> None:
@@ -86,7 +86,7 @@ def test_rejects_are_exported_in_the_format_of_their_source() -> None:
     sources = {"a.csv.gz": "csv", "a.JSONL": "jsonl", "a.ndjson.zst": "ndjson", "a.parquet": "parquet", "-": "csv"}
     for source, suffix in sources.items():
         assert advice({"users": replace(COUNTS, sources=(source,))}) == [
-            "Next: write the rejects to files, mend those, and load them:",
+            "Next: write the rejects to files, mend them, and load them:",
             f"  python manage.py rejects export users-rejects.{suffix} --table users --run 5f0e",
         ]
 
@@ -100,24 +100,24 @@ def test_a_name_that_a_shell_would_take_apart_is_quoted() -> None:
 def test_what_may_pass_later_is_tried_again_and_what_differs_can_be_replaced() -> None:
     orders = replace(COUNTS, reasons={"user_id.exists_in": 60, "id.exists": 40})
     assert advice({"users": COUNTS, "orders": orders}) == [
-        "Next: write the rejects to files, mend those, and load them:",
+        "Next: write the rejects to files, mend them, and load them:",
         "  python manage.py rejects export orders-rejects.csv --table orders --run 5f0e",
         "  python manage.py rejects export users-rejects.csv --table users --run 5f0e",
-        "Once what they reference has been loaded, try those again as they are:",
+        "Once the rows that they reference have been loaded, try the rejects again as they are:",
         "  python manage.py rejects retry --table orders --run 5f0e",
-        "To replace rows that have the same key and other values: the same command with --on-conflict update",
+        "To replace rows that have the same key and other values, run the same command with --on-conflict update",
     ]
 
 
 def test_a_dry_run_has_no_rejects_to_export() -> None:
     lines = told({"users": COUNTS}, dry_run=True)
     assert lines[0] == "Dry run: nothing was written."
-    assert lines[-1] == "Next: mend the sources, or load what is good: the same command without --dry-run"
+    assert lines[-1] == "Next: mend the sources, or run the same command without --dry-run to load the good records"
 
 
 def test_a_run_that_went_on_with_another_claims_no_speed() -> None:
     lines = told({"users": replace(COUNTS, rejected=0, reasons={})}, resumed=True)
-    assert lines[-1] == "1,000 records, with those of the process before; this one took 2.0 s"
+    assert lines[-1] == "1,000 records, with those of the earlier process; this one took 2.0 s"
 
 
 def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:

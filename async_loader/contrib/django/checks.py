@@ -1,7 +1,7 @@
-"""What `manage.py check` says of a project's databases and declared tables.
+"""The checks of `manage.py check`: do the declared tables fit together, and can the databases be loaded into?
 
-Tables that are derived from models as they are need no declaration and are not looked at here: one that cannot be
-loaded is told of when somebody loads it. So a project without declarations imports nothing heavy to be checked.
+Tables that are derived from models without a declaration are not checked here: an error is reported when such a table
+is loaded. So the check of a project without declarations imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SETTING = "ASYNC_LOADER_TABLES"
 
 
 def check_project(**_: Any) -> list[CheckMessage]:
-    """Whether the declared tables fit together, and whether those and all models live where they can be loaded into."""
+    """Check the declared tables, and the databases of these and of all models."""
     if getattr(settings, SETTING, None) is None:
         return list(_homes_of_models(set()))
     from async_loader.contrib.django.models.tables import declared
@@ -34,22 +34,24 @@ def check_project(**_: Any) -> list[CheckMessage]:
     try:
         tables = declared()
     except ConfigurationError as error:
-        return [Error(f"{error}.", hint=f"Mend the function that {SETTING} names.", id="async_loader.E001")]
+        return [Error(f"{error}.", hint=f"Correct the function that {SETTING} names.", id="async_loader.E001")]
     declared_homes = {table.database for table in tables}
     messages = [message for alias in sorted(declared_homes) for message in _database(alias, Error, "E004", "E005")]
     return [*_twice(tables), *_undeclared(tables), *messages, *_homes_of_models(declared_homes)]
 
 
-def _homes_of_models(told_of: set[str]) -> Iterator[CheckMessage]:
-    """Warnings only: a project may well have models that it never loads into."""
-    for alias in sorted({home(model) for model in own_models()} - told_of):
+def _homes_of_models(checked: set[str]) -> Iterator[CheckMessage]:
+    """Check the other databases of models. These are warnings: a project may have models that it never loads into."""
+    for alias in sorted({home(model) for model in own_models()} - checked):
         yield from _database(alias, Notice, "W001", "W002")
 
 
 def _twice(tables: Sequence[Table]) -> Iterator[CheckMessage]:
     for name, count in Counter(table.name for table in tables).items():
         if count > 1:
-            yield Error(f"{count} tables are called {name}.", hint="Declare each table once.", id="async_loader.E002")
+            yield Error(
+                f"{count} tables have the name {name}.", hint="Declare each table once.", id="async_loader.E002"
+            )
 
 
 def _undeclared(tables: Sequence[Table]) -> Iterator[CheckMessage]:
@@ -61,25 +63,25 @@ def _undeclared(tables: Sequence[Table]) -> Iterator[CheckMessage]:
             if reference.table not in known:
                 yield Error(
                     f"Table {table.name}: {reference.column} references {reference.table}, which is no table.",
-                    hint="Name the table as it is called in its database, or declare it.",
+                    hint="Use the table's name in its database, or declare the table.",
                     id="async_loader.E003",
                 )
 
 
 def _database(alias: str, kind: type[Error | Notice], unusable: str, unwritable: str) -> Iterator[CheckMessage]:
     try:
-        place = location(alias)
+        where = location(alias)
     except ConfigurationError as error:
         hint = "Nothing can be loaded into tables that live there."
         yield kind(f"{error}.", hint=hint, id=f"async_loader.{unusable}")
         return
-    if not isinstance(place, Path):
+    if not isinstance(where, Path):
         return
-    directory = place.absolute().parent
+    directory = where.absolute().parent
     if not directory.is_dir():
         problem, hint = "does not exist", "Create it."
     elif not os.access(directory, os.W_OK | os.X_OK):
-        problem, hint = "cannot be written to", "SQLite makes files beside a database: allow writing."
+        problem, hint = "cannot be written to", "SQLite makes files beside a database: make the directory writable."
     else:
         return
     yield kind(f"Database {alias}: the directory {directory} {problem}.", hint=hint, id=f"async_loader.{unwritable}")

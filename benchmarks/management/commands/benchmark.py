@@ -9,8 +9,8 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError
-from async_loader.contrib.django.management.commands._command import Failure, LoaderCommand
-from async_loader.contrib.django.management.commands._help import TOLD, group
+from async_loader.contrib.django.management.base import Failure, LoaderCommand
+from async_loader.contrib.django.management.help import REPORTING, group
 from async_loader.contrib.django.terminal.progress import steps
 from benchmarks import chart, databases
 from benchmarks.contenders import CASES, SERVED_CASES, STORES
@@ -88,7 +88,7 @@ exit codes:
     def _perform(self, wanted: Wanted, output: str, charts: Sequence[Path], *, progress: bool) -> None:
         with steps(wanted.steps, wanted=progress) as show:
             outcome = benchmark(wanted, show)
-        self.say([json.dumps(as_dict(outcome), indent=2)] if output == "json" else table_lines(outcome))
+        self.print_lines([json.dumps(as_dict(outcome), indent=2)] if output == "json" else table_lines(outcome))
         for path in charts:
             chart.draw(outcome, path)
 
@@ -146,7 +146,7 @@ def _add_what_is_measured(parser: CommandParser) -> None:
 
 
 def _add_what_is_told(parser: CommandParser) -> None:
-    told = group(parser, TOLD)
+    told = group(parser, REPORTING)
     told.add_argument(
         "--format",
         choices=("text", "json"),

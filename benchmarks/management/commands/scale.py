@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError
-from async_loader.contrib.django.management.commands._command import Failure, LoaderCommand
-from async_loader.contrib.django.management.commands._help import TOLD, group
+from async_loader.contrib.django.management.base import Failure, LoaderCommand
+from async_loader.contrib.django.management.help import REPORTING, group
 from benchmarks import chart, scale_chart
 from benchmarks.errors import BenchmarkError
 from benchmarks.forecasts import against_lines, as_dict, measured, table_lines
@@ -59,10 +59,12 @@ exit codes:
         _refuse_charts(chart)
         known = _read(costs, lambda text: costs_from(_json(text)))
         if against is not None:
-            self.say(against_lines(known, _read(against, lambda text: measured(text.splitlines()))))
+            self.print_lines(against_lines(known, _read(against, lambda text: measured(text.splitlines()))))
             return
         found = [forecast(known, *each) for each in _wanted(records, hosts, servers, options)]
-        self.say([json.dumps([as_dict(each) for each in found], indent=2)] if format == "json" else table_lines(found))
+        self.print_lines(
+            [json.dumps([as_dict(each) for each in found], indent=2)] if format == "json" else table_lines(found)
+        )
         try:
             for path in chart:
                 scale_chart.draw(found, path)
@@ -224,7 +226,7 @@ def _add_cluster(parser: CommandParser) -> None:
 
 
 def _add_what_is_told(parser: CommandParser) -> None:
-    told = group(parser, TOLD)
+    told = group(parser, REPORTING)
     told.add_argument(
         "--costs",
         type=Path,

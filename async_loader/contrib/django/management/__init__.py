@@ -1,1 +1,1 @@
-"""Django looks for commands below."""
+"""The commands, and what they share: their base, options, sources, reports, and the parts of `rejects`."""

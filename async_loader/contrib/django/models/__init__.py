@@ -1,1 +1,1 @@
-"""Django's models as tables: their fields, validators and databases."""
+"""Tables made of Django's models: fields as columns, validators as rules, and the databases they live in."""

@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from async_loader import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
 from async_loader.contrib.django.models.databases import home, is_postgresql
-from async_loader.contrib.django.models.validators import Field, may_be_blank, rules_of, shown_by_clocks
+from async_loader.contrib.django.models.validators import Field, may_be_blank, outside_dst_gaps, rules_of
 
-# What is derived from these, and keeps their ways to read and store values, is loaded as they are. The first that fits
-# counts: Django derives DateTimeField from DateField.
+# Fields derived from one of these, with its methods for values, are loaded as that one. The first that fits counts:
+# Django derives DateTimeField from DateField.
 _TYPES: tuple[tuple[type[Field], Type], ...] = (
     (models.BooleanField, Type.BOOLEAN),
     (models.IntegerField, Type.INTEGER),
@@ -33,8 +33,8 @@ _TYPES: tuple[tuple[type[Field], Type], ...] = (
     (models.CharField, Type.TEXT),
     (models.TextField, Type.TEXT),
 )
-# How a field reads and stores values; a field that does one of these in its own way is not understood.
-_WAYS = (
+# The methods by which a field reads and stores values. A field that overrides one of them cannot be loaded.
+_VALUE_METHODS = (
     "to_python",
     "get_prep_value",
     "get_db_prep_value",
@@ -49,7 +49,7 @@ _WAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is made of one field."""
+    """One field of a model as the loader has it."""
 
     field: Field
     column: Column
@@ -58,7 +58,7 @@ class Loaded:
 
 
 def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
-    """All fields of a model. ConfigurationError for what cannot be loaded."""
+    """Return all fields of a model. Raises ConfigurationError for a model that cannot be loaded."""
     label = model._meta.label
     if model._meta.parents:
         parents = ", ".join(parent._meta.label for parent in model._meta.parents)
@@ -72,7 +72,7 @@ def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
 
 
 def key_column(model: type[models.Model]) -> Column:
-    """The key alone, for a model that is only referenced."""
+    """Return the primary key, for a model that is only referenced."""
     return _column(model._meta.pk)
 
 
@@ -80,7 +80,7 @@ def _loaded(field: Field) -> Loaded:
     column = _column(field)
     rules = list(rules_of(field, column))
     if column.type is Type.DATETIME and column.zone is None and is_postgresql(home(field.model)):
-        rules.append(shown_by_clocks(column, settings.TIME_ZONE))
+        rules.append(outside_dst_gaps(column, settings.TIME_ZONE))
     return Loaded(field, column, tuple(rules), _reference(field))
 
 
@@ -98,7 +98,7 @@ def _reference(field: Field) -> Reference | None:
 
 
 def _column(field: Field) -> Column:
-    *_, stored = _held(field)
+    *_, stored = _chain(field)
     kind = _type(field, stored)
     extra: dict[str, Any] = {}
     if isinstance(stored, models.DecimalField):
@@ -108,7 +108,7 @@ def _column(field: Field) -> Column:
     return Column(
         name=str(field.column),
         type=kind,
-        # Django takes no null for a field that must not be blank.
+        # Django accepts no null for a field that must not be blank.
         nullable=field.null and may_be_blank(field),
         default=REQUIRED if field.primary_key else _default(field, kind),
         unique=field.unique and not field.primary_key,
@@ -117,12 +117,12 @@ def _column(field: Field) -> Column:
 
 
 def _significant(field: Field) -> int:
-    """Digits of a decimal that its database gives back as they were."""
+    """Return how many digits of a decimal the field's database keeps exactly."""
     return MOST_DIGITS if is_postgresql(home(field.model)) else SQLITE_DIGITS
 
 
-def _held(field: Field) -> Iterator[Field]:
-    """The field, and behind a foreign key the one that it holds values of; the last one says how they are stored."""
+def _chain(field: Field) -> Iterator[Field]:
+    """Return the field, then the fields that its foreign keys lead to. The last one says how values are stored."""
     yield field
     while isinstance(field, models.ForeignKey):
         field = field.target_field
@@ -131,23 +131,26 @@ def _held(field: Field) -> Iterator[Field]:
 
 def _type(field: Field, stored: Field) -> Type:
     for known, kind in _TYPES:
-        if isinstance(stored, known) and all(_is_djangos(each, way) for each in _held(field) for way in _WAYS):
+        if isinstance(stored, known) and all(
+            _is_djangos(each, method) for each in _chain(field) for method in _VALUE_METHODS
+        ):
             return kind
     known_types = ", ".join(known.__name__ for known, _ in _TYPES)
-    own = next((each for each in _held(field) if not type(each).__module__.startswith("django.")), None)
+    own = next((each for each in _chain(field) if not type(each).__module__.startswith("django.")), None)
     ways = " of its own ways" if own else ""
     raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{ways}; known are {known_types}")
 
 
-def _is_djangos(field: Field, way: str) -> bool:
-    owner = next((each for each in type(field).__mro__ if way in vars(each)), models.Field)
+def _is_djangos(field: Field, method: str) -> bool:
+    """Return whether the field has the method from a class of Django's own."""
+    owner = next((each for each in type(field).__mro__ if method in vars(each)), models.Field)
     return owner.__module__.startswith("django.db.models.")
 
 
 def _default(field: Field, kind: Type) -> object:
-    """What a new row gets where the source does not have the column."""
+    """Return what a new row gets where the source does not have the column: a value, or a function that gives one."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        # As Django does: today where the process is, which Django sets to TIME_ZONE.
+        # As Django does: the date in the time zone of the process, which Django sets to TIME_ZONE.
         return lambda: _plain(timezone.now() if kind is Type.DATETIME else date.today(), kind, field)  # noqa: DTZ011
     if callable(field.default) and field.has_default():
         given: Callable[[], Any] = field.get_default
@@ -162,7 +165,7 @@ def _default(field: Field, kind: Type) -> object:
 
 
 def _stated_default(field: Field, kind: Type) -> Any:
-    """REQUIRED where there is none, or where only the database can tell it."""
+    """Return the field's own default. REQUIRED where it has none, or where only the database can compute it."""
     if field.has_default():
         return field.get_default()
     if field.has_db_default():
@@ -175,8 +178,8 @@ def _stated_default(field: Field, kind: Type) -> Any:
 
 
 def _plain(value: Any, kind: Type, field: Field) -> Any:
-    """A value as it stands in a batch."""
-    *_, stored = _held(field)
+    """Return a value as a batch holds it."""
+    *_, stored = _chain(field)
     value = stored.to_python(value)
     if value is None:
         return None

@@ -1,6 +1,6 @@
-"""Which tables there are to load: those of the project's models, with the rules and references that the project adds.
+"""The tables of a project: those that it declares, and those of its other models.
 
-A model is made into a table when somebody wants it, so that one which cannot be loaded is in nobody's way.
+A model is made into a table when the table is needed, so that a model which cannot be loaded stops no other.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from async_loader.contrib.django.models.fields import key_column, loaded_fields
 
 
 def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), references: Iterable[Reference] = ()) -> Table:
-    """The table for a model: columns, checks and references of its fields, and those given here besides. A rule given
-    here takes the place of one of the same code and columns.
+    """Return the table for a model: the columns, rules and references of its fields, and those given here.
 
-    Raises ConfigurationError for what cannot be loaded.
+    A rule given here takes the place of a field's rule with the same code and columns. Raises ConfigurationError for a
+    model that cannot be loaded.
     """
     fields = loaded_fields(model)
     stated = [field.reference for field in fields if field.reference is not None]
@@ -42,9 +42,9 @@ def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), reference
 
 
 def declared() -> tuple[Table, ...]:
-    """The tables that the project's setting gives, in their order; none where it is not set.
+    """Return the tables that the project's setting ASYNC_LOADER_TABLES declares, in their order; none without it.
 
-    The setting names a function without parameters, for tables that are not to be loaded just as they are derived.
+    The setting names a function without parameters. It declares the tables that need more than their models state.
     """
     path = getattr(settings, SETTING, None)
     if path is None:
@@ -59,10 +59,9 @@ def declared() -> tuple[Table, ...]:
 
 
 class ProjectTables:
-    """The tables of a project: those that its setting declares, and those of its other models, each made when it is
-    first wanted.
+    """The tables of a project: those that it declares, and those of its other models, each made when first needed.
 
-    A table is called as it is in its database, or as Django calls its model (`shop.Order`).
+    A table goes by its name in the database, or by Django's name of its model (`shop.Order`).
     """
 
     def __init__(self) -> None:
@@ -70,21 +69,22 @@ class ProjectTables:
         self._models = models_by_table()
         self._derived: dict[str, Table] = {}
         self._labels: dict[str, list[str]] = {}
-        self._called = {name: name for name in self._declared}
+        # By every name that a table goes by, its name in the database.
+        self._aliases = {name: name for name in self._declared}
         for model in all_models():
             name, label = model._meta.db_table, model._meta.label
             self._labels.setdefault(name, []).append(label)
-            self._called |= {name: name, label.lower(): name}
+            self._aliases |= {name: name, label.lower(): name}
 
     @property
     def declared(self) -> tuple[Table, ...]:
-        """Those that the setting gives, in their order."""
+        """The declared tables, in their order."""
         return tuple(self._declared.values())
 
     def tables(self, names: Iterable[str]) -> tuple[Table, ...]:
-        """Those of these names, and all that they reference. Those that are only referenced have a key alone.
+        """Return the tables of these names, and the tables that they reference, which have only their key.
 
-        Raises ConfigurationError for a name that nothing has, and for a model that cannot be loaded.
+        Raises ConfigurationError for an unknown name, and for a model that cannot be loaded.
         """
         wanted = {name: self._table(name) for name in map(self.name, names)}
         for reference in [reference for table in wanted.values() for reference in table.references]:
@@ -93,60 +93,59 @@ class ProjectTables:
         return tuple(wanted[name] for name in dict.fromkeys([*self._declared, *self._models]) if name in wanted)
 
     def all_tables(self) -> tuple[tuple[Table, ...], list[str]]:
-        """Those of all models of the project's own, with what they reference; and a line for each that cannot be
-        loaded.
+        """Return the declared tables and those of the project's own models, with the tables that they reference; and a
+        line for each model that cannot be loaded.
         """
-        names, problems = self._loadable(_made(model for model in own_models() if not self._declares(model)))
-        found = {table.name: table for table in self.tables(names)}
-        circles = [name for name in found if _leads_back(name, found)]
-        problems += [f"table {name}: its references lead back to it; name it to have it alone" for name in circles]
+        names, problems = self._loadable(_with_tables(model for model in own_models() if not self._declares(model)))
+        tables = {table.name: table for table in self.tables(names)}
+        circles = [name for name in tables if _leads_back(name, tables)]
+        problems += [f"table {name}: its references lead back to it; name it to check it alone" for name in circles]
         return self.tables(name for name in names if name not in circles), problems
 
     def unmanaged(self) -> tuple[tuple[Table, ...], list[str]]:
-        """Those that migrations leave alone, as far as they are to be made, without what they reference elsewhere; and
-        a line for each of them that cannot be loaded.
+        """Return the tables that migrations do not create, without their references to other tables; and a line for
+        each of their models that cannot be loaded.
         """
-        found = {name: model for name, model in self._models.items() if not model._meta.managed}
-        names, problems = self._loadable(found[name] for name in sorted(found))
-        wanted = set(found) & set(names)
+        models = {name: model for name, model in self._models.items() if not model._meta.managed}
+        names, problems = self._loadable(models[name] for name in sorted(models))
+        wanted = set(models) & set(names)
         whole = [table for table in self.tables(name for name in names if name in wanted) if table.name in wanted]
         return tuple(_among(table, wanted) for table in whole), problems
 
     def homes(self) -> tuple[dict[str, Location], list[str]]:
-        """By alias, where each database is that models of the project live in, the declared ones first; and a line for
-        each database that cannot be loaded into.
+        """Return by alias where each database of the project's models is, those of declared tables first; and a line
+        for each database that cannot be loaded into.
         """
         aliases = [table.database for table in self.declared] + [home(model) for model in own_models()]
-        places, problems = dict[str, Location](), []
+        locations, problems = dict[str, Location](), []
         for alias in dict.fromkeys(aliases):
             try:
-                places[alias] = location(alias)
+                locations[alias] = location(alias)
             except ConfigurationError as error:
                 problems.append(str(error))
-        return places, problems
+        return locations, problems
 
-    def name(self, called: str) -> str:
-        """What the table that is called so is called in its database. ConfigurationError where there is none, or where
-        several models have it.
+    def name(self, given: str) -> str:
+        """Return the name in the database of the table that goes by the given name.
+
+        Raises ConfigurationError where there is none, and where several models have that table.
         """
-        name = self._called.get(called) or self._called.get(called.lower())
+        name = self._aliases.get(given) or self._aliases.get(given.lower())
         if name is None:
-            known = ", ".join(sorted(set(self._called.values())))
-            raise ConfigurationError(f"no table is called {called!r}; there are {known}")
-        self._check_alone(name)
+            known = ", ".join(sorted(set(self._aliases.values())))
+            raise ConfigurationError(f"no table is called {given!r}; there are {known}")
+        self._refuse_several_models(name)
         return name
 
-    def column_name(self, table: str, called: str) -> str:
-        """The column of that name, or of the field or attribute that Django calls so."""
+    def column_name(self, table: str, given: str) -> str:
+        """Return the column of the field with that column, attribute or name; the given name where there is none."""
         for field in self._fields(table):
-            if called in (field.column, field.attname, field.name):
+            if given in (field.column, field.attname, field.name):
                 return str(field.column)
-        return called
+        return given
 
     def source_names(self, table: str) -> dict[str, str]:
-        """By column, what a source calls it unless told otherwise, where that is something else: as Django calls the
-        attribute.
-        """
+        """Return by column the attribute of its field, where that has another name: a source may use it as a header."""
         names = {str(field.column): field.attname for field in self._fields(table)}
         return {name: names[name] for name in self._table(table).column_names if names.get(name, name) != name}
 
@@ -166,14 +165,14 @@ class ProjectTables:
         return Table(name, home(self._models[name]), (key,), key.name)
 
     def _loadable(self, wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
-        """The names of the declared tables and of those models that can be loaded; and a line for each other model."""
+        """Return the names of the declared tables and of the models that can be loaded; and a line for each other."""
         names, problems = list(self._declared), []
         for model in wanted:
             name = model._meta.db_table
             if name in names:
                 continue
             try:
-                self._check_alone(name)
+                self._refuse_several_models(name)
                 databases_of([self._table(name)])
             except ConfigurationError as error:
                 problems.append(str(error))
@@ -181,8 +180,8 @@ class ProjectTables:
                 names.append(name)
         return names, list(dict.fromkeys(problems))
 
-    def _check_alone(self, table: str) -> None:
-        """ConfigurationError where nothing tells which model the table is of."""
+    def _refuse_several_models(self, table: str) -> None:
+        """Raise ConfigurationError where several models have the table and no declaration decides between them."""
         labels = self._labels.get(table, [])
         if len(labels) > 1 and table not in self._declared:
             raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
@@ -196,17 +195,17 @@ class ProjectTables:
 
 
 def databases_of(tables: Iterable[Table]) -> dict[str, Location]:
-    """By alias, where each database is that the tables live in."""
+    """Return by alias where each database of the tables is."""
     return {table.database: location(table.database) for table in tables}
 
 
 def models_by_table() -> Mapping[str, type[models.Model]]:
-    """The model of each table."""
+    """Return the model of each table."""
     return {model._meta.db_table: model for model in all_models()}
 
 
-def _made(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
-    """Those whose databases have their tables; where that cannot be told, whoever uses the table will."""
+def _with_tables(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
+    """Return the models whose tables exist, or may exist in a database that cannot be asked."""
     names_in = functools.cache(stored_tables)
     for model in wanted:
         names = names_in(home(model))
@@ -215,16 +214,16 @@ def _made(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
 
 
 def _among(table: Table, names: Container[str]) -> Table:
-    """The table with those references only that lead to tables of these names."""
+    """Return the table with only the references that lead to tables of these names."""
     kept = tuple(reference for reference in table.references if reference.table in names)
     return dataclasses.replace(table, references=kept)
 
 
-def _leads_back(name: str, found: Mapping[str, Table]) -> bool:
-    """Whether a table references itself by way of others."""
+def _leads_back(name: str, tables: Mapping[str, Table]) -> bool:
+    """Return whether a table references itself through other tables."""
     ahead, seen = [name], set[str]()
     while ahead:
-        table = found.get(ahead.pop())
+        table = tables.get(ahead.pop())
         targets = {reference.table for reference in table.references} - seen if table else set()
         seen |= targets
         ahead += targets

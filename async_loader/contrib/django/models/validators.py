@@ -1,6 +1,6 @@
-"""Django's validators as rules: what `Model.full_clean()` asks of one field, stated over columns where it can be.
+"""Django's validators as rules: the checks of `Model.full_clean()` for one field, over whole columns where possible.
 
-Like Django, a rule here passes over what is empty; whether a value may be empty is the field's own `blank`.
+As in Django, validators are not asked about an empty value; the field's `blank` says whether a value may be empty.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ from async_loader import (
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
-# What an address looks like that Django's EmailValidator takes for certain: it is asked about all others.
+# Addresses that Django's EmailValidator accepts for certain. The validator is asked about all others.
 _CERTAIN_EMAIL = r"^[A-Za-z0-9_+-]{1,30}(\.[A-Za-z0-9_+-]{1,30}){0,3}@([A-Za-z0-9]{1,30}\.){1,4}[A-Za-z]{2,30}$"
-# JSON that Django takes for empty.
+# JSON that counts as empty in Django.
 _EMPTY_JSON = ("null", '""', "[]", "{}")
-# The range of a 64-bit integer, outside of which nothing is read.
+# The range of a 64-bit integer. A number outside of it is rejected when it is read.
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 def rules_of(field: Field, column: Column) -> Iterator[Rule]:
-    """All that the field asks of one value, but for its type. ConfigurationError for a validator that is none."""
+    """Return all rules of the field for one value, but for its type. Raises ConfigurationError for a validator that
+    cannot be called.
+    """
     if not may_be_blank(field) and column.type is Type.TEXT:
         yield not_empty(column.name)
     if not may_be_blank(field) and column.type is Type.JSON:
@@ -57,25 +59,26 @@ def rules_of(field: Field, column: Column) -> Iterator[Rule]:
             yield _or_empty(rule, column)
 
 
-def shown_by_clocks(column: Column, zone: str) -> Rule:
-    """Of times that name no zone, where the database keeps them as those of one: that clocks there show them. Any other
-    would be stored as an hour later.
+def outside_dst_gaps(column: Column, zone: str) -> Rule:
+    """Return a rule against times in a DST gap, for a database that stores times without a zone as times of `zone`.
+
+    PostgreSQL would move a time in the gap to the next hour.
     """
-    time, home = pl.col(column.name), ZoneInfo(zone)
+    time, zone_info = pl.col(column.name), ZoneInfo(zone)
     rule = each_value(
         column.name,
         "not_datetime",
-        f"{column.name} must be a time that clocks in {zone} show",
-        lambda value: _there_and_back(value, home) == value,
+        f"{column.name} must not lie in a DST gap of {zone}",
+        lambda value: _there_and_back(value, zone_info) == value,
     )
-    # Behind these years Polars knows no summer time.
+    # Polars has the daylight saving time of these years only.
     common = time.dt.year().is_between(1900, 2099)
     shown = time.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_not_null()
     return _asked_about(~(common & shown), rule, column)
 
 
 def _there_and_back(time: datetime, zone: ZoneInfo) -> datetime:
-    """A time of that zone by way of UTC; as it is where UTC has no such year."""
+    """Return a time of that zone converted to UTC and back; unchanged where UTC has no such year."""
     try:
         return time.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
     except OverflowError:
@@ -83,12 +86,12 @@ def _there_and_back(time: datetime, zone: ZoneInfo) -> datetime:
 
 
 def may_be_blank(field: Field) -> bool:
-    """Whether Django takes what is empty. Of a field that nobody edits it asks no more than its validators do."""
+    """Return whether Django accepts an empty value. In a field that is not editable it checks the validators only."""
     return field.blank or not field.editable
 
 
 def _one_of(field: Field, column: Column) -> Rule:
-    """By whole columns for text and integers; what else may be chosen compares as Python does it."""
+    """Return the rule of the choices: over whole columns for text and integers, in Python for other types."""
     choices = [value for value, _ in field.flatchoices if value is not None]
     wanted = {Type.TEXT: str, Type.INTEGER: int}.get(column.type)
     if wanted is not None:
@@ -99,6 +102,7 @@ def _one_of(field: Field, column: Column) -> Rule:
 
 
 def _or_empty(rule: Rule, column: Column) -> Rule:
+    """Return the rule, held also by an empty value."""
     if column.type is Type.TEXT:
         return dataclasses.replace(rule, holds=rule.holds | (pl.col(column.name) == ""))
     if column.type is Type.JSON:
@@ -107,7 +111,7 @@ def _or_empty(rule: Rule, column: Column) -> Rule:
 
 
 def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
-    """None where reading the value has checked it already."""
+    """Return a validator as a rule, or None where reading the value has checked it already."""
     kind = type(validator)
     limit: Any = getattr(validator, "limit_value", None)
     limit = _comparable(limit() if callable(limit) else limit)
@@ -131,17 +135,17 @@ def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
 
 
 def _comparable(limit: Any) -> Any:
-    """A time with a zone as columns have it."""
+    """Return a limit as columns hold values: a time with a zone is in UTC."""
     return limit.astimezone(UTC) if isinstance(limit, datetime) and limit.tzinfo is not None else limit
 
 
 def _but_for(rule: Rule, certain: str, column: Column) -> Rule:
-    """The rule, asked only about text in which the pattern is not found."""
+    """Return the rule, asked only about text in which the pattern is not found."""
     return _asked_about(~pl.col(column.name).str.contains(certain), rule, column)
 
 
 def _asked_about(doubtful: pl.Expr, rule: Rule, column: Column) -> Rule:
-    """The rule, asked only where there is doubt."""
+    """Return the rule, asked only about values that are doubtful."""
     values = pl.when(doubtful).then(pl.col(column.name))
     holds = values.map_batches(lambda asked: _answers(rule, asked.alias(column.name)), return_dtype=pl.Boolean)
     return dataclasses.replace(rule, holds=holds)
@@ -152,7 +156,7 @@ def _answers(rule: Rule, values: pl.Series) -> pl.Series:
 
 
 def _each(validator: Any, field: Field, column: Column) -> Rule:
-    """The validator itself, asked about each value that it has not seen in a batch."""
+    """Return a rule that calls the validator with each distinct value of a batch."""
     if not callable(validator):
         raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
     as_python = _as_python(column)
@@ -175,13 +179,13 @@ def _each(validator: Any, field: Field, column: Column) -> Rule:
 
 
 def _as_python(column: Column) -> Callable[[Any], Any]:
-    """From a value of a batch to the one that Django gives to validators."""
+    """Return the function from a value of a batch to the value that Django gives to validators."""
     if column.type is Type.UUID:
         return uuid.UUID
     return json.loads if column.type is Type.JSON else lambda value: value
 
 
 def _snake(name: str) -> str:
-    """EmailValidator: email."""
+    """Return a class's name as the code of its rule: `email` for EmailValidator."""
     words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
     return words.removesuffix("_validator") or words

@@ -1,6 +1,6 @@
-"""What a worker of a cluster asks of the project, whose settings DJANGO_SETTINGS_MODULE names in its environment.
+"""What a worker of a cluster needs of the project, whose settings DJANGO_SETTINGS_MODULE names in its environment.
 
-Imported by workers, before they unpickle tables: whose rules may be functions of modules with models.
+Workers import this module before they unpickle tables, because rules may be functions of modules with models.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from django.apps import apps
 from async_loader.contrib.django.models import databases
 from async_loader.contrib.django.process import tune
 
-# A worker loads as a command does.
+# A worker is tuned as a command is.
 tune()
 
 if not apps.ready:
@@ -19,5 +19,5 @@ if not apps.ready:
 
 
 def location(alias: str) -> databases.Location:
-    """Where the database behind an alias is."""
+    """Return where the database of an alias is."""
     return databases.location(alias)

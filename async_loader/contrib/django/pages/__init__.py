@@ -1,1 +1,1 @@
-"""Reports as HTML pages: text and geometry in Python, markup and style in templates."""
+"""Reports as HTML pages: what they show in Python, markup and style in templates."""

@@ -1,1 +1,1 @@
-"""What commands print: reports and rejects as text, progress, and the pace of a run."""
+"""What commands print: reports and rejects as text, and progress."""

@@ -1,4 +1,4 @@
-"""A line with a bar for each table, drawn with rich on stderr. Imported by whoever draws: rich takes some 60 ms."""
+"""A line with a bar for each table, drawn with rich on stderr. Imported only to draw: rich takes some 60 ms."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rich.text import Text
 from async_loader.contrib.django.terminal.pace import Pace, Standing, Words, duration, rounded
 from async_loader.contrib.django.terminal.wording import printable
 
-# Cells.
+# In cells, the columns of a terminal.
 _LONGEST_BAR = 40
 _SHORTEST_BAR = 8
 _GAP = 2
-# What a line tells behind its bar, by its place there; where it has no room for all, these go first.
+# The texts after a bar, by position; and the order in which they are left out of a line that has no room for all.
 _PERCENT, _COUNTED, _AT_FAULT, _RATE, _LEFT = range(5)
-_DISPENSABLE = (_RATE, _AT_FAULT, _COUNTED, _LEFT, _PERCENT)
+_LEFT_OUT_FIRST = (_RATE, _AT_FAULT, _COUNTED, _LEFT, _PERCENT)
 
 
 class Bars:
-    """The lines, from `draw` on until they are wiped away by `close`. Either raises OSError if the terminal is gone."""
+    """The lines of a run, drawn by `draw` and wiped away by `close`. Both raise OSError if the terminal is gone."""
 
     def __init__(self, pace: Pace, words: Words, clock: Callable[[], float], *, color: bool) -> None:
         self._pace = pace
         self._words = words
         self._clock = clock
-        # None leaves it to rich, which heeds NO_COLOR.
+        # None leaves the choice to rich, which respects NO_COLOR.
         self._console = Console(stderr=True, no_color=None if color else True)
         self._live = Live(
             console=self._console,
@@ -40,12 +40,12 @@ class Bars:
         )
 
     def draw(self) -> None:
-        """Draw anew, as things stand now."""
+        """Draw the lines anew, as the run is now."""
         self._live.start()
         self._live.refresh()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Wipe the lines away."""
         self._live.stop()
 
     def _lines(self) -> Group:
@@ -69,10 +69,10 @@ class Bars:
         return Group(*lines)
 
     def _bar(self, standing: Standing, width: int, now: float) -> Text:
-        """It moves along where nobody knows how long it is to be."""
+        """Return the bar of a table; it moves to and fro where the length of the source is not known."""
         if width <= 0:
             return Text()
-        # A source may be of no bytes, and then is read.
+        # A source may be empty, and is read then.
         total = None if standing.shown.size is None else max(1, standing.shown.size)
         completed = total if total is not None and standing.is_read else standing.shown.read_to
         parts = self._console.render(ProgressBar(total, completed, width, animation_time=now))
@@ -82,15 +82,15 @@ class Bars:
 
 
 def _that_fit(standings: Sequence[Standing], lines: int) -> list[Standing]:
-    """Where the terminal has not as many lines, those first that are not done."""
+    """Return the standings that fit on the terminal, preferring tables that are not done."""
     shown = sorted(standings, key=lambda standing: standing.is_read)[: max(1, lines)]
     return [standing for standing in standings if standing in shown]
 
 
 def _cells(standing: Standing, words: Words) -> list[str]:
-    """What stands behind the bar; empty where it is not known."""
+    """Return the texts after the bar, empty where they are not known."""
     if standing.shown.waits_for is not None:
-        return [""] * len(_DISPENSABLE)
+        return [""] * len(_LEFT_OUT_FIRST)
     return [
         "" if standing.percent is None else f"{standing.percent} %",
         standing.counted(words),
@@ -101,10 +101,10 @@ def _cells(standing: Standing, words: Words) -> list[str]:
 
 
 def _layout(widths: Sequence[int], room: int) -> tuple[list[int], int]:
-    """The width of each cell with the gap before it, 0 for those that have no room, and that of the bar."""
+    """Return the width of each text with the gap before it, 0 for one that has no room, and the width of the bar."""
     kept = [width and width + _GAP for width in widths]
-    for place in _DISPENSABLE:
+    for position in _LEFT_OUT_FIRST:
         if sum(kept) + _SHORTEST_BAR <= room or not kept:
             break
-        kept[place] = 0
+        kept[position] = 0
     return kept, min(_LONGEST_BAR, room - sum(kept))

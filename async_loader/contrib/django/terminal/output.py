@@ -1,4 +1,4 @@
-"""Lines on stderr, and output that nobody reads any more."""
+"""Lines on stderr, and what becomes of output that can no longer be written."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TextIO
 from async_loader.contrib.django.terminal.wording import printable
 
 
-def to_nowhere(stream: TextIO) -> None:
-    """Let what is still buffered go where it can do no harm."""
+def discard_output(stream: TextIO) -> None:
+    """Lead the stream to the null device, so that what it still buffers cannot fail again when the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def complain(line: str) -> None:
-    """A line on stderr; where nobody can read it, that changes nothing."""
+def write_line(line: str) -> None:
+    """Write a line to stderr. A stderr that cannot be written changes nothing else about the command."""
     try:
         sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()
     except OSError:
-        to_nowhere(sys.stderr)
+        discard_output(sys.stderr)

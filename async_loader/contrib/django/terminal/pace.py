@@ -1,4 +1,7 @@
-"""How far a run is with each table, and how fast, from what it shows. No clock, no terminal: numbers and words."""
+"""How far a run is with each table, and how fast: what the run shows goes in, numbers and words come out.
+
+Pure: no clock and no terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from typing import NamedTuple
 
 from async_loader import Show
 
-# Speeds are those of the last so many seconds: a load is slower while others go on, and again faster behind them.
+# A speed is that of this last span of time: a load is slower while others go on, and faster after them.
 WINDOW_SECONDS = 30.0
-# Seconds between two points that are remembered: 30 of them are a window.
+# Seconds between two points that are kept: 30 of them make a window.
 _STEP_SECONDS = 1.0
 
 
 class Words(NamedTuple):
-    """What a run calls what it counts, one of them and several, and those that are at fault."""
+    """The words for the things that a run counts: one, several, and those at fault."""
 
     one: str
     several: str
@@ -31,10 +34,13 @@ ROWS = Words("row", "rows", "at fault")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one table stands at a moment.
+    """How far one table is at a moment.
 
-    shown: what the run showed last. percent: how much has been read, 100 only where that is all. rate: records per
-    second. left: seconds. Each is None where nobody can know.
+    shown: what the run showed last.
+    percent: how much has been read; 100 only where all has been.
+    rate: records per second.
+    left: seconds until the end.
+    Each of the last three is None where it cannot be known.
     """
 
     shown: Show
@@ -44,19 +50,19 @@ class Standing:
 
     @property
     def is_read(self) -> bool:
-        """Whether all has been read."""
+        """Whether the whole source has been read."""
         return self.percent == 100  # noqa: PLR2004 - percent
 
     def counted(self, words: Words) -> str:
-        """How many records."""
+        """Return how many records have been read, with the word for them."""
         return f"{self.shown.given:,} {words.one if self.shown.given == 1 else words.several}"
 
     def at_fault(self, words: Words) -> str:
-        """How many of them were rejected."""
+        """Return how many of the records were rejected, with the word for that."""
         return f"{self.shown.rejected:,} {words.at_fault}"
 
     def line(self, words: Words) -> str:
-        """All of it, where there are no bars."""
+        """Return the whole standing as one line, for output without bars."""
         if self.shown.waits_for is not None:
             return f"{self.shown.table}: waits for {self.shown.waits_for}"
         parts = [
@@ -70,28 +76,28 @@ class Standing:
 
 
 class Pace:
-    """What a run has shown, by table; for several threads at once. The time is in seconds, from any zero."""
+    """What a run has shown, by table. Several threads may use it at once. Times are in seconds, from any zero."""
 
     def __init__(self) -> None:
         self._tables: dict[str, _Course] = {}
         self._lock = threading.Lock()
 
     def take(self, shown: Show, now: float) -> None:
-        """Remember what was shown now."""
+        """Keep what the run has shown at this time."""
         with self._lock:
             self._tables.setdefault(shown.table, _Course(shown)).take(shown, now)
 
     def standings(self, now: float) -> list[Standing]:
-        """All tables that have begun, in the order in which they did."""
+        """Return the standings of all tables that have begun, in the order in which they did."""
         with self._lock:
             return [course.standing(now) for course in self._tables.values()]
 
     def news(self, now: float) -> Iterator[Standing]:
-        """Those of which something was shown since this was asked last."""
+        """Return the standings of the tables of which something was shown since the last call."""
         with self._lock:
-            courses = [course for course in self._tables.values() if not course.told]
+            courses = [course for course in self._tables.values() if course.is_news]
             for course in courses:
-                course.told = True
+                course.is_news = False
         return (course.standing(now) for course in courses)
 
 
@@ -103,16 +109,16 @@ class _Point(NamedTuple):
 
 @dataclass(slots=True)
 class _Course:
-    """One table: what was shown last, whether that has been told, and the points that its speed is taken from."""
+    """One table: what was shown last, whether that is news, and the points that its speed is computed from."""
 
     shown: Show
-    told: bool = False
+    is_news: bool = True
     points: deque[_Point] = field(default_factory=deque)
 
     def take(self, shown: Show, now: float) -> None:
-        self.shown, self.told = shown, False
+        self.shown, self.is_news = shown, True
         if shown.waits_for is not None:
-            # Nobody is slow who waits.
+            # Time that a table waits does not make it slow.
             self.points.clear()
             return
         if len(self.points) > 1 and now - self.points[-2].at < _STEP_SECONDS:
@@ -142,12 +148,12 @@ def _percent(shown: Show) -> int | None:
 
 
 def rounded(rate: float) -> str:
-    """A speed of which nobody can know more than three digits."""
+    """Return a speed with three significant digits: it is not known more exactly."""
     return f"{float(f'{rate:.3g}'):,.0f}"
 
 
 def duration(seconds: float) -> str:
-    """So that a person can tell whether to wait."""
+    """Return a time span in the units by which a person decides whether to wait."""
     whole = math.ceil(seconds)
     if whole < 60:  # noqa: PLR2004 - a minute's seconds
         return f"{whole} s"

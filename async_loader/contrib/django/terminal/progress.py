@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal where rich is installed, else a line every ten seconds."""
+"""Progress on stderr: bars on a terminal where rich is installed, elsewhere a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 from async_loader import Show, Tell
-from async_loader.contrib.django.terminal.output import complain
+from async_loader.contrib.django.terminal.output import write_line
 from async_loader.contrib.django.terminal.pace import RECORDS, Pace, Words
 
 if TYPE_CHECKING:
     from async_loader.contrib.django.terminal.bars import Bars
 
-# What is over sooner draws nothing, and so need not import rich.
+# A run that ends sooner draws nothing, and so need not import rich.
 DELAY_SECONDS = 1.0
-# Between two drawings: each takes a millisecond or two.
+# Time between two drawings, each of which takes a millisecond or two.
 FRAME_SECONDS = 0.25
-# Between two lines, where there is no terminal.
+# Time between two lines, where there is no terminal.
 LINE_SECONDS = 10.0
 
 Watcher: TypeAlias = Callable[[Show | Tell], None]
@@ -32,7 +32,7 @@ Watcher: TypeAlias = Callable[[Show | Tell], None]
 
 @contextmanager
 def heartbeat(draw: Callable[[], None]) -> Iterator[None]:
-    """Draw again and again, in a thread: a source that gives nothing for a while is to be seen as well."""
+    """Draw again and again in a thread, so that a source which gives nothing for a while shows too."""
     stopped = threading.Event()
 
     def beat() -> None:
@@ -57,10 +57,10 @@ def progress(
     clock: Callable[[], float] = time.monotonic,
     beats: Callable[[Callable[[], None]], AbstractContextManager[None]] = heartbeat,
 ) -> Iterator[Watcher]:
-    """A function that takes what a run shows and tells. What it tells goes to stderr in any case.
+    """Give a function that takes a run's progress and messages. Messages go to stderr even without progress.
 
-    What it shows is drawn there on a terminal, once a second has passed; elsewhere it is a line for each table that
-    goes on, every ten seconds. `beats` calls, while it is open, the function that it is given, to draw.
+    Progress is drawn on a terminal, once a second has passed; elsewhere it is a line for each table that goes on, every
+    ten seconds. `beats` is a context in which the function that it is given is called again and again, to draw.
     """
     if not wanted:
         yield _tell
@@ -80,11 +80,11 @@ def _can_draw() -> bool:
 
 def _tell(event: Show | Tell) -> None:
     if isinstance(event, Tell):
-        complain(event.text)
+        write_line(event.text)
 
 
 def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
-    """Lines come only when something is shown: a run that stands still has nothing to say."""
+    """Return a function that writes a line for each table with news; a run that stands still writes none."""
     pace = Pace()
     last = clock()
     lock = threading.Lock()
@@ -101,7 +101,7 @@ def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
                 return
             last = now
             for standing in pace.news(now):
-                complain(standing.line(words))
+                write_line(standing.line(words))
 
     return show
 
@@ -116,7 +116,7 @@ def _drawn(screen: _Screen, beats: Callable[[Callable[[], None]], AbstractContex
 
 
 class _Screen:
-    """A terminal with bars, which may be gone at any time: that changes nothing about the run."""
+    """A terminal with bars. It may be gone at any time, which changes nothing about the run."""
 
     def __init__(self, words: Words, clock: Callable[[], float], *, color: bool) -> None:
         self._words = words
@@ -157,7 +157,7 @@ class _Screen:
 
 @contextmanager
 def steps(total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """A function that is told what is done next, `total` times; it draws on stderr as `progress` does."""
+    """Give a function to be called with the name of each of `total` steps before it; it draws on stderr."""
     if not (wanted and _can_draw()):
         yield lambda _: None
         return
@@ -167,7 +167,7 @@ def steps(total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=total)
-        # The first step is begun when none is done.
+        # When the first step begins, none is done.
         done = itertools.count()
 
         def show(description: str) -> None:

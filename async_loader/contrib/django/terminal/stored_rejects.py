@@ -1,5 +1,6 @@
-"""Stored rejects as text and as JSON. Pure: values in, lines out. Whatever comes from records is escaped, so that no
-terminal obeys it.
+"""Stored rejects as text and as JSON. Pure: values in, lines out.
+
+All text from records is escaped, so that it cannot steer a terminal.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Any
 from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
 
-# Sources of one table that are worth showing.
+# How many sources of one table are shown.
 _SOURCES_SHOWN = 3
-# What a run is called, by its kind.
-_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run that no ledger names:"}
+# The words for a run, by its kind.
+_KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run in no ledger:"}
 
-NOTHING = "No reject is stored that fits."
+NOTHING = "No stored reject fits."
 
 
 def overview_lines(runs: Sequence[RejectingRun]) -> Iterator[str]:
-    """Every run, as they come, with what is stored of its rejects."""
+    """Return lines about each run, in the given order, and about the rejects that are stored of it."""
     if not runs:
         yield "No run is in any ledger, and no reject is stored."
     for number, run in enumerate(runs):
@@ -36,18 +37,17 @@ def overview_lines(runs: Sequence[RejectingRun]) -> Iterator[str]:
 
 def _table_lines(table: TableRejects) -> Iterator[str]:
     if table.mode != "discard":
-        yield f"  {printable(_called(table.table, table.tables))}: {_stored(table)}{_from(table.sources)}"
+        yield f"  {_table_name(table.table, table.tables)}: {_stored(table)}{_from(table.sources)}"
     for name, count in table.reasons.items():
         yield f"    {count:>10,}  {printable(name)}"
-    for what, counts in (("superseded", table.superseded), ("discarded", table.discarded)):
+    for verb, counts in (("superseded", table.superseded), ("discarded", table.discarded)):
         for run, count in counts.items():
-            name = printable(_called(table.table, table.tables))
-            yield f"  {name}: {what} {count:,} of run {printable(run)}"
+            yield f"  {_table_name(table.table, table.tables)}: {verb} {count:,} of run {printable(run)}"
 
 
-def _called(table: str | None, tables: Sequence[str]) -> str:
-    """The table, or those that it may be."""
-    return table or " or ".join(tables) or "of an unknown table"
+def _table_name(table: str | None, candidates: Sequence[str]) -> str:
+    """Return the name of a table; where that is unknown, the names that it may have."""
+    return printable(table or " or ".join(candidates) or "of an unknown table")
 
 
 def _stored(table: TableRejects) -> str:
@@ -67,17 +67,17 @@ def _from(sources: Sequence[str]) -> str:
 
 
 def overview_json(runs: Sequence[RejectingRun]) -> str:
-    """The same as JSON."""
+    """Return the runs, and what is stored of their rejects, as JSON."""
     return json.dumps({"version": 1, "runs": [asdict(run) for run in runs]}, indent=2)
 
 
 def reject_lines(reject: StoredReject) -> Iterator[str]:
-    """One reject: where it was read, the record, and a line for each reason."""
-    found = reject.reject
-    table = _called(reject.table, reject.tables)
-    yield printable(f"{table}: {found.source}, {lines_of(found)} ({reject.name})")
-    yield f"  {_record(found.record)}"
-    for reason in found.reasons:
+    """Return lines about one reject: where it was read, its record, and each reason."""
+    as_read = reject.reject
+    table = _table_name(reject.table, reject.tables)
+    yield f"{table}: {printable(as_read.source)}, {lines_of(as_read)} ({printable(reject.name)})"
+    yield f"  {_record(as_read.record)}"
+    for reason in as_read.reasons:
         yield printable(f"  {reason.name}: {reason.message}")
 
 
@@ -86,12 +86,12 @@ def _record(record: Mapping[str, Any]) -> str:
 
 
 def more_line(more: int) -> str:
-    """What was left out."""
+    """Return a line that says how many rejects were not shown."""
     return f"... and {more:,} more; --limit 0 shows all"
 
 
 def exported_lines(exported: Exported) -> Iterator[str]:
-    """What was written, and what to do next."""
+    """Return lines about the files that were written, and the commands to load them."""
     for path, count, _ in exported.files:
         yield printable(f"{number_of(count, 'reject')} of {exported.table} in {path}")
     by_options: dict[str, list[str]] = {}
@@ -104,7 +104,7 @@ def exported_lines(exported: Exported) -> Iterator[str]:
 
 
 def _options(table: str, layout: Layout) -> Iterator[str]:
-    """What `insert_data` must be told to read such a file as its source was read."""
+    """Return the options with which `insert_data` reads an exported file as its source was read."""
     if layout.delimiter not in ("", ","):
         yield from ("--delimiter", "tab" if layout.delimiter == "\t" else layout.delimiter)
     for option, pairs in (("--map", layout.names), ("--set", layout.constants)):
@@ -115,14 +115,13 @@ def _options(table: str, layout: Layout) -> Iterator[str]:
 
 
 def counted(counts: Mapping[str | None, int]) -> str:
-    """How many, by table: `3 rejects of orders, 1 reject of users`."""
+    """Return the numbers by table, as in `3 rejects of orders, 1 reject of users`."""
     return ", ".join(
-        printable(f"{number_of(count, 'reject')} of {table or 'nobody knows which table'}")
-        for table, count in counts.items()
+        printable(f"{number_of(count, 'reject')} of {table or 'an unknown table'}") for table, count in counts.items()
     )
 
 
 def shown_json(shown: Iterable[StoredReject], *, first: bool) -> Iterator[str]:
-    """Elements of a JSON array, a line each; `first` where none came before."""
+    """Return elements of a JSON array, a line each; `first` if none came before."""
     for number, reject in enumerate(shown):
         yield f"{'   ' if first and not number else '  ,'} {json.dumps(reject.as_dict())}"

@@ -1,6 +1,6 @@
-"""A report as text: record by record for a small load, as counts for a large one. Pure: report in, lines out.
+"""Reports as text. Pure: a report in, lines out. A small load is listed record by record, a large one as counts.
 
-Whatever comes from records is escaped, so that no terminal obeys it.
+All text from records is escaped, so that it cannot steer a terminal.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from async_loader import (
 from async_loader.contrib.django.terminal.pace import rounded
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
 
-# Reasons and rejects of one table that are worth showing.
+# How many reasons and rejects of one table are shown.
 _REASONS_SHOWN = 5
 _REJECTS_SHOWN = 5
-# What Python writes in code as people do.
+# Types whose `repr` a person reads as the value.
 _AS_CODE = (str, int, float, type(None))
-# So much of all is what a few reasons must come to.
+# The share of all rejects that a few reasons must explain together.
 _MOST = 0.9
-# Of a source that says what it is; any other is taken for CSV.
+# The end of a source's name that says its format; any other source counts as CSV.
 _FORMAT = re.compile(r"\.(jsonl|ndjson|parquet)(\.[a-z0-9]+)?$", re.IGNORECASE)
 
 
 def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
-    """The whole report. `tables` are the declared ones, in their order."""
+    """Return the report of a load. `tables` are the declared ones, in their order."""
     shown = [table for table in _referencing_first(tables) if table.name in report.tables]
     if sum(table.given for table in report.tables.values()) <= LISTED and not report.resumed:
         return _listing(report, shown)
@@ -47,7 +47,7 @@ def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _referencing_first(tables: Sequence[Table]) -> list[Table]:
-    """Those that stand on most others first, otherwise in the order of the declaration."""
+    """Return the tables that reference most levels of others first, otherwise in the order of the declaration."""
     by_name = {table.name: table for table in tables}
 
     def height(table: Table) -> int:
@@ -81,7 +81,7 @@ def _place(reject: Reject) -> str:
 
 
 def _row(values: Iterable[object]) -> str:
-    """As Python writes a tuple, each value clipped; of decimals, dates and times only what they are."""
+    """Return values as Python writes a tuple, each one clipped; decimals, dates and times without their type."""
     shown = [clipped(repr(value) if isinstance(value, _AS_CODE) else str(value)) for value in values]
     return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
 
@@ -108,7 +108,7 @@ def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _counts(report: Report, tables: Sequence[Table]) -> Iterator[str]:
-    """A line for each table, and their sums where they are several."""
+    """Return a line for each table, and one with the sums where there are several."""
     names = ("given", "inserted", "updated", "unchanged", "rejected")
     rows: list[tuple[str, ...]] = [("table", *names, "seconds")]
     for table in tables:
@@ -128,7 +128,7 @@ def _speed(report: Report) -> str:
     given = sum(counts.given for counts in report.tables.values())
     records = number_of(given, "record")
     if report.resumed:
-        return f"{records}, with those of the process before; this one took {report.seconds:.1f} s"
+        return f"{records}, with those of the earlier process; this one took {report.seconds:.1f} s"
     speed = f", {rounded(given / report.seconds)} records/s" if report.seconds else ""
     return f"{records} in {report.seconds:.1f} s{speed}"
 
@@ -146,26 +146,26 @@ def _rejected(report: Report, table: Table) -> Iterator[str]:
 
 
 def _explained(counts: TableReport) -> str:
-    """How few reasons stand behind most rejects. Where a reject may have several, shares are of all reasons."""
+    """Return how few reasons explain most rejects. Where rejects have several reasons, shares are of all reasons."""
     most = list(counts.reasons.values())[:_REASONS_SHOWN]
     all_reasons = sum(counts.reasons.values())
-    enough = (place for place, explained in enumerate(accumulate(most), 1) if explained >= _MOST * all_reasons)
+    enough = (number for number, explained in enumerate(accumulate(most), 1) if explained >= _MOST * all_reasons)
     few = next(enough, len(most))
     share = _share(sum(most[:few]), all_reasons)
     rejects = number_of(counts.rejected, "reject")
     if all_reasons == counts.rejected:
         return f"{number_of(few, 'reason')} {'explains' if few == 1 else 'explain'} {share} of {rejects}"
     commonest = "the commonest is" if few == 1 else f"the {few} commonest are"
-    return f"{rejects} with {number_of(all_reasons, 'reason')}; {commonest} {share} of those"
+    return f"{rejects} with {number_of(all_reasons, 'reason')}; {commonest} {share} of them"
 
 
 def _share(part: int, whole: int) -> str:
-    """Never all where it is not, nor nothing."""
+    """Return a share in percent, rounded down, so that only all is 100; and never 0 for a share that is more."""
     return f"{100 * part // whole} %" if 100 * part >= whole else "<1 %"
 
 
 def _commonest(counts: TableReport | CheckedTable) -> Iterator[str]:
-    """How often each reason came, and for what share of the rejects."""
+    """Return a line for each of the most frequent reasons: its number, and its share of the rejects."""
     reasons = list(counts.reasons.items())
     for name, count in reasons[:_REASONS_SHOWN]:
         yield f"  {count:>10,}  {_share(count, counts.rejected):>5}  {printable(name)}"
@@ -174,42 +174,42 @@ def _commonest(counts: TableReport | CheckedTable) -> Iterator[str]:
 
 
 def _next(report: Report, rejected: Sequence[Table]) -> Iterator[str]:
-    """What to do about rejects, as commands. `rejected` are the tables that have some."""
+    """Return the commands that deal with the rejects. `rejected` are the tables that have some."""
     if report.dry_run:
-        yield "Next: mend the sources, or load what is good: the same command without --dry-run"
+        yield "Next: mend the sources, or run the same command without --dry-run to load the good records"
         return
-    yield "Next: write the rejects to files, mend those, and load them:"
+    yield "Next: write the rejects to files, mend them, and load them:"
     for table in rejected:
-        yield f"  python manage.py rejects export {_rejects_file(report, table)} {_those(report, table)}"
+        yield f"  python manage.py rejects export {_rejects_file(report, table)} {_choosing(report, table)}"
     absent = [
         table for table in rejected if _has(report, table, {f"{each.column}.exists_in" for each in table.references})
     ]
     if absent:
-        yield "Once what they reference has been loaded, try those again as they are:"
+        yield "Once the rows that they reference have been loaded, try the rejects again as they are:"
     for table in absent:
-        yield f"  python manage.py rejects retry {_those(report, table)}"
+        yield f"  python manage.py rejects retry {_choosing(report, table)}"
     if any(_has(report, table, {f"{table.key}.exists"}) for table in rejected):
-        yield "To replace rows that have the same key and other values: the same command with --on-conflict update"
+        yield "To replace rows that have the same key and other values, run the same command with --on-conflict update"
 
 
 def _has(report: Report, table: Table, reasons: set[str]) -> bool:
     return not reasons.isdisjoint(report.tables[table.name].reasons)
 
 
-def _those(report: Report, table: Table) -> str:
-    """The options that choose a table's rejects of this run."""
+def _choosing(report: Report, table: Table) -> str:
+    """Return the options that choose a table's rejects of this run."""
     return f"--table {printable(shlex.quote(table.name))} --run {report.run}"
 
 
 def _rejects_file(report: Report, table: Table) -> str:
-    """A name for the table's rejects, in the format of its first source."""
+    """Return a name for a file of the table's rejects, in the format of its first source."""
     name = re.sub(r"[^A-Za-z0-9_]", "-", table.name).lstrip("-")
-    found = _FORMAT.search(next(iter(report.tables[table.name].sources), ""))
-    return f"{name}-rejects.{found[1].lower() if found else 'csv'}"
+    named_format = _FORMAT.search(next(iter(report.tables[table.name].sources), ""))
+    return f"{name}-rejects.{named_format[1].lower() if named_format else 'csv'}"
 
 
 def reference_lines(report: ReferenceReport) -> Iterator[str]:
-    """What a check of references found: a line for each table in which all is well, and more for the others."""
+    """Return the report of a check of references: one line for a table without fault, more for the others."""
     if not report.tables:
         yield "No table references another: there is nothing to check."
     for name, counts in report.tables.items():
@@ -235,11 +235,11 @@ def _orphan(orphan: Orphan) -> str:
 
 
 def verification_lines(report: VerificationReport) -> Iterator[str]:
-    """What a look at the ledgers found: a line for each finding and each superseded run, or that all is well."""
+    """Return the report of a verification: a line for each finding and each superseded run, or that all agrees."""
     for run in report.runs:
-        yield from (_found(run, finding) for finding in run.findings)
+        yield from (_finding(run, finding) for finding in run.findings)
         if run.state == "superseded":
-            yield f"{_called(run)}: was not finished, but later runs have written what it left"
+            yield f"{_run_name(run)}: was not finished, but later runs have loaded the rest"
     if not report.runs:
         yield "No run is in any ledger: there is nothing to verify."
     elif not report.findings:
@@ -247,12 +247,12 @@ def verification_lines(report: VerificationReport) -> Iterator[str]:
         yield f"{number_of(len(report.runs), 'run')}, {number_of(tables, 'table')}: every count agrees"
 
 
-def _called(run: VerifiedRun) -> str:
+def _run_name(run: VerifiedRun) -> str:
     began = f" of {run.started_at}" if run.started_at else ""
     return printable(f"run {clipped(run.run)}{clipped(began)}")
 
 
-def _found(run: VerifiedRun, finding: Finding) -> str:
+def _finding(run: VerifiedRun, finding: Finding) -> str:
     database = "" if finding.database is None else f"database {finding.database}: "
     table = "" if finding.table is None else f"table {clipped(finding.table)}: "
-    return printable(f"{database}{_called(run)}: {table}{finding.problem}; {finding.advice}")
+    return printable(f"{database}{_run_name(run)}: {table}{finding.problem}; {finding.advice}")

@@ -1,4 +1,4 @@
-"""The commands: options in, one call of the engine, text out."""
+"""The commands, a module for each: options in, one call of the engine, text or JSON out."""
 
 from async_loader.contrib.django.process import tune
 

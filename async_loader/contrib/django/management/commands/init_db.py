@@ -1,21 +1,21 @@
-"""`manage.py init_db`: create the databases and their tables, with plain SQL."""
+"""`manage.py init_db`: create the databases and tables that a load needs."""
 
 from __future__ import annotations
 
 from django.core.management.base import CommandParser
 
 import async_loader
-from async_loader.contrib.django.management.commands._command import LoaderCommand
-from async_loader.contrib.django.management.commands._help import STORED, group
+from async_loader.contrib.django.management.base import LoaderCommand
+from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.models.tables import ProjectTables
-from async_loader.contrib.django.terminal.output import complain
+from async_loader.contrib.django.terminal.output import write_line
 
 
 class Command(LoaderCommand):
     """See `help`."""
 
     help = (
-        "Create the databases and tables that are missing: the loader's own, and those of models that Django's "
+        "Create the databases and tables that are missing: the loader's own tables, and those of models that Django's "
         "migrations leave alone (managed = False)."
     )
     epilog = """\
@@ -27,15 +27,15 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """One option."""
-        group(parser, STORED).add_argument("--fresh", action="store_true", help="empty those tables first")
+        """Add the options, as docs/reference.md lists them."""
+        group(parser, STORING).add_argument("--fresh", action="store_true", help="empty those tables first")
 
     def handle(self, *, fresh: bool, **_: object) -> None:
-        """Say which databases are ready."""
+        """Create what is missing, and print the databases that are ready."""
         project = ProjectTables()
-        homes, problems = project.homes()
-        unmanaged, others = project.unmanaged()
-        for problem in dict.fromkeys([*problems, *others]):
-            complain(f"warning: {problem}")
-        ready = async_loader.init(unmanaged, homes, fresh=fresh)
-        self.say(f"{name} database initialized." for name in ready)
+        locations, unusable_databases = project.homes()
+        tables, unloadable_models = project.unmanaged()
+        for problem in dict.fromkeys([*unusable_databases, *unloadable_models]):
+            write_line(f"warning: {problem}")
+        ready = async_loader.init(tables, locations, fresh=fresh)
+        self.print_lines(f"{name} database initialized." for name in ready)

@@ -1,33 +1,23 @@
-"""`manage.py insert_data`: options in, one run of the loader, text or JSON out."""
+"""`manage.py insert_data`: load sources into their tables."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from async_loader import DASK, MODES, Options, Report, Run, Source
-from async_loader.contrib.django.management.commands._cluster import add_cluster_options, cluster_of
-from async_loader.contrib.django.management.commands._command import Failure
-from async_loader.contrib.django.management.commands._help import STORED, group
-from async_loader.contrib.django.management.commands._report import (
-    ReportCommand,
-    add_report_options,
-    performed,
-    progress_as,
-)
-from async_loader.contrib.django.management.commands._run import (
-    add_run_options,
-    interrupted,
-    options_of,
-    strictness,
-)
-from async_loader.contrib.django.management.commands._sources import add_reading_options, sources_of
+from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
+from async_loader.contrib.django.management.help import STORING, group
+from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
+from async_loader.contrib.django.management.reports import Assignment, ReportCommand
+from async_loader.contrib.django.management.runs import interrupted, strictness
+from async_loader.contrib.django.management.sources import add_reading_options, sources_of
 from async_loader.contrib.django.models.tables import ProjectTables, databases_of
-from async_loader.contrib.django.terminal.output import complain
+from async_loader.contrib.django.terminal.progress import Watcher
 from async_loader.contrib.django.terminal.text import report_lines
 
 _DEFAULTS = Options()
@@ -48,80 +38,70 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as docs/reference.md lists them."""
+        """Add the options, as docs/reference.md lists them."""
         parser.add_argument(
             "sources",
             nargs="*",
             metavar="TABLE[:FORMAT]=SOURCE",
-            help="what to load into a table; may be given several times for one. TABLE is called as in its database or "
-            "as Django calls its model (shop.Order). SOURCE is a file, an address on shared or object storage "
-            "(s3://bucket/all.csv), or - for stdin. FORMAT is csv, jsonl, ndjson or parquet, the first three also with "
-            ".gz, .bz2 or .zst behind; without it the suffixes of the file say it, "
-            "and stdin is csv (default: data/TABLE.csv for every table that ASYNC_LOADER_TABLES declares)",
+            help="a source for a table; a table may have several. TABLE is the table's name in its database, or "
+            "Django's name of its model (shop.Order). SOURCE is a file, an address on shared or object storage "
+            "(s3://bucket/all.csv), or - for stdin. FORMAT is csv, jsonl, ndjson or parquet; the first three may end "
+            "in .gz, .bz2 or .zst. Without FORMAT the suffixes of the file's name decide, and stdin is csv "
+            "(default: data/TABLE.csv for each table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
         add_run_options(parser, (*MODES, DASK))
         add_cluster_options(parser)
-        stored = group(parser, STORED)
-        stored.add_argument(
+        storing = group(parser, STORING)
+        storing.add_argument(
             "--commit-every",
             type=int,
             metavar="N",
             default=_DEFAULTS.commit_every,
-            help="commit each N records of a table with a checkpoint, from which the same command goes on after a "
-            "crash; 0 is one transaction per database (default: %(default)s)",
+            help="commit after each N records of a table, with a checkpoint from which the same command goes on after "
+            "a crash; 0 is one transaction for each database (default: %(default)s)",
         )
-        stored.add_argument(
+        storing.add_argument(
             "--restart",
             action="store_true",
-            help="begin anew, even where an earlier run of these sources is unfinished",
+            help="begin anew, even if an earlier run of these sources is unfinished",
         )
         add_report_options(parser)
 
-    def handle(
-        self,
-        *,
-        sources: Sequence[str],
-        mode: str,
-        format: str,  # noqa: A002 - the option's name
-        report: Path | None,
-        strict: bool,
-        **options: Any,
-    ) -> None:
-        """Load, and say what came of it."""
+    def handle(self, *, sources: Sequence[str], mode: str, strict: bool, **options: Any) -> None:
+        """Load the sources, and print the report."""
         project = ProjectTables()
         chosen = sources_of(project, sources, options)
-        declared = project.tables(chosen)
-        databases = databases_of(declared)
+        tables = project.tables(chosen)
+        databases = databases_of(tables)
         cluster = cluster_of(mode, options)
 
-        def perform() -> tuple[Report, Failure | None]:
-            with progress_as(options) as show:
-                # What is imported by now stays: the garbage collector need not look at it again and again.
-                gc.freeze()
-                run = Run(declared, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show)
-                outcome, failure = performed(run, lambda: interrupted(run))
-            _warn_of_ignored_columns(outcome)
-            return outcome, failure
+        def begin(show: Watcher) -> Run:
+            # What is imported by now stays, so the garbage collector need not look at it again and again.
+            gc.freeze()
+            return Run(tables, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show)
 
         self.carry_out(
-            perform,
-            lines=lambda outcome: report_lines(outcome, declared),
-            verdict=lambda outcome: strictness(outcome) if strict else None,
-            format=format,
-            report=report,
-            used=[*_paths(chosen), *databases.values()],
-            nothing="nothing was loaded",
-            advice="look at loader_runs for what the run did",
+            Assignment(
+                begin=begin,
+                lines=lambda _, report: report_lines(report, tables),
+                warnings=lambda _, report: _ignored_columns(report),
+                verdict=lambda report: strictness(report) if strict else None,
+                interrupted=interrupted,
+                used=[*_paths(chosen), *databases.values()],
+                nothing_done="nothing was loaded",
+                look_at="look at loader_runs for what the run did",
+            ),
+            options,
         )
 
 
-def _warn_of_ignored_columns(outcome: Report) -> None:
-    for name, table in outcome.tables.items():
+def _ignored_columns(report: Report) -> Iterator[str]:
+    for name, table in report.tables.items():
         if table.ignored_columns:
-            ignored = ", ".join(table.ignored_columns)
-            complain(f"warning: {name}: columns that the table does not have were ignored: {ignored}")
+            columns = ", ".join(table.ignored_columns)
+            yield f"{name}: columns that the table does not have were ignored: {columns}"
 
 
-def _paths(sources: Mapping[str, Sequence[Source]]) -> list[Path]:
-    return [source.file for given in sources.values() for source in given if source.file is not None]
+def _paths(chosen: Mapping[str, Sequence[Source]]) -> list[Path]:
+    return [source.file for sources in chosen.values() for source in sources if source.file is not None]

@@ -1,14 +1,15 @@
-"""`manage.py verify`: options in, one look at the ledgers of all databases, text or JSON out."""
+"""`manage.py verify`: compare what the ledgers say with what the databases hold."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandParser
 
 from async_loader import Verification, VerificationReport
-from async_loader.contrib.django.management.commands._command import STRICT, USAGE, Failure
-from async_loader.contrib.django.management.commands._report import ReportCommand, add_output_options, performed
+from async_loader.contrib.django.management.base import STRICT, USAGE, Failure
+from async_loader.contrib.django.management.options import add_output_options
+from async_loader.contrib.django.management.reports import Assignment, ReportCommand
 from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 from async_loader.contrib.django.terminal.text import verification_lines
 from async_loader.contrib.django.terminal.wording import number_of
@@ -17,10 +18,10 @@ from async_loader.contrib.django.terminal.wording import number_of
 class Command(ReportCommand):
     """See `help`."""
 
-    help = "Hold what loads said that they did against what is in the databases. Nothing is written to any of them."
+    help = "Compare what loads have recorded with what the databases hold. Nothing is written to any of them."
     usage = "[RUN] [options]"
     epilog = """\
-example: look at all runs, for a program
+example: verify all runs, with a report for a program
   python manage.py verify --format json
 
 exit codes:
@@ -28,40 +29,31 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as docs/reference.md lists them."""
-        parser.add_argument("run", nargs="?", metavar="RUN", help="the run to look at (default: all)")
+        """Add the options, as docs/reference.md lists them."""
+        parser.add_argument("run", nargs="?", metavar="RUN", help="the id of the run to verify (default: all)")
         add_output_options(parser)
 
-    def handle(
-        self,
-        *,
-        run: str | None,
-        format: str,  # noqa: A002 - the option's name
-        report: Path | None,
-        lock_timeout: float,
-        **_: object,
-    ) -> None:
-        """Look, and say what was found."""
-        declared = self.all_tables(ProjectTables())
-        databases = databases_of(declared)
-        verification = Verification(declared, databases, run, lock_timeout=lock_timeout)
+    def handle(self, *, run: str | None, lock_timeout: float, **options: Any) -> None:
+        """Verify the runs, and print the report."""
+        tables = self.all_tables(ProjectTables())
+        databases = databases_of(tables)
         self.carry_out(
-            lambda: performed(
-                verification,
-                lambda: "interrupted: not everything was looked at; run the same command again",
+            Assignment(
+                begin=lambda _: Verification(tables, databases, run, lock_timeout=lock_timeout),
+                lines=lambda _, report: verification_lines(report),
+                verdict=_findings,
+                interrupted=lambda _: "interrupted: not everything was verified; run the same command again",
+                used=databases.values(),
+                nothing_done="nothing was verified",
+                counted=None,
                 misconfigured=USAGE,
             ),
-            lines=verification_lines,
-            verdict=_findings,
-            format=format,
-            report=report,
-            used=databases.values(),
-            nothing="nothing was verified",
+            options,
         )
 
 
-def _findings(outcome: VerificationReport) -> Failure | None:
-    if not outcome.findings:
+def _findings(report: VerificationReport) -> Failure | None:
+    if not report.findings:
         return None
-    findings = number_of(outcome.findings, "finding")
+    findings = number_of(report.findings, "finding")
     return Failure(f"{findings}: ledger and databases do not agree, or a run is unfinished", STRICT)

@@ -1,4 +1,4 @@
-"""What a command line says of sources and of how they are read: arguments and options in, a `Source` for each out."""
+"""The arguments and options that name sources and say how they are read, and the engine's sources made of them."""
 
 from __future__ import annotations
 
@@ -10,50 +10,52 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from async_loader import ConfigurationError, Source
-from async_loader.contrib.django.management.commands._help import READING, group
+from async_loader.contrib.django.management.help import READING, group
 from async_loader.contrib.django.models.tables import ProjectTables
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
+# Stands for all tables where an option may name one.
+_ALL_TABLES = ""
 
 
 def add_reading_options(parser: CommandParser) -> None:
-    """What can be said of how sources are read."""
+    """Add the options that say how sources are read."""
     reading = group(parser, READING)
     reading.add_argument(
         "--delimiter",
         default=",",
         metavar="C",
-        help="what separates the fields of CSV; tab or \\t is a tab (default: %(default)s)",
+        help="the character between the fields of CSV; tab or \\t is a tab (default: %(default)s)",
     )
     reading.add_argument(
         "--map",
         action="append",
         default=[],
         metavar="TABLE.COLUMN=NAME",
-        help="what the source calls a column, if neither by its own name nor as Django calls the attribute; may be "
-        "given several times",
+        help="the name that the source has for a column, if it is neither the column's own nor Django's name of the "
+        "attribute; may be given several times",
     )
     reading.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="TABLE.COLUMN=VALUE",
-        help="the value of a column in all records, whatever the source has; may be given several times",
+        help="the value of a column in all records, even if the source has the column; may be given several times",
     )
     reading.add_argument(
         "--null",
         action="append",
         default=[],
         metavar="[TABLE=]TEXT",
-        help="text that stands for null, in all tables or in one; may be given several times",
+        help="a text that stands for null, in all tables or in one; may be given several times",
     )
 
 
 def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mapping[str, Any]) -> dict[str, list[Source]]:
-    """By table, in the order given; without arguments, a file for each table that the project declares.
+    """Return the sources by table, in the order of the arguments; without arguments, a file for each declared table.
 
-    options: those that are added here. Raises ConfigurationError for what is not of the form that is wanted, and for
-    what is said of a table that is not loaded.
+    Raises ConfigurationError for an argument or option of another form, and for an option about a table that is not
+    loaded.
     """
     nulls = _nulls(project, options["null"])
     names = _by_column(project, "--map", options["map"])
@@ -69,46 +71,46 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
             names=names.get(name, {}),
             expected=project.source_names(name),
             constants=constants.get(name, {}),
-            means_null=(*nulls.get("", ()), *nulls.get(name, ())),
+            means_null=(*nulls.get(_ALL_TABLES, ()), *nulls.get(name, ())),
         )
         sources.setdefault(name, []).append(source)
-    if others := {*names, *constants, *nulls} - {"", *sources}:
-        raise ConfigurationError(f"--map, --set or --null speaks of {', '.join(sorted(others))}, which is not loaded")
+    if others := {*names, *constants, *nulls} - {_ALL_TABLES, *sources}:
+        raise ConfigurationError(f"--map, --set or --null names {', '.join(sorted(others))}, which is not loaded")
     return sources
 
 
 def _nulls(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[str]]:
-    """What stands for null, by table; for all tables, under no name."""
+    """Return the texts that stand for null, by table."""
     nulls: dict[str, list[str]] = {}
     for argument in arguments:
         table, equals, text = argument.partition("=")
-        table, text = (table, text) if equals else ("", argument)
-        nulls.setdefault(project.name(table) if table else "", []).append(text)
+        table, text = (table, text) if equals else (_ALL_TABLES, argument)
+        nulls.setdefault(project.name(table) if table else _ALL_TABLES, []).append(text)
     return nulls
 
 
 def _by_column(project: ProjectTables, option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What is said of columns, by table and column."""
-    said: dict[str, dict[str, str]] = {}
+    """Return the texts that an option gives for columns, by table and column."""
+    texts: dict[str, dict[str, str]] = {}
     for argument in arguments:
         target, equals, text = argument.partition("=")
         table, _, column = target.rpartition(".")
         if not (equals and table and column) or (option == "--map" and not text):
             raise ConfigurationError(f"{option} {argument!r} is not of the form TABLE.COLUMN=...")
         name = project.name(table)
-        said.setdefault(name, {})[project.column_name(name, column)] = text
-    return said
+        texts.setdefault(name, {})[project.column_name(name, column)] = text
+    return texts
 
 
 def _declared_files(project: ProjectTables) -> list[str]:
     if not project.declared:
-        raise ConfigurationError("nothing to load: name sources as TABLE=SOURCE; --help tells more")
+        raise ConfigurationError("nothing to load: name sources as TABLE=SOURCE; see --help")
     directory = os.path.relpath(settings.BASE_DIR / "data")
     return [f"{table.name}={os.path.join(directory, table.name)}.csv" for table in project.declared]
 
 
 def _parts(argument: str) -> tuple[str, str, str]:
-    """Table, format and path of TABLE[:FORMAT]=SOURCE."""
+    """Return table, format and path of TABLE[:FORMAT]=SOURCE."""
     target, equals, path = argument.partition("=")
     if not (equals and target and path):
         raise ConfigurationError(f"{argument!r} is not of the form TABLE=SOURCE")

@@ -1,4 +1,4 @@
-"""How `--help` of the commands reads: options in groups, examples as they are typed, Django's own at the end."""
+"""How `--help` of the commands is laid out: options in groups, examples as they are typed, Django's options last."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
-# The groups, as they are called; a command has those of them that it has options for.
-WHICH = "which rejects"
-READING = "how sources are read"
-STORED = "what is stored"
-WORK = "how the work is done"
-TOLD = "what is told"
+# The titles of the groups. A command shows the groups that it has options for.
+CHOOSING = "choosing rejects"
+READING = "reading sources"
+STORING = "storing"
+RUNNING = "running"
+REPORTING = "reporting"
 DJANGO = "Django's options"
 
 
 class HelpFormatter(DjangoHelpFormatter):
-    """Fills paragraphs, and leaves lines that are indented as they are."""
+    """A formatter that fills paragraphs, and keeps the line breaks of a paragraph that has indented lines."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(self._paragraph(each, width, indent) for each in re.split(r"\n{2,}", text.strip("\n")))
@@ -29,13 +29,13 @@ class HelpFormatter(DjangoHelpFormatter):
 
 
 def group(parser: CommandParser, title: str) -> argparse._ArgumentGroup:
-    """The group of options that is called so; made where there is none yet."""
-    found = next((each for each in parser._action_groups if each.title == title), None)
-    return found or parser.add_argument_group(title)
+    """Return the parser's group of that title, made now if there is none yet."""
+    present = next((each for each in parser._action_groups if each.title == title), None)
+    return present or parser.add_argument_group(title)
 
 
 def put_last(parser: CommandParser, title: str) -> None:
-    """Let what every command has come behind what this one has, under a title."""
+    """Move the options that every command of Django has to the end of the help, under a title."""
     parser._action_groups.remove(parser._optionals)
     parser._action_groups.append(parser._optionals)
     parser._optionals.title = title

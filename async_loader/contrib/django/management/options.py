@@ -1,0 +1,111 @@
+"""The options that several commands have, and the engine's options made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from async_loader import DASK, MODES, ON_CONFLICT, Options
+from async_loader.contrib.django.management.help import REPORTING, RUNNING, STORING, group
+
+_DEFAULTS = Options()
+
+
+def add_format(parser: CommandParser) -> None:
+    """Add the choice between text and JSON on stdout."""
+    group(parser, REPORTING).add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="what goes to stdout; json: the report and nothing else (default: %(default)s)",
+    )
+
+
+def add_lock_timeout(parser: CommandParser) -> None:
+    """Add the time to wait for a lock."""
+    group(parser, RUNNING).add_argument(
+        "--lock-timeout",
+        type=float,
+        metavar="SECONDS",
+        default=_DEFAULTS.lock_timeout,
+        help="how long to wait for a database that another writer holds (default: %(default)g)",
+    )
+
+
+def add_output_options(parser: CommandParser) -> None:
+    """Add the options of every command that ends with a report."""
+    add_lock_timeout(parser)
+    add_format(parser)
+    group(parser, REPORTING).add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the report to FILE too: as an HTML page if the name ends in .html or .htm, else as JSON",
+    )
+
+
+def add_report_options(parser: CommandParser, listed: str = "rejects") -> None:
+    """Add the options of a report that lists the first rows at fault, which it calls `listed`, and of progress."""
+    add_output_options(parser)
+    reporting = group(parser, REPORTING)
+    reporting.add_argument(
+        "--report-rejects",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.report_rejects,
+        help=f"how many {listed} the report lists for each table (default: %(default)s)",
+    )
+    reporting.add_argument("--no-progress", action="store_true", help="show no progress on stderr; -v 0 does the same")
+
+
+def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None:
+    """Add the options of a run, whatever it reads."""
+    storing = group(parser, STORING)
+    storing.add_argument(
+        "--on-conflict",
+        choices=ON_CONFLICT,
+        default=_DEFAULTS.on_conflict,
+        help="when the database holds the record's key with other values: reject the record, update the row, or stop "
+        "the run; a row with the same values is counted as unchanged (default: %(default)s)",
+    )
+    storing.add_argument("-n", "--dry-run", action="store_true", help="read and check everything, write nothing")
+    storing.add_argument("--strict", action="store_true", help="exit 3 if any record was rejected; the others are kept")
+    storing.add_argument(
+        "--max-rejects", type=int, metavar="N", help="with more rejects than N, keep nothing of the run and exit 4"
+    )
+    running = group(parser, RUNNING)
+    running.add_argument(
+        "--mode",
+        choices=list(modes),
+        default="async",
+        help=f"how the run waits: coroutines, a thread for each table, {_other_modes(modes)}; the same is stored in "
+        "every mode (default: %(default)s)",
+    )
+    running.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.batch_size,
+        help="how many records are checked and written at a time, at most (default: %(default)s)",
+    )
+    group(parser, REPORTING).add_argument(
+        "--rejects-dir",
+        type=Path,
+        metavar="DIR",
+        help="write the rejects to DIR/RUN/TABLE.csv, or in the format of the source, to be mended and loaded again",
+    )
+
+
+def _other_modes(modes: Iterable[str]) -> str:
+    if DASK in modes:
+        return "one table after another, or spread over the workers of a Dask cluster"
+    return "or one table after another"
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Return the engine's options among all that the command was given."""
+    return Options(**{field.name: given[field.name] for field in dataclasses.fields(Options) if field.name in given})

@@ -1,0 +1,56 @@
+"""What every subcommand of `rejects` is, and the options by which most of them choose rejects."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from async_loader import RejectFilter, StoredRejects
+from async_loader.contrib.django.management.help import CHOOSING, group
+from async_loader.contrib.django.management.reports import ReportCommand
+from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+
+
+class Subcommand(ABC):
+    """A subcommand, as its `--help` describes it."""
+
+    name: str
+    # One clause, for the list of subcommands; and sentences that its own help adds.
+    summary: str
+    more = ""
+    usage = "[options]"
+    # What the example does, and below it the command lines, indented.
+    example: str
+
+    @abstractmethod
+    def add_options(self, parser: CommandParser) -> None:
+        """Add the options, as docs/reference.md lists them."""
+
+    @abstractmethod
+    def run(self, command: ReportCommand, project: ProjectTables, **options: Any) -> None:
+        """Do what the subcommand is for, and print what came of it."""
+
+
+def add_filter(parser: CommandParser) -> None:
+    """Add the options that choose rejects."""
+    choosing = group(parser, CHOOSING)
+    choosing.add_argument("--table", help="only rejects of this table")
+    choosing.add_argument(
+        "--reason", metavar="[COLUMN.]CODE", help="only rejects with this reason, such as missing or name.missing"
+    )
+    choosing.add_argument("--run", help="only rejects of this run")
+
+
+def filter_of(project: ProjectTables, options: Mapping[str, Any]) -> RejectFilter:
+    """Return the filter that those options describe. Raises ConfigurationError for an unknown table."""
+    table = options["table"]
+    return RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
+
+
+def stored_rejects_of(command: ReportCommand, project: ProjectTables, lock_timeout: float) -> StoredRejects:
+    """Return the rejects that the databases of all tables hold."""
+    tables = command.all_tables(project)
+    return StoredRejects(tables, databases_of(tables), lock_timeout=lock_timeout)
