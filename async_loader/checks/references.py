@@ -214,7 +214,7 @@ def _check_table(rows: StoredRows, targets: Mapping[str, _Target], found: Findin
 def _absent(part: Part, known: Sequence[ReferencedKeys]) -> list[pl.Series]:
     """For each reference, which of n rows name what does not exist. What no key can be names nothing."""
     columns = zip(part.keys, part.unreadable, known, strict=True)
-    return [keys_known.absent(keys) | unreadable for keys, unreadable, keys_known in columns]
+    return [keys_known.are_dangling(keys) | unreadable for keys, unreadable, keys_known in columns]
 
 
 def _take(rows: StoredRows, part: Part, absent: Sequence[pl.Series], found: Findings) -> Steps[None]:

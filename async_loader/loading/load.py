@@ -23,8 +23,9 @@ from async_loader.errors import ConflictError, LedgerError, OverLimitError
 from async_loader.ledger.entries import COMPLETE, RUNNING
 from async_loader.ledger.report import Tally
 from async_loader.loading.refused import Refused, rejects_with, write_apart
+from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch, cut
-from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, no, within
+from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
 from async_loader.records.validation import Unique, Verdict, World, judge
 from async_loader.tables import Reference, Table
 
@@ -190,7 +191,7 @@ def load(this: Load) -> Steps[None]:
         this.tally.notice(reader.ignored)
         while (batch := (yield from this.read(reader))) is not None:
             if known is None:
-                known = _Known((yield from _references(this)), [UniqueValues() for _ in this.table.unique])
+                known = _Known((yield from _references(this)), [UniqueValues(column) for column in this.table.unique])
             for part in cut(batch, _borders(this, progress.position, len(batch))):
                 progress.position += len(part)
                 if progress.position <= this.checkpoint:
@@ -387,8 +388,8 @@ def learn(target: Table, database: Store, known: ReferencedKeys, unknown: pl.Ser
 
 def _questions(this: Load, batch: Batch, references: References) -> _Questions:
     keys = batch.values[this.table.key]
-    taken = this.accepted.taken(keys)
-    places = (within(keys, this.ranges[this.table.name]) & ~taken).arg_true()
+    taken = this.accepted.are_taken(keys)
+    places = (are_within(keys, this.ranges[this.table.name]) & ~taken).arg_true()
     unknown = [known.unknown(batch.values[reference.column]) for reference, known in references]
     stored = this.database.as_stored(batch.values.select(column.name for column in this.table.unique))
     return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
@@ -404,14 +405,14 @@ def _world(this: Load, batch: Batch, known: _Known, questions: _Questions, answe
             # A row that is there keeps what it has, and takes no default.
             new = ~(same | differing)
             kept = pl.select(pl.when(new).then(values)).to_series()
-            unique.append(Unique(column.name, kept, taken.taken(kept, _mask(size, owned) & new), {}))
+            unique.append(Unique(column.name, kept, taken.are_taken(kept, _mask(size, owned) & new), {}))
         else:
-            unique.append(Unique(column.name, values, taken.taken(values, _mask(size, owned)), given_up))
+            unique.append(Unique(column.name, values, taken.are_taken(values, _mask(size, owned)), given_up))
     return World(
         taken=questions.taken,
         held=same | differing,
         differs=differing,
-        absent=[keys.absent(batch.values[reference.column]) for reference, keys in known.references],
+        absent=[keys.are_dangling(batch.values[reference.column]) for reference, keys in known.references],
         conflicts_reject=this.on_conflict == "reject",
         unique=unique,
     )
@@ -462,7 +463,7 @@ def _remember(this: Load, verdict: Verdict, world: World, known: _Known) -> None
 
 def _mask(size: int, places: pl.Series) -> pl.Series:
     """True at these places."""
-    return no(size) if not len(places) else no(size).scatter(places, values=True)
+    return all_false(size) if not len(places) else all_false(size).scatter(places, values=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,25 +14,30 @@ import pyarrow as pa
 
 
 class _Exported:
-    """Of Arrow's arrays nothing but the way in which they are handed over."""
+    """An array of Arrow that shows nothing but the way in which it is handed over."""
 
     def __init__(self, chunks: pa.ChunkedArray) -> None:
         self.__arrow_c_stream__ = chunks.__arrow_c_stream__
 
 
 def from_arrow(array: pa.Array | pa.ChunkedArray) -> pl.Series:
-    """Of any type that Polars has."""
+    """Return an array of Arrow, of any type that Polars has, as a series."""
     chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     return pl.Series(_Exported(chunks))
 
 
 def from_integers(values: npt.NDArray[np.int64]) -> pl.Series:
-    """The array must not be written to any more."""
+    """Return integers as a series. The array must not be written to any more."""
     buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
     return from_arrow(pa.Array.from_buffers(pa.int64(), len(values), buffers))
 
 
 def from_flags(values: npt.NDArray[np.bool_]) -> pl.Series:
-    """Eight of them to a byte, as Polars has them."""
+    """Return flags as a series: eight of them to a byte, as Polars keeps them."""
     buffers = [None, pa.py_buffer(np.packbits(values, bitorder="little"))]
     return from_arrow(pa.Array.from_buffers(pa.bool_(), len(values), buffers))
+
+
+def all_false(size: int) -> pl.Series:
+    """Return a series of that size in which every flag is false."""
+    return pl.repeat(value=False, n=size, dtype=pl.Boolean, eager=True)

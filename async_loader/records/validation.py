@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from async_loader.errors import ConfigurationError, one_line
+from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
-from async_loader.records.keys import no
 from async_loader.records.parsing import shown_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
 from async_loader.tables import Table
@@ -88,7 +88,7 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     size = len(batch.lines)
     checks = [*_faults(batch), *_broken_rules(table, batch), *_absent(table, batch, world)]
     failed = _any((check.failed for check in checks), size)
-    conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else no(size)
+    conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
     keys = batch.values[table.key]
     if _stand_apart(world.unique):
         used = [unique.taken for unique in world.unique]
@@ -204,7 +204,7 @@ def _in_turn(keys: pl.Series, world: World, failed: pl.Series) -> tuple[pl.Serie
             if place in unique.given_up:
                 free[n].add(unique.given_up[place])
     columns = [pl.Series(column, dtype=pl.Boolean) for column in zip(*used, strict=True)]
-    return pl.Series(duplicate, dtype=pl.Boolean), columns or [no(0) for _ in world.unique]
+    return pl.Series(duplicate, dtype=pl.Boolean), columns or [all_false(0) for _ in world.unique]
 
 
 def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:
@@ -220,7 +220,7 @@ def _faulty(batch: Batch) -> pl.Series:
 
 
 def _any(masks: Iterator[pl.Series], size: int) -> pl.Series:
-    return functools.reduce(operator.or_, masks, no(size))
+    return functools.reduce(operator.or_, masks, all_false(size))
 
 
 def _duplicates(keys: pl.Series, taken: pl.Series, failed: pl.Series) -> pl.Series:

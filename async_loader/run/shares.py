@@ -24,7 +24,8 @@ from async_loader.ledger.entries import Facts
 from async_loader.ledger.report import LISTED, Tally
 from async_loader.loading.load import Load, Readable, RejectAllowance, load
 from async_loader.loading.superseding import Superseding, supersede
-from async_loader.records.keys import AcceptedKeys, KeyRange, KeySet, ReferencedKeys, key_set
+from async_loader.records.key_sets import KeySet, key_set
+from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.stores.store import Store
 from async_loader.tables import Column, Table, Type
 
@@ -291,7 +292,7 @@ class _Rejects:
 
 def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys, rejects: _Rejects | None) -> Outcome:
     watched = share.watched
-    refused = () if watched is None else tuple(watched.filter(~accepted.taken(watched)).to_list())
+    refused = () if watched is None else tuple(watched.filter(~accepted.are_taken(watched)).to_list())
     return Outcome(
         given=tally.given,
         inserted=tally.inserted,

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from collections.abc import Callable
+from datetime import date
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader.records.keys import AcceptedKeys, IntegerKeys, ReferencedKeys, TextKeys
+from async_loader.records import text_keys
+from async_loader.records.key_sets import IntegerKeys, key_set
+from async_loader.records.keys import AcceptedKeys, ReferencedKeys, UniqueValues
 from async_loader.tables import Column, Type
 
 NEAR = st.integers(-100, 100)
@@ -45,14 +51,71 @@ def test_many_keys_in_order_and_out_of_it(step: int, sign: int) -> None:
     assert not keys.holds(between).any()
 
 
-@given(st.lists(st.lists(st.text(max_size=3) | st.none(), max_size=9), max_size=5))
-def test_text_keys_are_a_set(batches: list[list[str | None]]) -> None:
-    keys, model = TextKeys(), set[str | None]()
-    for batch in batches:
-        keys.add(pl.Series(batch, dtype=pl.String))
-        model |= set(batch) - {None}
-        assert keys.holds(pl.Series(batch, dtype=pl.String)).to_list() == [key in model for key in batch]
-        assert len(keys) == len(model)
+TEXTS = st.text(st.sampled_from("ab\0é"), max_size=20)
+UUIDS = st.sampled_from(["0" * 32, "f" * 32, "0" * 30 + "0a", "a" * 30 + "00"]) | st.integers(0, 2**128 - 1).map(
+    "{:032x}".format
+)
+
+
+def hashed_alike(spread: int) -> Callable[[pl.Series], Any]:
+    """A hash function that has only so many values."""
+    honest = text_keys.hashes_of
+    return lambda encoded: honest(encoded) % np.uint64(spread)
+
+
+@pytest.mark.parametrize("spread", [1, 3, 2**64 - 1])
+@pytest.mark.parametrize("kind", [Type.TEXT, Type.UUID])
+def test_keys_that_are_texts_are_a_set_also_where_hashes_collide(
+    spread: int, kind: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_keys, "hashes_of", hashed_alike(spread))
+    monkeypatch.setattr(text_keys, "BUCKET", 5)
+
+    @given(st.lists(st.lists(TEXTS | UUIDS | st.none(), max_size=20), max_size=6))
+    def agree(batches: list[list[str | None]]) -> None:
+        keys, model = key_set(Column("id", kind)), set[str | None]()
+        for batch in batches:
+            asked = pl.Series(batch, dtype=pl.String)
+            assert keys.holds(asked).to_list() == [key in model for key in batch]
+            keys.add(asked)
+            model |= set(batch) - {None}
+            assert keys.holds(asked).to_list() == [key in model for key in batch]
+            assert len(keys) == len(model)
+        assert sorted(keys.all()) == sorted(key for key in model if key is not None)
+        sent = pickle.loads(pickle.dumps(keys))
+        assert sorted(sent.all()) == sorted(keys.all())
+
+    agree()
+
+
+@pytest.mark.parametrize(("kind", "width"), [(Type.TEXT, 24), (Type.UUID, 24)])
+def test_short_texts_take_a_fraction_of_what_a_python_set_takes(kind: Type, width: int) -> None:
+    keys = key_set(Column("id", kind))
+    for start in range(0, 100_000, 10_000):
+        form = "key-{:08d}" if kind is Type.TEXT else "{:032x}"
+        keys.add(pl.Series([form.format(number) for number in range(start, start + 10_000)]))
+    assert len(keys) == 100_000
+    assert keys.size <= width * len(keys)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(pl.Series([1, 2, 3, None, 2]), id="integers"),
+        pytest.param(pl.Series([0.0, -0.0, 1.5, None]), id="reals"),
+        pytest.param(pl.Series(["a", "b", None, "a\0", "a"]), id="texts"),
+        pytest.param(pl.Series(["0.10", "0.2", None], dtype=pl.Decimal(38, 2)), id="decimals"),
+        pytest.param(pl.Series([True, None, False]), id="booleans"),
+        pytest.param(pl.Series([date(2026, 1, 1), None, date(1, 1, 1)]), id="dates"),
+        pytest.param(pl.Series([0, None, -62_135_596_799_999_999]).cast(pl.Datetime("us")), id="times"),
+    ],
+)
+def test_unique_values_of_any_type_are_taken_one_by_one(values: pl.Series) -> None:
+    kept, nothing = UniqueValues(Column("name", Type.TEXT)), pl.repeat(value=False, n=len(values), eager=True)
+    assert not kept.are_taken(values, nothing).any()
+    kept.add(values.head(2), [])
+    model = set(values.head(2)) - {None}
+    assert kept.are_taken(values, nothing).to_list() == [value in model for value in values]
 
 
 def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
@@ -64,7 +127,7 @@ def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:
     assert sorted(asked) == [5, 7]
     known.learn(asked, pl.Series([7]))
     assert known.unknown(pl.Series([5, 7])).to_list() == []
-    assert known.absent(pl.Series([1, 4, 5, 7, None])).to_list() == [False, True, True, False, False]
+    assert known.are_dangling(pl.Series([1, 4, 5, 7, None])).to_list() == [False, True, True, False, False]
     assert ReferencedKeys(column, None, None).unknown(pl.Series([1])).to_list() == []
 
 
@@ -77,8 +140,8 @@ def test_keys_that_were_refused_cannot_be_referenced_wherever_the_others_are_sen
     assert len(sent) < len(every) // 4
     received: AcceptedKeys = pickle.loads(sent)
     assert received.referable().to_list() == [key for key in every if key not in {2, 70}]
-    assert received.taken(pl.Series([1, 2])).to_list() == [True, True]
-    assert received.stored(pl.Series([1, 2])).to_list() == [True, False]
+    assert received.are_taken(pl.Series([1, 2])).to_list() == [True, True]
+    assert received.are_referable(pl.Series([1, 2])).to_list() == [True, False]
 
 
 def test_nothing_is_asked_of_a_database_that_held_no_keys_or_has_told_all_of_them() -> None:
@@ -102,7 +165,7 @@ def test_all_keys_are_read_once_a_good_part_of_them_was_asked_about() -> None:
     known.learn_present(pl.Series([3, 7]))
     known.learned_all()
     assert known.unknown(pl.Series([4, 8, 2_000_000])).to_list() == []
-    assert known.absent(pl.Series([0, 3, 4, 7, 8])).to_list() == [False, False, True, False, True]
+    assert known.are_dangling(pl.Series([0, 3, 4, 7, 8])).to_list() == [False, False, True, False, True]
 
 
 def test_text_keys_and_far_flung_ones_are_asked_about_one_by_one() -> None:

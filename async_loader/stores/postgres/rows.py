@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 
 from async_loader.effects import Call, Query, Steps
-from async_loader.records.arrays import from_flags
-from async_loader.records.keys import no
+from async_loader.records.arrays import all_false, from_flags
 from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 
@@ -99,7 +98,7 @@ def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | Non
     if not size:
         return None
     columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
-    nothing = no(size)
+    nothing = all_false(size)
     return Part(after, last, size, tuple(columns), (nothing,) * len(columns))
 
 
