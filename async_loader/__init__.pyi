@@ -19,11 +19,13 @@ from .errors import (
     UnreachableError,
 )
 from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
-from .ledger.layouts import Layout, RejectFilter
+from .ledger.layouts import Layout
+from .ledger.reject_groups import RejectFilter
 from .ledger.report import LISTED, Reason, Reject, Report, TableReport, as_typed
 from .locations import PostgreSQL
 from .modes import DASK, MODES
-from .rejects.stored import Exported, RejectingRun, StoredReject, TableRejects
+from .rejects.export import Exported
+from .rejects.listing import RejectingRun, StoredReject, TableRejects
 from .rules import (
     Rule,
     at_least,

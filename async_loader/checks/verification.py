@@ -9,9 +9,9 @@ from typing import Any
 
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.agreement import VerifiedRun, verified
+from async_loader.ledger.agreement import VerifiedRun, verify_ledgers
 from async_loader.run.inspection import Inspection, hold_all, open_databases
-from async_loader.stores.ledger import stored
+from async_loader.stores.ledger import state_of
 from async_loader.tables import databases_in_commit_order
 
 
@@ -40,10 +40,10 @@ def verify(inspection: Inspection, run: str | None) -> Steps[tuple[VerifiedRun, 
     """Verify the run of this id; None is all. ConfigurationError for a run that nothing names."""
     yield from open_databases(inspection)
     lines = yield from hold_all(inspection)
-    states = {}
+    databases = {}
     for name in databases_in_commit_order(inspection.tables):
-        states[name] = yield from stored(inspection.databases[name], inspection.here(name), lines[name])
-    runs: tuple[VerifiedRun, ...] = yield Call(verified, (list(states.values()),))
+        databases[name] = yield from state_of(inspection.databases[name], inspection.here(name), lines[name])
+    runs: tuple[VerifiedRun, ...] = yield Call(verify_ledgers, (list(databases.values()),))
     if run is None:
         return runs
     chosen = tuple(each for each in runs if each.run == run)

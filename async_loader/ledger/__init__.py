@@ -1,1 +1,6 @@
-"""What is known of runs: entries of `loader_runs`, layouts of sources, counts, reports, samples of pace. No I/O."""
+"""What is known of runs, as values: nothing here opens, waits, or asks a database.
+
+`entries` is a line of `loader_runs`, `resuming` whether such a line is an unfinished run to resume, `agreement` whether
+ledgers and databases agree. `layouts` is how a source was read, `reject_groups` which table stored rejects are of.
+`report` is what a run says at the end, `samples` and `stopwatch` are its pace and how long it took.
+"""

@@ -1,9 +1,8 @@
-"""Whether what the databases hold agrees with what their ledgers say of it. Pure: what was read goes in, findings come
-out.
+"""Whether what the databases hold agrees with what their ledgers say. Pure: contents go in, findings come out.
 
 A line of the ledger (`loader_runs`) is written in the transaction of the records that it speaks of. So its counts, the
-rejects and the rows agree at every instant, whatever crashed, unless somebody else has written. What a crash does leave
-is a run with tables that it never completed: it names all of its tables in each of its lines.
+rejects and the rows agree at every instant, whatever crashed, unless another program has written. A crash may leave a
+run with tables that it never completed: such a run is found because each of its lines names all of its tables.
 """
 
 from __future__ import annotations
@@ -13,17 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun
-from async_loader.ledger.layouts import removed_rejects
+from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, removed_rejects
 from async_loader.records.parsing import clipped
 
-# What becomes of records: for each that was given, one of these.
+# What becomes of a record that was given: one of these.
 OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
 COUNTS = ("given", *OUTCOMES, "checkpoint")
 
 UNFINISHED, SUPERSEDED, UNKNOWN = "unfinished", "superseded", "unknown"
 
-# What to do, by the code of what was found.
+# What to do, by the code of a finding.
 _ADVICE = {
     "unreadable": "this version did not write that: load the same sources again with --restart",
     "counts": "the ledger was changed since, or the loader is at fault: load the same sources again with --restart",
@@ -37,7 +35,8 @@ _ADVICE = {
 class DatabaseState:
     """What one database holds, in one state of it.
 
-    lines: of its ledger, in the order in which they were first written; values of any type, where others wrote them.
+    lines: of its ledger, in the order in which they were first written; values of any type, where another program wrote
+        them.
     rejects: how many, by run.
     rows: how many, by the declared tables that live there.
     """
@@ -50,7 +49,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What does not agree, and what to do. `code` is unreadable, counts, rejects, rows or unfinished.
+    """A disagreement, and what to do about it. `code` is unreadable, counts, rejects, rows or unfinished.
 
     `database` and `table` are None where it is about more than one.
     """
@@ -92,30 +91,30 @@ class VerifiedRun:
 
 
 # When a run began, and its id: the order of runs, which is that of resuming too.
-_Place: TypeAlias = tuple[str, str]
+_Moment: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What all ledgers together say.
+class _Ledgers:
+    """All ledgers together.
 
-    stored: by database.
-    latest: by table, the place of the last run that wrote it.
-    left: by database and table, the run that last completed it.
+    contents: by database.
+    latest: by table, when the last run that wrote it began.
+    completed: by database and table, the run that last completed it.
     homes: by declared table, its database.
     """
 
-    stored: Mapping[str, DatabaseState]
-    latest: Mapping[str, _Place]
-    left: Mapping[tuple[str, str], str]
+    contents: Mapping[str, DatabaseState]
+    latest: Mapping[str, _Moment]
+    completed: Mapping[tuple[str, str], str]
     homes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ran:
-    """One run: its lines, each with the database that it was found in."""
+class _Run:
+    """One run: its lines, each with the database that it stands in."""
 
-    run: str
+    id: str
     lines: Sequence[tuple[str, TableRun]]
 
     @property
@@ -123,104 +122,102 @@ class _Ran:
         return min((str(line.started_at) for _, line in self.lines), default="")
 
     @property
-    def place(self) -> _Place:
-        return self.started_at, self.run
+    def moment(self) -> _Moment:
+        return self.started_at, self.id
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that the run was to write, as far as its lines say so, in its own order."""
+        return list(dict.fromkeys(name for _, line in self.lines for name in _tables(line.sources) or ()))
+
+    def line_of(self, table: str) -> TableRun | None:
+        return next((line for _, line in self.lines if line.table_name == table), None)
 
 
-def verified(stored: Sequence[DatabaseState]) -> tuple[VerifiedRun, ...]:
-    """Every run that a ledger or a reject names, the first one first."""
+def verify_ledgers(databases: Sequence[DatabaseState]) -> tuple[VerifiedRun, ...]:
+    """Verify every run that a ledger or a reject names, the first one first."""
     lines: dict[str, list[tuple[str, TableRun]]] = {}
-    for each in stored:
-        for run in each.rejects:
+    for contents in databases:
+        for run in contents.rejects:
             lines.setdefault(str(run), [])
-        for line in each.lines:
-            lines.setdefault(str(line.run), []).append((each.database, line))
-    runs = sorted((_Ran(run, found) for run, found in lines.items()), key=lambda ran: ran.place)
-    known = _known(stored, runs)
-    return tuple(_verified(ran, known) for ran in runs)
+        for line in contents.lines:
+            lines.setdefault(str(line.run), []).append((contents.database, line))
+    runs = sorted((_Run(name, several) for name, several in lines.items()), key=lambda run: run.moment)
+    ledgers = _ledgers(databases, runs)
+    return tuple(_verify_run(run, ledgers) for run in runs)
 
 
-def _known(stored: Sequence[DatabaseState], runs: Iterable[_Ran]) -> _Known:
-    return _Known(
-        stored={each.database: each for each in stored},
-        latest={str(line.table_name): ran.place for ran in runs for _, line in ran.lines if line.mode != DISCARD},
-        left={
-            (each.database, str(line.table_name)): str(line.run)
-            for each in stored
-            for line in each.lines
+def _ledgers(databases: Sequence[DatabaseState], runs: Iterable[_Run]) -> _Ledgers:
+    return _Ledgers(
+        contents={contents.database: contents for contents in databases},
+        latest={str(line.table_name): run.moment for run in runs for _, line in run.lines if line.mode != DISCARD},
+        completed={
+            (contents.database, str(line.table_name)): str(line.run)
+            for contents in databases
+            for line in contents.lines
             if line.state == COMPLETE and line.mode != DISCARD
         },
-        homes={table: each.database for each in stored for table in each.rows},
+        homes={table: contents.database for contents in databases for table in contents.rows},
     )
 
 
-def _verified(ran: _Ran, known: _Known) -> VerifiedRun:
-    progress = {name: _progress(ran, name) for name in _named(ran)}
-    state = _state(ran, progress, known)
-    findings = [finding for database, line in ran.lines for finding in _line_findings(database, line)]
-    findings += _twice(ran)
-    for each in known.stored.values():
-        findings += _reject_findings(ran, each)
-    findings += _row_findings(ran, known)
+def _verify_run(run: _Run, ledgers: _Ledgers) -> VerifiedRun:
+    state = _state(run, ledgers)
+    findings = [finding for database, line in run.lines for finding in _line_findings(database, line)]
+    findings += _repeated_line_findings(run)
+    for contents in ledgers.contents.values():
+        findings += _reject_findings(run, contents)
+    findings += _row_findings(run, ledgers)
     if state == UNFINISHED:
-        findings.append(_finding("unfinished", None, None, _how_far(progress, known)))
-    tables = {str(line.table_name): _table(database, line) for database, line in ran.lines}
-    return VerifiedRun(ran.run, ran.started_at, state, tables, tuple(findings))
+        findings.append(_finding("unfinished", None, None, _unfinished_in_words(run, ledgers)))
+    tables = {str(line.table_name): _verified_table(database, line) for database, line in run.lines}
+    return VerifiedRun(run.id, run.started_at, state, tables, tuple(findings))
 
 
 def _finding(code: str, database: str | None, table: str | None, problem: str) -> Finding:
     return Finding(code, database, table, problem, _ADVICE[code])
 
 
-def _table(database: str, line: TableRun) -> VerifiedTable:
+def _verified_table(database: str, line: TableRun) -> VerifiedTable:
     counts = {name: value if _is_count(value) else _shown(value) for name, value in _counts(line).items()}
     return VerifiedTable(database, str(line.state), **counts)
 
 
-def _state(ran: _Ran, progress: Mapping[str, TableRun | None], known: _Known) -> str:
-    if not progress:
+def _state(run: _Run, ledgers: _Ledgers) -> str:
+    if not run.tables:
         return UNKNOWN
-    missing = [name for name, line in progress.items() if not _is_complete(line)]
-    if not missing:
+    incomplete = [name for name in run.tables if not _is_complete(run.line_of(name))]
+    if not incomplete:
         return COMPLETE
-    later = all(known.latest.get(name, ran.place) > ran.place for name in missing)
-    return SUPERSEDED if later else UNFINISHED
-
-
-def _named(ran: _Ran) -> list[str]:
-    """The tables that the run was to write, as far as its lines say so, in its own order."""
-    return list(dict.fromkeys(name for _, line in ran.lines for name in _tables(line.sources) or ()))
-
-
-def _progress(ran: _Ran, name: str) -> TableRun | None:
-    return next((line for _, line in ran.lines if line.table_name == name), None)
+    written_later = all(ledgers.latest.get(name, run.moment) > run.moment for name in incomplete)
+    return SUPERSEDED if written_later else UNFINISHED
 
 
 def _is_complete(line: TableRun | None) -> bool:
     return line is not None and line.state == COMPLETE
 
 
-def _how_far(progress: Mapping[str, TableRun | None], known: _Known) -> str:
+def _unfinished_in_words(run: _Run, ledgers: _Ledgers) -> str:
+    """Return how far the run has come with each of its tables."""
     parts = []
-    for name, line in progress.items():
-        where = f" (database {known.homes[name]})" if name in known.homes else ""
-        parts.append(f"{clipped(name)}{where} {_reached(line)}")
+    for name in run.tables:
+        where = f" (database {ledgers.homes[name]})" if name in ledgers.homes else ""
+        parts.append(f"{clipped(name)}{where} {_progress_in_words(run.line_of(name))}")
     return f"unfinished: {', '.join(parts)}"
 
 
-def _reached(line: TableRun | None) -> str:
+def _progress_in_words(line: TableRun | None) -> str:
     if line is None:
         return "not begun"
     if line.state == COMPLETE:
         return "complete"
-    return f"up to record {line.checkpoint:,}" if _is_count(line.checkpoint) else "as far as nobody knows"
+    return f"up to record {line.checkpoint:,}" if _is_count(line.checkpoint) else "up to an unknown record"
 
 
 def _line_findings(database: str, line: TableRun) -> Iterator[Finding]:
-    """What a line says for itself."""
+    """Return what is wrong with a line by itself."""
     table = str(line.table_name)
-    unreadable = list(_unreadable(line))
-    for problem in unreadable:
+    for problem in _unreadable_parts(line):
         yield _finding("unreadable", database, table, problem)
     if not _is_readable(line):
         return
@@ -231,58 +228,60 @@ def _line_findings(database: str, line: TableRun) -> Iterator[Finding]:
         yield _finding("counts", database, table, f"checkpoint is {line.checkpoint:,}, but given {line.given:,}")
 
 
-def _unreadable(line: TableRun) -> Iterator[str]:
+def _unreadable_parts(line: TableRun) -> Iterator[str]:
     if line.state not in (RUNNING, COMPLETE):
         yield f"state is {_shown(line.state)}, not {RUNNING} or {COMPLETE}"
     for name, value in _counts(line).items():
         if not _is_count(value):
-            yield f"{name} is {_shown(value)}, which counts nothing"
-    named = _tables(line.sources)
-    if named is None:
+            yield f"{name} is {_shown(value)}, which is no count"
+    tables = _tables(line.sources)
+    if tables is None:
         yield f"sources is {_shown(line.sources)}, which does not say what the run reads"
-    elif line.table_name not in named:
+    elif line.table_name not in tables:
         yield "sources does not name the table"
 
 
-def _twice(ran: _Ran) -> Iterator[Finding]:
+def _repeated_line_findings(run: _Run) -> Iterator[Finding]:
     seen: set[str] = set()
-    for database, line in ran.lines:
+    for database, line in run.lines:
         name = str(line.table_name)
         if name in seen:
             yield _finding("unreadable", database, name, "there is more than one line of this run and table")
         seen.add(name)
 
 
-def _reject_findings(ran: _Ran, here: DatabaseState) -> Iterator[Finding]:
-    """The rejects of a database, which name no table: all tables of the run there have them together."""
-    lines = [line for database, line in ran.lines if database == here.database]
-    held = here.rejects.get(ran.run, 0)
+def _reject_findings(run: _Run, here: DatabaseState) -> Iterator[Finding]:
+    """Compare the rejects that a database holds of a run with its lines there: a reject names no table, so the lines of
+    all tables are added up.
+    """
+    lines = [line for database, line in run.lines if database == here.database]
+    stored = here.rejects.get(run.id, 0)
     if not lines:
-        if held:
-            problem = f"loader_rejects has {held:,} of a run that has no line here"
+        if stored:
+            problem = f"loader_rejects has {stored:,} of a run that has no line here"
             yield _finding("rejects", here.database, None, problem)
         return
     if not all(map(_is_readable, lines)):
         return
     rejected = sum(line.rejected for line in lines)
-    gone = _removed(ran.run, here)
-    if held != rejected - gone:
-        later = f", and {gone:,} superseded or discarded since" if gone else ""
-        problem = f"loader_rejects has {held:,} where {rejected:,} were rejected{later}"
+    removed = _count_removed(run.id, here)
+    if stored != rejected - removed:
+        since = f", and {removed:,} superseded or discarded since" if removed else ""
+        problem = f"loader_rejects has {stored:,} where {rejected:,} were rejected{since}"
         yield _finding("rejects", here.database, None, problem)
 
 
-def _removed(run: str, here: DatabaseState) -> int:
-    """How many of its rejects the lines of a database say to have superseded or discarded."""
+def _count_removed(run: str, here: DatabaseState) -> int:
+    """Return how many of the run's rejects the lines of a database say they superseded or discarded."""
     return sum(counts.get(run, 0) for line in here.lines for counts in removed_rejects(line).values())
 
 
-def _row_findings(ran: _Ran, known: _Known) -> Iterator[Finding]:
-    """Tables that have fewer rows than the last run to complete them has seen or made: each of a key of its own."""
-    for database, line in ran.lines:
+def _row_findings(run: _Run, ledgers: _Ledgers) -> Iterator[Finding]:
+    """Find tables with fewer rows than the last run to complete them has met or made: each has a key of its own."""
+    for database, line in run.lines:
         name = str(line.table_name)
-        rows = known.stored[database].rows.get(name)
-        if rows is None or known.left.get((database, name)) != ran.run or not _is_readable(line):
+        rows = ledgers.contents[database].rows.get(name)
+        if rows is None or ledgers.completed.get((database, name)) != run.id or not _is_readable(line):
             continue
         least = line.inserted + line.updated + line.unchanged
         if _is_complete(line) and rows < least:
@@ -307,7 +306,7 @@ def _shown(value: Any) -> str:
 
 
 def _tables(sources: Any) -> tuple[str, ...] | None:
-    """The tables that a run reads, as a line of the ledger has them; None where that is none of ours."""
+    """Return the tables that a run reads, as a line of the ledger has them; None where the loader did not write it."""
     try:
         facts = json.loads(sources)
     except (TypeError, ValueError, RecursionError):

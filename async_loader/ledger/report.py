@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from async_loader.ledger.entries import COMPLETE, TableRun
-from async_loader.ledger.layouts import SUPERSEDED, removed_rejects
+from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects
 from async_loader.ledger.samples import Sample, Samples
 from async_loader.loading.refused import CODE, Refused
 from async_loader.records.batches import EXTRA, Batch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from async_loader.effects import Connect, Steps
 from async_loader.ledger.entries import TableRun
 from async_loader.run.plan import Options, check_databases
-from async_loader.stores.ledger import hold
+from async_loader.stores.ledger import hold_ledger
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -50,5 +50,5 @@ def hold_all(inspection: Inspection) -> Steps[dict[str, tuple[TableRun, ...]]]:
     """
     lines = {}
     for name in reversed(databases_in_commit_order(inspection.tables)):
-        lines[name] = yield from hold(inspection.databases[name])
+        lines[name] = yield from hold_ledger(inspection.databases[name])
     return lines

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.layouts import Selection
+from async_loader.ledger.reject_groups import Selection
 from async_loader.run.cluster import Cluster
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
@@ -146,7 +146,7 @@ class Plan:
 
     def paths(self, table: Table) -> tuple[str, ...]:
         """What the table is loaded from, each once where rejects are tried again."""
-        again = dict.fromkeys(chosen.path for chosen in self.retried.get(table.name, ()))
+        again = dict.fromkeys(selection.path for selection in self.retried.get(table.name, ()))
         return (*(source.path for source in self.sources.get(table.name, ())), *again)
 
     def database(self, table: Table) -> Store:

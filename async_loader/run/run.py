@@ -17,19 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
-from async_loader.ledger.entries import (
-    COMPLETE,
-    KEY_RANGE,
-    RETRY,
-    SHARE_SIZE,
-    Facts,
-    Refused,
-    TableRun,
-    Unfinished,
-    unfinished,
-)
-from async_loader.ledger.layouts import READ, SUPERSEDED, as_json
+from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RETRY, SHARE_SIZE, SUPERSEDED, Facts, TableRun
+from async_loader.ledger.layouts import READ, layout_as_json
 from async_loader.ledger.report import Report, Tally
+from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 from async_loader.ledger.stopwatch import Watch
 from async_loader.loading.load import Load, RejectAllowance, called, load
 from async_loader.loading.superseding import Superseding, supersede
@@ -39,7 +30,7 @@ from async_loader.records.validation import used_values
 from async_loader.run.plan import LOCK_TIMEOUT, Plan, check_databases
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
-from async_loader.stores import stored_rejects
+from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -212,7 +203,7 @@ def _facts(plan: Plan) -> Facts:
 def _read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
     """How a table's sources are read, as `loader_runs` keeps it: each once."""
     ways = dict.fromkeys((reader.source.path, layout) for reader in readers for layout in reader.layouts)
-    return [as_json(path, layout) for path, layout in ways]
+    return [layout_as_json(path, layout) for path, layout in ways]
 
 
 def _open_databases(plan: Plan) -> Steps[None]:
@@ -255,17 +246,19 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
         line = yield from ledger.plan.database(table).last_run(table)
         if line is not None:
             last[table.name] = line
-    found = None if ledger.plan.options.restart else unfinished(facts, last)
+    found = None if ledger.plan.options.restart else run_to_resume(facts, last)
     if found is None:
         return {}
-    if isinstance(found, Unfinished) and (twice := _read_twice(ledger.plan)):
-        found = Refused(found.run, f"{twice} is read twice, and its rejects cannot be told apart")
-    if isinstance(found, Unfinished) and (shared := _shared_source(ledger.plan)):
-        found = Refused(found.run, f"{shared} went into two tables of one database, whose rejects cannot be told apart")
-    if isinstance(found, Refused):
-        yield Tell(found.told())
+    if isinstance(found, UnfinishedRun) and (twice := _read_twice(ledger.plan)):
+        found = NotResumable(found.run, f"{twice} is read twice, and its rejects cannot be told apart")
+    if isinstance(found, UnfinishedRun) and (shared := _shared_source(ledger.plan)):
+        found = NotResumable(
+            found.run, f"{shared} went into two tables of one database, whose rejects cannot be told apart"
+        )
+    if isinstance(found, NotResumable):
+        yield Tell(found.message)
         return {}
-    yield Tell(found.told([table.name for table in ledger.plan.loaded]))
+    yield Tell(found.message([table.name for table in ledger.plan.loaded]))
     ledger.run, ledger.began, ledger.resumed = found.run, found.started_at, True
     return found.tables
 
@@ -304,8 +297,8 @@ def _restore(
     database = ledger.plan.databases[tally.database]
     for reader in {reader.source.path: reader for reader in readers}.values():
         last = None
-        while page := (yield from stored_rejects.of_source(database, ledger.run, reader.source.path, last)):
-            last, rejects = page[-1], stored_rejects.as_judged(page)
+        while page := (yield from reject_queries.page_of_source(database, ledger.run, reader.source.path, last)):
+            last, rejects = page[-1], reject_queries.as_judged(page)
             yield Call(tally.restore_rejects, (reader.source.path, rejects))
             if files is not None:
                 yield Call(files.write, (reader, rejects))

@@ -25,9 +25,9 @@ from async_loader.run.plan import Plan
 from async_loader.run.shares import Outcome, Share, Shared, added, outcome_from, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores import stored_rejects
+from async_loader.stores import reject_queries
+from async_loader.stores.reject_queries import BY_LINE, as_judged
 from async_loader.stores.store import Store
-from async_loader.stores.stored_rejects import BY_LINE, as_judged
 from async_loader.tables import Table
 
 # What workers do: the parts of a source; the keys of a part; their least and greatest; loading a share; all keys that
@@ -306,7 +306,7 @@ def retell(
         last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
             # Shares are committed in any order.
-            page = yield from stored_rejects.of_source(database, run, reader.source.path, last, order=BY_LINE)
+            page = yield from reject_queries.page_of_source(database, run, reader.source.path, last, order=BY_LINE)
             if not page:
                 break
             yield Call(_take_rejects, (tally, files, reader, as_judged(page)))

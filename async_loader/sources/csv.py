@@ -34,13 +34,12 @@ from async_loader.records.batches import (
 from async_loader.records.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.csv_records import Split, give_up_first_line, record_spans, split
 from async_loader.sources.fields import Fields
+from async_loader.sources.formula_guard import unguarded, unguarded_columns
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
-# A file of rejects marks text that a spreadsheet would run as a formula with an apostrophe; see `rejects`.
-_MARKED = rf"^'('*([=+\-@\t\r]|{RAW_MARK}))"
 
 
 class CsvSource:
@@ -62,7 +61,7 @@ class CsvSource:
         self._is_sound = stretch is not None
         self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
         if self._is_rejects:
-            self.columns = [re.sub(_MARKED, r"\1", name) for name in self.columns]
+            self.columns = list(map(unguarded, self.columns))
         self.fields = fields.of(self.columns)
         _check_header(stream.name, self.fields, self.columns, delimiter)
         self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
@@ -156,7 +155,7 @@ class CsvSource:
         if self._is_rejects:
             kept = ~as_read[self.columns[0]].str.starts_with(RAW_MARK).fill_null(value=False)
             broken += _unmended(as_read, ~kept, starts, ends)
-            as_read = as_read.filter(kept).with_columns(pl.all().str.replace(_MARKED, "${1}"))
+            as_read = as_read.filter(kept).with_columns(unguarded_columns())
             undecodable = {name: bad.filter(kept) for name, bad in undecodable.items()}
             starts, ends = starts[kept.to_numpy()], ends[kept.to_numpy()]
         broken.sort(key=lambda record: record.line)

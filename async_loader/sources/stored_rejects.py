@@ -17,16 +17,8 @@ import msgspec
 import polars as pl
 
 from async_loader.errors import StoreError, one_line
-from async_loader.ledger.layouts import (
-    BROKEN,
-    UNDECODABLE,
-    Layout,
-    Origin,
-    RejectRow,
-    Selection,
-    layout_of,
-    reject_name,
-)
+from async_loader.ledger.layouts import Layout, layout_with_columns
+from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, RejectRow, Selection, reject_name
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources import Source
@@ -53,14 +45,14 @@ class StoredReader:
         self.source = source
         self.layouts = source.layouts
         self.delivered = 0
-        self.after = source.origin.first - 1
+        self.after = source.group.first - 1
         self._table = table
         self._batch_size = batch_size
         self._waiting: deque[Batch] = deque()
 
     def take(self, rows: Sequence[RejectRow]) -> None:
         """Make batches of some more."""
-        with as_written(self.source.origin, rows):
+        with as_written(self.source.group, rows):
             for part in _ascending(rows):
                 for layout, several in self._by_layout(part):
                     self._waiting.extend(slices(self._batch(layout, several), self._batch_size))
@@ -80,13 +72,13 @@ class StoredReader:
         if len(self.layouts) == 1:
             yield self.layouts[0], rows
             return
-        for layout, several in groupby(rows, lambda row: layout_of(self.layouts, _decode(row.record))):
+        for layout, several in groupby(rows, lambda row: layout_with_columns(self.layouts, _decode(row.record))):
             yield layout, list(several)
 
     def _batch(self, layout: Layout, rows: Sequence[RejectRow]) -> Batch:
         broken, readable, names = [], [], []
         for row in rows:
-            name = reject_name(self.source.origin.run, row.id)
+            name = reject_name(self.source.group.run, row.id)
             fault = _broken(row, name)
             if fault is None:
                 readable.append(row)
@@ -113,13 +105,13 @@ _decode = msgspec.json.Decoder().decode
 
 
 @contextmanager
-def as_written(origin: Origin, rows: Sequence[RejectRow]) -> Iterator[None]:
+def as_written(group: RejectGroup, rows: Sequence[RejectRow]) -> Iterator[None]:
     """StoreError where rejects turn out to be none that any version of this has written."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError) as error:
-        problem = f"rejects {rows[0].id} to {rows[-1].id} of run {origin.run} cannot be read: {one_line(error)}"
-        raise StoreError(origin.database, f"{problem}; discard them, or load their source again") from error
+        problem = f"rejects {rows[0].id} to {rows[-1].id} of run {group.run} cannot be read: {one_line(error)}"
+        raise StoreError(group.database, f"{problem}; discard them, or load their source again") from error
 
 
 def _ascending(rows: Sequence[RejectRow]) -> Iterator[Sequence[RejectRow]]:

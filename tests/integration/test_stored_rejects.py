@@ -458,14 +458,14 @@ def test_of_two_tables_from_one_source_the_reasons_tell_or_nobody_can(
     again = Retry(place.tables, ALL, place.databases, mode=mode)
     assert {name: table.given for name, table in again.perform().tables.items()} == {"towns": 1, "roads": 1}
     left = f"rejects of run {run} from {source} are left as they are: "
-    assert again.left == (f"{left}they may be of towns or roads, which nobody can tell",)
+    assert again.left == (f"{left}they may be of towns or roads, and nothing shows of which",)
     found = stored(place).export(RejectFilter("towns"), tmp_path / "towns.csv")
     assert found is not None
     mended = (tmp_path / "towns.csv").read_text().replace("1,,a", "1,Ulm,a")
     # A name that is of the other table does nothing.
     assert place.load(mode, {"roads": place.file("r.csv", mended)}).tables["roads"].unchanged == 1
     assert place.load(mode, {"towns": place.file("t.csv", mended)}).tables["towns"].inserted == 1
-    with pytest.raises(ConfigurationError, match="may be of towns or roads, which nobody can tell"):
+    with pytest.raises(ConfigurationError, match="may be of towns or roads, and nothing shows of which"):
         stored(place).export(RejectFilter(reason="id.not_integer"), tmp_path / "none.csv")
     assert discarded(place) == 3
     assert shown(place) == []
@@ -583,7 +583,7 @@ def test_rejects_that_no_ledger_names_are_listed_and_left_alone(place: Place, mo
     assert (listed.kind, listed.tables[0].table, listed.tables[0].stored) == ("unknown", None, 3)
     one = Retry(place.tables, ALL, place.databases, mode=mode)
     assert one.perform().tables == {}
-    assert one.left[0].endswith("no ledger names their table")
+    assert one.left[0].endswith("they are of a table that no ledger names")
     assert discarded(place, RejectFilter(run=run)) == 3
     assert findings(place) == []
 

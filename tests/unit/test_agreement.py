@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from async_loader import VerifiedRun
-from async_loader.ledger.agreement import DatabaseState, verified
+from async_loader.ledger.agreement import DatabaseState, verify_ledgers
 from async_loader.ledger.entries import TableRun
 
 ALL = ("users", "products", "orders")
@@ -65,15 +65,15 @@ def states(runs: Sequence[VerifiedRun]) -> dict[str, str]:
 
 
 def test_nothing_is_found_where_all_agrees() -> None:
-    runs = verified(held([line(table, run) for run in "ab" for table in ALL]))
+    runs = verify_ledgers(held([line(table, run) for run in "ab" for table in ALL]))
     assert (states(runs), told(runs)) == ({"a": "complete", "b": "complete"}, [])
     assert list(runs[0].tables) == list(ALL)
-    assert verified(held([])) == ()
+    assert verify_ledgers(held([])) == ()
 
 
 def test_runs_come_in_the_order_in_which_they_began() -> None:
     lines = [line("users", "a", started_at="2"), line("users", "b", started_at="1")]
-    assert [run.run for run in verified(held(lines))] == ["b", "a"]
+    assert [run.run for run in verify_ledgers(held(lines))] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_runs_come_in_the_order_in_which_they_began() -> None:
     ],
 )
 def test_counts_that_do_not_add_up(changes: dict[str, Any], problem: str) -> None:
-    runs = verified(held([line("users", sources=sources("users"), **changes)]))
+    runs = verify_ledgers(held([line("users", sources=sources("users"), **changes)]))
     assert told(runs) == [("a", "counts", "users", "users", problem)]
 
 
@@ -93,15 +93,15 @@ def test_counts_that_do_not_add_up(changes: dict[str, Any], problem: str) -> Non
     ("changes", "problem"),
     [
         ({"state": "done\x1b"}, "state is 'done\\x1b', not running or complete"),
-        ({"given": -1}, "given is -1, which counts nothing"),
-        ({"rejected": "many"}, "rejected is 'many', which counts nothing"),
-        ({"updated": 1.5}, "updated is 1.5, which counts nothing"),
-        ({"inserted": None}, "inserted is None, which counts nothing"),
+        ({"given": -1}, "given is -1, which is no count"),
+        ({"rejected": "many"}, "rejected is 'many', which is no count"),
+        ({"updated": 1.5}, "updated is 1.5, which is no count"),
+        ({"inserted": None}, "inserted is None, which is no count"),
         ({"sources": sources("users", "b").replace("users", "people")}, "sources does not name the table"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_a_finding_and_no_crash(changes: dict[str, Any], problem: str) -> None:
-    runs = verified(held([line("users", **{"sources": sources("users"), **changes})]))
+    runs = verify_ledgers(held([line("users", **{"sources": sources("users"), **changes})]))
     assert told(runs)[0] == ("a", "unreadable", "users", "users", problem)
     assert json.dumps(runs[0].tables["users"].rejected) in {"1", "\"'many'\""}
 
@@ -111,7 +111,7 @@ STRANGE = ["", "[]", "{}", "null", "7", '{"tables": []}', '{"tables": {"users": 
 
 @pytest.mark.parametrize("text", [*STRANGE, None, 7], ids=lambda text: str(text)[:30])
 def test_sources_that_are_none_of_ours_leave_the_state_unknown(text: Any) -> None:
-    runs = verified(held([line("users", sources=text)]))
+    runs = verify_ledgers(held([line("users", sources=text)]))
     assert states(runs) == {"a": "unknown"}
     [(_, code, database, table, problem)] = told(runs)
     assert (code, database, table) == ("unreadable", "users", "users")
@@ -120,7 +120,7 @@ def test_sources_that_are_none_of_ours_leave_the_state_unknown(text: Any) -> Non
 
 
 def test_two_lines_of_one_run_and_table() -> None:
-    runs = verified(held([line("users", sources=sources("users"))] * 2, {"users": {"a": 2}}))
+    runs = verify_ledgers(held([line("users", sources=sources("users"))] * 2, {"users": {"a": 2}}))
     assert told(runs) == [
         ("a", "unreadable", "users", "users", "there is more than one line of this run and table"),
     ]
@@ -128,7 +128,7 @@ def test_two_lines_of_one_run_and_table() -> None:
 
 def test_rejects_that_are_missing_and_rejects_too_many() -> None:
     lines = [line(table, run) for run in "ab" for table in ALL]
-    runs = verified(held(lines, {"users": {"b": 1}, "orders": {"a": 1, "b": 3}}))
+    runs = verify_ledgers(held(lines, {"users": {"b": 1}, "orders": {"a": 1, "b": 3}}))
     assert told(runs) == [
         ("a", "rejects", "users", None, "loader_rejects has 0 where 1 were rejected"),
         ("b", "rejects", "orders", None, "loader_rejects has 3 where 1 were rejected"),
@@ -136,7 +136,7 @@ def test_rejects_that_are_missing_and_rejects_too_many() -> None:
 
 
 def test_rejects_of_a_run_without_lines() -> None:
-    runs = verified(held([], {"users": {"lost": 2}}))
+    runs = verify_ledgers(held([], {"users": {"lost": 2}}))
     assert told(runs) == [("lost", "rejects", "users", None, "loader_rejects has 2 of a run that has no line here")]
     assert (runs[0].state, runs[0].started_at, runs[0].tables) == ("unknown", "", {})
 
@@ -144,11 +144,14 @@ def test_rejects_of_a_run_without_lines() -> None:
 def test_tables_in_one_database_have_their_rejects_together() -> None:
     lines = (line("users", sources=sources("users", "groups")), line("groups", sources=sources("users", "groups")))
     for rejects, findings in ((2, 0), (1, 1)):
-        assert len(told(verified([DatabaseState("one", lines, {"a": rejects}, {"users": 9, "groups": 9})]))) == findings
+        assert (
+            len(told(verify_ledgers([DatabaseState("one", lines, {"a": rejects}, {"users": 9, "groups": 9})])))
+            == findings
+        )
 
 
 def test_a_run_whose_tables_are_not_all_complete_is_unfinished() -> None:
-    runs = verified(held([line("users"), half("products")]))
+    runs = verify_ledgers(held([line("users"), half("products")]))
     assert states(runs) == {"a": "unfinished"}
     problem = (
         "unfinished: users (database users) complete, products (database products) up to record 5, "
@@ -159,43 +162,43 @@ def test_a_run_whose_tables_are_not_all_complete_is_unfinished() -> None:
 
 
 def test_a_table_that_is_declared_no_more_is_unfinished_somewhere() -> None:
-    [run] = verified(held([line("users", sources=sources("users", "gone"))]))
+    [run] = verify_ledgers(held([line("users", sources=sources("users", "gone"))]))
     assert run.findings[0].problem.endswith(", gone not begun")
 
 
 def test_later_runs_of_all_that_it_left_supersede_it() -> None:
     crashed = [line("users"), half("products")]
     products, orders = (line(table, "b", sources=sources(table)) for table in ("products", "orders"))
-    runs = verified(held([*crashed, products, orders]))
+    runs = verify_ledgers(held([*crashed, products, orders]))
     assert (states(runs), told(runs)) == ({"a": "superseded", "b": "complete"}, [])
-    runs = verified(held([*crashed, products]))
+    runs = verify_ledgers(held([*crashed, products]))
     assert states(runs) == {"a": "unfinished", "b": "complete"}
 
 
 def test_earlier_runs_supersede_nothing() -> None:
     complete = [line(table) for table in ALL]
-    assert states(verified(held([*complete, half("users", "b")]))) == {"a": "complete", "b": "unfinished"}
+    assert states(verify_ledgers(held([*complete, half("users", "b")]))) == {"a": "complete", "b": "unfinished"}
 
 
 def test_a_crashed_run_and_its_crashed_repetition_are_one_to_finish() -> None:
-    runs = verified(held([half("users"), half("users", "b")]))
+    runs = verify_ledgers(held([half("users"), half("users", "b")]))
     assert [run for run, code, *_ in told(runs) if code == "unfinished"] == ["a", "b"]
-    runs = verified(held([half("users"), *(line(table, "b") for table in ALL)]))
+    runs = verify_ledgers(held([half("users"), *(line(table, "b") for table in ALL)]))
     assert (states(runs), told(runs)) == ({"a": "superseded", "b": "complete"}, [])
 
 
 def test_rows_that_are_gone_are_missed_by_the_last_run_that_completed_the_table() -> None:
     complete = [line(table, run) for run in "ab" for table in ALL]
     missed = ("b", "rows", "users", "users", "8 rows where the run left 9 or more")
-    assert told(verified(held(complete, rows={"users": 8}))) == [missed]
-    runs = verified(held([*complete, half("users", "c")], rows={"users": 8}))
+    assert told(verify_ledgers(held(complete, rows={"users": 8}))) == [missed]
+    runs = verify_ledgers(held([*complete, half("users", "c")], rows={"users": 8}))
     assert [finding for finding in told(runs) if finding[1] == "rows"] == [missed]
-    assert told(verified(held(complete, rows={"users": 10}))) == []
+    assert told(verify_ledgers(held(complete, rows={"users": 10}))) == []
 
 
 def test_tables_that_are_declared_no_more_are_not_counted() -> None:
     here = DatabaseState("users", (line("gone", sources=sources("gone")),), {"a": 1}, {})
-    assert told(verified([here])) == []
+    assert told(verify_ledgers([here])) == []
 
 
 def gone(database: str, run: str, **counts: Mapping[str, int]) -> TableRun:
@@ -211,14 +214,14 @@ def gone(database: str, run: str, **counts: Mapping[str, int]) -> TableRun:
 def test_rejects_that_the_ledger_says_are_gone_are_not_missed(what: str) -> None:
     lines = [*map(line, ALL), gone("users", "b", **{what: {"a": 1}})]
     left = {"b": 1} if what == "superseded" else {}
-    assert told(verified(held(lines, {"users": left}))) == []
-    [(_, code, database, _, problem)] = told(verified(held(lines, {"users": left | {"a": 1}})))
+    assert told(verify_ledgers(held(lines, {"users": left}))) == []
+    [(_, code, database, _, problem)] = told(verify_ledgers(held(lines, {"users": left | {"a": 1}})))
     later = "where 1 were rejected, and 1 superseded or discarded since"
     assert (code, database, problem) == ("rejects", "users", f"loader_rejects has 1 {later}")
 
 
 def test_a_discard_hides_neither_an_unfinished_run_nor_missing_rows() -> None:
     lines = [half("users"), gone("users", "b", discarded={"a": 1})]
-    assert [code for _, code, *_ in told(verified(held(lines, {"users": {}})))] == ["unfinished"]
+    assert [code for _, code, *_ in told(verify_ledgers(held(lines, {"users": {}})))] == ["unfinished"]
     lines = [*map(line, ALL), gone("users", "b", discarded={"a": 1})]
-    assert [code for _, code, *_ in told(verified(held(lines, {"users": {}}, {"users": 3})))] == ["rows"]
+    assert [code for _, code, *_ in told(verify_ledgers(held(lines, {"users": {}}, {"users": 3})))] == ["rows"]

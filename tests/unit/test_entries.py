@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from async_loader.ledger.entries import COMPLETE, RUNNING, Refused, TableRun, Unfinished, unfinished
+from async_loader.ledger.entries import COMPLETE, RUNNING, TableRun
+from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 
 SOURCE = {"path": "u.csv", "format": "csv", "delimiter": ",", "size": 1, "modified": 2, "digest": "d"}
 FACTS: dict[str, Any] = {"on_conflict": "reject", "tables": {"users": [SOURCE], "orders": [SOURCE]}}
@@ -20,27 +21,27 @@ def line(table: str, state: str, *, run: str = "r", at: str = "2", facts: object
 
 
 def test_a_run_that_is_complete_or_was_never_there_is_not_gone_on_with() -> None:
-    assert unfinished(FACTS, {}) is None
-    assert unfinished(FACTS, {name: line(name, COMPLETE) for name in FACTS["tables"]}) is None
+    assert run_to_resume(FACTS, {}) is None
+    assert run_to_resume(FACTS, {name: line(name, COMPLETE) for name in FACTS["tables"]}) is None
 
 
 @pytest.mark.parametrize("state", [COMPLETE, RUNNING])
 def test_a_run_that_lacks_a_table_is_gone_on_with(state: str) -> None:
-    found = unfinished(FACTS, {"users": line("users", state), "orders": line("orders", COMPLETE, run="old", at="1")})
-    assert isinstance(found, Unfinished)
+    found = run_to_resume(FACTS, {"users": line("users", state), "orders": line("orders", COMPLETE, run="old", at="1")})
+    assert isinstance(found, UnfinishedRun)
     users = "users complete" if state == COMPLETE else "users from record 6"
-    assert found.told(["users", "orders"]) == f"resuming run r: {users}, orders from record 1"
+    assert found.message(["users", "orders"]) == f"resuming run r: {users}, orders from record 1"
 
 
 def test_of_two_runs_that_took_turns_neither_is_gone_on_with() -> None:
     late = dataclasses.replace(line("users", COMPLETE, run="early", at="1"), finished_at="3")
-    assert unfinished(FACTS, {"users": late, "orders": line("orders", COMPLETE)}) is None
+    assert run_to_resume(FACTS, {"users": late, "orders": line("orders", COMPLETE)}) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '["u.csv"]', '{"tables": 1}', "[" * 100_000])
 def test_what_another_version_wrote_is_let_be(text: str) -> None:
     old = TableRun("r", "users", "async", text, RUNNING, 5, 5, 0, 0, 0, 5, "1", None)
-    assert unfinished(FACTS, {"users": old}) is None
+    assert run_to_resume(FACTS, {"users": old}) is None
 
 
 CHANGES: dict[str, tuple[Any, str]] = {
@@ -55,16 +56,16 @@ CHANGES: dict[str, tuple[Any, str]] = {
 def test_a_changed_source_is_not_gone_on_with_and_it_is_said_why(change: str) -> None:
     source, why = CHANGES[change]
     now = {**FACTS, "tables": {**FACTS["tables"], "users": [source]}}
-    found = unfinished(now, {"users": line("users", RUNNING)})
-    assert found == Refused("r", why)
-    assert found.told() == f"not resuming run r: {why}; starting over"
+    found = run_to_resume(now, {"users": line("users", RUNNING)})
+    assert found == NotResumable("r", why)
+    assert found.message == f"not resuming run r: {why}; starting over"
 
 
 def test_another_way_to_treat_conflicts_or_another_number_of_sources_is_another_load() -> None:
     last = {"users": line("users", RUNNING)}
-    assert unfinished({**FACTS, "on_conflict": "update"}, last) == Refused(
+    assert run_to_resume({**FACTS, "on_conflict": "update"}, last) == NotResumable(
         "r", "it was to treat conflicts as reject, not as update"
     )
     twice = {**FACTS, "tables": {**FACTS["tables"], "users": [SOURCE, SOURCE]}}
-    assert unfinished(twice, last) == Refused("r", "users had 1 sources, not 2")
-    assert unfinished({**FACTS, "tables": {"users": [SOURCE]}}, last) is None
+    assert run_to_resume(twice, last) == NotResumable("r", "users had 1 sources, not 2")
+    assert run_to_resume({**FACTS, "tables": {"users": [SOURCE]}}, last) is None

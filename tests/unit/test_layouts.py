@@ -1,4 +1,4 @@
-"""Where a stored reject comes from is told from lines of the ledger, and from nothing that is not there."""
+"""The table of a stored reject follows from lines of the ledger, and from nothing that is not there."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from typing import Any
 import pytest
 
 from async_loader import Column, Table, Type
-from async_loader.ledger.entries import TableRun
-from async_loader.ledger.layouts import (
-    Layout,
-    Origin,
+from async_loader.ledger.entries import TableRun, removed_rejects
+from async_loader.ledger.layouts import Layout, layout_as_json, layouts_by_table
+from async_loader.ledger.reject_groups import (
     RejectFilter,
+    RejectGroup,
     RejectRow,
-    as_json,
     parse_reject_name,
     reject_name,
-    removed_rejects,
-    selections,
+    select,
     table_of_record,
-    tables_of,
 )
 
 STRANGE = (
@@ -52,17 +49,17 @@ def test_any_other_text_names_nothing(text: str) -> None:
 def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
     mapped = Layout("jsonl", names=(("id", "ID"),), constants=(("town", "x"),), means_null=("-",), absent=("more",))
     for layout in (CSV, PARQUET, Layout("jsonl"), mapped):
-        assert tables_of([line("towns", read=[as_json("f", layout)])], "f") == {"towns": [layout]}
-    both = [line(table, read=[as_json("f", CSV), as_json("g", PARQUET)]) for table in TABLES]
-    assert tables_of(both, "g") == {"towns": [PARQUET], "roads": [PARQUET]}
-    assert tables_of(both, "h") == {}
+        assert layouts_by_table([line("towns", read=[layout_as_json("f", layout)])], "f") == {"towns": [layout]}
+    both = [line(table, read=[layout_as_json("f", CSV), layout_as_json("g", PARQUET)]) for table in TABLES]
+    assert layouts_by_table(both, "g") == {"towns": [PARQUET], "roads": [PARQUET]}
+    assert layouts_by_table(both, "h") == {}
 
 
 def test_an_older_line_tells_what_it_knows() -> None:
     identity = {"path": "f.ndjson.gz", "format": "ndjson.gz", "delimiter": ",", "size": 1}
     known, pipe = line("towns", tables={"towns": [identity]}), line("roads", tables={"roads": [None]})
-    assert tables_of([known, pipe], "f.ndjson.gz") == {"towns": [Layout("jsonl")]}
-    assert tables_of([known, pipe], "-") == {"roads": []}
+    assert layouts_by_table([known, pipe], "f.ndjson.gz") == {"towns": [Layout("jsonl")]}
+    assert layouts_by_table([known, pipe], "-") == {"roads": []}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +67,7 @@ def test_an_older_line_tells_what_it_knows() -> None:
 )
 def test_what_nobody_wrote_tells_nothing(text: str) -> None:
     strange = TableRun("a", "towns", "async", text, "complete", 0, 0, 0, 0, 0, 0, "then", None)
-    assert tables_of([strange], "f") == {}
+    assert layouts_by_table([strange], "f") == {}
     assert removed_rejects(strange) == {"superseded": {}, "discarded": {}}
 
 
@@ -104,12 +101,12 @@ def test_the_reasons_tell_the_table_or_nobody_can(
 
 
 def test_each_reject_is_chosen_once() -> None:
-    origin = Origin("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
+    group = RejectGroup("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
     rows = [
         RejectRow(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]))
         for number, column in enumerate(("town", "road", "id"), 1)
     ]
-    kept = {each.table: [row.id for row in each.keep(rows)] for each in selections([origin], TABLES, RejectFilter())}
+    kept = {each.table: [row.id for row in each.of_table(rows)] for each in select([group], TABLES, RejectFilter())}
     assert kept == {"towns": [1], "roads": [2], None: [3]}
-    assert [each.table for each in selections([origin], TABLES, RejectFilter("roads"))] == ["roads"]
-    assert list(selections([origin], TABLES, RejectFilter(run="b"))) == []
+    assert [each.table for each in select([group], TABLES, RejectFilter("roads"))] == ["roads"]
+    assert list(select([group], TABLES, RejectFilter(run="b"))) == []

@@ -1,0 +1,232 @@
+"""Stored rejects for a person to see: every run with what is stored of its rejects, and single rejects with their
+records and reasons. Generators of effects, which read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from async_loader.effects import Steps
+from async_loader.ledger.entries import DISCARD, DISCARDED, SUPERSEDED, TableRun, is_retry, removed_rejects
+from async_loader.ledger.layouts import layouts_by_path
+from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, reject_name, select
+from async_loader.ledger.report import Reason, Reject, plain_json
+from async_loader.records.reasons import commonest_first
+from async_loader.rejects.selection import Survey, find_selections, survey, take_pages
+from async_loader.run.inspection import Inspection
+from async_loader.stores import reject_queries
+from async_loader.tables import databases_in_commit_order
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReject:
+    """A reject as a database holds it. `name` identifies it; `table` is None where it is not known, and `tables` are
+    those that it may be of.
+    """
+
+    name: str
+    database: str
+    table: str | None
+    tables: tuple[str, ...]
+    run: str
+    reject: Reject
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "reject": self.name,
+            "database": self.database,
+            "table": self.table,
+            "tables": list(self.tables),
+            "run": self.run,
+            "source": self.reject.source,
+            "line": self.reject.line,
+            "line_end": self.reject.line_end,
+            "record": self.reject.record,
+            "reasons": [asdict(reason) for reason in self.reject.reasons],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TableRejects:
+    """How many records a run rejected of one table, and how many of these rejects are still stored.
+
+    table: None for rejects whose table is not known; `tables` are those that they may be of.
+    mode, state: as the ledger has them; empty where it does not say.
+    reasons: of the stored ones, by `column.code`, or `code` where the whole record is at fault.
+    superseded, discarded: by run, how many earlier rejects the run superseded, and how many it discarded.
+    """
+
+    database: str
+    table: str | None
+    tables: tuple[str, ...]
+    mode: str
+    state: str
+    sources: tuple[str, ...]
+    rejected: int
+    stored: int
+    reasons: dict[str, int]
+    superseded: dict[str, int]
+    discarded: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectingRun:
+    """One run. `kind` is load, retry, discard, or unknown, with an empty `started_at`, where no ledger has a line."""
+
+    run: str
+    started_at: str
+    kind: str
+    tables: tuple[TableRejects, ...]
+
+
+class _Place(NamedTuple):
+    """The rejects of a run in one table; of those whose table is not known, `candidates` are the tables it may be."""
+
+    database: str
+    run: str
+    table: str | None
+    candidates: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """How many rejects are stored, and how many of them have which reason."""
+
+    stored: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: _Counts) -> None:
+        self.stored += other.stored
+        self.reasons.update(other.reasons)
+
+    def take(self, _: Selection, rows: Sequence[RejectRow]) -> bool:
+        """Count rows, and want more."""
+        self.stored += len(rows)
+        self.reasons.update(reason.name for row in rows for reason in _reasons(row))
+        return True
+
+
+def list_runs(inspection: Inspection) -> Steps[tuple[RejectingRun, ...]]:
+    """Return every run that a ledger or a reject names, the newest last."""
+    found = yield from survey(inspection)
+    counts = yield from _counts(inspection, found)
+    lines: dict[str, list[TableRun]] = {}
+    tables: dict[str, list[TableRejects]] = {}
+    for database in databases_in_commit_order(inspection.tables):
+        for line in found.lines[database]:
+            run = str(line.run)
+            lines.setdefault(run, []).append(line)
+            stored = counts.pop(_Place(database, run, str(line.table_name), ()), _Counts())
+            tables.setdefault(run, []).append(_rejects_of_line(database, line, stored))
+    for place, stored in counts.items():
+        tables.setdefault(place.run, []).append(_rejects_without_line(place, stored))
+    runs = [_rejecting_run(run, lines.get(run, []), several) for run, several in tables.items()]
+    return tuple(sorted(runs, key=lambda run: (run.started_at, run.run)))
+
+
+def show(inspection: Inspection, wanted: RejectFilter, take: Callable[[Sequence[StoredReject]], bool]) -> Steps[None]:
+    """Hand over the rejects that the filter selects, a page at a time, until `take` wants no more."""
+    selections = yield from find_selections(inspection, wanted)
+    yield from take_pages(
+        inspection, selections, lambda selection, rows: take([_stored_reject(selection, row) for row in rows])
+    )
+
+
+def _stored_reject(selection: Selection, row: RejectRow) -> StoredReject:
+    group = selection.group
+    reject = Reject(group.path, row.line, row.line_end, plain_json(row.record), _reasons(row))
+    name = reject_name(group.run, row.id)
+    return StoredReject(name, group.database, selection.table, tuple(group.tables), group.run, reject)
+
+
+def _reasons(row: RejectRow) -> tuple[Reason, ...]:
+    return tuple(Reason(**reason) for reason in json.loads(row.reasons))
+
+
+def _counts(inspection: Inspection, found: Survey) -> Steps[dict[_Place, _Counts]]:
+    """Count what is stored. Databases count whole groups; only where a group may be of several tables is each of its
+    rejects looked at, to find its table.
+    """
+    reasons = yield from _reasons_by_group(inspection)
+    counts: dict[_Place, _Counts] = {}
+    for selection in select(found.groups, {table.name: table for table in inspection.tables}, RejectFilter()):
+        group = selection.group
+        if group.is_of_one_table:
+            stored = _Counts(group.count, reasons.get(_key(group), Counter()))
+        else:
+            stored = _Counts()
+            yield from take_pages(inspection, [selection], stored.take)
+        if stored.stored:
+            counts.setdefault(_place(selection), _Counts()).add(stored)
+    return counts
+
+
+def _reasons_by_group(inspection: Inspection) -> Steps[dict[tuple[str, str, str], Counter[str]]]:
+    """Return the counts of reasons by database, run and path."""
+    reasons: dict[tuple[str, str, str], Counter[str]] = {}
+    for database in databases_in_commit_order(inspection.tables):
+        for run, path, reason, number in (yield from reject_queries.reason_counts(inspection.databases[database])):
+            reasons.setdefault((database, run, path), Counter())[reason] += number
+    return reasons
+
+
+def _key(group: RejectGroup) -> tuple[str, str, str]:
+    return group.database, group.run, group.path
+
+
+def _place(selection: Selection) -> _Place:
+    group = selection.group
+    return _Place(group.database, group.run, selection.table, () if selection.table else tuple(group.tables))
+
+
+def _rejects_of_line(database: str, line: TableRun, stored: _Counts) -> TableRejects:
+    removed = removed_rejects(line)
+    return TableRejects(
+        database=database,
+        table=str(line.table_name),
+        tables=(),
+        mode=str(line.mode),
+        state=str(line.state),
+        sources=tuple(layouts_by_path(line)),
+        rejected=line.rejected,
+        stored=stored.stored,
+        reasons=commonest_first(stored.reasons),
+        superseded=removed[SUPERSEDED],
+        discarded=removed[DISCARDED],
+    )
+
+
+def _rejects_without_line(place: _Place, stored: _Counts) -> TableRejects:
+    """Describe rejects that no line of the ledger counts for a table."""
+    return TableRejects(
+        database=place.database,
+        table=place.table,
+        tables=place.candidates,
+        mode="",
+        state="",
+        sources=(),
+        rejected=stored.stored,
+        stored=stored.stored,
+        reasons=commonest_first(stored.reasons),
+        superseded={},
+        discarded={},
+    )
+
+
+def _rejecting_run(run: str, lines: Sequence[TableRun], tables: Sequence[TableRejects]) -> RejectingRun:
+    began = min((str(line.started_at) for line in lines), default="")
+    return RejectingRun(run, began, _kind(lines), tuple(tables))
+
+
+def _kind(lines: Sequence[TableRun]) -> str:
+    """Return what kind of run the lines are of, as a RejectingRun calls it."""
+    if not lines:
+        return "unknown"
+    if all(line.mode == DISCARD for line in lines):
+        return "discard"
+    return "retry" if any(map(is_retry, lines)) else "load"

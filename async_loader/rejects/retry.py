@@ -1,0 +1,60 @@
+"""Which stored rejects can be tried again as they are, and why the others cannot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from async_loader.errors import ConfigurationError
+from async_loader.ledger.layouts import Layout
+from async_loader.ledger.reject_groups import Selection
+from async_loader.rejects.selection import format_or_problem, why_table_is_unknown
+from async_loader.tables import Table
+
+# The formats of sources whose rejects can be read again.
+_READABLE = ("csv", "jsonl", "parquet")
+
+
+def plan_retry(
+    tables: Iterable[Table], selections: Sequence[Selection]
+) -> tuple[dict[str, tuple[Selection, ...]], list[str]]:
+    """Return by table what can be tried again of these selections, and lines about the rest. ConfigurationError where
+    rejects from one path were read in different ways: under the id of the retry they could not be told apart any more.
+    """
+    names = {table.name for table in tables}
+    by_table: dict[str, list[Selection]] = {}
+    left = []
+    for selection in selections:
+        if (why := _why_not(selection, names)) is not None:
+            left.append(f"rejects of run {selection.group.run} from {selection.path} are left as they are: {why}")
+        elif selection.table is not None:
+            by_table.setdefault(selection.table, []).append(selection)
+    for table, several in by_table.items():
+        _check_read_alike(table, several)
+    return {table: tuple(several) for table, several in by_table.items()}, left
+
+
+def _why_not(selection: Selection, names: Iterable[str]) -> str | None:
+    """Return why these cannot be tried again; None where they can."""
+    if selection.table is None:
+        return f"they {why_table_is_unknown(selection)}"
+    if selection.table not in names:
+        return f"table {selection.table} is no longer declared"
+    kind, problem = format_or_problem(selection)
+    return None if kind in _READABLE else problem or f"their source was {kind}"
+
+
+def _check_read_alike(table: str, selections: Sequence[Selection]) -> None:
+    first: dict[str, Selection] = {}
+    for selection in selections:
+        before = first.setdefault(selection.path, selection)
+        if _reading(before) != _reading(selection) or len(_reading(selection)) > 1:
+            raise ConfigurationError(
+                f"rejects of {table} from {selection.path} were read in one way in run {before.group.run} and in "
+                f"another in run {selection.group.run}; try them again apart, with --run"
+            )
+
+
+def _reading(selection: Selection) -> set[Layout]:
+    """Return the ways in which the values were read. A stored reject shows neither delimiter nor order of columns."""
+    return {replace(layout, delimiter="", columns=()) for layout in selection.layouts}
