@@ -12,8 +12,6 @@ from tests.english import ROOT
 
 # Rooms and documents that are still to be rewritten. This list only shrinks.
 PENDING = (
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
     "README.md",
     "async_loader/__init__.py",
     "async_loader/api",
@@ -33,7 +31,15 @@ PENDING = (
     "async_loader/tables.py",
     "benchmarks",
     "core",
-    "docs",
+    "docs/asyncio.md",
+    "docs/cluster.md",
+    "docs/performance.md",
+    "docs/pipes.md",
+    "docs/postgresql.md",
+    "docs/reference.md",
+    "docs/rules.md",
+    "docs/scale.md",
+    "docs/tutorial.md",
     "manage.py",
     "tests/certificates.py",
     "tests/cluster.py",
