@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from async_loader.checks.references import CheckPlan, ReferenceReport, check, findings
+from async_loader.checks.references import CheckPlan, ReferenceReport, check, no_findings
 from async_loader.checks.verification import VerificationReport
 from async_loader.checks.verification import verify as verifying
 from async_loader.effects import Show, Tell
@@ -41,7 +41,7 @@ class ReferenceCheck:
     ) -> None:
         options = Options(report_rejects=report_rejects, lock_timeout=lock_timeout)
         self._plan = CheckPlan(tuple(tables), tuple(names), stores_of(databases), options)
-        self._found = findings(self._plan)
+        self._found = no_findings(self._plan)
         self._show = show or (lambda _: None)
         self._watch = Watch()
 

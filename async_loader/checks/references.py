@@ -1,7 +1,7 @@
-"""Checking what is stored: which rows reference what does not exist. A generator of effects, which only read.
+"""Finds stored rows that reference rows which do not exist. A generator of effects, which only read.
 
-A part of a table's rows, what the databases know of the keys that they name, then the rows at fault, of which the first
-are fetched in whole. Nothing grows with the rows but the sets of keys.
+A part of a table's rows is read, the databases are asked for the keys that these name, and then the rows at fault are
+known, of which the first are fetched whole. Nothing grows with the rows but the sets of keys.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from async_loader.run.plan import Options, check_databases
 from async_loader.stores.store import Part, Store, StoredRows
 from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
 
-# Rows looked at together: some megabytes of text, beside which what a statement costs is nothing.
+# Rows in a part: some megabytes of text, so that the cost of a statement does not count.
 ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A row that references what does not exist: its key, the row as stored in the table's columns, and the reasons.
+    """A row that references a row which does not exist: its key, the row as stored, in the table's columns, and why.
 
     Values that JSON cannot hold are text: a blob as x'00ff', an infinite real as inf.
     """
@@ -45,7 +45,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class CheckedTable:
-    """One table's part. given: rows looked at; rejected: the orphans among them, of which `rejects` are the first.
+    """The outcome for one table. given: rows read; rejected: the orphans among them, of which `rejects` are the first.
 
     reasons: how often each came, by `column.exists_in`; a row may have several.
     """
@@ -60,7 +60,7 @@ class CheckedTable:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """One check. `status` is complete, failed or interrupted; `error` the line that says why."""
+    """The outcome of a check. `status` is complete, failed or interrupted; `error` the line that says why."""
 
     status: str
     seconds: float
@@ -73,13 +73,13 @@ class ReferenceReport:
         return sum(table.rejected for table in self.tables.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Return the JSON form."""
         return {"version": 1, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPlan:
-    """What to check: the tables of these names, or all that reference something where there are no names.
+    """The tables to check: those of these names, or all that reference something where there are no names.
 
     `tables` are in reference order, with all that they reference. Of the options, `report_rejects` and `lock_timeout`
     count. Raises ConfigurationError for a name that is no table's or that of one without references.
@@ -108,18 +108,18 @@ class CheckPlan:
 
     @property
     def targets(self) -> tuple[Table, ...]:
-        """The tables that those reference, some of which may be checked themselves."""
+        """The tables that the checked ones reference, some of which may be checked themselves."""
         names = {reference.table for table in self.checked for reference in table.references}
         return tuple(table for table in self.tables if table.name in names)
 
     def database(self, table: Table) -> Store:
-        """Where the table lives."""
+        """Return the database that the table lives in."""
         return self.databases[table.database]
 
 
 @dataclass(slots=True)
 class Findings:
-    """What has been found in one table so far."""
+    """The orphans that have been found in one table so far."""
 
     database: str
     rejects_shown: int
@@ -130,7 +130,7 @@ class Findings:
     rejects: list[Orphan] = field(default_factory=list)
 
     def report(self) -> CheckedTable:
-        """As they stand; the commonest reason first."""
+        """Return the outcome as it stands; the commonest reason first."""
         return CheckedTable(
             database=self.database,
             given=self.given,
@@ -143,24 +143,24 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A referenced table, and what is known of its keys by now, whichever tables have asked."""
+    """A referenced table, and what is known of its keys by now, whichever table it was asked for."""
 
     table: Table
     database: Store
     known: ReferencedKeys
 
 
-def findings(plan: CheckPlan) -> dict[str, Findings]:
-    """By table name, nothing found yet."""
+def no_findings(plan: CheckPlan) -> dict[str, Findings]:
+    """Return by table name what has been found so far: nothing."""
     return {table.name: Findings(table.database, plan.options.report_rejects) for table in plan.checked}
 
 
-def check(plan: CheckPlan, found: Mapping[str, Findings]) -> Steps[None]:
-    """Carry out the plan, counting in `found`."""
+def check(plan: CheckPlan, found_by_table: Mapping[str, Findings]) -> Steps[None]:
+    """Carry out the plan, counting in `found_by_table`."""
     yield from _open_databases(plan)
     rows, targets = yield from _hold(plan)
     for table in plan.checked:
-        yield from _check_table(rows[table.name], targets, found[table.name])
+        yield from _check_table(rows[table.name], targets, found_by_table[table.name])
 
 
 def _open_databases(plan: CheckPlan) -> Steps[None]:
@@ -174,10 +174,10 @@ def _open_databases(plan: CheckPlan) -> Steps[None]:
 
 
 def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[str, _Target]]]:
-    """Begin to read one state of each database; by table name, what to look at and what it references.
+    """Begin to read one state of each database. Returns by table name the rows to check, and the referenced tables.
 
     Referencing databases come first: a load commits them last, so whatever it stores meanwhile, the keys that the rows
-    seen here name are there to be found.
+    read here name are there to be found.
     """
     rows: dict[str, StoredRows] = {}
     targets: dict[str, _Target] = {}
@@ -194,7 +194,7 @@ def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[str, _Targ
     return rows, targets
 
 
-def _check_table(rows: StoredRows, targets: Mapping[str, _Target], found: Findings) -> Steps[None]:
+def _check_table(rows: StoredRows, targets: Mapping[str, _Target], findings: Findings) -> Steps[None]:
     began = yield Now()
     references = rows.table.references
     columns = [reference.column for reference in references]
@@ -205,34 +205,34 @@ def _check_table(rows: StoredRows, targets: Mapping[str, _Target], found: Findin
             if len(unknown := (yield Call(target.known.unknown, (keys,)))):
                 yield from learn(target.table, target.database, target.known, unknown)
         absent = yield Call(_absent, (part, [targets[reference.table].known for reference in references]))
-        yield from _take(rows, part, absent, found)
-        found.seconds = ((yield Now()) - began).total_seconds()
-        yield Show(rows.table.name, found.given, found.rejected, *_progress(rows, part))
+        yield from _take(rows, part, absent, findings)
+        findings.seconds = ((yield Now()) - began).total_seconds()
+        yield Show(rows.table.name, findings.given, findings.rejected, *_progress(rows, part))
         after = part.last
 
 
 def _absent(part: Part, known: Sequence[ReferencedKeys]) -> list[pl.Series]:
-    """For each reference, which of n rows name what does not exist. What no key can be names nothing."""
+    """Return for each reference which of n rows name a key that does not exist; a value that no key can be is none."""
     columns = zip(part.keys, part.unreadable, known, strict=True)
     return [keys_known.are_dangling(keys) | unreadable for keys, unreadable, keys_known in columns]
 
 
-def _take(rows: StoredRows, part: Part, absent: Sequence[pl.Series], found: Findings) -> Steps[None]:
+def _take(rows: StoredRows, part: Part, absent: Sequence[pl.Series], findings: Findings) -> Steps[None]:
     """Count the orphans, and fetch those that the report will name."""
-    found.given += part.size
+    findings.given += part.size
     orphans = functools.reduce(operator.or_, absent).arg_true()
     if not len(orphans):
         return
-    found.rejected += len(orphans)
+    findings.rejected += len(orphans)
     for reference, each in zip(rows.table.references, absent, strict=True):
         if each.any():
-            found.reasons[f"{reference.column}.exists_in"] += int(each.sum())
-    named = orphans.head(found.rejects_shown - len(found.rejects)).to_list()
+            findings.reasons[f"{reference.column}.exists_in"] += int(each.sum())
+    named = orphans.head(findings.rejects_shown - len(findings.rejects)).to_list()
     if not named:
         return
     for number, values in zip(named, (yield from rows.whole(part.after, named)), strict=True):
         broken = [each for each, is_broken in zip(rows.table.references, absent, strict=True) if is_broken[number]]
-        found.rejects.append(_orphan(rows.table, values, broken))
+        findings.rejects.append(_orphan(rows.table, values, broken))
 
 
 def _orphan(table: Table, values: Sequence[Any], broken: Sequence[Reference]) -> Orphan:
@@ -254,7 +254,9 @@ def _for_json(value: Any) -> Any:
 
 
 def _progress(rows: StoredRows, part: Part) -> tuple[int, int | None]:
-    """How far the places have been read, and how far they go, which for integers is about as good as counting rows."""
+    """Return how far the places have been read, and how far they go; for integers that is about as good as counting
+    rows.
+    """
     if rows.extent is None or not all(isinstance(place, int) for place in rows.extent):
         return 0, None
     first, last = rows.extent

@@ -1,5 +1,5 @@
-"""Verifying the ledger: what each database holds, read in one state of it, is handed to `agreement`. A generator of
-effects, which only read.
+"""Compares ledgers with databases: reads what each holds, in one state of it, and has `agreement` judge that. A
+generator of effects, which only read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from async_loader.tables import databases_in_commit_order
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """One look at the ledgers. `status` is complete, failed or interrupted; `error` the line that says why. Where it is
-    not complete, there are no runs.
+    """The outcome of a verification. `status` is complete, failed or interrupted; `error` the line that says why. Where
+    it is not complete, there are no runs.
     """
 
     status: str
@@ -28,11 +28,11 @@ class VerificationReport:
 
     @property
     def findings(self) -> int:
-        """Those of all runs."""
+        """How many findings all runs have together."""
         return sum(len(run.findings) for run in self.runs)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Return the JSON form."""
         return {"version": 1, **asdict(self)}
 
 

@@ -29,10 +29,10 @@ class FileOfRejects(Protocol):
     """An open file that takes rejects."""
 
     def write(self, rows: list[RejectInFile]) -> None:
-        """Add rejects."""
+        """Add rejects to the file."""
 
     def close(self) -> None:
-        """Finish the file."""
+        """Write what is left, and close the file."""
 
 
 def open_format(file: IO[bytes], table: Table, layout: Layout, marks: Sequence[str]) -> FileOfRejects:

@@ -113,12 +113,12 @@ class _Counts:
 
 def list_runs(inspection: Inspection) -> Steps[tuple[RejectingRun, ...]]:
     """Return every run that a ledger or a reject names, the newest last."""
-    found = yield from survey(inspection)
-    counts = yield from _counts(inspection, found)
+    surveyed = yield from survey(inspection)
+    counts = yield from _counts(inspection, surveyed)
     lines: dict[str, list[TableRun]] = {}
     tables: dict[str, list[TableRejects]] = {}
     for database in databases_in_commit_order(inspection.tables):
-        for line in found.lines[database]:
+        for line in surveyed.lines[database]:
             run = str(line.run)
             lines.setdefault(run, []).append(line)
             stored = counts.pop(_Place(database, run, str(line.table_name), ()), _Counts())
@@ -148,13 +148,13 @@ def _reasons(row: RejectRow) -> tuple[Reason, ...]:
     return tuple(Reason(**reason) for reason in json.loads(row.reasons))
 
 
-def _counts(inspection: Inspection, found: Survey) -> Steps[dict[_Place, _Counts]]:
+def _counts(inspection: Inspection, surveyed: Survey) -> Steps[dict[_Place, _Counts]]:
     """Count what is stored. Databases count whole groups; only where a group may be of several tables is each of its
     rejects looked at, to find its table.
     """
     reasons = yield from _reasons_by_group(inspection)
     counts: dict[_Place, _Counts] = {}
-    for selection in select(found.groups, {table.name: table for table in inspection.tables}, RejectFilter()):
+    for selection in select(surveyed.groups, {table.name: table for table in inspection.tables}, RejectFilter()):
         group = selection.group
         if group.is_of_one_table:
             stored = _Counts(group.count, reasons.get(_key(group), Counter()))

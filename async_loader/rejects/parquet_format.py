@@ -17,7 +17,7 @@ from async_loader.tables import Table
 
 
 class ParquetFileOfRejects:
-    """See FileOfRejects."""
+    """A FileOfRejects whose values keep their types."""
 
     def __init__(self, file: IO[bytes], table: Table, layout: Layout, marks: Sequence[str]) -> None:
         self._required = _required_column(layout, table)
@@ -29,7 +29,7 @@ class ParquetFileOfRejects:
         self._writer = pa.parquet.ParquetWriter(file, self._schema)
 
     def write(self, rows: list[RejectInFile]) -> None:
-        """Add rejects."""
+        """Add rejects to the file."""
         records = [self._record(*row) for row in rows]
         columns = [column_of([record[field.name] for record in records], field.type) for field in self._schema]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
@@ -42,7 +42,7 @@ class ParquetFileOfRejects:
         return values | dict(zip((LINE, REASONS, REJECT), (line, reasons, *name), strict=False))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Write what is left, and close the file."""
         self._writer.close()
         self._file.close()
 

@@ -19,7 +19,7 @@ def plan_retry(
     tables: Iterable[Table], selections: Sequence[Selection]
 ) -> tuple[dict[str, tuple[Selection, ...]], list[str]]:
     """Return by table what can be tried again of these selections, and lines about the rest. ConfigurationError where
-    rejects from one path were read in different ways: under the id of the retry they could not be told apart any more.
+    rejects from one path were read in different ways: under the id of the retry nothing would distinguish them.
     """
     names = {table.name for table in tables}
     by_table: dict[str, list[Selection]] = {}

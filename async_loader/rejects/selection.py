@@ -49,9 +49,9 @@ def survey(inspection: Inspection) -> Steps[Survey]:
 
 def find_selections(inspection: Inspection, wanted: RejectFilter) -> Steps[list[Selection]]:
     """Return what the filter selects. ConfigurationError for a table or run that there is not."""
-    found = yield from survey(inspection)
-    _check_filter(inspection, found, wanted)
-    return list(select(found.groups, {table.name: table for table in inspection.tables}, wanted))
+    surveyed = yield from survey(inspection)
+    _check_filter(inspection, surveyed, wanted)
+    return list(select(surveyed.groups, {table.name: table for table in inspection.tables}, wanted))
 
 
 def count_selections(inspection: Inspection, wanted: RejectFilter) -> Steps[list[tuple[Selection, int]]]:
@@ -91,11 +91,11 @@ def _count(database: Store, selection: Selection) -> Steps[int]:
     return number
 
 
-def _check_filter(inspection: Inspection, found: Survey, wanted: RejectFilter) -> None:
+def _check_filter(inspection: Inspection, surveyed: Survey, wanted: RejectFilter) -> None:
     names = [table.name for table in inspection.tables]
     if wanted.table is not None and wanted.table not in names:
         raise ConfigurationError(f"no table is called {wanted.table!r}; there are {', '.join(sorted(names))}")
-    runs = [line.run for lines in found.lines.values() for line in lines] + [group.run for group in found.groups]
+    runs = [line.run for lines in surveyed.lines.values() for line in lines] + [group.run for group in surveyed.groups]
     if wanted.run is not None and wanted.run not in runs:
         raise ConfigurationError(f"no run is called {wanted.run!r}; `rejects` lists them")
 
