@@ -131,8 +131,8 @@ def test_bytes_that_are_no_text_and_text_that_is_no_count_are_findings(loaded: P
     [run] = look(loaded).runs
     assert [finding.problem for finding in run.findings[:3]] == [
         "state is '\\\\xff', not running or complete",
-        "given is 'ten', which counts nothing",
-        "inserted is inf, which counts nothing",
+        "given is 'ten', which is no count",
+        "inserted is inf, which is no count",
     ]
     json.loads(json.dumps(look(loaded).as_dict(), allow_nan=False))
 
