@@ -44,4 +44,10 @@ def test_every_command_is_in_the_table() -> None:
 
 def test_every_page_is_in_the_table() -> None:
     pages = [path.name for path in (ROOT / "docs").glob("*.md")]
-    assert sorted(first_cells("| page | for |")) == sorted([*pages, "CONTRIBUTING.md"])
+    assert sorted(first_cells("| page | for |")) == sorted([*pages, "CONTRIBUTING.md", "decisions"])
+
+
+def test_the_tests_that_prove_the_promises_exist() -> None:
+    table = README.split("| # | promise | proved by |")[1].split("\n\n")[0]
+    names = set(re.findall(r"`(test_\w+\.py)`", table))
+    assert names <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}

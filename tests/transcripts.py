@@ -159,6 +159,13 @@ def copy_of_the_sample(directory: Path) -> Path:
     return directory
 
 
+def new_project(directory: Path) -> Path:
+    """Make a Django project with an app in a directory, and return it."""
+    making = "python -m django startproject mysite . && python manage.py startapp shop"
+    subprocess.run(["bash", "-c", making], cwd=directory, env=_environment(str(ROOT)), check=True)
+    return directory
+
+
 def fits(told: str, printed: str) -> bool:
     """Whether a command printed what the page says, but for what is never the same twice."""
     parts = re.split(rf"^{re.escape(_ANY_LINES)}$\n?", told, flags=re.MULTILINE)
@@ -204,8 +211,15 @@ def is_of_the_sample(page: str) -> bool:
     return "in a clone of this repository" in " ".join(page.lower().split())
 
 
+def is_of_a_project(page: str) -> bool:
+    """Return whether the page says that it begins in a Django project with an app."""
+    return "in a django project called `mysite` with an app `shop`" in " ".join(page.lower().split())
+
+
 def begin(page: str, directory: Path) -> Path:
-    """A directory as the page wants it at its beginning."""
+    """Prepare a directory as the page wants it at its beginning, and return it."""
+    if is_of_a_project(page):
+        return new_project(directory)
     return copy_of_the_sample(directory) if is_of_the_sample(page) else directory
 
 

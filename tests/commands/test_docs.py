@@ -29,7 +29,19 @@ def test_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
 
 
 def test_every_page_of_a_task_shows_how_it_is_done() -> None:
-    tasks = {"asyncio", "check", "cluster", "pipes", "postgresql", "rejects", "reports", "resume", "rules", "scale"}
+    tasks = {
+        "README",
+        "asyncio",
+        "check",
+        "cluster",
+        "pipes",
+        "postgresql",
+        "rejects",
+        "reports",
+        "resume",
+        "rules",
+        "scale",
+    }
     assert {Path(name).stem for name in SHOWING} == tasks
 
 
