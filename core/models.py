@@ -4,7 +4,7 @@ from django.db import models
 
 
 class User(models.Model):
-    """A customer."""
+    """A customer, with an address for mail."""
 
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField()

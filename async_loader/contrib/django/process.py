@@ -28,7 +28,7 @@ def tune() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library keep freed memory: batches are alike, and memory from the system must be cleared each time."""
+    """Make the C library keep freed memory: batches are alike, and memory from the system must be cleared each time."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):

@@ -18,24 +18,24 @@ from async_loader import ConfigurationError, PostgreSQL
 # An SQLite file, or a database of a PostgreSQL server.
 Location: TypeAlias = Path | PostgreSQL
 
-# Of what Django gives to psycopg, what is not for libpq.
+# The parameters that Django gives to psycopg and that libpq does not know.
 _OF_PSYCOPG = ("autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory")
-# Seconds that a server may take to answer, where the project says nothing else.
+# Seconds that a server may take to answer, unless the project sets another limit.
 _CONNECT_TIMEOUT = 10
 
 
 def home(model: type[models.Model]) -> str:
-    """The alias of the database that a model is written to, as the project's routers say."""
+    """Return the alias of the database that the project's routers choose for writing a model."""
     return str(router.db_for_write(model))
 
 
 def is_postgresql(alias: str) -> bool:
-    """Whether the database is of a PostgreSQL server. ConfigurationError where there is none of that alias."""
+    """Return whether the database is PostgreSQL. Raises ConfigurationError for an unknown alias."""
     return str(_connection(alias).vendor) == "postgresql"
 
 
 def location(alias: str) -> Location:
-    """Where the database behind an alias is. ConfigurationError where there is none that can be loaded into."""
+    """Return where the database of an alias is. Raises ConfigurationError if it cannot be loaded into."""
     connection = _connection(alias)
     if connection.vendor == "postgresql":
         return _server(alias, connection)
@@ -49,17 +49,20 @@ def location(alias: str) -> Location:
 
 
 def stored_tables(alias: str) -> set[str] | None:
-    """The names of the tables that a database has; None where that cannot be told."""
+    """Return the names of the tables that a database has; None where it cannot be asked."""
     try:
-        if isinstance(place := location(alias), PostgreSQL):
+        if isinstance(where := location(alias), PostgreSQL):
             return _served_tables(connections[alias])
-        return set(connections[alias].introspection.table_names()) if place.exists() else None
+        return set(connections[alias].introspection.table_names()) if where.exists() else None
     except (ConfigurationError, DatabaseError, OSError):
         return None
 
 
 def _served_tables(connection: BaseDatabaseWrapper) -> set[str]:
-    """By a connection of its own: the project's may be of a pool, wait as long as the system does, and stay open."""
+    """Return the names of a server's tables, over an own connection that is closed at once.
+
+    The project's connection may belong to a pool, wait for a dead server as long as the system does, and stay open.
+    """
     own = connection.copy()
     own.settings_dict["OPTIONS"].pop("pool", None)
     own.settings_dict["OPTIONS"].setdefault("connect_timeout", _CONNECT_TIMEOUT)
@@ -68,17 +71,17 @@ def _served_tables(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 def all_models() -> Iterator[type[models.Model]]:
-    """Those that have tables."""
+    """Return the models that have tables of their own."""
     return (model for model in apps.get_models() if not model._meta.proxy)
 
 
 def own_models() -> Iterator[type[models.Model]]:
-    """All of them but those of Django's own apps."""
+    """Return those models but the ones of Django's own apps."""
     return (model for model in all_models() if not model.__module__.startswith("django."))
 
 
 def _connection(alias: str) -> Any:
-    """Django's, which need not be open."""
+    """Return Django's connection for the alias, which need not be open."""
     try:
         return connections[alias]
     except ConnectionDoesNotExist as error:
@@ -88,13 +91,13 @@ def _connection(alias: str) -> Any:
 
 
 def _advice(error: ImproperlyConfigured) -> str:
-    """What to do where a backend cannot be imported because psycopg is missing."""
+    """Return what to do if a backend cannot be imported because psycopg is missing, else nothing."""
     missing = error.__context__.name if isinstance(error.__context__, ImportError) else None
     return "; pip install 'django-async-loader[postgresql]'" if (missing or "").startswith("psycopg") else ""
 
 
 def _server(alias: str, connection: BaseDatabaseWrapper) -> PostgreSQL:
-    """As Django itself connects to it, in the same role and time zone."""
+    """Return the server as Django itself connects to it, with the same role and time zone."""
     try:
         parameters = connection.get_connection_params()
     except ImproperlyConfigured as error:
@@ -106,5 +109,5 @@ def _server(alias: str, connection: BaseDatabaseWrapper) -> PostgreSQL:
 
 
 def _escaped(text: str) -> str:
-    """As one word of libpq's `options`."""
+    """Return the text as one word of libpq's `options`."""
     return "".join(f"\\{each}" if each.isspace() or each == "\\" else each for each in text)

@@ -23,7 +23,7 @@ _LEFT_OUT_FIRST = (_RATE, _AT_FAULT, _COUNTED, _LEFT, _PERCENT)
 
 
 class Bars:
-    """The lines of a run, drawn by `draw` and wiped away by `close`. Both raise OSError if the terminal is gone."""
+    """The lines of a run, drawn by `draw` and removed by `close`. Both raise OSError if the terminal is gone."""
 
     def __init__(self, pace: Pace, words: Words, clock: Callable[[], float], *, color: bool) -> None:
         self._pace = pace
@@ -45,7 +45,7 @@ class Bars:
         self._live.refresh()
 
     def close(self) -> None:
-        """Wipe the lines away."""
+        """Remove the lines from the terminal."""
         self._live.stop()
 
     def _lines(self) -> Group:

@@ -63,7 +63,7 @@ def progress(
     ten seconds. `beats` is a context in which the function that it is given is called again and again, to draw.
     """
     if not wanted:
-        yield _tell
+        yield _write_message
     elif _can_draw():
         with _drawn(_Screen(words, clock, color=color), beats) as show:
             yield show
@@ -78,7 +78,7 @@ def _can_draw() -> bool:
     )
 
 
-def _tell(event: Show | Tell) -> None:
+def _write_message(event: Show | Tell) -> None:
     if isinstance(event, Tell):
         write_line(event.text)
 
@@ -92,7 +92,7 @@ def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
     def show(event: Show | Tell) -> None:
         nonlocal last
         if isinstance(event, Tell):
-            _tell(event)
+            _write_message(event)
             return
         now = clock()
         pace.take(event, now)
@@ -129,7 +129,7 @@ class _Screen:
 
     def show(self, event: Show | Tell) -> None:
         if isinstance(event, Tell):
-            _tell(event)
+            _write_message(event)
         else:
             self._pace.take(event, self._clock())
 

@@ -17,7 +17,7 @@ from async_loader.contrib.django.terminal.text import reference_lines
 
 
 class Command(ReportCommand):
-    """See `help`."""
+    """The command; `help` describes it."""
 
     help = "Find the rows that reference rows which do not exist. Nothing is written to any database."
     usage = "[TABLE ...] [options]"

@@ -12,7 +12,7 @@ from async_loader.contrib.django.terminal.output import write_line
 
 
 class Command(LoaderCommand):
-    """See `help`."""
+    """The command; `help` describes it."""
 
     help = (
         "Create the databases and tables that are missing: the loader's own tables, and those of models that Django's "

@@ -24,7 +24,7 @@ _DEFAULTS = Options()
 
 
 class Command(ReportCommand):
-    """See `help`."""
+    """The command; `help` describes it."""
 
     help = "Check the records of sources and load them into their tables, each in its own database."
     usage = "[TABLE[:FORMAT]=SOURCE ...] [options]"

@@ -22,7 +22,7 @@ _SUBCOMMANDS: dict[str, Subcommand] = {each.name: each for each in (Show(), Expo
 
 
 class Command(ReportCommand):
-    """See `help`."""
+    """The command; `help` describes it."""
 
     help = (
         "Look at the records that loads have rejected, mend them, try them again or discard them. Without a "

@@ -16,7 +16,7 @@ from async_loader.contrib.django.terminal.wording import number_of
 
 
 class Command(ReportCommand):
-    """See `help`."""
+    """The command; `help` describes it."""
 
     help = "Compare what loads have recorded with what the databases hold. Nothing is written to any of them."
     usage = "[RUN] [options]"

@@ -1,4 +1,4 @@
-"""`manage.py rejects discard`."""
+"""`manage.py rejects discard`: delete rejects."""
 
 from __future__ import annotations
 

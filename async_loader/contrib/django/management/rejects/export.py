@@ -1,4 +1,4 @@
-"""`manage.py rejects export`."""
+"""`manage.py rejects export`: write rejects to files."""
 
 from __future__ import annotations
 

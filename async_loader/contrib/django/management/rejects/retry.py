@@ -1,4 +1,4 @@
-"""`manage.py rejects retry`."""
+"""`manage.py rejects retry`: load rejects again."""
 
 from __future__ import annotations
 

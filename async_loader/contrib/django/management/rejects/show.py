@@ -1,4 +1,4 @@
-"""`manage.py rejects show`."""
+"""`manage.py rejects show`: print rejects one by one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Show(Subcommand):
 
     name = "show"
     summary = "show stored rejects with their records and all reasons"
-    example = """orders that reference a customer who does not exist
+    example = """orders of customers that do not exist
   python manage.py rejects show --reason customer_id.exists_in"""
 
     def add_options(self, parser: CommandParser) -> None:
@@ -69,7 +69,7 @@ class Show(Subcommand):
 
 
 class _TextListing:
-    """Rejects as text."""
+    """A listing of rejects as text."""
 
     def __init__(self, command: ReportCommand) -> None:
         self._command = command
@@ -95,7 +95,7 @@ def _lines(rejects: Sequence[StoredReject]) -> Iterator[str]:
 
 
 class _JsonListing:
-    """Rejects as one JSON document, a line for each."""
+    """A listing of rejects as one JSON document, a line for each."""
 
     def __init__(self, command: ReportCommand) -> None:
         self._command = command
