@@ -19,6 +19,7 @@ from .errors import (
     UnreachableError,
 )
 from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
+from .ledger.counts import Counts
 from .ledger.layouts import Layout
 from .ledger.reject_groups import RejectFilter
 from .ledger.report import LISTED, Reason, Reject, Report, TableReport, as_typed
@@ -60,6 +61,7 @@ __all__ = [
     "Column",
     "ConfigurationError",
     "ConflictError",
+    "Counts",
     "Exported",
     "Finding",
     "Layout",

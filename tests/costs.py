@@ -28,9 +28,10 @@ import polars as pl
 
 from async_loader import Table
 from async_loader.effects import Connect, Steps
+from async_loader.ledger.outcomes import Outcome
 from async_loader.modes.sequential import Sequential
 from async_loader.records.keys import AcceptedKeys, ReferencedKeys
-from async_loader.run.shares import Means, Outcome, Share, loading, shared_keys
+from async_loader.run.shares import Means, Share, loading, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part, keys, parts, read
 from async_loader.stores import store_of

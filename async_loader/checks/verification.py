@@ -10,6 +10,7 @@ from typing import Any
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.agreement import VerifiedRun, verify_ledgers
+from async_loader.ledger.counts import flattened
 from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.stores.ledger import state_of
 from async_loader.tables import databases_in_commit_order
@@ -33,7 +34,10 @@ class VerificationReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"version": 1, **asdict(self)}
+        report = {"version": 1, **asdict(self)}
+        for run in report["runs"]:
+            run["tables"] = {name: flattened(line) for name, line in run["tables"].items()}
+        return report
 
 
 def verify(inspection: Inspection, run: str | None) -> Steps[tuple[VerifiedRun, ...]]:

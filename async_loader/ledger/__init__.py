@@ -2,5 +2,7 @@
 
 `entries` is a line of `loader_runs`, `resuming` whether such a line is an unfinished run to resume, `agreement` whether
 ledgers and databases agree. `layouts` is how a source was read, `reject_groups` which table stored rejects are of.
-`report` is what a run says at the end, `samples` and `stopwatch` are its pace and how long it took.
+`counts` is how many records were given and what became of them, `tally` adds that up while a table is loaded,
+`outcomes` is what came of a share. `report` is what a run says at the end, `samples` and `stopwatch` are its pace and
+how long it took.
 """

@@ -12,12 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from async_loader.ledger.counts import OUTCOMES, Counts, HasCounts, is_count
 from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, removed_rejects
 from async_loader.records.parsing import clipped
-
-# What becomes of a record that was given: one of these.
-OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
-COUNTS = ("given", *OUTCOMES, "checkpoint")
 
 UNFINISHED, SUPERSEDED, UNKNOWN = "unfinished", "superseded", "unknown"
 
@@ -62,16 +59,12 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedTable:
+class VerifiedTable(HasCounts):
     """One line of the ledger as stored, where a count that is no integer is text, and where it was found."""
 
     database: str
     state: str
-    given: int | str
-    inserted: int | str
-    updated: int | str
-    unchanged: int | str
-    rejected: int | str
+    counts: Counts
     checkpoint: int | str
 
 
@@ -179,8 +172,10 @@ def _finding(code: str, database: str | None, table: str | None, problem: str) -
 
 
 def _verified_table(database: str, line: TableRun) -> VerifiedTable:
-    counts = {name: value if _is_count(value) else _shown(value) for name, value in _counts(line).items()}
-    return VerifiedTable(database, str(line.state), **counts)
+    values = _numbers(line).items()
+    shown: dict[str, Any] = {name: value if is_count(value) else _shown(value) for name, value in values}
+    checkpoint = shown.pop("checkpoint")
+    return VerifiedTable(database, str(line.state), Counts(**shown), checkpoint)
 
 
 def _state(run: _Run, ledgers: _Ledgers) -> str:
@@ -211,7 +206,7 @@ def _progress_in_words(line: TableRun | None) -> str:
         return "not begun"
     if line.state == COMPLETE:
         return "complete"
-    return f"up to record {line.checkpoint:,}" if _is_count(line.checkpoint) else "up to an unknown record"
+    return f"up to record {line.checkpoint:,}" if is_count(line.checkpoint) else "up to an unknown record"
 
 
 def _line_findings(database: str, line: TableRun) -> Iterator[Finding]:
@@ -221,18 +216,19 @@ def _line_findings(database: str, line: TableRun) -> Iterator[Finding]:
         yield _finding("unreadable", database, table, problem)
     if not _is_readable(line):
         return
-    outcomes = sum(getattr(line, name) for name in OUTCOMES)
-    if line.given != outcomes:
-        yield _finding("counts", database, table, f"{' + '.join(OUTCOMES)} is {outcomes:,}, but given {line.given:,}")
-    if line.given != line.checkpoint:
-        yield _finding("counts", database, table, f"checkpoint is {line.checkpoint:,}, but given {line.given:,}")
+    counts = line.counts
+    if not counts.are_whole:
+        sum_of_outcomes = f"{' + '.join(OUTCOMES)} is {counts.outcomes:,}"
+        yield _finding("counts", database, table, f"{sum_of_outcomes}, but given {counts.given:,}")
+    if counts.given != line.checkpoint:
+        yield _finding("counts", database, table, f"checkpoint is {line.checkpoint:,}, but given {counts.given:,}")
 
 
 def _unreadable_parts(line: TableRun) -> Iterator[str]:
     if line.state not in (RUNNING, COMPLETE):
         yield f"state is {_shown(line.state)}, not {RUNNING} or {COMPLETE}"
-    for name, value in _counts(line).items():
-        if not _is_count(value):
+    for name, value in _numbers(line).items():
+        if not is_count(value):
             yield f"{name} is {_shown(value)}, which is no count"
     tables = _tables(line.sources)
     if tables is None:
@@ -263,7 +259,7 @@ def _reject_findings(run: _Run, here: DatabaseState) -> Iterator[Finding]:
         return
     if not all(map(_is_readable, lines)):
         return
-    rejected = sum(line.rejected for line in lines)
+    rejected = sum(line.counts.rejected for line in lines)
     removed = _count_removed(run.id, here)
     if stored != rejected - removed:
         since = f", and {removed:,} superseded or discarded since" if removed else ""
@@ -283,22 +279,18 @@ def _row_findings(run: _Run, ledgers: _Ledgers) -> Iterator[Finding]:
         rows = ledgers.contents[database].rows.get(name)
         if rows is None or ledgers.completed.get((database, name)) != run.id or not _is_readable(line):
             continue
-        least = line.inserted + line.updated + line.unchanged
+        least = line.counts.stored
         if _is_complete(line) and rows < least:
             problem = f"{rows:,} rows where the run left {least:,} or more"
             yield _finding("rows", database, name, problem)
 
 
-def _counts(line: TableRun) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in COUNTS}
+def _numbers(line: TableRun) -> dict[str, Any]:
+    return line.counts.by_name() | {"checkpoint": line.checkpoint}
 
 
 def _is_readable(line: TableRun) -> bool:
-    return all(map(_is_count, _counts(line).values()))
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return line.counts.are_readable and is_count(line.checkpoint)
 
 
 def _shown(value: Any) -> str:

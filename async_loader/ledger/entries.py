@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+from async_loader.ledger.counts import NAMES, Counts, is_count
 
 RUNNING, COMPLETE = "running", "complete"
 # The mode of lines that record which rejects were discarded. They are no load, though they stand among loads.
@@ -33,14 +36,29 @@ class TableRun:
     mode: str
     sources: str
     state: str
-    given: int
-    inserted: int
-    updated: int
-    unchanged: int
-    rejected: int
+    counts: Counts
     checkpoint: int
     started_at: str
     finished_at: str | None
+
+    # The columns of the table, in the order of `from_row`.
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("run", "table_name", "mode", "sources", "state"),
+        *NAMES,
+        *("checkpoint", "started_at", "finished_at"),
+    )
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> TableRun:
+        """Return the line that a row holds; values may be of any type, where another program wrote it."""
+        values = dict(zip(cls.COLUMNS, row, strict=True))
+        counts = Counts(**{name: values.pop(name) for name in NAMES})
+        return cls(counts=counts, **values)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the values by column."""
+        counts = self.counts.by_name()
+        return {name: counts[name] if name in counts else getattr(self, name) for name in self.COLUMNS}
 
 
 def facts_of(line: TableRun) -> Facts:
@@ -68,4 +86,4 @@ def removed_rejects(line: TableRun) -> dict[str, dict[str, int]]:
 def _positive_counts(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         return {}
-    return {run: count for run, count in value.items() if type(count) is int and count > 0}
+    return {run: count for run, count in value.items() if is_count(count) and count}

@@ -20,8 +20,9 @@ import polars as pl
 
 from async_loader.effects import Announce, Await, Call, Complete, Finish, Now, Packed, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError, OverLimitError
+from async_loader.ledger.counts import Counts
 from async_loader.ledger.entries import COMPLETE, RUNNING
-from async_loader.ledger.report import Tally
+from async_loader.ledger.tally import Tally
 from async_loader.loading.refused import Refused, rejects_with, write_apart
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch, cut
@@ -182,7 +183,7 @@ class _Progress:
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order. Without checkpoints that is all but the commit."""
     progress = _Progress((yield Now()))
-    this.tally.samples.take(progress.began, this.tally.given)
+    this.tally.samples.take(progress.began, this.tally.counts.given)
     yield _shown(this, 0)
     if this.commit_every:
         yield from _begin(this)
@@ -205,7 +206,9 @@ def load(this: Load) -> Steps[None]:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     _check_ledger(this, progress.position)
-    yield Show(this.table.name, this.tally.given, this.tally.rejected, progress.bytes_done, progress.bytes_done)
+    yield Show(
+        this.table.name, this.tally.counts.given, this.tally.counts.rejected, progress.bytes_done, progress.bytes_done
+    )
     if this.commit_every:
         yield Complete(_commit(this, COMPLETE))
     yield Announce(this.table.name)
@@ -217,8 +220,8 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch, k
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
-    this.tally.samples.take(now, this.tally.given)
-    this.allowance.check(this.table.name, this.tally.rejected)
+    this.tally.samples.take(now, this.tally.counts.given)
+    this.allowance.check(this.table.name, this.tally.counts.rejected)
     yield _shown(this, progress.bytes_done + part.read_to)
     yield from _settle(this, progress, WRITES_AHEAD - 1)
     progress.writing.append((yield Start(_write(this, reader, judged))))
@@ -234,7 +237,7 @@ def _shown(this: Load, read_to: int, waits_for: str | None = None) -> Show:
     """How far the load is; `read_to` in bytes of all its sources together."""
     sizes = [reader.size for reader in this.readers]
     size = None if None in sizes else sum(size or 0 for size in sizes)
-    return Show(this.table.name, this.tally.given, this.tally.rejected, read_to, size, waits_for)
+    return Show(this.table.name, this.tally.counts.given, this.tally.counts.rejected, read_to, size, waits_for)
 
 
 def _await(this: Load, tables: Iterable[str]) -> Steps[None]:
@@ -264,7 +267,7 @@ def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than so many batches are being written, and count what was."""
     while len(progress.writing) > left:
         written: _Written = yield Finish(progress.writing.popleft())
-        this.tally.add(written.inserted, written.updated, written.superseded)
+        this.tally.add(written.counts, written.superseded)
         if written.refused:
             # Here, not while it is written: the tally is of one batch after the other.
             yield Call(this.tally.refuse, (this.table, written.source, written.refused, written.rejects))
@@ -468,12 +471,11 @@ def _mask(size: int, places: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What came of writing a batch: how many rows were inserted and updated, by run how many rejects were superseded,
-    what the database refused, and all rejects of the batch with those.
+    """What came of writing a batch: rows inserted and updated, by run the number of rejects that were superseded, what
+    the database refused, and all rejects of the batch with those.
     """
 
-    inserted: int
-    updated: int
+    counts: Counts
     superseded: Counter[str]
     source: str
     refused: Refused
@@ -485,7 +487,8 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[_Written]:
     verdict, source = judged.verdict, judged.batch.source
     if this.dry_run:
         yield from _file(this, reader, verdict.rejects)
-        return _Written(len(verdict.new), len(verdict.changed), Counter(), source, {}, verdict.rejects)
+        counts = Counts(inserted=len(verdict.new), updated=len(verdict.changed))
+        return _Written(counts, Counter(), source, {}, verdict.rejects)
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
     held = verdict.changed[this.table.key]
@@ -502,7 +505,8 @@ def _write(this: Load, reader: Readable, judged: _Judged) -> Steps[_Written]:
     updated = len(held) - sum(key in refused for key in held) if refused else len(held)
     names = judged.batch.superseded
     superseded = (yield from this.supersede(names)) if names else Counter[str]()
-    return _Written(stored - updated, updated, superseded, source, refused, rejects)
+    counts = Counts(inserted=stored - updated, updated=updated)
+    return _Written(counts, superseded, source, refused, rejects)
 
 
 def _file(this: Load, reader: Readable, rejects: pl.DataFrame) -> Steps[None]:
@@ -525,15 +529,14 @@ def _check_ledger(this: Load, position: int) -> None:
             f"table {this.table.name}: the sources hold {position:,} records, of which {this.checkpoint:,} have been "
             "committed; begin anew with --restart"
         )
-    _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.given)
+    _agree(this, "records read", sum(reader.delivered for reader in this.readers), tally.counts.given)
     _check_outcomes(this)
 
 
 def _check_outcomes(this: Load) -> None:
     """Of every record counted, something has become; to be asked when all of them are written."""
-    tally = this.tally
-    outcomes = tally.inserted + tally.updated + tally.unchanged + tally.rejected
-    _agree(this, "records stored, unchanged or rejected", outcomes, tally.given)
+    counts = this.tally.counts
+    _agree(this, "records stored, unchanged or rejected", counts.outcomes, counts.given)
 
 
 def _agree(this: Load, what: str, found: Any, expected: int) -> None:

@@ -13,14 +13,13 @@ import polars as pl
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError
 from async_loader.records.batches import Batch
-from async_loader.records.reasons import reason_json
+from async_loader.records.reasons import REFUSED, reason_json
 from async_loader.records.validation import REJECTS, Verdict
 from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store
 
-CODE = "refused"
 # So many rows one by one take about as long as one statement with a part of a batch.
 ONE_BY_ONE = 256
 
@@ -60,7 +59,7 @@ def rejects_with(refused: Refused, table: Table, batch: Batch, verdict: Verdict)
     keys = verdict.accepted[table.key]
     among = keys.is_in(list(refused))
     places = verdict.places.filter(among)
-    reasons = [f"[{reason_json(CODE, None, refused[key])}]" for key in keys.filter(among)]
+    reasons = [f"[{reason_json(REFUSED, None, refused[key])}]" for key in keys.filter(among)]
     rejects = pl.DataFrame(
         {
             "line": batch.lines.gather(places),

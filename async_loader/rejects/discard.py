@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from async_loader.effects import Complete, Connect, Now, Steps
+from async_loader.ledger.counts import NOTHING
 from async_loader.ledger.entries import COMPLETE, DISCARD, DISCARDED, TableRun
 from async_loader.ledger.layouts import READ
 from async_loader.ledger.reject_groups import Selection
@@ -64,4 +65,4 @@ def _line(run: str, table: str, counts: Counter[str], times: tuple[str, str]) ->
     """Make the ledger's line of what was discarded of a table."""
     facts = {"tables": {table: []}, READ: [], DISCARDED: dict(counts)}
     began, finished = times
-    return TableRun(run, table, DISCARD, json.dumps(facts), COMPLETE, 0, 0, 0, 0, 0, 0, began, finished)
+    return TableRun(run, table, DISCARD, json.dumps(facts), COMPLETE, NOTHING, 0, began, finished)

@@ -193,7 +193,7 @@ def _rejects_of_line(database: str, line: TableRun, stored: _Counts) -> TableRej
         mode=str(line.mode),
         state=str(line.state),
         sources=tuple(layouts_by_path(line)),
-        rejected=line.rejected,
+        rejected=line.counts.rejected,
         stored=stored.stored,
         reasons=commonest_first(stored.reasons),
         superseded=removed[SUPERSEDED],

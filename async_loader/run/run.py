@@ -19,9 +19,10 @@ from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Toge
 from async_loader.errors import OutputError, StoreError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RETRY, SHARE_SIZE, SUPERSEDED, Facts, TableRun
 from async_loader.ledger.layouts import READ, layout_as_json
-from async_loader.ledger.report import Report, Tally
+from async_loader.ledger.report import Report
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 from async_loader.ledger.stopwatch import Watch
+from async_loader.ledger.tally import Tally
 from async_loader.loading.load import Load, RejectAllowance, called, load
 from async_loader.loading.superseding import Superseding, supersede
 from async_loader.records.batches import Batch
@@ -458,12 +459,8 @@ def _saving(
             mode=ledger.plan.mode,
             sources=json.dumps(facts | spread_facts | {READ: _read(ledger.readers[table.name])} | _superseded(tally)),
             state=state,
-            given=tally.given,
-            inserted=tally.inserted,
-            updated=tally.updated,
-            unchanged=tally.unchanged,
-            rejected=tally.rejected,
-            checkpoint=tally.given,
+            counts=tally.counts,
+            checkpoint=tally.counts.given,
             started_at=ledger.began,
             finished_at=finished_at,
         )

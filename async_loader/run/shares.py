@@ -6,39 +6,30 @@ committed once. What came of it is kept in the same transaction, because results
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from async_loader.effects import Call, Complete, Connect, Steps
 from async_loader.errors import LockedError
 from async_loader.ledger.entries import Facts
-from async_loader.ledger.report import LISTED, Tally
+from async_loader.ledger.outcomes import Outcome, outcome_from
+from async_loader.ledger.report import LISTED
+from async_loader.ledger.tally import Tally
 from async_loader.loading.load import Load, Readable, RejectAllowance, load
 from async_loader.loading.superseding import Superseding, supersede
 from async_loader.records.key_sets import KeySet, key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.stores.store import Store
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Table
 
 if TYPE_CHECKING:
     from async_loader.sources import Source
     from async_loader.sources.parts import Part
-
-# How values are read again that JSON keeps as text.
-_FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
-    Type.DECIMAL: Decimal,
-    Type.DATE: date.fromisoformat,
-    Type.DATETIME: datetime.fromisoformat,
-}
 
 # Seconds that a session may do nothing between two statements, however short others are to wait for it.
 _SILENCE = 2.0
@@ -96,59 +87,6 @@ class Share:
 def claim_of(run: str, table: str, number: int) -> str:
     """What the ledger calls a share."""
     return f"{run}:{table}:{number:09d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a share. listed: of a small one, the accepted records. refused: of the keys that it was to watch,
-    those that it did not accept.
-
-    accepted: where others reference them, the keys of rows that are committed now, or would be by a dry run; those of
-        shares before it are not among them. None where they are not known, as of a share that was found done.
-    rejects: of a dry run alone, which stores nothing, by source.
-    """
-
-    given: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    superseded: Mapping[str, int] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
-    refused: tuple[Any, ...] = ()
-    listed: tuple[Sequence[Any], ...] = ()
-    accepted: pl.Series | None = None
-    rejects: tuple[tuple[str, pl.DataFrame], ...] = ()
-
-    def as_json(self) -> str:
-        """As the ledger keeps it."""
-        names = (
-            "given",
-            "inserted",
-            "updated",
-            "unchanged",
-            "rejected",
-            "reasons",
-            "superseded",
-            "ignored",
-            "refused",
-            "listed",
-        )
-        return json.dumps({name: getattr(self, name) for name in names}, default=str)
-
-
-def outcome_from(text: str, table: Table) -> Outcome:
-    """What the ledger has kept of a share of that table."""
-    facts = json.loads(text)
-    listed = tuple(tuple(map(_restored, row, table.columns)) for row in facts["listed"])
-    return Outcome(**facts | {name: tuple(facts[name]) for name in ("ignored", "refused")} | {"listed": listed})
-
-
-def _restored(value: Any, column: Column) -> Any:
-    """A value that JSON has as text."""
-    restore = _FROM_TEXT.get(column.type)
-    return value if value is None or restore is None else restore(value)
 
 
 @dataclass(slots=True)
@@ -294,32 +232,15 @@ def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys, rejects: _Rejec
     watched = share.watched
     refused = () if watched is None else tuple(watched.filter(~accepted.are_taken(watched)).to_list())
     return Outcome(
-        given=tally.given,
-        inserted=tally.inserted,
-        updated=tally.updated,
-        unchanged=tally.unchanged,
-        rejected=tally.rejected,
+        counts=tally.counts,
         reasons=dict(tally.reasons),
         superseded=dict(tally.superseded),
         ignored=tally.ignored_columns,
         refused=refused,
-        listed=tuple(tally.accepted) if tally.given <= LISTED else (),
+        listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
         accepted=accepted.referable() if share.is_referenced else None,
         rejects=tuple(rejects.found) if rejects is not None else (),
     )
-
-
-def added(outcomes: Sequence[Outcome]) -> Outcome:
-    """All of them together; the first-seen order of columns that the table does not have."""
-    reasons, superseded = Counter[str](), Counter[str]()
-    for outcome in outcomes:
-        reasons.update(outcome.reasons)
-        superseded.update(outcome.superseded)
-    names = ("given", "inserted", "updated", "unchanged", "rejected")
-    sums = {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
-    ignored = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.ignored))
-    listed = tuple(row for outcome in outcomes for row in outcome.listed)[:LISTED]
-    return Outcome(**sums, reasons=reasons, superseded=superseded, ignored=ignored, listed=listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ import polars as pl
 from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Pause, Show, Steps, Submit
 from async_loader.errors import LedgerError, UnreachableError
 from async_loader.ledger.entries import COMPLETE, RUNNING, Facts
-from async_loader.ledger.report import Tally
+from async_loader.ledger.outcomes import Outcome, outcome_from, total
+from async_loader.ledger.tally import Tally
 from async_loader.loading.load import RejectAllowance, TakesRejects
 from async_loader.records.keys import KeyRange
 from async_loader.run.cluster import PAUSES
 from async_loader.run.plan import Plan
-from async_loader.run.shares import Outcome, Share, Shared, added, outcome_from, shared_keys
+from async_loader.run.shares import Share, Shared, shared_keys
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
 from async_loader.stores import reject_queries
@@ -95,7 +96,7 @@ class Spread:
         """Count what a worker says of a share."""
         self.progress.done += 1
         self.tally.add_share(outcome, is_kept=not self.dry_run)
-        self.allowance.check(self.table.name, self.tally.rejected)
+        self.allowance.check(self.table.name, self.tally.counts.rejected)
         return self.shown()
 
     def shown(self, waits_for: str | None = None) -> Show:
@@ -103,7 +104,7 @@ class Spread:
         sizes = [reader.size for reader in self.readers]
         size = None if None in sizes else sum(sizes)
         read_to = (size or 0) * self.progress.done // self.progress.shares
-        return Show(self.table.name, self.tally.given, self.tally.rejected, read_to, size, waits_for)
+        return Show(self.table.name, self.tally.counts.given, self.tally.counts.rejected, read_to, size, waits_for)
 
     @property
     def is_referenced(self) -> bool:
@@ -301,7 +302,7 @@ def retell(
     shares that were.
     """
     texts = yield from database.shares.outcomes(run, table.name)
-    tally.take_sum(added([outcome_from(text, table) for text in texts]))
+    tally.take_total(total([outcome_from(text, table) for text in texts]))
     for reader in {reader.source.path: reader for reader in readers}.values():
         last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
@@ -321,7 +322,7 @@ def _take_rejects(tally: Tally, files: TakesRejects | None, reader: Any, rejects
 
 
 def _take_dry(this: Spread, outcomes: Sequence[Outcome]) -> None:
-    this.tally.take_sum(added(outcomes))
+    this.tally.take_total(total(outcomes))
     readers = {reader.source.path: reader for reader in this.readers}
     for outcome in outcomes:
         for path, rejects in outcome.rejects:

@@ -6,7 +6,6 @@ Nothing is taken on trust: values come as they are stored, whatever their type, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any
 
 from async_loader.effects import Query, Steps
@@ -21,9 +20,9 @@ def hold_ledger(database: Store) -> Steps[tuple[TableRun, ...]]:
     database that was opened for writing is held, and nothing can be written to it.
     """
     yield from database.hold()
-    columns = ", ".join(database.undecoded(field.name) for field in fields(TableRun))
+    columns = ", ".join(map(database.undecoded, TableRun.COLUMNS))
     rows = yield Query(database.name, f"SELECT {columns} FROM loader_runs ORDER BY {database.ledger_order}")
-    return tuple(TableRun(*map(_decoded, row)) for row in rows)
+    return tuple(TableRun.from_row([*map(_decoded, row)]) for row in rows)
 
 
 def state_of(database: Store, tables: Iterable[Table], lines: tuple[TableRun, ...]) -> Steps[DatabaseState]:

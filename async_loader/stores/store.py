@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -229,7 +229,7 @@ class Store(ABC):
 
     def save_run(self, line: TableRun) -> Steps[None]:
         """Keep how far a run has come with a table, in place of what it said before."""
-        row = asdict(line)
+        row = line.as_row()
         bound = [f"{self.mark}{number}" for number in range(1, len(row) + 1)]
         assignments = ", ".join(f"{quoted(name)} = {value}" for name, value in zip(row, bound, strict=True))
         is_line = f"run = {self.mark}{len(row) + 1} AND table_name = {self.mark}{len(row) + 2}"
@@ -255,10 +255,10 @@ class Store(ABC):
 
     def lines(self, condition: str, parameters: Sequence[Any] = ()) -> Steps[list[TableRun]]:
         """Lines of the ledger, in the order in which they were first written."""
-        names = ", ".join(quoted(field.name) for field in fields(TableRun))
+        names = ", ".join(map(quoted, TableRun.COLUMNS))
         sql = f"SELECT {names} FROM loader_runs WHERE {condition} ORDER BY {self.ledger_order}"
         rows = yield Query(self.name, sql, parameters)
-        return [TableRun(*row) for row in rows]
+        return [TableRun.from_row(row) for row in rows]
 
     @abstractmethod
     def rows(self, table: Table) -> Steps[StoredRows]:

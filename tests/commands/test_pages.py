@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import cast
 
 import django
 import pytest
@@ -20,6 +21,7 @@ from django.test import override_settings
 
 from async_loader import (
     CheckedTable,
+    Counts,
     Finding,
     Orphan,
     Reason,
@@ -130,11 +132,7 @@ def table(*rejects: Reject, given: int = 0, rejected: int | None = None) -> Tabl
     return TableReport(
         database="db",
         sources=("u.csv",),
-        given=given,
-        inserted=0,
-        updated=0,
-        unchanged=0,
-        rejected=len(rejects) if rejected is None else rejected,
+        counts=Counts(given=given, rejected=len(rejects) if rejected is None else rejected),
         ignored_columns=(),
         seconds=0.5,
         reasons={reason.name: 1 for reject in rejects for reason in reject.reasons},
@@ -275,7 +273,7 @@ def test_whatever_a_name_or_value_is_it_stays_text(text: str) -> None:
         {text: CheckedTable(text, 1, 1, 0.1, {text: 1}, (Orphan(text, {text: text}, found.reasons),))},
     )
     read(page(rows))
-    line = VerifiedTable(text, text, text, 1, 1, 1, 1, 1)
+    line = VerifiedTable(text, text, Counts(cast("int", text), 1, 1, 1, 1), 1)
     run = VerifiedRun(text, text, text, {text: line}, (Finding(text, text, None, text, text),))
     read(page(VerificationReport("complete", 0.1, text, (run,))))
 
@@ -343,7 +341,7 @@ def test_templates_use_only_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     rows = CheckedTable("db", 2, 1, 0.1, {"a": 1}, (Orphan(3, {"a": 1}, found.reasons),))
     read(page(ReferenceReport("complete", 0.1, None, {"orders": rows})))
     read(page(ReferenceReport("failed", 0.1, "e", {})))
-    line = VerifiedTable("db", "complete", "many", 1, 1, 1, 1, 1)
+    line = VerifiedTable("db", "complete", Counts(cast("int", "many"), 1, 1, 1, 1), 1)
     run = VerifiedRun("r", "then", "complete", {"users": line}, (Finding("rows", None, None, "p", "a"),))
     read(page(VerificationReport("complete", 0.1, None, (run,))))
     read(page(VerificationReport("failed", 0.1, "e", ())))

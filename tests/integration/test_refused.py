@@ -383,7 +383,7 @@ def test_a_tally_changes_between_writes_and_never_while_one_goes_on(place: Place
     changed: list[bool] = []
 
     def counts() -> tuple[object, ...]:
-        return tally.rejected, dict(tally.reasons), list(tally.accepted), list(tally.rejects)
+        return tally.counts.rejected, dict(tally.reasons), list(tally.accepted), list(tally.rejects)
 
     class Watching(Sequential):
         def perform(self, effect: Effect) -> Any:

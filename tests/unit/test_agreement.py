@@ -11,6 +11,7 @@ import pytest
 
 from async_loader import VerifiedRun
 from async_loader.ledger.agreement import DatabaseState, verify_ledgers
+from async_loader.ledger.counts import NAMES, Counts
 from async_loader.ledger.entries import TableRun
 
 ALL = ("users", "products", "orders")
@@ -22,16 +23,15 @@ def sources(*names: str) -> str:
 
 def line(table: str, run: str = "a", **changes: Any) -> TableRun:
     """Seven of ten records are new, one changed, one there already, one rejected. Runs begin in their names' order."""
-    ten = {"given": 10, "inserted": 7, "updated": 1, "unchanged": 1, "rejected": 1, "checkpoint": 10}
+    counts = replace(Counts(10, 7, 1, 1, 1), **{name: changes.pop(name) for name in NAMES if name in changes})
+    ten = {"counts": counts, "checkpoint": 10}
     facts = {"mode": "async", "sources": sources(*ALL), "state": "complete", "finished_at": "later"}
     return TableRun(**{"run": run, "table_name": table, "started_at": f"at {run}", **ten, **facts, **changes})
 
 
 def half(table: str, run: str = "a") -> TableRun:
     """As a checkpoint leaves it."""
-    return replace(
-        line(table, run), state="running", finished_at=None, given=5, inserted=2, checkpoint=5, sources=sources(*ALL)
-    )
+    return line(table, run, state="running", finished_at=None, given=5, inserted=2, checkpoint=5)
 
 
 def held(

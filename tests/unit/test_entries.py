@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from async_loader.ledger.counts import Counts
 from async_loader.ledger.entries import COMPLETE, RUNNING, TableRun
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 
@@ -17,7 +18,7 @@ FACTS: dict[str, Any] = {"on_conflict": "reject", "tables": {"users": [SOURCE], 
 
 def line(table: str, state: str, *, run: str = "r", at: str = "2", facts: object = FACTS) -> TableRun:
     finished_at = at if state == COMPLETE else None
-    return TableRun(run, table, "async", json.dumps(facts), state, 5, 5, 0, 0, 0, 5, at, finished_at)
+    return TableRun(run, table, "async", json.dumps(facts), state, Counts(5, 5), 5, at, finished_at)
 
 
 def test_a_run_that_is_complete_or_was_never_there_is_not_gone_on_with() -> None:
@@ -40,7 +41,7 @@ def test_of_two_runs_that_took_turns_neither_is_gone_on_with() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '["u.csv"]', '{"tables": 1}', "[" * 100_000])
 def test_what_another_version_wrote_is_let_be(text: str) -> None:
-    old = TableRun("r", "users", "async", text, RUNNING, 5, 5, 0, 0, 0, 5, "1", None)
+    old = TableRun("r", "users", "async", text, RUNNING, Counts(5, 5), 5, "1", None)
     assert run_to_resume(FACTS, {"users": old}) is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from async_loader import Column, Table, Type
+from async_loader.ledger.counts import Counts
 from async_loader.ledger.entries import TableRun, removed_rejects
 from async_loader.ledger.layouts import Layout, layout_as_json, layouts_by_table
 from async_loader.ledger.reject_groups import (
@@ -33,7 +34,7 @@ TABLES = {
 
 
 def line(table: str, *, run: str = "a", **facts: Any) -> TableRun:
-    return TableRun(run, table, "async", json.dumps(facts), "complete", 0, 0, 0, 0, 0, 0, "then", None)
+    return TableRun(run, table, "async", json.dumps(facts), "complete", Counts(), 0, "then", None)
 
 
 @pytest.mark.parametrize("name", [("a", 1), ("a:b", 2**63 - 1), ("\n", 7)])
@@ -66,7 +67,7 @@ def test_an_older_line_tells_what_it_knows() -> None:
     "text", ["", "[]", "{", "7", '{"read": 5, "superseded": [], "discarded": {"a": "x"}}', "[" * 9999, STRANGE]
 )
 def test_what_nobody_wrote_tells_nothing(text: str) -> None:
-    strange = TableRun("a", "towns", "async", text, "complete", 0, 0, 0, 0, 0, 0, "then", None)
+    strange = TableRun("a", "towns", "async", text, "complete", Counts(), 0, "then", None)
     assert layouts_by_table([strange], "f") == {}
     assert removed_rejects(strange) == {"superseded": {}, "discarded": {}}
 

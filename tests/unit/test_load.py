@@ -13,7 +13,7 @@ import pytest
 
 from async_loader import LedgerError, Source, StoreError
 from async_loader.effects import Announce, Await, Call, Change, Effect, Finish, Now, Query, Show, Start, Steps
-from async_loader.ledger.report import Tally
+from async_loader.ledger.tally import Tally
 from async_loader.loading.load import Load, RejectAllowance, load
 from async_loader.records.batches import Batch, columns_as_json
 from async_loader.records.keys import AcceptedKeys
@@ -111,7 +111,7 @@ def test_the_next_batch_is_judged_before_the_last_one_is_waited_for(this: Load) 
     kinds = [type(effect) for effect in effects[begun:] if isinstance(effect, Show | Start | Finish | Announce)]
     assert kinds == [Show, Start, Show, Finish, Start, Finish, Show, Announce]
     assert not [effect for effect in effects if isinstance(effect, Query)]
-    assert (this.tally.given, this.tally.inserted, this.tally.rejected) == (4, 3, 1)
+    assert (this.tally.counts.given, this.tally.counts.inserted, this.tally.counts.rejected) == (4, 3, 1)
     assert this.tally.reasons == {"user_id.exists_in": 1}
 
 

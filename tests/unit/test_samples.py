@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from async_loader import TableReport
+from async_loader import Counts, TableReport
 from async_loader.contrib.django.pages.throughput import throughput
 from async_loader.ledger.samples import MOST_SAMPLES, Sample, Samples
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-EMPTY = TableReport("users", ("u.csv",), 0, 0, 0, 0, 0, (), 0.0, {}, ())
+EMPTY = TableReport("users", ("u.csv",), Counts(), (), 0.0, {}, ())
 
 
 def taken(batches: int, size: int = 1000) -> Samples:

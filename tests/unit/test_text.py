@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from async_loader import Column, Reason, Reject, Report, Table, TableReport, Type
+from async_loader import Column, Counts, Reason, Reject, Report, Table, TableReport, Type
 from async_loader.contrib.django.terminal.text import report_lines
 from tests.sample import TABLES, USERS
 
 RUN = "5f0e"
-COUNTS = TableReport("users", ("data/u.csv",), 1000, 900, 0, 0, 100, (), 0.25, {"name.missing": 100}, ())
+COUNTS = TableReport("users", ("data/u.csv",), Counts(1000, 900, 0, 0, 100), (), 0.25, {"name.missing": 100}, ())
 
 
 def told(reports: dict[str, TableReport], tables: tuple[Table, ...] = TABLES, **facts: object) -> list[str]:
@@ -21,14 +21,18 @@ def told(reports: dict[str, TableReport], tables: tuple[Table, ...] = TABLES, **
     return list(report_lines(replace(report, **facts), tables))  # type: ignore[arg-type]
 
 
+def counted(reasons: dict[str, int] | None = None, **counts: int) -> TableReport:
+    return replace(COUNTS, counts=replace(COUNTS.counts, **counts), reasons=reasons or {})
+
+
 def with_reasons(rejected: int, **reasons: int) -> TableReport:
     named = {f"name.{code}": count for code, count in reasons.items()}
-    return replace(COUNTS, rejected=rejected, reasons=named)
+    return counted(reasons=named, rejected=rejected)
 
 
 def test_counts_are_aligned_and_summed_up() -> None:
-    orders = replace(COUNTS, given=2_000_000, inserted=1_999_995, updated=5, rejected=0, reasons={}, seconds=1.75)
-    users = replace(COUNTS, rejected=0, unchanged=100, reasons={})
+    orders = replace(counted(given=2_000_000, inserted=1_999_995, updated=5, rejected=0), seconds=1.75)
+    users = counted(rejected=0, unchanged=100)
     assert told({"users": users, "orders": orders}) == [
         "table       given   inserted  updated  unchanged  rejected  seconds",
         "orders  2,000,000  1,999,995        5          0         0      1.8",
@@ -116,7 +120,7 @@ def test_a_dry_run_has_no_rejects_to_export() -> None:
 
 
 def test_a_run_that_went_on_with_another_claims_no_speed() -> None:
-    lines = told({"users": replace(COUNTS, rejected=0, reasons={})}, resumed=True)
+    lines = told({"users": counted(rejected=0)}, resumed=True)
     assert lines[-1] == "1,000 records, with those of the earlier process; this one took 2.0 s"
 
 
@@ -125,6 +129,6 @@ def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:
         "sales", "shop", (Column("id", Type.TEXT), Column("price", Type.DECIMAL), Column("at", Type.DATETIME))
     )
     accepted = (("a'b", Decimal("12.50"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC)), ("c", None, None))
-    counts = TableReport("shop", ("s.csv",), 2, 2, 0, 0, 0, (), 0.1, {}, (), accepted)
+    counts = TableReport("shop", ("s.csv",), Counts(2, 2), (), 0.1, {}, (), accepted)
     lines = told({"sales": counts}, (table,))
     assert lines[3:5] == ['("a\'b", 12.50, 2026-03-01 09:30:00+00:00)', "('c', None, None)"]

@@ -23,11 +23,12 @@ import polars as pl
 
 from async_loader.effects import Effect
 from async_loader.errors import ClusterError, SourceError, UnreachableError
+from async_loader.ledger.outcomes import Outcome
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError
 from async_loader.records.keys import AcceptedKeys
 from async_loader.run.cluster import PAUSES
-from async_loader.run.shares import KnownKeys, Means, Outcome, Share, loading
+from async_loader.run.shares import KnownKeys, Means, Share, loading
 from async_loader.run.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
 from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity

@@ -1,0 +1,85 @@
+"""What came of a share of a table's sources: a value that workers return and that the database keeps. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from async_loader.ledger.counts import NAMES, NOTHING, Counts
+from async_loader.ledger.report import LISTED
+from async_loader.tables import Column, Table, Type
+
+# How values are read again that JSON keeps as text.
+_FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
+    Type.DECIMAL: Decimal,
+    Type.DATE: date.fromisoformat,
+    Type.DATETIME: datetime.fromisoformat,
+}
+# What the ledger keeps of an outcome besides its counts.
+_KEPT = ("reasons", "superseded", "ignored", "refused", "listed")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a share. listed: of a small one, the accepted records. refused: of the keys that it was to watch,
+    those that it did not accept.
+
+    accepted: where other tables reference this one, the keys of rows that are committed now, or would be by a dry run;
+        those of shares before it are not among them. None where they are not known, as of a share that was loaded
+        earlier.
+    rejects: of a dry run alone, which stores nothing, by source.
+    """
+
+    counts: Counts = NOTHING
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    superseded: Mapping[str, int] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    refused: tuple[Any, ...] = ()
+    listed: tuple[Sequence[Any], ...] = ()
+    accepted: pl.Series | None = None
+    rejects: tuple[tuple[str, pl.DataFrame], ...] = ()
+
+    def as_json(self) -> str:
+        """Return it as the ledger keeps it."""
+        return json.dumps(self.counts.by_name() | {name: getattr(self, name) for name in _KEPT}, default=str)
+
+
+def outcome_from(text: str, table: Table) -> Outcome:
+    """Return what the ledger has kept of a share of a table."""
+    facts = json.loads(text)
+    return Outcome(
+        counts=Counts(**{name: facts[name] for name in NAMES}),
+        reasons=facts["reasons"],
+        superseded=facts["superseded"],
+        ignored=tuple(facts["ignored"]),
+        refused=tuple(facts["refused"]),
+        listed=tuple(tuple(map(_restored, row, table.columns)) for row in facts["listed"]),
+    )
+
+
+def _restored(value: Any, column: Column) -> Any:
+    """Return the value that JSON keeps as text."""
+    restore = _FROM_TEXT.get(column.type)
+    return value if value is None or restore is None else restore(value)
+
+
+def total(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the sum of outcomes; columns that the table does not have come in the order in which they were met."""
+    reasons, superseded = Counter[str](), Counter[str]()
+    for outcome in outcomes:
+        reasons.update(outcome.reasons)
+        superseded.update(outcome.superseded)
+    return Outcome(
+        counts=sum((outcome.counts for outcome in outcomes), NOTHING),
+        reasons=reasons,
+        superseded=superseded,
+        ignored=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.ignored)),
+        listed=tuple(row for outcome in outcomes for row in outcome.listed)[:LISTED],
+    )

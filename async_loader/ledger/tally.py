@@ -1,0 +1,132 @@
+"""The tally of one table: what its load has counted so far, what of that is committed, and what will be shown of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from async_loader.ledger.counts import NOTHING, Counts
+from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects
+from async_loader.ledger.outcomes import Outcome
+from async_loader.ledger.report import LISTED, Reject, TableReport, reject_of
+from async_loader.ledger.samples import Samples
+from async_loader.records.batches import Batch
+from async_loader.records.reasons import REFUSED, commonest_first
+from async_loader.records.validation import Verdict
+from async_loader.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of one table has been committed; `whole` where that is all of it."""
+
+    counts: Counts = NOTHING
+    whole: bool = False
+
+    @property
+    def records(self) -> int:
+        """The number of committed records of the table's sources, from the first on."""
+        return self.counts.given
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one table while its load runs, and what will be shown of it.
+
+    superseded: by earlier run, how many of its rejects the load has replaced.
+    """
+
+    database: str
+    sources: tuple[str, ...]
+    rejects_shown: int
+    counts: Counts = NOTHING
+    kept: Kept = Kept()
+    seconds: float = 0.0
+    ignored_columns: tuple[str, ...] = ()
+    reasons: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+    accepted: list[tuple[object, ...]] = field(default_factory=list)
+    superseded: Counter[str] = field(default_factory=Counter)
+    samples: Samples = field(default_factory=Samples)
+
+    def take(self, batch: Batch, verdict: Verdict) -> None:
+        """Count a verdict; what becomes of the accepted records is counted when it is written."""
+        self.counts += Counts(given=len(verdict), unchanged=len(verdict.unchanged), rejected=len(verdict.rejects))
+        self.reasons.update(verdict.reasons)
+        self.accepted += verdict.accepted.head(LISTED - len(self.accepted)).rows()
+        self.show_rejects(batch.source, verdict.rejects)
+
+    def refuse(self, table: Table, source: str, refused: Collection[object], rejects: pl.DataFrame) -> None:
+        """Take back the accepted records of these keys, which the database refused; `rejects` has them among others."""
+        self.counts += Counts(rejected=len(refused))
+        self.reasons[REFUSED] += len(refused)
+        key = table.column_names.index(table.key)
+        self.accepted = [row for row in self.accepted if row[key] not in refused]
+        marked = [reject_of(source, *row) for row in rejects.rows() if f'"{REFUSED}"' in row[-1]]
+        named = self.rejects + [each for each in marked if each.reasons[0].code == REFUSED]
+        # Batches may have been counted since: the first rejects are those that come first in the sources.
+        named.sort(key=lambda reject: (self.sources.index(reject.source), reject.line))
+        self.rejects = named[: self.rejects_shown]
+
+    def add(self, counts: Counts, superseded: Counter[str]) -> None:
+        """Count what was written, and by run the rejects that it replaced."""
+        self.counts += counts
+        self.superseded += superseded
+
+    def keep(self, *, whole: bool) -> None:
+        """Remember that all that was counted so far has been committed."""
+        self.kept = Kept(self.counts, whole)
+
+    def restore(self, line: TableRun) -> None:
+        """Begin with what an earlier process has committed; its rejects come by `restore_rejects`."""
+        self.counts = line.counts
+        self.superseded = Counter(removed_rejects(line)[SUPERSEDED])
+        self.keep(whole=line.state == COMPLETE)
+
+    def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:
+        """Count the reasons of rejects that an earlier process has stored, in the columns of a verdict's."""
+        for row in rejects.rows():
+            reject = reject_of(source, *row)
+            self.reasons.update(reason.name for reason in reject.reasons)
+            if len(self.rejects) < self.rejects_shown:
+                self.rejects.append(reject)
+
+    def add_share(self, outcome: Outcome, *, is_kept: bool) -> None:
+        """Count what a worker says of a share, until its database has the outcomes of all shares."""
+        self.add(outcome.counts, Counter())
+        if is_kept:
+            self.keep(whole=False)
+
+    def take_total(self, outcome: Outcome) -> None:
+        """Count what came of all shares of a table together."""
+        self.counts = outcome.counts
+        self.reasons, self.superseded = Counter(outcome.reasons), Counter(outcome.superseded)
+        self.accepted = [tuple(row) for row in outcome.listed]
+        self.notice(outcome.ignored)
+
+    def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
+        """Name the next rejects of a source, in the columns of a verdict's, as far as there is room."""
+        room = max(0, self.rejects_shown - len(self.rejects))
+        self.rejects += [reject_of(source, *row) for row in rejects.head(room).rows()]
+
+    def notice(self, ignored: Iterable[str]) -> None:
+        """Remember columns that the table does not have."""
+        self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))
+
+    def report(self, *, complete: bool) -> TableReport:
+        """Return the report as it stands; where the run is not complete, what was stored is what has been committed."""
+        stored = self.counts if complete else self.kept.counts
+        return TableReport(
+            database=self.database,
+            sources=self.sources,
+            counts=replace(stored, given=self.counts.given, rejected=self.counts.rejected),
+            ignored_columns=self.ignored_columns,
+            seconds=round(self.seconds, 3),
+            reasons=commonest_first(self.reasons),
+            rejects=tuple(self.rejects),
+            accepted=tuple(self.accepted),
+            samples=self.samples.as_tuple(),
+        )
