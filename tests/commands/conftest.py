@@ -19,6 +19,7 @@ import pytest
 from django.core.management import execute_from_command_line
 from django.db import connections
 
+from tests import processes
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.postgres import Server, binaries
 from tests.postgres import server as postgres_server
@@ -38,15 +39,13 @@ class Project:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `manage.py` with its output to be read."""
-        command = [sys.executable, "manage.py", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=ROOT, text=True, **{"env": self.environment} | pipes | options)
+        given: dict[str, Any] = {"cwd": ROOT, "env": self.environment} | pipes | options
+        return processes.start(["manage.py", *arguments], **given)
 
-    def manage(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run `manage.py` to its end, with `given` as stdin."""
-        with self.start(*arguments, stdin=subprocess.PIPE) as process:
-            out, error = process.communicate(given or "", timeout=60)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+        return processes.run(["manage.py", *arguments], given, cwd=ROOT, env=self.environment)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """As `manage`, but in this process, ten times as fast: where nothing depends on its having one of its own."""

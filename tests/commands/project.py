@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests import processes
 from tests.postgres import Server
 
 PROJECT = Path(__file__).resolve().parents[1] / "project"
@@ -37,15 +37,12 @@ class Shop:
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command with its output to be read."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = [sys.executable, *arguments]
         given: dict[str, Any] = {"cwd": self.directory, "env": self.environment} | pipes | options
-        return subprocess.Popen(command, text=True, **given)
+        return processes.start(arguments, **given)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the project to its end."""
-        with self.start("-m", "django", *arguments) as process:
-            out, error = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+        return processes.run(["-m", "django", *arguments], cwd=self.directory, env=self.environment)
 
     def load(self, *arguments: str) -> dict[str, Any]:
         """The report of a load that must succeed."""

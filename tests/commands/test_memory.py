@@ -18,7 +18,7 @@ NOISE_MB = 60
 def peak_megabytes(project: Project, mode: str, source: Path) -> float:
     """The most memory that a load took, in MB."""
     project.call("init_db", "--fresh")
-    with project.start("insert_data", f"--mode={mode}", f"users={source}", stdout=None) as process:
+    with project.start("insert_data", f"--mode={mode}", f"users={source}", stdout=None, is_real=True) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -27,6 +28,7 @@ from rich.cells import cell_len
 from async_loader import Options, Run, Show, Tell
 from async_loader.contrib.django.terminal.pace import ROWS, duration
 from async_loader.contrib.django.terminal.progress import heartbeat, progress
+from tests import processes
 from tests.commands.conftest import ROOT, Project
 from tests.sample import MODES, Place
 
@@ -435,16 +437,8 @@ def test_who_waits_says_for_whom(tmp_path: Path, mode: str) -> None:
 @contextmanager
 def hasty(project: Project, terminal: Terminal, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command that reads stdin, on a terminal, and shows at once how far it is."""
-    command = [sys.executable, "-c", HASTY, *arguments]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=project.environment,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=terminal.stream,
-    ) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": terminal.stream}
+    with processes.start(["-c", HASTY, *arguments], cwd=ROOT, env=project.environment, **pipes) as process:
         try:
             yield process
         finally:
@@ -492,8 +486,8 @@ def test_an_interrupt_leaves_one_line_and_the_cursor(project: Project) -> None:
 )
 def test_lines_can_be_declined(project: Project, command: list[str], line: str | None) -> None:
     project.manage("insert_data")
-    arguments = [sys.executable, "-c", HASTY, *command]
-    done = subprocess.run(arguments, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=True)
+    done = processes.run(["-c", HASTY, *command], cwd=ROOT, env=project.environment)
+    assert done.returncode == 0
     if line is None:
         assert done.stderr == ""
     else:

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import psycopg
 import pytest
 
 from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
+from tests import processes
 from tests.cluster import until, workers
 from tests.commands.conftest import ROOT
 from tests.commands.harm import write_sources
@@ -47,14 +46,8 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
 def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served: ServedProject) -> None:
     sources = write_sources(served, 2_000)
     spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")
-    done = subprocess.run(
-        [sys.executable, "-c", HASTY, *spread],
-        cwd=ROOT,
-        env=served.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = processes.run(["-c", HASTY, *spread], cwd=ROOT, env=served.environment)
+    assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert "orders: waits for users" in lines
     assert re.search(r"^users: 2,0\d\d records, \d+ rejected, [\d,]+ records/s, 100 %$", done.stderr, re.MULTILINE)

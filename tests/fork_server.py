@@ -1,0 +1,250 @@
+"""A process that has imported Django and the loader, and forks into whatever Python program a test asks for.
+
+To be run as a script, with the descriptor of a connected socket as its argument. A request is four bytes, its length,
+with four descriptors (stdin, stdout, stderr, a pipe), and JSON. The answer is the id of the new process, in four bytes;
+when that process has ended, its wait status is written into the pipe. The server ends when the socket is closed.
+
+A fork copies one thread only. So nothing here may start a thread pool, an event loop or a database connection, nor read
+Django's settings: `_preload` imports, and no more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import types
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# What most commands import that is no part of this repository.
+LIBRARIES = (
+    "aiosqlite",
+    "distributed",
+    "django.core.management.commands.check",
+    "django.core.management.commands.migrate",
+    "django.db.backends.postgresql.base",
+    "django.db.backends.sqlite3.base",
+    "django.template.backends.django",
+    "django.template.defaulttags",
+    "django.views.debug",
+    "django.views.generic",
+    "msgspec",
+    "polars",
+    "psycopg",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+    "rich.progress",
+)
+
+_HELD_BACK = (signal.SIGCHLD, signal.SIGINT)
+# The exit code of an interpreter that could not write what its program had written (`Py_Exit`).
+_OUTPUT_LOST = 120
+
+
+def main(descriptor: int) -> None:
+    """Serve requests until the peer has gone; in each fork, run the program that was asked for."""
+    search_path = sys.path[1:]
+    sys.path[0] = str(ROOT)
+    # What libraries want ignored is theirs to say in the forks: there they are imported already, or not at all.
+    with warnings.catch_warnings():
+        _preload()
+    with socket.socket(fileno=descriptor) as peer:
+        request = Server(peer).serve()
+    if request is None:
+        return
+    _become(request, search_path)
+    # No memory is freed at the end, as the interpreter does: most programs take less time than to copy every page of
+    # what the server had imported, only to free it.
+    os._exit(_left_with(request["arguments"]) & 0xFF)
+
+
+def _preload() -> None:
+    from django.core.exceptions import ImproperlyConfigured
+
+    from async_loader.contrib.django.process import tune
+
+    # The parts that read settings at once are left to the forks.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    tune()
+    package = importlib.import_module("async_loader")
+    parts = (part.name for part in pkgutil.walk_packages(package.__path__, "async_loader."))
+    for name in (*LIBRARIES, *parts):
+        with suppress(ImproperlyConfigured):
+            importlib.import_module(name)
+    # A fork need not copy the pages of these objects for the sake of the collector's marks.
+    gc.freeze()
+
+
+class Server:
+    """Forks, and reports how the forks ended."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+        self._pipes: dict[int, int] = {}
+
+    def serve(self) -> dict[str, Any] | None:
+        """Return the request in a process that was forked for it, and None in the server once its peer has gone."""
+        # Ctrl-C at a terminal goes to all processes there; this one ends with the tests.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, self._reap)
+        while (received := self._receive()) is not None:
+            request, (stdin, stdout, stderr, pipe) = received
+            # The end of the process must not be noted before its pipe is, nor an interrupt lost that it gets at once.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+            pid = _fork()
+            if pid == 0:
+                self._peer.close()
+                for other in (*self._pipes.values(), pipe):
+                    os.close(other)
+                _take(stdin, stdout, stderr)
+                return request
+            self._pipes[pid] = pipe
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+            for given in (stdin, stdout, stderr):
+                os.close(given)
+            self._peer.sendall(pid.to_bytes(4, "big"))
+        return None
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Return the next request and its descriptors, or None at the end."""
+        length, descriptors, _, _ = socket.recv_fds(self._peer, 4, 4)
+        if not length:
+            return None
+        message = self._peer.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
+        return json.loads(message), descriptors
+
+    def _reap(self, *_: object) -> None:
+        """Report every process that has ended; one signal may stand for several."""
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                pipe = self._pipes.pop(pid)
+                # The test may have forgotten the process.
+                with suppress(BrokenPipeError):
+                    os.write(pipe, b"%d" % status)
+                os.close(pipe)
+
+
+def _fork() -> int:
+    """Fork; Python and Polars warn of threads, of which only the allocator's are here, and these know of forks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
+
+
+def _take(*descriptors: int) -> None:
+    """Put the descriptors in the places of the standard streams."""
+    for place, given in enumerate(descriptors):
+        os.dup2(given, place)
+        os.close(given)
+
+
+def _become(request: dict[str, Any], search_path: list[str]) -> None:
+    """Make this process one whose interpreter was just started for the program that is asked for."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+    if request["new_session"]:
+        os.setsid()
+    os.chdir(request["directory"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[1:] = [*named, *search_path]
+    for name in ("stdin", "stdout", "stderr"):
+        stream = _reopened(getattr(sys, name))
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _reopened(stream: Any) -> Any:
+    """Make a standard stream anew over what its descriptor is now, as the interpreter would (`create_stdio`)."""
+    number = stream.fileno()
+    is_unbuffered = isinstance(stream.buffer, io.RawIOBase)
+    buffer = open(number, stream.mode + "b", 0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115
+    getattr(buffer, "raw", buffer).name = stream.name
+    made: Any = io.TextIOWrapper(
+        buffer,
+        stream.encoding,
+        stream.errors,
+        newline="\n",
+        line_buffering=not stream.write_through and (number == 2 or os.isatty(number)),
+        write_through=stream.write_through,
+    )
+    made.mode = stream.mode
+    return made
+
+
+def _run(arguments: list[str]) -> None:
+    """Run a program by the arguments of Python: a script, or `-m` and a module, or `-c` and code, and what follows."""
+    first, *others = arguments
+    if first == "-m":
+        sys.path[0], sys.argv = str(Path.cwd()), others
+        runpy.run_module(others[0], run_name="__main__", alter_sys=True)
+        return
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if first == "-c":
+        sys.path[0], sys.argv = "", ["-c", *others[1:]]
+        code = compile(others[0], "<string>", "exec")
+    else:
+        script = Path.cwd() / first
+        sys.path[0], sys.argv = str(script.resolve().parent), arguments
+        main.__file__ = str(script)
+        code = compile(script.read_bytes(), main.__file__, "exec")
+    exec(code, main.__dict__)
+
+
+def _left_with(arguments: list[str]) -> int:
+    """Run a program to its end, and return its exit code, as the interpreter finds it."""
+    code = 0
+    try:
+        _run(arguments)
+    except SystemExit as left:
+        code = _exit_code(left.code)
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
+    except OSError as error:
+        sys.stderr.write("".join(traceback.format_exception_only(error)))
+        code = _OUTPUT_LOST
+    return code
+
+
+def _exit_code(given: object) -> int:
+    if given is None or isinstance(given, int):
+        return given or 0
+    sys.stderr.write(f"{given}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
