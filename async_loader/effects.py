@@ -1,22 +1,54 @@
-"""What a load may ask of the mode that drives it. Values only; a mode gives each effect's result back by `send`.
+"""What a load may ask of the mode that drives it: values, and the loops that hand each effect's result back by `send`.
 
-This is the whole vocabulary between "what a load does" and "how it waits".
+These effects are the whole vocabulary between what a load does and how it waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    from async_loader.stores.store import Store
-
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 # A generator of effects that returns a Result. What comes back from each effect is sent in, so `yield` gives Any.
 Steps: TypeAlias = Generator["Effect", Any, Result]
 # Some rows, in a form that a store's statements can read.
 Packed: TypeAlias = Any
+
+
+class Connection(Protocol):
+    """An open connection of a database, as a mode that blocks holds it."""
+
+    def close(self) -> None:
+        """Close it, and roll back what is not committed."""
+
+
+class AsyncConnection(Protocol):
+    """An open connection of a database, as an event loop holds it."""
+
+    async def perform(self, statement: Query | Change | Each) -> Any:
+        """Return the statement's result, as its effect says; it is done as a whole, one statement at a time."""
+
+    async def close(self) -> None:
+        """Close it, and roll back what is not committed."""
+
+
+class Database(Protocol):
+    """A database, as far as a mode needs it: to connect, and to perform a statement over a connection that blocks."""
+
+    @property
+    def name(self) -> str:
+        """The name that tables use for it."""
+
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:
+        """Open it. `lock_timeout`: seconds to wait for a lock. `create`: make it where there is none."""
+
+    async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> AsyncConnection:
+        """Open it for an event loop."""
+
+    def perform(self, connection: Any, statement: Query | Change | Each) -> Any:
+        """Return the statement's result, as its effect says, over what `connect` gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +58,7 @@ class Connect:
     `timeout`: seconds to wait for a lock. `writable`: else for reading only. `create`: make it if there is none.
     """
 
-    database: Store
+    database: Database
     timeout: float
     writable: bool = True
     create: bool = False
@@ -147,7 +179,7 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Let whoever watches the run see how far it is with a table. Result: None.
+    """Show the caller how far the run is with a table. Result: None.
 
     read_to, size: in bytes, over all of the table's sources; `size` is None where it is unknown, and equals `read_to`
         once all is read. A check of references has places in the table for bytes.
@@ -164,7 +196,7 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Say a line to whoever watches the run. Result: None."""
+    """Show the caller a line about the run. Result: None."""
 
     text: str
 
@@ -178,7 +210,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Result: the time, a datetime with zone UTC."""
+    """Read the clock. Result: the time, a datetime with zone UTC."""
 
 
 Effect: TypeAlias = (
@@ -200,3 +232,33 @@ Effect: TypeAlias = (
     | Pause
     | Now
 )
+
+
+def drive(steps: Generator[Asked, Any, Result], perform: Callable[[Asked], Any]) -> Result:
+    """Take steps to their end: perform what they ask for and send in its result, or throw in what performing raised."""
+    step, result = steps.send, None
+    while True:
+        try:
+            asked = step(result)
+        except StopIteration as done:
+            value: Result = done.value
+            return value
+        try:
+            step, result = steps.send, perform(asked)
+        except BaseException as error:
+            step, result = steps.throw, error
+
+
+async def drive_async(steps: Generator[Asked, Any, Result], perform: Callable[[Asked], Awaitable[Any]]) -> Result:
+    """Take steps to their end as `drive` does, where performing is awaited."""
+    step, result = steps.send, None
+    while True:
+        try:
+            asked = step(result)
+        except StopIteration as done:
+            value: Result = done.value
+            return value
+        try:
+            step, result = steps.send, await perform(asked)
+        except BaseException as error:
+            step, result = steps.throw, error

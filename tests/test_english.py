@@ -14,7 +14,6 @@ from tests.english import ROOT
 PENDING = (
     "async_loader/__init__.py",
     "async_loader/api",
-    "async_loader/effects.py",
     "async_loader/errors.py",
     "async_loader/ledger",
     "async_loader/loading",

@@ -33,7 +33,6 @@ FLOORS = (
 )
 # Imports that run upwards and are to be removed, by file.
 UPWARDS = {
-    "effects.py": {"stores"},
     "errors.py": {"ledger"},
     "run/run.py": {"rejects"},
 }

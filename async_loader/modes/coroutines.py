@@ -14,6 +14,7 @@ from typing import Any
 
 from async_loader.effects import (
     Announce,
+    AsyncConnection,
     Await,
     Call,
     Change,
@@ -31,10 +32,10 @@ from async_loader.effects import (
     Steps,
     Tell,
     Together,
+    drive_async,
 )
 from async_loader.modes.sequential import CTRL_C
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
-from async_loader.stores.store import AsyncConnection
 
 
 class Coroutines:
@@ -60,18 +61,7 @@ class Coroutines:
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
-        step: Callable[[Any], Effect] = steps.send
-        result: Any = None
-        while True:
-            try:
-                effect = step(result)
-            except StopIteration as done:
-                value: Result = done.value
-                return value
-            try:
-                result, step = await self._perform(effect), steps.send
-            except BaseException as error:
-                result, step = error, steps.throw
+        return await drive_async(steps, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
         """One effect's result."""

@@ -20,6 +20,8 @@ from async_loader.effects import (
     Change,
     Complete,
     Connect,
+    Connection,
+    Database,
     Each,
     Effect,
     Finish,
@@ -32,8 +34,8 @@ from async_loader.effects import (
     Steps,
     Tell,
     Together,
+    drive,
 )
-from async_loader.stores.store import Connection, Store
 
 
 class _CtrlC:
@@ -78,7 +80,7 @@ class Sequential:
 
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
-        self._connections: dict[str, tuple[Store, Connection]] = {}
+        self._connections: dict[str, tuple[Database, Connection]] = {}
 
     def run(self, steps: Steps[Result]) -> Result:
         """All of it. Whatever is not committed at the end is rolled back."""
@@ -89,18 +91,7 @@ class Sequential:
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
-        step: Callable[[Any], Effect] = steps.send
-        result: Any = None
-        while True:
-            try:
-                effect = step(result)
-            except StopIteration as done:
-                value: Result = done.value
-                return value
-            try:
-                result, step = self.perform(effect), steps.send
-            except BaseException as error:
-                result, step = error, steps.throw
+        return drive(steps, self.perform)
 
     def perform(self, effect: Effect) -> Any:
         """One effect's result."""

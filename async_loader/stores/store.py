@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 
-from async_loader.effects import Change, Each, Packed, Query, Steps
+from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Steps
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
@@ -24,23 +24,6 @@ from async_loader.tables import Column, Table
 
 # What is said of a row that neither was stored nor broke a constraint.
 PASSED_OVER = "a trigger passed over it"
-
-
-class Connection(Protocol):
-    """An open connection of a store, as a mode that blocks holds it."""
-
-    def close(self) -> None:
-        """Whatever is not committed is rolled back."""
-
-
-class AsyncConnection(Protocol):
-    """An open connection of a store, as an event loop holds it."""
-
-    async def perform(self, statement: Query | Change | Each) -> Any:
-        """The statement's result, as its effect says; done as a whole, one statement at a time."""
-
-    async def close(self) -> None:
-        """Whatever is not committed is rolled back."""
 
 
 @dataclass(frozen=True, slots=True)

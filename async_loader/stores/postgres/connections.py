@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import errors
 
-from async_loader.effects import Change, Each, Query
+from async_loader.effects import Change, Each, Query, drive, drive_async
 from async_loader.stores.postgres.copies import FORMAT, Copy
 from async_loader.stores.store import PASSED_OVER
 
@@ -153,18 +154,7 @@ def said(error: psycopg.Error) -> str:
 
 def perform(connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:
     """The statement's result."""
-    steps = operations(statement)
-    step: Callable[[Any], Execute | CopyIn] = steps.send
-    result: Any = None
-    while True:
-        try:
-            operation = step(result)
-        except StopIteration as done:
-            return done.value
-        try:
-            result, step = _done(connection, operation), steps.send
-        except psycopg.Error as error:
-            result, step = error, steps.throw
+    return drive(operations(statement), partial(_done, connection))
 
 
 def _done(connection: psycopg.Connection[Any], operation: Execute | CopyIn) -> Any:
@@ -191,20 +181,10 @@ class AsyncConnection:
     async def perform(self, statement: Query | Change | Each) -> Any:
         """See store.AsyncConnection."""
         async with self._lock:
-            steps = operations(statement)
-            step: Callable[[Any], Execute | CopyIn] = steps.send
-            result: Any = None
-            while True:
-                try:
-                    operation = step(result)
-                except StopIteration as done:
-                    return done.value
-                except (psycopg.Error, PassedOverError) as error:
-                    raise self._explained(error) from error
-                try:
-                    result, step = await self._done(operation), steps.send
-                except psycopg.Error as error:
-                    result, step = error, steps.throw
+            try:
+                return await drive_async(operations(statement), self._done)
+            except (psycopg.Error, PassedOverError) as error:
+                raise self._explained(error) from error
 
     async def _done(self, operation: Execute | CopyIn) -> Any:
         if isinstance(operation, Execute):
