@@ -8,12 +8,13 @@ run with tables that it never completed: such a run is found because each of its
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from async_loader.ledger.counts import OUTCOMES, Counts, HasCounts, is_count
-from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, removed_rejects
+from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, previous_runs, removed_rejects
+from async_loader.ledger.order import order_of_runs
 from async_loader.records.parsing import clipped
 
 UNFINISHED, SUPERSEDED, UNKNOWN = "unfinished", "superseded", "unknown"
@@ -83,24 +84,22 @@ class VerifiedRun:
     findings: tuple[Finding, ...]
 
 
-# When a run began, and its id: the order of runs, which is that of resuming too.
-_Moment: TypeAlias = tuple[str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class _Ledgers:
     """All ledgers together.
 
-    contents: by database.
-    latest: by table, when the last run that wrote it began.
+    databases: by name.
+    writers: by table, the runs that wrote it, the last one last.
     completed: by database and table, the run that last completed it.
     homes: by declared table, its database.
+    order: by run, its place among all runs.
     """
 
-    contents: Mapping[str, DatabaseState]
-    latest: Mapping[str, _Moment]
+    databases: Mapping[str, DatabaseState]
+    writers: Mapping[str, Sequence[str]]
     completed: Mapping[tuple[str, str], str]
     homes: Mapping[str, str]
+    order: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +114,6 @@ class _Run:
         return min((str(line.started_at) for _, line in self.lines), default="")
 
     @property
-    def moment(self) -> _Moment:
-        return self.started_at, self.id
-
-    @property
     def tables(self) -> list[str]:
         """The tables that the run was to write, as far as its lines say so, in its own order."""
         return list(dict.fromkeys(name for _, line in self.lines for name in _tables(line.sources) or ()))
@@ -128,29 +123,32 @@ class _Run:
 
 
 def verify_ledgers(databases: Sequence[DatabaseState]) -> tuple[VerifiedRun, ...]:
-    """Verify every run that a ledger or a reject names, the first one first."""
-    lines: dict[str, list[tuple[str, TableRun]]] = {}
-    for contents in databases:
-        for run in contents.rejects:
-            lines.setdefault(str(run), [])
-        for line in contents.lines:
-            lines.setdefault(str(line.run), []).append((contents.database, line))
-    runs = sorted((_Run(name, several) for name, several in lines.items()), key=lambda run: run.moment)
-    ledgers = _ledgers(databases, runs)
-    return tuple(_verify_run(run, ledgers) for run in runs)
+    """Verify every run that a ledger or a reject names, the first one first; of which only rejects are there, before
+    all others.
+    """
+    ordered = order_of_runs(database.lines for database in databases)
+    without_lines = sorted({str(run) for database in databases for run in database.rejects} - set(ordered))
+    lines: dict[str, list[tuple[str, TableRun]]] = {run: [] for run in (*without_lines, *ordered)}
+    for database in databases:
+        for line in database.lines:
+            lines[str(line.run)].append((database.database, line))
+    ledgers = _ledgers(databases, {run: place for place, run in enumerate(ordered)})
+    return tuple(_verify_run(_Run(run, several), ledgers) for run, several in lines.items())
 
 
-def _ledgers(databases: Sequence[DatabaseState], runs: Iterable[_Run]) -> _Ledgers:
+def _ledgers(databases: Sequence[DatabaseState], order: Mapping[str, int]) -> _Ledgers:
+    loads = [(database.database, line) for database in databases for line in database.lines if line.mode != DISCARD]
+    writers: dict[str, list[str]] = {}
+    for _, line in loads:
+        writers.setdefault(str(line.table_name), []).append(str(line.run))
     return _Ledgers(
-        contents={contents.database: contents for contents in databases},
-        latest={str(line.table_name): run.moment for run in runs for _, line in run.lines if line.mode != DISCARD},
+        databases={database.database: database for database in databases},
+        writers=writers,
         completed={
-            (contents.database, str(line.table_name)): str(line.run)
-            for contents in databases
-            for line in contents.lines
-            if line.state == COMPLETE and line.mode != DISCARD
+            (database, str(line.table_name)): str(line.run) for database, line in loads if line.state == COMPLETE
         },
-        homes={table: contents.database for contents in databases for table in contents.rows},
+        homes={table: database.database for database in databases for table in database.rows},
+        order=order,
     )
 
 
@@ -158,8 +156,8 @@ def _verify_run(run: _Run, ledgers: _Ledgers) -> VerifiedRun:
     state = _state(run, ledgers)
     findings = [finding for database, line in run.lines for finding in _line_findings(database, line)]
     findings += _repeated_line_findings(run)
-    for contents in ledgers.contents.values():
-        findings += _reject_findings(run, contents)
+    for database in ledgers.databases.values():
+        findings += _reject_findings(run, database)
     findings += _row_findings(run, ledgers)
     if state == UNFINISHED:
         findings.append(_finding("unfinished", None, None, _unfinished_in_words(run, ledgers)))
@@ -184,8 +182,22 @@ def _state(run: _Run, ledgers: _Ledgers) -> str:
     incomplete = [name for name in run.tables if not _is_complete(run.line_of(name))]
     if not incomplete:
         return COMPLETE
-    written_later = all(ledgers.latest.get(name, run.moment) > run.moment for name in incomplete)
-    return SUPERSEDED if written_later else UNFINISHED
+    return SUPERSEDED if all(_is_written_later(run, name, ledgers) for name in incomplete) else UNFINISHED
+
+
+def _is_written_later(run: _Run, table: str, ledgers: _Ledgers) -> bool:
+    """Return whether another run has written the table since this one did, or, where it did not, since it began."""
+    writers = ledgers.writers.get(table, ())
+    if not writers or writers[-1] == run.id:
+        return False
+    if run.id in writers:
+        return True
+    previous = next((previous_runs(line) for _, line in run.lines), None)
+    if previous is None:
+        # An older version kept nothing about tables that it had not begun with.
+        return ledgers.order[writers[-1]] > ledgers.order[run.id]
+    before = previous.get(table)
+    return before is None or (before in writers and writers[-1] != before)
 
 
 def _is_complete(line: TableRun | None) -> bool:
@@ -276,7 +288,7 @@ def _row_findings(run: _Run, ledgers: _Ledgers) -> Iterator[Finding]:
     """Find tables with fewer rows than the last run to complete them has met or made: each has a key of its own."""
     for database, line in run.lines:
         name = str(line.table_name)
-        rows = ledgers.contents[database].rows.get(name)
+        rows = ledgers.databases[database].rows.get(name)
         if rows is None or ledgers.completed.get((database, name)) != run.id or not _is_readable(line):
             continue
         least = line.counts.stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -20,8 +21,14 @@ RETRY = "retry"
 # the range of keys that it held when the run began with it.
 SHARE_SIZE, KEY_RANGE = "share_size", "key_range"
 
+# Among the facts of a run: by table, the run that had last written it when this one began. So it can be seen, without a
+# clock, whether another run has written a table since that this one has not begun with.
+PREVIOUS = "previous"
+
 # Among the facts of a line: of which earlier runs it superseded or discarded how many rejects.
 SUPERSEDED, DISCARDED = "superseded", "discarded"
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 # What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
 Facts: TypeAlias = dict[str, Any]
@@ -68,6 +75,17 @@ def facts_of(line: TableRun) -> Facts:
     except (TypeError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a run can be called so: only such a name is taken from a ledger into a path."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def previous_runs(line: TableRun) -> dict[str, Any] | None:
+    """Return by table the run that had last written it when the line's run began; None where the line is older."""
+    previous = facts_of(line).get(PREVIOUS)
+    return previous if isinstance(previous, dict) else None
 
 
 def is_retry(line: TableRun) -> bool:

@@ -1,7 +1,7 @@
 """Whether a run resumes an earlier one, decided from what `loader_runs` says of the tables. Pure.
 
 An earlier run is resumed if it was the last one to write these tables, had the same tables, sources and way to treat
-conflicts, and is not complete.
+conflicts, and is not complete. No clock is asked which run was the last: see `order`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from async_loader.ledger.entries import COMPLETE, RETRY, SHARE_SIZE, Facts, TableRun, facts_of
+from async_loader.ledger.entries import (
+    COMPLETE,
+    RETRY,
+    SHARE_SIZE,
+    Facts,
+    TableRun,
+    facts_of,
+    is_run_id,
+    previous_runs,
+)
+from async_loader.records.parsing import clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +64,35 @@ def run_to_resume(facts: Facts, last: Mapping[str, TableRun]) -> UnfinishedRun |
 
     facts: those of the run that is to begin. last: by table name, the line of the last run that wrote the table.
     """
-    if not last:
-        return None
-    run, started_at = max(((line.run, line.started_at) for line in last.values()), key=lambda each: (each[1], each[0]))
-    tables = {name: line for name, line in last.items() if line.run == run}
-    if any((line.finished_at or line.started_at) > started_at for line in last.values() if line.run != run):
-        # Two runs took turns: neither is the last one.
-        return None
-    before = facts_of(next(iter(tables.values())))
+    for line in {line.run: line for line in last.values()}.values():
+        if _is_last(line, last):
+            return _judge(facts, line, {name: other for name, other in last.items() if other.run == line.run})
+    return None
+
+
+def _is_last(line: TableRun, last: Mapping[str, TableRun]) -> bool:
+    """Return whether no other run has written any of the tables since the line's run began.
+
+    A table that it has not begun with was last written by the same run as when it began. Counters of two databases say
+    nothing about each other, and clocks lie, so it keeps which run that was.
+    """
+    previous = previous_runs(line) or {}
+    return all(other.run in (line.run, previous.get(name)) for name, other in last.items())
+
+
+def _judge(facts: Facts, line: TableRun, tables: Mapping[str, TableRun]) -> UnfinishedRun | NotResumable | None:
+    """Decide whether the last run is resumed: it is that of the line, and has begun with these tables."""
+    before = facts_of(line)
     if RETRY in before or not isinstance(before.get("tables"), dict) or set(before["tables"]) != set(facts["tables"]):
         return None
-    if set(tables) == set(facts["tables"]) and all(line.state == COMPLETE for line in tables.values()):
+    if set(tables) == set(facts["tables"]) and all(each.state == COMPLETE for each in tables.values()):
         return None
+    if not is_run_id(line.run):
+        return NotResumable(clipped(repr(line.run)), "that is no name which a run is given")
     difference = _difference(before, facts)
-    return UnfinishedRun(run, started_at, tables) if difference is None else NotResumable(run, difference)
+    return (
+        UnfinishedRun(line.run, line.started_at, tables) if difference is None else NotResumable(line.run, difference)
+    )
 
 
 def _difference(before: Facts, now: Facts) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from async_loader.effects import Steps
 from async_loader.ledger.entries import DISCARD, DISCARDED, SUPERSEDED, TableRun, is_retry, removed_rejects
 from async_loader.ledger.layouts import layouts_by_path
+from async_loader.ledger.order import order_of_runs
 from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, reject_name, select
 from async_loader.ledger.report import Reason, Reject, plain_json
 from async_loader.records.reasons import commonest_first
@@ -125,8 +126,9 @@ def list_runs(inspection: Inspection) -> Steps[tuple[RejectingRun, ...]]:
             tables.setdefault(run, []).append(_rejects_of_line(database, line, stored))
     for place, stored in counts.items():
         tables.setdefault(place.run, []).append(_rejects_without_line(place, stored))
-    runs = [_rejecting_run(run, lines.get(run, []), several) for run, several in tables.items()]
-    return tuple(sorted(runs, key=lambda run: (run.started_at, run.run)))
+    ordered = order_of_runs(surveyed.lines.values())
+    without_lines = sorted(set(tables) - set(ordered))
+    return tuple(_rejecting_run(run, lines.get(run, []), tables[run]) for run in (*without_lines, *ordered))
 
 
 def show(inspection: Inspection, wanted: RejectFilter, take: Callable[[Sequence[StoredReject]], bool]) -> Steps[None]:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.entries import TableRun
+from async_loader.ledger.order import order_of_runs
 from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, reject_group, select
 from async_loader.loading.retrying import next_page
 from async_loader.run.inspection import Inspection, hold_all, open_databases
@@ -43,7 +44,9 @@ def survey(inspection: Inspection) -> Steps[Survey]:
             by_run.setdefault(line.run, []).append(line)
         rows = yield from reject_queries.group_rows(inspection.databases[name])
         groups += [reject_group(name, by_run.get(row[0], []), row) for row in rows]
-    groups.sort(key=lambda group: (group.started_at, group.run, group.first))
+    places = {run: place for place, run in enumerate(order_of_runs(lines.values()))}
+    # Rejects of a run that no ledger names come first.
+    groups.sort(key=lambda group: (places.get(group.run, -1), group.run, group.first))
     return Survey(lines, tuple(groups))
 
 

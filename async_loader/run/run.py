@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from async_loader.effects import Call, Complete, Connect, Now, Steps, Tell, Together
 from async_loader.errors import OutputError, StoreError
-from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RETRY, SHARE_SIZE, SUPERSEDED, Facts, TableRun
+from async_loader.ledger.entries import COMPLETE, KEY_RANGE, PREVIOUS, RETRY, SHARE_SIZE, SUPERSEDED, Facts, TableRun
 from async_loader.ledger.layouts import READ, layout_as_json
 from async_loader.ledger.report import Report
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
@@ -247,6 +247,7 @@ def _before(ledger: Ledger, facts: Facts) -> Steps[Mapping[str, TableRun]]:
         line = yield from ledger.plan.database(table).last_run(table)
         if line is not None:
             last[table.name] = line
+    facts[PREVIOUS] = {name: line.run for name, line in last.items()}
     found = None if ledger.plan.options.restart else run_to_resume(facts, last)
     if found is None:
         return {}

@@ -71,9 +71,13 @@ def test_nothing_is_found_where_all_agrees() -> None:
     assert verify_ledgers(held([])) == ()
 
 
-def test_runs_come_in_the_order_in_which_they_began() -> None:
+def test_runs_come_in_the_order_of_their_lines_and_only_where_that_is_open_of_their_times() -> None:
     lines = [line("users", "a", started_at="2"), line("users", "b", started_at="1")]
+    assert [run.run for run in verify_ledgers(held(lines))] == ["a", "b"]
+    lines = [line("users", "a", started_at="2"), line("orders", "b", started_at="1")]
     assert [run.run for run in verify_ledgers(held(lines))] == ["b", "a"]
+    took_turns = [*lines, line("users", "b", started_at="1"), line("orders", "a", started_at="2")]
+    assert [run.run for run in verify_ledgers(held(took_turns))] == ["b", "a"]
 
 
 @pytest.mark.parametrize(

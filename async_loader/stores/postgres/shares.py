@@ -25,7 +25,7 @@ class KeptShares(Shares):
         """See Shares."""
         yield Change(self.database, f"LOCK TABLE {quoted(table)} IN ROW EXCLUSIVE MODE")
         sql = """SELECT run FROM loader_runs WHERE table_name = $1 AND mode <> $2
-            ORDER BY coalesce(finished_at, started_at) DESC, started_at DESC LIMIT 1"""
+            ORDER BY number DESC LIMIT 1"""
         rows = yield Query(self.database, sql, (table, DISCARD))
         if rows != [(run,)]:
             other = f"run {rows[0][0]}" if rows else "an unknown run"
