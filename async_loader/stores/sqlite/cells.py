@@ -1,0 +1,208 @@
+"""Rows of a frame as cells of an SQLite table: the bytes that stand in the leaves of its tree. Pure.
+
+A cell is the length of its payload, the rowid, and the payload, which is a record: a header of serial types, and the
+values. The format is public and promised to stay: https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1, whose
+terms are used here.
+
+Whole columns are written at a time. Numbers come before texts, those without nulls first, so that they have the same
+place in each record; texts are joined by Polars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from async_loader.records.arrays import from_arrow
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+# Serial types: of null, of a text without bytes (each byte more counts two), and of numbers, which take 8 bytes.
+_NULL, _EMPTY_TEXT = 0, 13
+_NUMBERS: dict[pl.DataType, int] = {pl.Int64(): 6, pl.Float64(): 7}
+_BIG_ENDIAN: dict[pl.DataType, str] = {pl.Int64(): ">i8", pl.Float64(): ">f8"}
+_WIDTH = 8
+# The greatest value of a varint of one byte.
+_ONE_BYTE = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """n cells, one after the other.
+
+    ends: where each ends. payloads: the length of the payload, which is the end of each cell.
+    """
+
+    data: Bytes
+    ends: Integers
+    payloads: Integers
+
+    def start(self, cell: int) -> int:
+        """Return where a cell begins."""
+        return int(self.ends[cell - 1]) if cell else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """n values of a column of numbers: serial types (one for all where none is null), n x 8 bytes, and which values are
+    not null; None where no value is.
+    """
+
+    serials: Integers
+    values: Bytes
+    present: Flags | None = None
+
+    @property
+    def lengths(self) -> Integers | int:
+        """Bytes of each value."""
+        return _WIDTH if self.present is None else _WIDTH * self.present
+
+    def between(self, start: int, stop: int) -> _Numbers:
+        """Return some of them."""
+        if self.present is None:
+            return _Numbers(self.serials, self.values[start:stop])
+        return _Numbers(self.serials[start:stop], self.values[start:stop], self.present[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """n values of a column of texts: serial types, lengths in bytes, and the texts, which are empty for null."""
+
+    serials: Integers
+    lengths: Integers
+    values: pl.Series
+
+    def between(self, start: int, stop: int) -> _Texts:
+        """Return some of them."""
+        return _Texts(self.serials[start:stop], self.lengths[start:stop], self.values[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n rows, each with its rowid, in the order in which columns stand in a record."""
+
+    rowids: Integers
+    numbers: tuple[_Numbers, ...]
+    texts: tuple[_Texts, ...]
+
+    @property
+    def lengths(self) -> Integers:
+        """Bytes of values in each row."""
+        columns = (*self.numbers, *self.texts)
+        return sum((column.lengths for column in columns), np.zeros(len(self.rowids), np.int64))
+
+    def between(self, start: int, stop: int) -> Rows:
+        """Return some of them."""
+        numbers = tuple(column.between(start, stop) for column in self.numbers)
+        return Rows(self.rowids[start:stop], numbers, tuple(column.between(start, stop) for column in self.texts))
+
+
+def places(frame: pl.DataFrame) -> list[int]:
+    """Return the places of a frame's columns in the order in which they stand in a record."""
+    return sorted(range(frame.width), key=lambda place: _rank(frame.to_series(place)))
+
+
+def rows(frame: pl.DataFrame) -> Rows:
+    """Return the rows of a frame of columns Int64, Float64 and String, whose rowids count from 0."""
+    columns = [frame.to_series(place) for place in places(frame)]
+    return Rows(
+        np.arange(len(frame), dtype=np.int64),
+        tuple(_numbers(column) for column in columns if column.dtype != pl.String),
+        tuple(_texts(column) for column in columns if column.dtype == pl.String),
+    )
+
+
+def cells(some: Rows) -> Cells:
+    """Return the cells of rows."""
+    columns = (*some.numbers, *some.texts)
+    serials = [column.serials for column in columns]
+    header = sum(map(width, serials)) + 1
+    header += header > _ONE_BYTE
+    payloads = some.lengths + header
+    varints = [payloads, some.rowids, np.array([header], np.int64), *serials]
+    front = side_by_side(varints, [column.values for column in some.numbers])
+    data, ends = _without_nulls(front, [column.present for column in some.numbers])
+    if some.texts:
+        data, ends = _joined(data, ends, [column.values for column in some.texts])
+    return Cells(data, ends, payloads)
+
+
+def side_by_side(varints: Sequence[Integers], numbers: Sequence[Bytes] = ()) -> Bytes:
+    """Return a row of bytes for each value of the first column: varints, each column as wide as its greatest needs,
+    then numbers of 8 bytes each. A column of one value is the same in every row.
+    """
+    widths = [width(values) for values in varints]
+    matrix = np.empty((len(varints[0]), sum(widths) + _WIDTH * len(numbers)), np.uint8)
+    end = 0
+    for values, wide in zip(varints, widths, strict=True):
+        end += wide
+        matrix[:, end - 1] = values & 0x7F
+        for digit in range(1, wide):
+            matrix[:, end - 1 - digit] = values >> 7 * digit | 0x80
+    for eight in numbers:
+        matrix[:, end : end + _WIDTH] = eight
+        end += _WIDTH
+    return matrix
+
+
+def width(values: Integers) -> int:
+    """Return the bytes of a varint for the greatest value: seven bits each, a leading 1 on all but the last."""
+    return max(1, -(-int(values.max()).bit_length() // 7))
+
+
+def _rank(column: pl.Series) -> int:
+    if column.dtype == pl.String:
+        return 2
+    return 1 if column.null_count() else 0
+
+
+def _numbers(column: pl.Series) -> _Numbers:
+    serial = _NUMBERS[column.dtype]
+    values = column.fill_null(0).to_numpy().astype(_BIG_ENDIAN[column.dtype]).view(np.uint8).reshape(-1, _WIDTH)
+    if not column.null_count():
+        return _Numbers(np.array([serial], np.int64), values)
+    present = column.is_not_null().to_numpy()
+    return _Numbers(np.where(present, serial, _NULL), values, present)
+
+
+def _texts(column: pl.Series) -> _Texts:
+    values = column.fill_null("")
+    lengths = values.str.len_bytes().to_numpy().astype(np.int64)
+    serials = _EMPTY_TEXT + 2 * lengths
+    if column.null_count():
+        serials = np.where(column.is_null().to_numpy(), _NULL, serials)
+    return _Texts(serials, lengths, values)
+
+
+def _without_nulls(front: Bytes, present: Sequence[Flags | None]) -> tuple[Bytes, Integers]:
+    """Return the rows of a matrix, which ends with numbers, one after the other without the numbers that are null, and
+    where each row ends.
+    """
+    size, wide = front.shape
+    if all(each is None for each in present):
+        return front.ravel(), np.arange(1, size + 1, dtype=np.int64) * wide
+    kept, lengths = np.ones(front.shape, np.bool_), np.full(size, wide)
+    for place, flags in enumerate(present, -len(present)):
+        if flags is not None:
+            begin = wide + place * _WIDTH
+            kept[:, begin : begin + _WIDTH] = flags[:, None]
+            lengths -= _WIDTH * ~flags
+    return front[kept], np.cumsum(lengths)
+
+
+def _joined(data: Bytes, ends: Integers, texts: Sequence[pl.Series]) -> tuple[Bytes, Integers]:
+    """Return pieces that end there, each with its texts after it, and where each of those ends."""
+    offsets = np.concatenate([np.zeros(1, np.int64), ends])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    front = from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers))
+    after = pl.select(pl.concat_str(texts)).to_series().cast(pl.Binary)
+    joined = (front + after).to_arrow()
+    begin, end = joined.offset, joined.offset + len(joined) + 1
+    return np.frombuffer(joined.buffers()[2], np.uint8), np.frombuffer(joined.buffers()[1], np.int64)[begin + 1 : end]
