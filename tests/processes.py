@@ -57,7 +57,7 @@ class _Server:
         atexit.register(self.end)
 
     def can_start(self, options: Mapping[str, Any]) -> bool:
-        """Whether a fork with these options would be as a process that is really started."""
+        """Return whether a fork with these options would be like a process that is really started."""
         return options.keys() <= _OPTIONS and _read_at_start(options["env"]) == _read_at_start(self._environment)
 
     def fork(self, request: dict[str, Any], streams: Sequence[int]) -> tuple[int, int]:
@@ -71,7 +71,7 @@ class _Server:
             return int.from_bytes(self._socket.recv(4, socket.MSG_WAITALL), "big"), status
 
     def end(self) -> None:
-        """End the server."""
+        """End the server, and wait for it."""
         self._socket.close()
         self._process.wait()
 
