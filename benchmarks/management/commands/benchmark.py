@@ -99,17 +99,17 @@ def _add_what_is_measured(parser: CommandParser) -> None:
         "--store",
         choices=tuple(STORES),
         default="sqlite",
-        help="what to load into; postgresql: databases made for it on a server that runs meanwhile, or, where "
-        "USERS_DATABASE_URL and the like name one, on that (default: %(default)s)",
+        help="what to load into; postgresql: new databases, on a server that is started for the benchmark, or on the "
+        "server that USERS_DATABASE_URL and the like name (default: %(default)s)",
     )
     measured.add_argument(
-        "--records", type=int, metavar="N", help=f"records to make for each table (default: {_RECORDS})"
+        "--records", type=int, metavar="N", help=f"how many records to make for each table (default: {_RECORDS})"
     )
     measured.add_argument(
         "--invalid",
         type=float,
         metavar="SHARE",
-        help="share of the records to make bad; orders are also rejected when what they reference was "
+        help="which part of the records to make bad; orders that reference bad users or products are rejected too "
         f"(default: {_INVALID})",
     )
     measured.add_argument(
@@ -120,7 +120,7 @@ def _add_what_is_measured(parser: CommandParser) -> None:
         type=int,
         metavar="N",
         default=5,
-        help="runs of each contender, of which the medians are shown (default: %(default)s)",
+        help="how many times each contender runs; medians are shown (default: %(default)s)",
     )
     measured.add_argument(
         "--cases",
@@ -134,14 +134,14 @@ def _add_what_is_measured(parser: CommandParser) -> None:
     measured.add_argument(
         "--peers",
         action="store_true",
-        help="measure other programs too that load such files; those not installed are named and left out",
+        help="also measure other programs that load such files; those that are not installed are named and left out",
     )
     measured.add_argument(
         "--peer-records",
         type=int,
         metavar="N",
         default=_PEER_RECORDS,
-        help="records per table for the slow ones of them, at most (default: %(default)s)",
+        help="how many records per table the slow ones of them load, at most (default: %(default)s)",
     )
 
 
@@ -151,8 +151,7 @@ def _add_what_is_told(parser: CommandParser) -> None:
         "--format",
         choices=("text", "json"),
         default="text",
-        help="what goes to stdout; json: every run, the medians, and what machine and versions they are of "
-        "(default: %(default)s)",
+        help="what goes to stdout; json: every run, the medians, the machine and the versions (default: %(default)s)",
     )
     told.add_argument(
         "--chart",
@@ -166,7 +165,7 @@ def _add_what_is_told(parser: CommandParser) -> None:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="keep files and the last databases in DIR, but for a server's; else nothing stays",
+        help="keep the files and the last databases in DIR, except databases of a server; without it nothing is kept",
     )
     told.add_argument("--no-progress", action="store_true", help="draw no progress bar")
 

@@ -153,75 +153,82 @@ def _add_sources(parser: CommandParser) -> None:
         nargs="+",
         metavar="N",
         default=[10**power for power in range(8, 13)],
-        help="records of all tables together; several make a line each (default: 1e8 1e9 1e10 1e11 1e12)",
+        help="records of all tables together; each number makes a line (default: 1e8 1e9 1e10 1e11 1e12)",
     )
     options.add_argument(
         "--referenced",
         type=_part,
         metavar="PART",
         default=_SOURCES.referenced,
-        help="which part of the records is users and products, half and half (default: %(default)s)",
+        help="which part of the records are users and products, in equal numbers (default: %(default)s)",
     )
     options.add_argument(
         "--far-keys",
         action="store_true",
-        help="keys are 63-bit numbers in random order; else they are counted up as the source goes",
+        help="keys are 63-bit numbers in random order; without it they increase along the source",
     )
     options.add_argument(
         "--order-tables",
         type=_count,
         metavar="N",
-        help="how many tables the orders are declared as, each on a server of its own as far as there are so many "
-        "(default: one to a server, but for two that have users and products)",
+        help="how many tables the orders are declared as, each on a server of its own if there are enough "
+        "(default: one for each server, except the two that have users and products)",
     )
     options.add_argument(
         "--files",
         type=_count,
         metavar="N",
         default=_SOURCES.files,
-        help="how many sources each table has: one worker divides each of them (default: %(default)s)",
+        help="how many sources each table has; one worker divides each of them (default: %(default)s)",
     )
     options.add_argument(
         "--share-size",
         type=_size,
         metavar="MIB",
         default=_SOURCES.share_size // _MIB,
-        help="mebibytes of a source in one transaction (default: %(default)s)",
+        help="how many mebibytes of a source are one transaction (default: %(default)s)",
     )
 
 
 def _add_cluster(parser: CommandParser) -> None:
     options = group(parser, "what it is loaded with")
     options.add_argument(
-        "--hosts", type=_count, nargs="+", metavar="N", default=[1, 10, 100], help="of workers (default: 1 10 100)"
+        "--hosts",
+        type=_count,
+        nargs="+",
+        metavar="N",
+        default=[1, 10, 100],
+        help="machines with workers (default: 1 10 100)",
     )
     options.add_argument(
-        "--servers", type=_count, nargs="+", metavar="N", default=[4], help="of PostgreSQL (default: 4)"
+        "--servers", type=_count, nargs="+", metavar="N", default=[4], help="PostgreSQL servers (default: 4)"
     )
     options.add_argument(
-        "--cores", type=_count, metavar="N", default=_CLUSTER.cores, help="of each machine (default: %(default)s)"
+        "--cores", type=_count, metavar="N", default=_CLUSTER.cores, help="cores of each machine (default: %(default)s)"
     )
-    options.add_argument("--workers", type=_count, metavar="N", help="processes on each host (default: one to a core)")
+    options.add_argument(
+        "--workers", type=_count, metavar="N", help="processes on each host (default: one for each core)"
+    )
     options.add_argument(
         "--memory",
         type=_size,
         metavar="GIB",
         default=_CLUSTER.memory,
-        help="of each machine (default: %(default)g)",
+        help="memory of each machine (default: %(default)g)",
     )
     options.add_argument(
         "--network",
         type=_size,
         metavar="GBIT",
         default=_CLUSTER.network,
-        help="a second, of each machine's link (default: %(default)g)",
+        help="gigabits a second of each machine's link (default: %(default)g)",
     )
     options.add_argument(
         "--disk",
         type=_size,
         metavar="MB",
         default=_CLUSTER.disk,
-        help="a second, that a server writes for hours (default: %(default)g)",
+        help="megabytes a second that a server can write for hours (default: %(default)g)",
     )
 
 
@@ -232,19 +239,19 @@ def _add_what_is_told(parser: CommandParser) -> None:
         type=Path,
         metavar="FILE",
         default=_COSTS,
-        help="what `python -m tests.costs` measured (default: the figures of docs/scale.md)",
+        help="the costs that `python -m tests.costs` measured (default: those of docs/scale.md)",
     )
     told.add_argument(
         "--against",
         type=Path,
         metavar="FILE",
-        help="predict the loads instead that `python -m tests.costs runs` measured, and show by how much that is off",
+        help="predict the loads that `python -m tests.costs runs` measured, and show how far the predictions are off",
     )
     told.add_argument(
         "--format",
         choices=("text", "json"),
         default="text",
-        help="what goes to stdout; json: also how long each phase takes, and what each resource would take alone "
+        help="what goes to stdout; json: also the time of each phase, and the time that each resource alone would take "
         "(default: %(default)s)",
     )
     told.add_argument(
