@@ -1,4 +1,9 @@
-"""Stores: databases that take records. SQL is built here and nowhere else; a package for each kind."""
+"""Stores: databases that take records. All SQL of the package is built here; each kind of store has a package.
+
+What may live here: the interface of stores (`store.py`, `shares.py`), SQL that is the same for all of them, and, in a
+package for each kind, its SQL, its connections and the way in which batches cross into it. Nothing here waits, but the
+modules called `connections.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from async_loader.errors import ConfigurationError, one_line
 from async_loader.locations import PostgreSQL
 from async_loader.stores.store import Store
 
-# What callers may give where a database is wanted: the path of an SQLite file, the URL of a PostgreSQL database or the
+# A database, as callers may name it: the path of an SQLite file, the URL of a PostgreSQL database or the
 # parameters of a connection to it, or a store made for it.
 StoreLike: TypeAlias = str | PathLike[str] | PostgreSQL | Store
 
@@ -22,8 +27,8 @@ _URLS = ("postgresql:", "postgres:")
 
 
 def store_of(name: str, where: StoreLike) -> Store:
-    """The database under the name that tables use for it. ConfigurationError for a URL that cannot be read, and where
-    what it takes to connect is not installed.
+    """Return the database under the name that tables use for it. ConfigurationError for a URL that cannot be read, and
+    where the library that connects is not installed.
     """
     if isinstance(where, Store):
         return where
@@ -40,12 +45,12 @@ def store_of(name: str, where: StoreLike) -> Store:
 
 
 def stores_of(databases: Mapping[str, StoreLike]) -> dict[str, Store]:
-    """The store of each, under its name."""
+    """Return the store of each database, under its name."""
     return {name: store_of(name, where) for name, where in databases.items()}
 
 
 def _postgres(name: str) -> ModuleType:
-    """The module, which needs what not everybody has."""
+    """Return the module, which needs a library that is an extra."""
     try:
         from async_loader.stores.postgres import database
     except ImportError as error:
@@ -55,8 +60,8 @@ def _postgres(name: str) -> ModuleType:
 
 
 def from_environment(name: str) -> Store:
-    """The database whose URL the environment has, for `users` under USERS_DATABASE_URL. ConfigurationError where it has
-    none.
+    """Return the database whose URL the environment has, for `users` under USERS_DATABASE_URL. ConfigurationError where
+    it has none.
     """
     variable = f"{re.sub('[^A-Za-z0-9]', '_', name).upper()}_DATABASE_URL"
     where = os.environ.get(variable)

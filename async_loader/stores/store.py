@@ -1,4 +1,4 @@
-"""What every store is: its steps, and the SQL that is the same for all of them. What differs is in a package each.
+"""The interface of stores: their steps, and the SQL that is the same for all. A package for each kind has the rest.
 
 A store's statements find the rows of a batch in a table, under the columns c0, c1, ... Identifiers go through `quoted`,
 values are bound. Nothing here begins, waits or commits by itself.
@@ -22,7 +22,7 @@ from async_loader.records.validation import REJECTS
 from async_loader.stores.shares import Shares
 from async_loader.tables import Column, Table
 
-# What is said of a row that neither was stored nor broke a constraint.
+# The reason for which a row was refused that neither was stored nor broke a constraint.
 PASSED_OVER = "a trigger passed over it"
 
 
@@ -30,7 +30,7 @@ PASSED_OVER = "a trigger passed over it"
 class Part:
     """n rows of a table that follow each other.
 
-    after, last: the place behind which they begin (None is the beginning), and the place of the last one.
+    after, last: the place after which they begin (None is the beginning), and the place of the last one.
     keys: for each column asked for, its n values; null where there is none or one that the column's type cannot read.
     unreadable: for each column asked for, whether there is a value that its type cannot read.
     """
@@ -47,18 +47,18 @@ class StoredRows(Protocol):
 
     @property
     def table(self) -> Table:
-        """Whose rows they are."""
+        """The table that has the rows."""
 
     @property
     def extent(self) -> tuple[Any, Any] | None:
         """The first and the last place; None where there are no rows."""
 
     def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
-        """The next rows, `most` of them or what is left, with their values of these columns; None at the end."""
+        """Return the next rows, `most` of them or what is left, with their values of these columns; None at the end."""
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
-        """The rows of these numbers, ascending and counted from 0, among those behind a place: in the table's columns,
-        each value as Python has it.
+        """Return the rows of these numbers, ascending and counted from 0, among the rows after a place: in the table's
+        columns, each value as Python has it.
         """
 
 
@@ -68,19 +68,19 @@ class Store(ABC):
 
     name: str
 
-    # What stands before the number of a bound value.
+    # The sign before the number of a bound value.
     mark: ClassVar[str]
     # The table in which a statement finds the batch that it is given.
     batch: ClassVar[str]
-    # What its rows are ordered by, as they were given.
+    # The expression by which rows of the batch are ordered as they were given.
     batch_order: ClassVar[str]
     # In SQL, the reasons of a row of `loader_rejects`, each as JSON under `value`.
     each_reason: ClassVar[str]
-    # In SQL, behind a query of `rejects`, that no other transaction changes those.
+    # In SQL, at the end of a query of `rejects`, that no other transaction may change the rows found.
     keeping_rejects: ClassVar[str] = ""
-    # How many keys of a table it tells one after another for what asking about a single one costs.
+    # How many keys of a table it lists in the time in which it answers a question about a single key.
     price_of_asking: ClassVar[int]
-    # How lines of the ledger come in the order in which they were first written.
+    # The expression by which lines of the ledger are ordered as they were first written.
     ledger_order: ClassVar[str]
 
     @property
@@ -101,23 +101,23 @@ class Store(ABC):
     @abstractmethod
     def begin(self, tables: Iterable[Table]) -> Steps[None]:
         """Begin to write: from here on nothing that is read from these tables can change before the commit, and no
-        other load begins.
+        other load can begin.
         """
 
     def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
-        """As `begin`, behind a commit."""
+        """Begin to write once more, after a commit."""
         yield from self.begin(tables)
 
     def begin_share(self) -> Steps[None]:
-        """Begin to write beside others that do so."""
+        """Begin to write, while others may write as well."""
         yield Change(self.name, "BEGIN")
 
     @abstractmethod
     def begin_reading(self) -> Steps[None]:
-        """Hold on to one state of the database."""
+        """Begin to read, from here on in one state of the database."""
 
     def hold(self) -> Steps[None]:
-        """As `begin_reading`, and nothing can be written through the connection from here on."""
+        """Begin to read as `begin_reading` does, through a connection that can write nothing from here on."""
         yield from self.begin_reading()
 
     def check_writable(self) -> Steps[None]:
@@ -140,61 +140,61 @@ class Store(ABC):
 
     @abstractmethod
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """Bounds of the table's keys; None where it is empty."""
+        """Return bounds of the table's keys; None where it is empty."""
 
     @abstractmethod
     def held(
         self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
     ) -> Steps[tuple[pl.Series, pl.Series]]:
-        """The places, among n records in the table's columns, of those whose keys the table holds with the same values,
-        and of those whose keys it holds with other values. Columns that are `absent` do not count.
+        """Return the places, among n records in the table's columns, of the records whose keys the table holds with the
+        same values, and of those whose keys it holds with other values. Columns that are `absent` do not count.
         """
 
     @abstractmethod
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
-        """The places, among n records of a key and a value, of those whose value a row with another key has."""
+        """Return the places, among n records of a key and a value, of those whose value a row with another key has."""
 
     @abstractmethod
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        """For those of n keys that the table holds, the place and the values of some columns, as they are stored."""
+        """Return the place, and the values of some columns as stored, of each of n keys that the table holds."""
 
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The values in the types in which they are stored."""
+        """Return values in the types in which they are stored."""
         return frame
 
     @abstractmethod
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
-        """Those of the keys that the table holds."""
+        """Return the keys, of those given, that the table holds."""
 
     @abstractmethod
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
-        """All of the table's integer keys from `least` to `greatest`, both included."""
+        """Return all of the table's integer keys from `least` to `greatest`, both included."""
 
     @abstractmethod
     def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
-        """A frame's rows, made ready for a statement by whoever has the time; columns keep their order. `key`: the
-        column by which a store may sort them, where their order says nothing.
+        """Return a frame's rows, made ready for a statement in any thread; columns keep their order. `key`: the column
+        by which a store may sort the rows, where their order says nothing.
         """
 
     @abstractmethod
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
-        """So many new records, or, with `replace`, records in place of the rows that have their keys as well, in the
-        table's columns; such rows keep what they have in columns that are `absent`. Returns how many were stored.
-        RefusedError, with nothing done, where that is not all of them.
+        """Store new records, `size` of them, in the table's columns; with `replace`, also records whose keys rows have:
+        those rows take their values, but for columns that are `absent`. Returns how many were stored. RefusedError,
+        with nothing done, where that is not all of them.
         """
 
     @abstractmethod
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
     ) -> Steps[tuple[int, dict[Any, str]]]:
-        """As `write` does, but one by one; `held` are keys that the table holds. Returns how many were stored, and by
-        key what was said of those that were refused.
+        """Store records one by one, otherwise as `write` does; `held` are keys that the table holds. Returns how many
+        were stored, and by key why each of the others was refused.
         """
 
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
-        """Keep a verdict's rejects; returns how many."""
+        """Store a verdict's rejects. Returns how many."""
         names = ", ".join(["run", "source", "created_at", *REJECTS])
         bound = ", ".join(f"{self.mark}{number}" for number in (1, 2, 3))
         values = f"SELECT {bound}, {numbered(REJECTS)} FROM {self.batch} ORDER BY {self.batch_order}"
@@ -204,14 +204,14 @@ class Store(ABC):
     def change(
         self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
     ) -> Steps[int]:
-        """Rows changed; nothing is asked of anybody where there is nothing to do."""
+        """Return how many rows a statement changed; without a batch to change, it is not run."""
         if not batch:
             return 0
         changed: int = yield Change(self.name, sql, parameters, batch, rows)
         return changed
 
     def save_run(self, line: TableRun) -> Steps[None]:
-        """Keep how far a run has come with a table, in place of what it said before."""
+        """Store how far a run has come with a table, in place of its earlier line."""
         row = line.as_row()
         bound = [f"{self.mark}{number}" for number in range(1, len(row) + 1)]
         assignments = ", ".join(f"{quoted(name)} = {value}" for name, value in zip(row, bound, strict=True))
@@ -221,23 +221,23 @@ class Store(ABC):
             insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
             yield Change(self.name, insert, tuple(row.values()))
 
-    def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - of who keeps a counter of keys
-        """Let keys that the database counts up itself come behind those that have been loaded."""
+    def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - of a store that counts keys apart
+        """Move the auto-increment of the table's key past the keys that have been loaded."""
         yield from ()
 
     def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
-        """How many records a run has committed of a table; None where it has not begun."""
+        """Return how many records a run has committed of a table; None where it has not begun."""
         sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark}1 AND table_name = {self.mark}2"
         rows = yield Query(self.name, sql, (run, table.name))
         return rows[0][0] if rows else None
 
     def last_run(self, table: Table) -> Steps[TableRun | None]:
-        """What the last run that wrote the table says of it."""
+        """Return the line of the last run that wrote the table."""
         lines = yield from self.lines(f"table_name = {self.mark}1 AND mode <> {self.mark}2", (table.name, DISCARD))
         return lines[-1] if lines else None
 
     def lines(self, condition: str, parameters: Sequence[Any] = ()) -> Steps[list[TableRun]]:
-        """Lines of the ledger, in the order in which they were first written."""
+        """Return lines of the ledger, in the order in which they were first written."""
         names = ", ".join(map(quoted, TableRun.COLUMNS))
         sql = f"SELECT {names} FROM loader_runs WHERE {condition} ORDER BY {self.ledger_order}"
         rows = yield Query(self.name, sql, parameters)
@@ -245,12 +245,12 @@ class Store(ABC):
 
     @abstractmethod
     def rows(self, table: Table) -> Steps[StoredRows]:
-        """The rows of a table that has been checked. It reads from the table, so a transaction that has begun holds on
-        to this state of the database from here on.
+        """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun
+        sees this state of the database from here on.
         """
 
     def undecoded(self, name: str) -> str:
-        """In SQL, a column of the loader's own tables as anything but text that cannot be decoded."""
+        """Return, in SQL, a column of the loader's own tables that can be fetched even where it is no UTF-8."""
         return quoted(name)
 
     @abstractmethod
@@ -259,26 +259,26 @@ class Store(ABC):
 
     @abstractmethod
     async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> AsyncConnection:
-        """As `connect`, for an event loop."""
+        """Open the database as `connect` does, for an event loop."""
 
     @abstractmethod
     def perform(self, connection: Any, statement: Query | Change | Each) -> Any:
-        """The statement's result, as its effect says, over what `connect` gave."""
+        """Return the statement's result, as its effect says, over what `connect` gave."""
 
 
 def quoted(name: str) -> str:
-    """An identifier, safe in SQL."""
+    """Return an identifier, safe in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def create_sql(table: str, columns: Mapping[str, str]) -> str:
-    """Columns with their declarations in SQL."""
+    """Return the statement that creates a table of columns, each with its declaration in SQL."""
     lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
 
 
 def columns_of(table: Table, sql_type: Callable[[Column], str]) -> dict[str, str]:
-    """The table's columns with their declarations in SQL; `sql_type` is what a store calls a column's type."""
+    """Return the table's columns, each with its declaration in SQL; `sql_type` gives the type in a store's SQL."""
     columns = {}
     for column in table.columns:
         null = "" if column.nullable else " NOT NULL"
@@ -289,11 +289,11 @@ def columns_of(table: Table, sql_type: Callable[[Column], str]) -> dict[str, str
 
 
 def numbered(columns: Collection[str]) -> str:
-    """As the columns are called in a batch."""
+    """Return the names of that many columns in a batch."""
     return ", ".join(f"c{place}" for place in range(len(columns)))
 
 
 def integers(texts: Iterable[str | None]) -> pl.Series:
-    """What a database made into texts, because one long value is handed over far faster than a row for each."""
+    """Return integers that a database joined into texts: one long value is fetched far faster than many rows."""
     parts = [np.fromstring(text, np.int64, sep=",") for text in texts if text is not None]
     return from_integers(np.concatenate(parts) if parts else np.zeros(0, np.int64))

@@ -1,4 +1,5 @@
 """PostgreSQL, from version 15 on, over psycopg. Batches cross into it by COPY.
 
-The package itself imports nothing: psycopg is not everybody's.
+What may live here: the store, its SQL, its connections, and rows of its tables. The package itself imports nothing,
+because psycopg is an extra.
 """

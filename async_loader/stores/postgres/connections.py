@@ -15,24 +15,16 @@ from psycopg import errors
 
 from async_loader.effects import Change, Each, Query, drive, drive_async
 from async_loader.stores.postgres.copies import FORMAT, Copy
+from async_loader.stores.postgres.faults import REFUSALS, PassedOverError, said
+from async_loader.stores.postgres.statements import BATCH
 from async_loader.stores.store import PASSED_OVER
 
-# The table in which a statement finds its batch.
-BATCH = "loader_batch"
 # How a statement begins that takes the batch itself, from its client.
 COPY = "COPY "
-
-# What the server says of a row, not of itself: its constraints, its types, its triggers, and keys longer than an index
-# can hold.
-REFUSALS = (errors.IntegrityError, errors.DataError, errors.RaiseException, errors.ProgramLimitExceeded)
 
 _SAVEPOINT = "SAVEPOINT loader"
 _UNDO = "ROLLBACK TO SAVEPOINT loader"
 _RELEASE = "RELEASE SAVEPOINT loader"
-
-
-class PassedOverError(Exception):
-    """A row was neither stored nor broke a constraint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +136,6 @@ def _all_or_nothing(steps: Operations) -> Operations:
         raise
     yield Execute(_RELEASE)
     return result
-
-
-def said(error: psycopg.Error) -> str:
-    """What the server said, without what it was at."""
-    parts = [error.diag.message_primary, error.diag.message_detail]
-    return "; ".join(" ".join(part.split()) for part in parts if part) or " ".join(str(error).split())
 
 
 def perform(connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:

@@ -1,4 +1,4 @@
-"""A frame as what COPY reads: CSV, and the types of its columns. Pure.
+"""A frame in the form that COPY reads: CSV, and the types of its columns. Pure.
 
 Text is always quoted, so that an empty text is not null and no text is taken for the end of the data.
 """
@@ -44,7 +44,7 @@ class Copy:
 
 
 def copy_of(frame: pl.DataFrame) -> tuple[Copy, ...]:
-    """The frame's rows, in their order; nothing where there are none."""
+    """Return the frame's rows, in their order; nothing where there are none."""
     if frame.is_empty():
         return ()
     texts = [_AS_TEXT[type(kind)](pl.col(name), kind) for name, kind in frame.schema.items() if type(kind) in _AS_TEXT]
@@ -54,8 +54,8 @@ def copy_of(frame: pl.DataFrame) -> tuple[Copy, ...]:
 
 
 def cut(frame: pl.DataFrame, widths: Sequence[int | None]) -> pl.Series:
-    """For each row, the width of a column that is too narrow for a text that ends in spaces, of which the server would
-    cut as many as are too many and not say so; null where there is none. widths: by column, in characters.
+    """Return, for each row, the width of a column that is too narrow for a text which ends in spaces: the server would
+    cut the spaces and not say so. Null where there is none. widths: by column, in characters.
     """
     found = [
         pl.when(_ends_in_space(pl.col(name)) & (pl.col(name).str.len_chars() > width)).then(width)

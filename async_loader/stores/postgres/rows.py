@@ -67,7 +67,7 @@ class Rows:
 
 
 def stored_rows(database: str, table: Table) -> Steps[Rows]:
-    """The rows of a table that has been checked. A transaction that has begun holds on to this state of the database
+    """Return the rows of a table that has been checked. A transaction that has begun sees this state of the database
     from here on.
     """
     extent = None
@@ -79,14 +79,14 @@ def stored_rows(database: str, table: Table) -> Steps[Rows]:
 
 
 def _shown(name: str, kind: Type) -> str:
-    """A value as JSON can have it: what has no like there, and may be past all that Python has, as text."""
+    """Return, in SQL, a value in a form that JSON has; any other, which may be past all that Python has, is a text."""
     if kind is Type.UUID:
         return f"replace({name}::text, '-', '')"
     return name if kind in _PLAIN else f"{name}::text"
 
 
 def _texts(name: str, wanted: Type) -> str:
-    """All values of a column as one text, and which of them are null, a letter for each."""
+    """Return, in SQL, all values of a column as one text, and which of them are null as another, a letter for each."""
     written, nothing = _WRITTEN[wanted]
     values = f"string_agg(coalesce({written.format(name)}, '{nothing}'), ',' ORDER BY number)"
     nulls = f"string_agg(CASE WHEN {name} IS NULL THEN 'n' ELSE 't' END, '' ORDER BY number)"

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from async_loader.effects import Change, Each, Query
     from async_loader.stores.sqlite.database import Database
 
-# aiosqlite wants to know how many rows to fetch at once where a cursor is iterated. None is here.
+# aiosqlite asks how many rows to fetch at once where a cursor is iterated. No cursor is iterated here.
 _ROWS_AT_ONCE = 1
 
 
 class Connection(aiosqlite.Connection):
-    """aiosqlite's, which also performs a statement as a whole in its thread."""
+    """A connection of aiosqlite, which also performs a statement as a whole in its thread."""
 
     _database: Database
 
     @classmethod
     async def open(cls, database: Database, *, lock_timeout: float, writable: bool, create: bool) -> Self:
-        """Connect. Where that fails, the thread is gone before the event loop may be."""
+        """Connect. Where that fails, the thread has ended before the event loop may end."""
         connect = functools.partial(database.connect, lock_timeout=lock_timeout, writable=writable, create=create)
         connection = cls(connect, _ROWS_AT_ONCE)
         connection._database = database

@@ -1,7 +1,7 @@
 """Rows that a table holds, part after part: what a check of stored references asks of SQLite.
 
 A part of many rows comes as one row of texts, because that is handed over far faster than a row for each; they are
-taken apart by columns. Rows in whole are fetched only where somebody is to see them.
+taken apart by columns. Rows in whole are fetched only where a report shows them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StoredRows:
     extent: tuple[Any, Any] | None
 
     def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
-        """The next rows, `most` of them or what is left, with their values of these columns; None at the end."""
+        """See store.StoredRows."""
         chosen = [self.table.column(name) for name in columns]
         texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
         named = [f"{quoted(column.name)} AS c{number}" for number, column in enumerate(chosen)]
@@ -53,9 +53,7 @@ class StoredRows:
         return part
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
-        """The rows of these numbers, ascending and counted from 0, among those behind a place: in the table's columns,
-        each value as Python has it, and escapes in text that is not UTF-8.
-        """
+        """See store.StoredRows. Text that is not UTF-8 has escapes."""
         names = self.table.column_names
         # sqlite3 refuses to fetch text that is not UTF-8.
         values = ", ".join(
@@ -79,7 +77,7 @@ class StoredRows:
 
 
 def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
-    """The rows of a table that has been checked. It reads from the table, so a transaction that has begun holds on to
+    """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun sees
     this state of the database from here on.
     """
     columns = yield Query(database, "SELECT lower(name) FROM pragma_table_info(?)", (table.name,))
@@ -94,7 +92,7 @@ def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
 
 
 def _texts(name: str, wanted: Type) -> str:
-    """All values of a column as one text, and what each of them is as another, a letter for each."""
+    """Return, in SQL, all values of a column as one text, and the kinds of the values as another, a letter for each."""
     written, other, kind = _WRITTEN[wanted]
     is_typed = f"WHEN '{kind}' THEN"
     values = f"CASE typeof({name}) {is_typed} {written.format(name)} ELSE {other} END"
@@ -111,7 +109,7 @@ def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | Non
 
 
 def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl.Series]:
-    """The values, and which are not null and yet none of that type."""
+    """Return the values, and which of them are not null and yet of another type."""
     kind = np.frombuffer(kinds.encode(), np.uint8)
     # Nothing but empty text is null to some versions of group_concat.
     keys = integers([values]) if wanted is Type.INTEGER else _unhexed(values or "")
@@ -121,7 +119,7 @@ def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl
 
 
 def _unhexed(text: str) -> pl.Series:
-    """Texts from their bytes; null for one that is not UTF-8."""
+    """Return texts from their bytes; null for one that is not UTF-8."""
     encoded = pl.Series(text.split(",")).str.decode("hex")
     try:
         return encoded.cast(pl.String)

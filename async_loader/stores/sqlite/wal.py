@@ -3,7 +3,7 @@
 The log is handed to the disk while it grows. Left to itself the system begins to write when a commit waits for all of
 it; what has been handed over by then goes to the disk beside the work of the next batches.
 
-And hardly a page goes into it twice: behind the first that does, SQLite reads all of it again at the commit, for new
+And hardly a page goes into it twice: once one does, SQLite reads all of the log after it again at the commit, for new
 checksums. Each batch changes the last pages of its table, so the cache has room for them and all that comes in between.
 """
 
@@ -33,7 +33,7 @@ class LoggedConnection(sqlite3.Connection):
 
     @classmethod
     def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
-        """Open the file at `path` as `uri` says, to be used by any thread; transactions begin when told."""
+        """Open the file at `path` as `uri` says, to be used by any thread; only statements begin transactions."""
         connection = sqlite3.connect(
             uri, timeout=lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
         )
@@ -41,7 +41,9 @@ class LoggedConnection(sqlite3.Connection):
         return connection
 
     def make_room(self, statement: str, size: int) -> None:
-        """Before a statement writes a batch of so many bytes. A load repeats its statements in turn."""
+        """Make the cache large enough before a statement writes a batch of `size` bytes. A load repeats its statements
+        in turn.
+        """
         if size <= self._batches.get(statement, 0):
             return
         self._batches[statement] = size
@@ -49,7 +51,7 @@ class LoggedConnection(sqlite3.Connection):
         self.execute(f"PRAGMA main.cache_size = -{room >> 10}")
 
     def hand_over(self) -> None:
-        """Let the disk begin with what the log has got since the last time; nothing is waited for."""
+        """Have the disk begin to write what the log has got since the last time; nothing is waited for."""
         if not hasattr(os, "posix_fadvise"):
             return
         with suppress(OSError):

@@ -1,0 +1,102 @@
+"""Pieces of PostgreSQL's SQL: the rows of a batch compared with those that a table holds, and put into it. Pure.
+
+In all of them `batch` is a row of the batch, whose columns are c0, c1, ..., and `stored` a row of the table.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+
+import polars as pl
+
+from async_loader.effects import Packed
+from async_loader.stores.postgres.copies import copy_of
+from async_loader.stores.store import quoted
+from async_loader.tables import Column, Table, Type
+
+# The table in which a statement finds its batch.
+BATCH = "loader_batch"
+
+# Values that a batch has as text.
+CASTS = {Type.UUID: "::uuid", Type.JSON: "::jsonb"}
+
+# In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
+_HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
+_UNSTORABLE = r"\\u0000|\\u[dD][89a-fA-F].."
+
+# A counter that is ahead of all keys stays where it is; one that has counted nothing yet says null.
+_COUNTER = """\
+SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS counter) AS own,
+LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
+WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
+THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+
+
+def counter(table: Table) -> str:
+    """Return the statement that moves the counter of a key past all keys; a role that may not move it leaves it."""
+    return _COUNTER.format(key=quoted(table.key), table=quoted(table.name))
+
+
+def looked_up(table: Table, condition: str) -> str:
+    """Return the rows of a batch with the stored ones under the condition, looked up by index row after row. The
+    planner may believe that a table which was filled a moment ago is empty: OFFSET leaves it no other way.
+    """
+    stored = f"SELECT * FROM {quoted(table.name)} AS stored WHERE {condition} OFFSET 0"
+    return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
+
+
+def insertion(table: Table) -> str:
+    """Return how rows are inserted: into a key that the server counts up as well, as COPY does."""
+    return f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, table.column_names))}) OVERRIDING SYSTEM VALUE"
+
+
+def replacing(table: Table, absent: Collection[str]) -> str:
+    """Return how an insertion replaces rows that have the same key."""
+    others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
+
+
+def is_unchanged(place: int, column: Column) -> str:
+    """Return that a stored value is the one read; JSON that jsonb cannot hold, which a column of type json can, is
+    compared as it is written.
+    """
+    if column.type is not Type.JSON:
+        return is_same(place, column)
+    read, stored = f"batch.c{place}", f"stored.{quoted(column.name)}::text"
+    unstorable = f"regexp_replace(concat({read}, {stored}), '{_HARMLESS}', '', 'g') ~ '{_UNSTORABLE}'"
+    return f"CASE WHEN {unstorable} THEN {read} IS NOT DISTINCT FROM {stored} ELSE {is_same(place, column)} END"
+
+
+def is_same(place: int, column: Column, equals: str = "IS NOT DISTINCT FROM") -> str:
+    """Return that a stored value is the one read; texts byte for byte, whatever order the column has."""
+    read, stored = f"batch.c{place}{CASTS.get(column.type, '')}", f"stored.{quoted(column.name)}"
+    if column.type is Type.JSON:
+        return f"{read} {equals} {stored}::jsonb"
+    if column.type is not Type.TEXT:
+        return f"{read} {equals} {stored}"
+    exactly = f'{read} COLLATE "C" {equals} {stored} COLLATE "C"'
+    # The index of the column is in the column's own order.
+    return f"({read} = {stored} AND {exactly})" if equals == "=" else exactly
+
+
+def stored_value(column: Column) -> str:
+    """Return a stored value in the form in which a batch has it."""
+    name = f"stored.{quoted(column.name)}"
+    if column.type is Type.UUID:
+        return f"replace({name}::text, '-', '')"
+    return f"{name}::text" if column.type is Type.JSON else name
+
+
+def placed(frame: pl.DataFrame, key: str) -> Sequence[Packed]:
+    """Return rows packed, with their places as the last column, in the order in which the server finds them fastest."""
+    places = pl.int_range(pl.len(), dtype=pl.Int64).alias(f"c{uuid.uuid4().hex}")
+    return copy_of(frame.with_columns(places).sort(key))
+
+
+def comparable(name: str) -> pl.Expr:
+    """Return a column of JSON that jsonb can read: what it cannot hold is made a text that no row has."""
+    column = pl.col(name)
+    unstorable = column.str.replace_all(_HARMLESS, "").str.contains(_UNSTORABLE)
+    return pl.when(unstorable).then(pl.lit(f'"{uuid.uuid4().hex}"')).otherwise(column).alias(name)

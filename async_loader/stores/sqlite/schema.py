@@ -1,0 +1,132 @@
+"""Tables of SQLite: how they are made, and whether one that is there can take what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from async_loader.effects import Query, Steps
+from async_loader.errors import StoreError
+from async_loader.stores.store import columns_of, create_sql
+from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
+
+# Types that SQLite does not have are declared, and stored, as Django does it.
+_SQL_TYPES = {
+    Type.INTEGER: "INTEGER",
+    Type.REAL: "REAL",
+    Type.TEXT: "TEXT",
+    Type.DECIMAL: "decimal",
+    Type.BOOLEAN: "bool",
+    Type.DATE: "date",
+    Type.DATETIME: "datetime",
+    Type.UUID: "char(32)",
+    Type.JSON: "text",
+}
+# Text that is no number stays text in a NUMERIC column.
+_AFFINITIES = {
+    Type.INTEGER: {"INTEGER", "NUMERIC"},
+    Type.REAL: {"REAL"},
+    Type.TEXT: {"TEXT", "BLOB"},
+    Type.DECIMAL: {"NUMERIC", "REAL"},
+    Type.BOOLEAN: {"NUMERIC", "INTEGER"},
+    Type.DATE: {"NUMERIC", "TEXT", "BLOB"},
+    Type.DATETIME: {"NUMERIC", "TEXT", "BLOB"},
+    Type.UUID: {"TEXT", "BLOB"},
+    Type.JSON: {"TEXT", "BLOB"},
+}
+# The loader's own tables, written in the transaction of the records that they speak of.
+OWN_TABLES = {
+    "loader_rejects": {
+        "id": "INTEGER PRIMARY KEY",
+        "run": "TEXT NOT NULL",
+        "source": "TEXT NOT NULL",
+        "line": "INTEGER NOT NULL",
+        "line_end": "INTEGER NOT NULL",
+        "record": "TEXT NOT NULL",
+        "reasons": "TEXT NOT NULL",
+        "created_at": "TEXT NOT NULL",
+    },
+    "loader_runs": {
+        "run": "TEXT NOT NULL",
+        "table_name": "TEXT NOT NULL",
+        "mode": "TEXT NOT NULL",
+        "sources": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "given": "INTEGER NOT NULL",
+        "inserted": "INTEGER NOT NULL",
+        "updated": "INTEGER NOT NULL",
+        "unchanged": "INTEGER NOT NULL",
+        "rejected": "INTEGER NOT NULL",
+        "checkpoint": "INTEGER NOT NULL",
+        "started_at": "TEXT NOT NULL",
+        "finished_at": "TEXT",
+    },
+}
+
+_COLUMNS = 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)'
+_UNIQUE_COLUMNS = """\
+SELECT min(columns.name) FROM pragma_index_list(?) AS indexes, pragma_index_info(indexes.name) AS columns
+WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING count(*) = 1"""
+
+
+def creation(tables: Iterable[Table]) -> list[str]:
+    """Return the statements that make the tables that are missing, the loader's own too."""
+    statements = [create_sql(table.name, columns_of(table, _sql_type)) for table in tables]
+    return statements + [create_sql(name, columns) for name, columns in OWN_TABLES.items()]
+
+
+def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
+    """StoreError unless the database has the table as declared, and the loader's own tables; `filled` is Store's."""
+    columns = yield Query(database, _COLUMNS, (table.name,))
+    unique = yield Query(database, _UNIQUE_COLUMNS, (table.name,))
+    _check_columns(database, table, columns, {name for (name,) in unique})
+    if filled:
+        _check_others(database, table, columns)
+    for name, wanted in OWN_TABLES.items():
+        present = yield Query(database, "SELECT name FROM pragma_table_info(?)", (name,))
+        if not set(wanted) <= {column for (column,) in present}:
+            raise StoreError(database, f"has no table {name} as this version makes it; run init_db first")
+
+
+def _check_columns(database: str, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:
+    if not rows:
+        raise StoreError(database, f"has no table {table.name}; run init_db or migrate first")
+    types = {name: kind for name, kind, *_ in rows}
+    for column in table.columns:
+        if column.name not in types:
+            raise StoreError(database, f"table {table.name} has no column {column.name}; alter the table")
+        _check_type(database, table, column, types[column.name])
+    if [name for name, _, _, _, place in rows if place] != [table.key] and table.key not in unique:
+        raise StoreError(database, f"table {table.name}: key {table.key} is neither primary key nor unique")
+
+
+def _check_type(database: str, table: Table, column: Column, kind: str) -> None:
+    if _affinity(kind) not in _AFFINITIES[column.type]:
+        problem = f"is {kind or 'of no type'}, not {_SQL_TYPES[column.type]}; alter the table"
+        raise StoreError(database, f"table {table.name}: column {column.name} {problem}")
+    if column.type is Type.DECIMAL and min(column.digits, column.significant) > SQLITE_DIGITS:
+        problem = f"SQLite keeps {SQLITE_DIGITS} significant digits of a decimal; declare no more"
+        raise StoreError(database, f"table {table.name}: column {column.name}: {problem}")
+
+
+def _check_others(database: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """StoreError for a column that a new row needs and no source has."""
+    for name, _, not_null, default, place in rows:
+        if not_null and default is None and not place and name not in table.column_names:
+            raise StoreError(database, f"table {table.name}: column {name} must not be null, and no source fills it")
+
+
+def _sql_type(column: Column) -> str:
+    return _SQL_TYPES[column.type]
+
+
+def _affinity(declared: str) -> str:
+    """Return the affinity of a declared type, by the rules of https://www.sqlite.org/datatype3.html, section 3.1."""
+    kind = declared.upper()
+    if "INT" in kind:
+        return "INTEGER"
+    if any(part in kind for part in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if not kind or "BLOB" in kind:
+        return "BLOB"
+    return "REAL" if any(part in kind for part in ("REAL", "FLOA", "DOUB")) else "NUMERIC"

@@ -1,0 +1,66 @@
+"""Pieces of SQLite's SQL, and values in the types in which SQLite stores them. Pure.
+
+In all of them `batch` is a row of the batch, whose columns are c0, c1, ..., and `stored` a row of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import polars as pl
+
+from async_loader.stores.sqlite import images
+from async_loader.stores.store import quoted
+from async_loader.tables import Table, Type
+
+# What each connection calls the database in memory that holds an image, and the table of the image in it.
+IMAGE = "loader_image"
+BATCH = f"{IMAGE}.{images.TABLE}"
+
+
+def insertion(table: str, columns: Sequence[str], rows: str) -> str:
+    """Return how rows are inserted: a row that breaks a constraint is refused, even where the constraint was declared
+    to ignore or replace rows.
+    """
+    return f"INSERT OR ABORT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
+
+
+def replacing(table: Table, absent: Collection[str]) -> str:
+    """Return how an insertion replaces rows that have the same key."""
+    others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
+    return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
+
+
+def is_key(read: str, table: Table) -> str:
+    """Return that the stored key is the one read. The column itself may compare without regard to case."""
+    same = f"stored.{quoted(table.key)} = batch.{read}"
+    return same if table.column(table.key).type is Type.INTEGER else f"{same} AND {is_exactly(read, table.key)}"
+
+
+def is_exactly(read: str, name: str) -> str:
+    """Return that a stored value is the one read: null too, and no type or case made into another."""
+    return f"+batch.{read} IS +stored.{quoted(name)} COLLATE BINARY"
+
+
+def as_stored(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return values in the types that SQLite has."""
+    converted = [
+        _AS_STORED[type(kind)](pl.col(name)) for name, kind in frame.schema.items() if type(kind) in _AS_STORED
+    ]
+    return frame.with_columns(converted) if converted else frame
+
+
+def _datetime_text(column: pl.Expr) -> pl.Expr:
+    whole = column.dt.microsecond() == 0
+    texts = pl.when(whole).then(column.dt.to_string("%Y-%m-%d %H:%M:%S"))
+    return texts.otherwise(column.dt.to_string("%Y-%m-%d %H:%M:%S%.6f"))
+
+
+_AS_STORED: Mapping[type[pl.DataType], Callable[[pl.Expr], pl.Expr]] = {
+    pl.Boolean: lambda column: column.cast(pl.Int64),
+    pl.Decimal: lambda column: column.cast(pl.Float64),
+    pl.Date: lambda column: column.dt.to_string("%Y-%m-%d"),
+    pl.Datetime: _datetime_text,
+}
