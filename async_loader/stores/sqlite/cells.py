@@ -60,9 +60,9 @@ class _Numbers:
     present: Flags | None = None
 
     @property
-    def lengths(self) -> Integers | int:
-        """Bytes of each value."""
-        return _WIDTH if self.present is None else _WIDTH * self.present
+    def lengths(self) -> Integers:
+        """Bytes of each value; one number for all where none is null."""
+        return np.array([_WIDTH], np.int64) if self.present is None else _WIDTH * self.present.astype(np.int64)
 
     def between(self, start: int, stop: int) -> _Numbers:
         """Return some of them."""
@@ -95,7 +95,7 @@ class Rows:
     @property
     def lengths(self) -> Integers:
         """Bytes of values in each row."""
-        columns = (*self.numbers, *self.texts)
+        columns: tuple[_Numbers | _Texts, ...] = (*self.numbers, *self.texts)
         return sum((column.lengths for column in columns), np.zeros(len(self.rowids), np.int64))
 
     def between(self, start: int, stop: int) -> Rows:
@@ -121,7 +121,7 @@ def rows(frame: pl.DataFrame) -> Rows:
 
 def cells(some: Rows) -> Cells:
     """Return the cells of rows."""
-    columns = (*some.numbers, *some.texts)
+    columns: tuple[_Numbers | _Texts, ...] = (*some.numbers, *some.texts)
     serials = [column.serials for column in columns]
     header = sum(map(width, serials)) + 1
     header += header > _ONE_BYTE
