@@ -1,8 +1,9 @@
 """A process that has imported Django and the loader, and forks into whatever Python program a test asks for.
 
-To be run as a script, with the descriptor of a connected socket as its argument. A request is four bytes, its length,
-with four descriptors (stdin, stdout, stderr, a pipe), and JSON. The answer is the id of the new process, in four bytes;
-when that process has ended, its wait status is written into the pipe. The server ends when the socket is closed.
+To be run as a script, with the descriptor of a listening socket as its argument. Each connection is one request
+(`tests/fork_client.py`): four bytes, its length, with the descriptors of the new process; then JSON. The answer is the
+id of the new process, in four bytes, and its wait status, in four more, when it has ended. The server ends when its
+stdin is closed.
 
 A fork copies one thread only. So nothing here may start a thread pool, an event loop or a database connection, nor read
 Django's settings: `_preload` imports, and no more.
@@ -11,13 +12,17 @@ Django's settings: `_preload` imports, and no more.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import io
 import json
 import os
 import pkgutil
+import re
+import resource
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -26,6 +31,7 @@ import time
 import traceback
 import types
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,20 +58,24 @@ LIBRARIES = (
     "rich.progress",
 )
 
+# Variables that are read when the interpreter starts or a library is imported, so that a fork would not heed them.
+_READ_AT_START = re.compile(r"PYTHON(?!PATH$|UNBUFFERED$|DONTWRITEBYTECODE$)|LC_|LANG|LD_|MALLOC_|POLARS_|DASK_")
+_MOST_DESCRIPTORS = 50
 _HELD_BACK = (signal.SIGCHLD, signal.SIGINT)
 # The exit code of an interpreter that could not write what its program had written (`Py_Exit`).
 _OUTPUT_LOST = 120
 
 
 def main(descriptor: int) -> None:
-    """Serve requests until the peer has gone; in each fork, run the program that was asked for."""
+    """Serve requests to the end; in each fork, run the program that was asked for."""
     search_path = sys.path[1:]
     sys.path[0] = str(ROOT)
     # What libraries want ignored is theirs to say in the forks: there they are imported already, or not at all.
     with warnings.catch_warnings():
+        environment = dict(os.environ)
         _preload()
-    with socket.socket(fileno=descriptor) as peer:
-        request = Server(peer).serve()
+    with socket.socket(fileno=descriptor) as listener:
+        request = Server(listener, environment).serve()
     if request is None:
         return
     _become(request, search_path)
@@ -94,67 +104,78 @@ def _preload() -> None:
 class Server:
     """Forks, and reports how the forks ended."""
 
-    def __init__(self, peer: socket.socket) -> None:
-        self._peer = peer
-        self._pipes: dict[int, int] = {}
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str]) -> None:
+        self._listener = listener
+        self._read_at_start = _read_at_start(environment)
+        self._peers: dict[int, socket.socket] = {}
 
     def serve(self) -> dict[str, Any] | None:
-        """Return the request in a process that was forked for it, and None in the server once its peer has gone."""
+        """Return the request in a process that was forked for it, and None in the server at its end."""
         # Ctrl-C at a terminal goes to all processes there; this one ends with the tests.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, self._reap)
-        while (received := self._receive()) is not None:
-            request, (stdin, stdout, stderr, pipe) = received
-            # The end of the process must not be noted before its pipe is, nor an interrupt lost that it gets at once.
-            signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
-            pid = _fork()
-            if pid == 0:
-                self._peer.close()
-                for other in (*self._pipes.values(), pipe):
-                    os.close(other)
-                _take(stdin, stdout, stderr)
+        stdin = 0
+        while stdin not in select.select([self._listener, stdin], [], [])[0]:
+            peer, _ = self._listener.accept()
+            request, given = _receive(peer)
+            if _read_at_start(request["environment"]) != self._read_at_start:
+                _close(peer, *given)
+            elif self._fork(peer, dict(zip(request["descriptors"], given, strict=True))):
                 return request
-            self._pipes[pid] = pipe
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
-            for given in (stdin, stdout, stderr):
-                os.close(given)
-            self._peer.sendall(pid.to_bytes(4, "big"))
         return None
 
-    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        """Return the next request and its descriptors, or None at the end."""
-        length, descriptors, _, _ = socket.recv_fds(self._peer, 4, 4)
-        if not length:
-            return None
-        message = self._peer.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
-        return json.loads(message), descriptors
+    def _fork(self, peer: socket.socket, descriptors: Mapping[int, int]) -> bool:
+        """Return whether this is the new process, with its descriptors in their places."""
+        # The end of the process must not be noted before its peer is, nor an interrupt lost that it gets at once.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        # Python and Polars warn of threads; here are only those of memory allocators, which know of forks.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+        if pid == 0:
+            _close(self._listener, peer, *self._peers.values())
+            _put(descriptors)
+            return True
+        self._peers[pid] = peer
+        peer.sendall(pid.to_bytes(4, "big"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        _close(*descriptors.values())
+        return False
 
     def _reap(self, *_: object) -> None:
         """Report every process that has ended; one signal may stand for several."""
         with suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                pipe = self._pipes.pop(pid)
-                # The test may have forgotten the process.
-                with suppress(BrokenPipeError):
-                    os.write(pipe, b"%d" % status)
-                os.close(pipe)
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                with self._peers.pop(pid) as peer, suppress(OSError):
+                    peer.sendall(status.to_bytes(4, "big"))
 
 
-def _fork() -> int:
-    """Fork; Python and Polars warn of threads, of which only the allocator's are here, and these know of forks."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return os.fork()
+def _receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    length, descriptors, _, _ = socket.recv_fds(peer, 4, _MOST_DESCRIPTORS)
+    return json.loads(peer.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)), descriptors
 
 
-def _take(*descriptors: int) -> None:
-    """Put the descriptors in the places of the standard streams."""
-    for place, given in enumerate(descriptors):
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if _READ_AT_START.match(name)}
+
+
+def _put(descriptors: Mapping[int, int]) -> None:
+    """Give each descriptor the number that it is to have, out of the way of all others first."""
+    above = max(descriptors) + 1
+    moved = {place: fcntl.fcntl(given, fcntl.F_DUPFD, above) for place, given in descriptors.items()}
+    _close(*descriptors.values())
+    for place, given in moved.items():
         os.dup2(given, place)
-        os.close(given)
+    _close(*moved.values())
+
+
+def _close(*opened: socket.socket | int) -> None:
+    for each in opened:
+        if isinstance(each, int):
+            os.close(each)
+        else:
+            each.close()
 
 
 def _become(request: dict[str, Any], search_path: list[str]) -> None:
@@ -164,10 +185,12 @@ def _become(request: dict[str, Any], search_path: list[str]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
     if request["new_session"]:
         os.setsid()
+    resource.setrlimit(resource.RLIMIT_FSIZE, request["largest_file"])
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[1:] = [*named, *search_path]
     for name in ("stdin", "stdout", "stderr"):
@@ -179,16 +202,16 @@ def _become(request: dict[str, Any], search_path: list[str]) -> None:
 def _reopened(stream: Any) -> Any:
     """Make a standard stream anew over what its descriptor is now, as the interpreter would (`create_stdio`)."""
     number = stream.fileno()
-    is_unbuffered = isinstance(stream.buffer, io.RawIOBase)
-    buffer = open(number, stream.mode + "b", 0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115
+    is_unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    buffer: Any = open(number, stream.mode + "b", 0 if is_unbuffered and number else -1, closefd=False)  # noqa: SIM115
     getattr(buffer, "raw", buffer).name = stream.name
     made: Any = io.TextIOWrapper(
         buffer,
         stream.encoding,
         stream.errors,
         newline="\n",
-        line_buffering=not stream.write_through and (number == 2 or os.isatty(number)),
-        write_through=stream.write_through,
+        line_buffering=not is_unbuffered and (number == 2 or os.isatty(number)),
+        write_through=is_unbuffered,
     )
     made.mode = stream.mode
     return made

@@ -5,20 +5,18 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import json
 import os
-import re
 import select
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Variables that are read when the interpreter starts or a library is imported, so that a fork would not heed them.
-_READ_AT_START = re.compile(r"PYTHON(?!PATH$)|LC_|LANG|LD_|MALLOC_|POLARS_|DASK_")
+from tests import fork_client
+
 # Seconds after which a process is taken for one that never ends.
 _PATIENCE = 120
 # What a fork can be given.
@@ -30,9 +28,9 @@ def start(arguments: Sequence[str], *, is_real: bool = False, **options: Any) ->
 
     The process is a fork, unless a fork would differ from a process that is really started, or `is_real`.
     """
-    if not is_real and _server().can_start(options):
-        return Forked(_server(), arguments, **options)
-    return subprocess.Popen([sys.executable, *arguments], text=True, **options)
+    if is_real or not options.keys() <= _OPTIONS:
+        return subprocess.Popen([sys.executable, *arguments], text=True, **options)
+    return Process(arguments, **options)
 
 
 def run(arguments: Sequence[str], given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
@@ -44,82 +42,80 @@ def run(arguments: Sequence[str], given: str = "", **options: Any) -> subprocess
 
 
 class _Server:
-    """The server of this process, and the connection to it."""
+    """The fork server of this process."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._socket, self._lock = ours, threading.Lock()
-        self._environment = os.environ | {"PYTHONWARNINGS": "error"}
-        self._environment.pop("PYTHONPATH", None)
-        command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())]
-        with theirs:
-            self._process = subprocess.Popen(command, env=self._environment, pass_fds=[theirs.fileno()])
+        self._directory = tempfile.TemporaryDirectory(prefix="forks")
+        self.address = str(Path(self._directory.name) / "socket")
+        environment = os.environ | {"PYTHONWARNINGS": "error"}
+        environment.pop("PYTHONPATH", None)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.address)
+            listener.listen()
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(listener.fileno())],
+                env=environment,
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+            )
         atexit.register(self.end)
-
-    def can_start(self, options: Mapping[str, Any]) -> bool:
-        """Return whether a fork with these options would be like a process that is really started."""
-        return options.keys() <= _OPTIONS and _read_at_start(options["env"]) == _read_at_start(self._environment)
-
-    def fork(self, request: dict[str, Any], streams: Sequence[int]) -> tuple[int, int]:
-        """Return the id of a new process, and a pipe that gives its wait status."""
-        status, theirs = os.pipe()
-        message = json.dumps(request).encode()
-        with self._lock:
-            socket.send_fds(self._socket, [len(message).to_bytes(4, "big")], [*streams, theirs])
-            os.close(theirs)
-            self._socket.sendall(message)
-            return int.from_bytes(self._socket.recv(4, socket.MSG_WAITALL), "big"), status
 
     def end(self) -> None:
         """End the server, and wait for it."""
-        self._socket.close()
-        self._process.wait()
+        self._process.communicate()
+        self._directory.cleanup()
 
 
 @functools.cache
-def _server() -> _Server:
+def server() -> _Server:
+    """Return the server, started when it is first asked for."""
     return _Server()
 
 
-def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if _READ_AT_START.match(name)}
+class Process(subprocess.Popen[str]):
+    """A process that is a child of the fork server, which reports how it ended; or one that is really started."""
 
-
-class Forked(subprocess.Popen[str]):
-    """A process that is a child of the server, which reports how it ended."""
-
-    def __init__(self, server: _Server, arguments: Sequence[str], **options: Any) -> None:
-        self._server = server
-        self._request = {
-            "arguments": list(map(os.fsdecode, arguments)),
-            "directory": os.fsdecode(options["cwd"]),
-            "environment": dict(options["env"]),
-            "new_session": options.get("start_new_session", False),
-        }
+    def __init__(self, arguments: Sequence[str], **options: Any) -> None:
+        # The socket that gives the wait status of a fork.
+        self._peer: socket.socket | None = None
         super().__init__([sys.executable, *arguments], text=True, **options)
 
-    def _execute_child(self, *given: Any) -> None:
-        """Ask the server for the process, where Popen would fork."""
-        p2cread, _, _, c2pwrite, _, errwrite = pipes = given[10:16]
-        streams = [own if end == -1 else end for own, end in enumerate((p2cread, c2pwrite, errwrite))]
-        try:
-            self.pid, self._status = self._server.fork(self._request, streams)
-            self._child_created = True
-        finally:
-            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+    @property
+    def is_fork(self) -> bool:
+        """Whether it is a child of the server."""
+        return self._peer is not None
 
-    def _internal_poll(self, _deadstate: int | None = None) -> int | None:
+    def _execute_child(self, args: list[str], *others: Any) -> None:
+        """Ask the server for the process, where Popen would fork."""
+        cwd, env, pipes, new_session = others[4], others[5], others[9:15], others[20]
+        streams = {own: own if end == -1 else end for own, end in enumerate((pipes[0], pipes[3], pipes[5]))}
+        arguments = list(map(os.fsdecode, args[1:]))
+        pid, peer = fork_client.ask(
+            server().address, arguments, os.fsdecode(cwd), env, streams, new_session=new_session
+        )
+        if not pid:
+            peer.close()
+            super()._execute_child(args, *others)  # type: ignore[misc]
+            return
+        self.pid, self._peer, self._child_created = pid, peer, True
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+    def _internal_poll(self, **options: Any) -> Any:
         """Return the exit code, or None where the process runs."""
+        if self._peer is None:
+            return super()._internal_poll(**options)  # type: ignore[misc]
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._wait(0)
         return None
 
-    def _wait(self, timeout: float | None) -> int:
+    def _wait(self, timeout: float | None) -> Any:
         """Wait until the server has reported the process's end."""
+        if self._peer is None:
+            return super()._wait(timeout)  # type: ignore[misc]
         with self._waitpid_lock:  # type: ignore[attr-defined]
             if self.returncode is None:
-                if not select.select([self._status], [], [], timeout)[0]:
+                if not select.select([self._peer], [], [], timeout)[0]:
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
-                with open(self._status, "rb", 0) as status:
-                    self._handle_exitstatus(int(status.read()))  # type: ignore[attr-defined]
+                with self._peer as peer:
+                    self.returncode = os.waitstatus_to_exitcode(fork_client.wait_status(peer))
             return self.returncode

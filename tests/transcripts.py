@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import postgres
+from tests import fork_client, postgres, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -99,6 +99,7 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
     with tempfile.TemporaryDirectory() as packages, _surroundings(page) as found:
         # The package as it is installed: without the rest of this repository.
         (Path(packages) / "async_loader").symlink_to(ROOT / "async_loader")
+        _put_python(Path(packages) / "bin")
         shell = subprocess.run(
             ["bash", "-u"],
             input=script,
@@ -116,12 +117,21 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
     return list(zip(commands, (_ended(text) for text in printed), strict=False))
 
 
+def _put_python(directory: Path) -> None:
+    """Write a program `python` that costs a fork, where it can be one, and no start of Python."""
+    directory.mkdir()
+    program = directory / "python"
+    command = [sys.executable, "-I", "-S", fork_client.__file__, processes.server().address]
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    program.chmod(0o755)
+
+
 def _environment(packages: str) -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if not re.match("DJANGO_|DATABASE_|PG|.*_DATABASE_", name)
     }
     return kept | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
+        "PATH": os.pathsep.join([f"{packages}/bin", str(Path(sys.executable).parent), kept["PATH"]]),
         "PYTHONPATH": packages,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -46,12 +46,16 @@ def both(arguments: list[str], directory: Path, **options: Any) -> list[tuple[in
     """Run a program in a fork and in a process that is really started: exit code, stdout and stderr of each."""
     given: dict[str, Any] = {"cwd": directory, "env": environment(), "stdin": subprocess.DEVNULL} | options
     ended = []
-    for kind in (processes.Forked, subprocess.Popen):
-        with processes.start(arguments, is_real=kind is subprocess.Popen, **PIPES, **given) as process:
-            assert type(process) is kind
+    for is_real in (False, True):
+        with processes.start(arguments, is_real=is_real, **PIPES, **given) as process:
+            assert is_fork(process) != is_real
             out, error = process.communicate(timeout=60)
         ended.append((process.returncode, out, error))
     return ended
+
+
+def is_fork(process: subprocess.Popen[str]) -> bool:
+    return isinstance(process, processes.Process) and process.is_fork
 
 
 PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -126,5 +130,5 @@ def test_many_processes_at_once_end_each_with_its_own_code(tmp_path: Path) -> No
 def test_what_is_read_at_the_start_needs_a_real_one(tmp_path: Path, variable: str) -> None:
     code = f"import os; print(os.environ['{variable}'])"
     with processes.start(["-c", code], cwd=tmp_path, env=environment(**{variable: "1"}), **PIPES) as process:
-        assert type(process) is subprocess.Popen
+        assert not is_fork(process)
         assert process.communicate()[0] == "1\n"
