@@ -51,7 +51,7 @@ def wait_status(peer: socket.socket) -> int:
 
 
 def main(address: str, arguments: list[str]) -> None:
-    """Act as Python would with these arguments: take its streams and signals, and end as it would."""
+    """Run a fork where Python would run: pass streams and signals on, and end as the fork ends."""
     # Of Python's own options a fork knows these.
     is_known = arguments and (arguments[0] in ("-c", "-m") or not arguments[0].startswith("-"))
     if is_known:

@@ -115,7 +115,8 @@ class Server:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, self._reap)
         stdin = 0
-        while stdin not in select.select([self._listener, stdin], [], [])[0]:
+        waited_for: list[Any] = [self._listener, stdin]
+        while stdin not in select.select(waited_for, [], [])[0]:
             peer, _ = self._listener.accept()
             request, given = _receive(peer)
             if _read_at_start(request["environment"]) != self._read_at_start:
