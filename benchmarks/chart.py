@@ -21,9 +21,9 @@ _CHECKING, _UNCHECKING = "#1f6feb", "#afb8c1"
 _INCHES_WIDE, _INCHES_PER_BAR, _INCHES_AROUND = 9.0, 0.42, 1.3
 _INCHES_OF_MARGIN = 0.12
 _PIXELS_PER_INCH = 160
-# Of the room between two bars' middles.
+# The part of the room between the middles of two bars that a bar takes.
 _THICK = 0.68
-# Bars are no longer than so many times that of the mode `async`.
+# Bars are cut at this many times the length of the bar of the mode `async`.
 _CUT_AT = 6
 # The axis is this much longer than the longest bar.
 _ROOM_FOR_LABELS = 1.3
@@ -39,28 +39,28 @@ class Bar:
 
     @property
     def label(self) -> str:
-        """What stands beside it."""
+        """The text beside the bar."""
         star = "*" if self.comparison.per_record else ""
         return f"{_rounded(self.seconds)} s{star}  ({_rounded(self.comparison.ratio)}x)"
 
 
 def is_possible() -> bool:
-    """Whether matplotlib is installed."""
+    """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
 def bars(outcome: Outcome) -> Sequence[Bar]:
-    """Those that can be compared, the fastest first."""
-    found = [
+    """Return a bar for each contender that can be compared, the fastest first."""
+    comparable = [
         Bar(result, comparison, result.median.seconds / result.records * outcome.records)
         for result in outcome.results
         if (comparison := outcome.comparison(result))
     ]
-    return sorted(found, key=lambda bar: bar.seconds)
+    return sorted(comparable, key=lambda bar: bar.seconds)
 
 
 def draw(outcome: Outcome, path: Path) -> None:
-    """Write the chart, in the format of the path's suffix. BenchmarkError where it cannot be written."""
+    """Write the chart in the format of the path's suffix. Raises BenchmarkError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -104,13 +104,13 @@ def _fill(axes: Axes, shown: Sequence[Bar]) -> None:
 
 
 def _end(shown: Sequence[Bar]) -> float:
-    """The seconds at which bars are cut, so that the slowest do not press all others flat."""
+    """Return the seconds at which bars are cut, so that the slowest do not make all others too short to compare."""
     base = next(bar.seconds / bar.comparison.ratio for bar in shown)
     return min(max(bar.seconds for bar in shown), _CUT_AT * base)
 
 
 def _clear(axes: Axes) -> None:
-    """Leave out what the labels say already."""
+    """Remove from the axes what the labels say already."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelcolor=_INK)
     axes.set_xticks([])
@@ -128,5 +128,5 @@ def _note(shown: Sequence[Bar], outcome: Outcome) -> str:
 
 
 def _rounded(number: float) -> str:
-    """Three digits are enough to see, and as many as mean anything."""
+    """Return the number with two or three digits: more of them would not mean anything."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}" if number >= 10 else f"{number:.2f}"  # noqa: PLR2004

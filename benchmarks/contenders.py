@@ -1,4 +1,4 @@
-"""Who runs: a table of values. To add a contender is to add an entry."""
+"""The contenders of the benchmark, as a table of values. To add a contender, add an entry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.server import binaries, newest
 
 _PEERS_EXTRA = "pip install -e '.[peers]'"
 _DASK_EXTRA = "pip install -e '.[dask]'"
-# Of the mode dask.
+# How many workers the mode dask has.
 _WORKERS = 2
 
 
@@ -33,11 +33,12 @@ class Contender:
     work: the commands, from the dataset to read and the databases to load it into.
     data, tables: the dataset that it reads, and whose records of it.
     start: what its databases hold beforehand, a name in STARTS.
-    rows: what the rows that it leaves are called. All contenders that check and say the same leave equal ones; None
-        where nothing is stored.
+    rows: a name for the rows that it leaves. All checking contenders with the same name must leave equal rows; None
+        if nothing is stored.
     checks: whether it checks rules and references. One that does not must store every record.
-    compared: whether its seconds can be set against those of the mode `async`; by record where the two had not as many.
-    missing: why it cannot run on this machine; empty where it can.
+    compared: whether its seconds are compared with those of the mode `async`; by record if the two had other numbers
+        of records.
+    missing: why it cannot run on this machine; empty if it can.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Contender:
     missing: Callable[[], str] = _always
 
 
-# By name, what databases can hold before a run: what is loaded into them, as dataset and tables.
+# By name, what databases can hold before a run: the datasets that are loaded into them, with their tables.
 STARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "nothing": (),
     "the same": (("csv", TABLES),),
@@ -77,7 +78,7 @@ def _sqlite3(*, together: bool) -> Callable[[Dataset, Databases], Work]:
     def work(data: Dataset, databases: Databases) -> Work:
         shell = shutil.which("sqlite3") or "sqlite3"
         commands = [
-            # Whatever stands in ~/.sqliterc is no part of this.
+            # The user's ~/.sqliterc is not read.
             [
                 *(shell, "-batch", "-init", os.devnull, str(databases.locations[table])),
                 f".import --csv --skip 1 {_shell_text(data.source(table))} {table}",
@@ -90,7 +91,7 @@ def _sqlite3(*, together: bool) -> Callable[[Dataset, Databases], Work]:
 
 
 def _shell_text(path: Path) -> str:
-    """The path as the sqlite3 shell's own commands read it."""
+    """Return the path as the sqlite3 shell's own commands read it."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -115,22 +116,23 @@ def _psql(*, together: bool) -> Callable[[Dataset, Databases], Work]:
 
 
 def _copy(table: str, data: Dataset, databases: Databases) -> list[str]:
-    """Whatever stands in ~/.psqlrc is no part of this. An empty text is no null."""
+    """Return the command that copies a table. It does not read ~/.psqlrc, and takes no empty text for null."""
     columns, source = ", ".join(SCHEMA[table]), str(data.source(table)).replace("'", "''")
     copy = rf"\copy {table} ({columns}) from '{source}' with (format csv, header, null '\N')"
     return [_psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", str(databases.locations[table]), "-c", copy]
 
 
 def _psql_program() -> str:
-    """The wheel's, which is of the server's version, or else what is installed."""
+    """Return the path of the wheel's psql, which has the server's version, or else of the installed one."""
     version = newest()
     directory = binaries(version) if version else None
     return str(directory / "psql") if directory else shutil.which("psql") or ""
 
 
 def _copying(data: Dataset, databases: Databases) -> Work:
-    told = databases.directory / "told.json"
-    return Work([[sys.executable, "-m", "benchmarks.copying", str(data.directory), str(told)]], told=told)
+    figures = databases.directory / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.copying", str(data.directory), str(figures)]
+    return Work([command], figures=figures)
 
 
 def _without_psql() -> str:
@@ -151,7 +153,7 @@ MODES = (
     Contender("sequential", "insert_data --mode sequential", _insert_data("--mode=sequential")),
 )
 
-# By what `--cases` calls them.
+# The contenders of each case, by its name in `--cases`.
 CASES: dict[str, tuple[Contender, ...]] = {
     "csv": MODES,
     "jsonl": (Contender("jsonl", "JSON Lines", _insert_data(), data="jsonl"),),

@@ -1,8 +1,9 @@
 """The loader's COPY alone: records that are prepared in columns, into empty tables, as a load would write them.
 
-`python -m benchmarks.copying SOURCES_DIR TOLD`. It looks into the engine, because what it measures is a part of
-it: packing batches, each while the one before it is written, and writing them. That is from the first connection to the
-last commit, without the start, the reading and the checks. TOLD is the file that gets what it took.
+`python -m benchmarks.copying SOURCES_DIR FIGURES`. It imports the engine's inner modules, because it measures a part of
+the engine: packing batches, each while the one before it is written, and writing them. It measures from the first
+connection to the last commit, without the start, the reading and the checks. It writes seconds and CPU seconds into the
+file FIGURES.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from async_loader.stores.store import Store
 from async_loader.tables import Table
 from benchmarks.data import Dataset, read
 
-# As `insert_data` has it.
+# Records to a batch, as in `insert_data`.
 _BATCH_SIZE = 100_000
 
 
 def main() -> None:
-    """One table after another."""
-    sources, told = map(Path, sys.argv[1:])
+    """Copy one table after another, and write how long that took."""
+    sources, figures = map(Path, sys.argv[1:])
     os.environ["DJANGO_SETTINGS_MODULE"] = "core.settings"
     import django
 
@@ -46,7 +47,7 @@ def main() -> None:
     for table, store, frame in loads:
         MODES["async"](_alone(_copied(table, store, frame)), lambda _: None)
     facts = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - spent}
-    told.write_text(json.dumps(facts))
+    figures.write_text(json.dumps(facts))
 
 
 def _alone(steps: Steps[None]) -> Steps[None]:

@@ -24,7 +24,7 @@ MODELS = {"users": "core.user", "products": "core.product", "orders": "core.orde
 TABLES = tuple(SCHEMA)
 # Any number does; the same one makes the same files everywhere.
 _SEED = 20_240_601
-# Every so many texts of the case `quoted` have a comma and a line break inside.
+# One in this many texts of the case `quoted` has a comma and a line break inside.
 _AWKWARD_EVERY = 10
 
 Frames = Mapping[str, pl.DataFrame]
@@ -39,7 +39,7 @@ class Dataset:
     records: Mapping[str, int]
 
     def source(self, table: str) -> Path:
-        """The table's file."""
+        """Return the path of the table's file."""
         return self.directory / f"{table}{self.suffix}"
 
 
@@ -52,7 +52,7 @@ class Recipe:
     suffix: str = ".csv"
 
     def cook(self, frames: Frames, directory: Path) -> Dataset:
-        """Write the files. BenchmarkError where they cannot be."""
+        """Write the files. Raises BenchmarkError if they cannot be written."""
         changed = self.change(frames)
         try:
             directory.mkdir(parents=True)
@@ -64,7 +64,7 @@ class Recipe:
 
 
 def recipes(peer_records: int) -> Mapping[str, Recipe]:
-    """All datasets that can be derived, by name; `peer_records` is how many of each table the slow peers get."""
+    """Return all datasets that can be derived, by name. `peer_records`: how many of each table the slow peers get."""
     return {
         "csv": Recipe(_same),
         "jsonl": Recipe(_same, pl.DataFrame.write_ndjson, ".jsonl"),
@@ -81,7 +81,7 @@ def recipes(peer_records: int) -> Mapping[str, Recipe]:
 
 
 def made(records: int, invalid: float) -> Frames:
-    """So many records of each table, the share `invalid` of them bad. Keys are 1 to `records`."""
+    """Make `records` records of each table, with keys from 1 on. The part `invalid` of them is bad."""
     chance = np.random.default_rng(_SEED)
     key = pl.int_range(1, records + 1, eager=True).alias("id")
 
@@ -103,7 +103,7 @@ def made(records: int, invalid: float) -> Frames:
 
 
 def spoiled(frames: Frames, share: float) -> Frames:
-    """The same records, of which a share, spread at random, break a rule or reference what does not exist."""
+    """Return the same records, of which a part, at random, breaks a rule or references what does not exist."""
     chance = np.random.default_rng(_SEED + 1)
 
     def spoil(table: str, **broken: pl.Expr) -> pl.DataFrame:
@@ -124,7 +124,7 @@ def spoiled(frames: Frames, share: float) -> Frames:
 
 
 def changed(frames: Frames) -> Frames:
-    """Each record with other values, under the same key and references: bad where it was bad, good where good."""
+    """Return each record with other values, but the same key and references. Bad records stay bad, good ones good."""
     return {
         "users": frames["users"].with_columns(pl.col("name") + pl.col("name")),
         "products": frames["products"].with_columns(pl.col("price") * 2),
@@ -133,25 +133,25 @@ def changed(frames: Frames) -> Frames:
 
 
 def shuffled(frames: Frames) -> Frames:
-    """The same records in random order."""
+    """Return the same records in random order."""
     return {table: frame.sample(fraction=1, shuffle=True, seed=_SEED) for table, frame in frames.items()}
 
 
 def awkward(frames: Frames) -> Frames:
-    """Some names with a comma and a line break inside; empty ones stay so."""
+    """Put a comma and a line break into some names. Empty names stay empty."""
     hit = (pl.col("id") % _AWKWARD_EVERY == 0) & (pl.col("name") != "")
     name = pl.when(hit).then(pl.col("name") + ", the second\nof this name").otherwise("name").alias("name")
     return {table: frame.with_columns(name) if "name" in frame.columns else frame for table, frame in frames.items()}
 
 
 def given(directory: Path) -> Dataset:
-    """The files `users.csv` and so on that somebody has. BenchmarkError where they cannot be read."""
+    """Return the files `users.csv` and so on of a directory. Raises BenchmarkError if one cannot be read."""
     dataset = Dataset(directory, ".csv", {})
     return Dataset(directory, ".csv", {table: _count(dataset.source(table)) for table in TABLES})
 
 
 def read(dataset: Dataset) -> Frames:
-    """Given files as frames, to derive others from. BenchmarkError where a value is not of its column's type."""
+    """Read given files as frames, to derive others from. Raises BenchmarkError for a value of another type."""
     try:
         return {table: _read(dataset.source(table), columns) for table, columns in SCHEMA.items()}
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -166,7 +166,7 @@ def _read(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
 
 
 def misplaced(directory: Path) -> str:
-    """The first of somebody's files whose columns are not those of its table in their order; empty where all are."""
+    """Describe the first given file whose columns are not those of its table, in order; empty if there is none."""
     for table, columns in SCHEMA.items():
         path = directory / f"{table}.csv"
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -176,7 +176,7 @@ def misplaced(directory: Path) -> str:
 
 
 def _count(path: Path) -> int:
-    """The records of a CSV file, without its header."""
+    """Count the records of a CSV file, without its header."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             return max(sum(1 for record in csv.reader(file) if record) - 1, 0)
@@ -194,7 +194,7 @@ def _head(frames: Frames, records: int) -> Frames:
 
 
 def _fixture(frames: Frames) -> Frames:
-    """As Django's serializers write objects: model, primary key, and the other fields."""
+    """Return objects as Django's serializers write them: model, primary key, and the other fields."""
     return {
         table: frame.select(
             pl.lit(MODELS[table]).alias("model"),

@@ -1,6 +1,6 @@
-"""Where contenders load into: databases made anew for each run, as files or on a server.
+"""The databases that contenders load into: made anew for each run, as files or on a server.
 
-Those of a run are copies of a start: empty tables, or what was loaded into them once.
+The databases of a run are copies of a start: of empty tables, or of tables that were loaded once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from async_loader import ConfigurationError
 from benchmarks.data import TABLES
 from benchmarks.server import newest, server
 
-# What a URL is called in the environment, as the project's settings have it.
+# The variables of the environment with the URLs of databases, as in the project's settings.
 VARIABLES = {table: f"{table.upper()}_DATABASE_URL" for table in TABLES}
 
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """Those of one run. A directory for files, where each table's database is, and the environment of processes that
-    are to find them.
+    """The databases of one run: a directory for files, the location of each table's database, and the environment in
+    which processes find them.
     """
 
     directory: Path
@@ -34,25 +34,25 @@ class Databases:
 
 
 class Store(Protocol):
-    """A kind of database."""
+    """A kind of database, with the databases of all starts and runs."""
 
     def start(self, name: str) -> tuple[Mapping[str, Path | str], bool]:
-        """By table, where the databases of a start are, and whether they have been made just now."""
+        """Return the locations of the databases of a start by table, and whether they have just been made."""
 
     def settle(self, name: str) -> None:
-        """A start has all that it will ever have."""
+        """Take note that a start is filled and will not change any more."""
 
     def fresh(self, contender: str, start: str) -> Databases:
-        """Copies of a start for a contender's run, and nothing left to do that is not this run's."""
+        """Copy a start for a contender's run, and finish all work that would otherwise fall into that run."""
 
     def remove(self, contender: str) -> None:
-        """They are used no longer."""
+        """Remove the databases of a contender's run."""
 
     def cpu_seconds(self) -> float | None:
-        """What a server has taken so far; None where there is none, or no knowing."""
+        """Return the CPU seconds of the server so far; None if there is no server, or if they are not known."""
 
     def version(self) -> Mapping[str, str]:
-        """What the machine's facts say of it."""
+        """Return versions to be listed among the facts of the machine."""
 
 
 class Files:
@@ -62,35 +62,35 @@ class Files:
         self._place = place
 
     def start(self, name: str) -> tuple[Mapping[str, Path | str], bool]:
-        """See Store."""
+        """Return the locations of the files of a start, and whether their directory has just been made."""
         directory = self._start(name)
         is_new = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         return {table: directory / f"{table}.db" for table in TABLES}, is_new
 
     def settle(self, name: str) -> None:
-        """See Store."""
+        """Do nothing: files do not change by themselves."""
 
     def fresh(self, contender: str, start: str) -> Databases:
-        """See Store."""
+        """Copy the files of a start, and have the system write all that earlier runs have left to it."""
         directory = self._place / "databases" / contender
         shutil.rmtree(directory, ignore_errors=True)
         shutil.copytree(self._start(start), directory)
-        # What earlier runs have left to the system to write is not this one's to wait for.
+
         os.sync()
         environment = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
         locations: dict[str, Path | str] = {table: directory / f"{table}.db" for table in TABLES}
         return Databases(directory, locations, environment | {"DATABASE_DIR": str(directory)})
 
     def remove(self, contender: str) -> None:
-        """See Store."""
+        """Remove the directory of a contender's run."""
         shutil.rmtree(self._place / "databases" / contender)
 
     def cpu_seconds(self) -> None:
-        """See Store."""
+        """Return None: SQLite runs within the contender's process."""
 
     def version(self) -> Mapping[str, str]:
-        """See Store. SQLite is a library of Python's."""
+        """Return nothing: the version of SQLite, a library of Python's, is among the facts already."""
         return {}
 
     def _start(self, name: str) -> Path:
@@ -99,8 +99,10 @@ class Files:
 
 @contextmanager
 def opened(store: str, place: Path) -> Iterator[Store]:
-    """Databases of a kind, with their files in a directory. For PostgreSQL, on the server that the environment names,
-    or else on one that runs as long as this lasts. ConfigurationError where the environment names only some.
+    """Give databases of a kind, with their files in a directory.
+
+    Databases of PostgreSQL are on the server that the environment names, or else on one that runs as long as the
+    context lasts.
     """
     if store == "sqlite":
         yield Files(place)
@@ -122,7 +124,7 @@ def opened(store: str, place: Path) -> Iterator[Store]:
 
 
 def refuse(store: str) -> None:
-    """ConfigurationError where there can be no databases of that kind."""
+    """Raise ConfigurationError if there can be no databases of that kind."""
     if store == "sqlite":
         return
     missing = [variable for variable in VARIABLES.values() if not os.environ.get(variable)]

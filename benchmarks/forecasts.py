@@ -33,12 +33,12 @@ _TEXTS = {"busiest", "too large"}
 
 
 def table_lines(forecasts: Sequence[Forecast]) -> Iterator[str]:
-    """A line for each."""
+    """Yield the lines of a table, one for each forecast."""
     yield from _aligned(list(_COLUMNS), [[cell(each) for cell in _COLUMNS.values()] for each in forecasts])
 
 
 def as_dict(each: Forecast) -> dict[str, Any]:
-    """What `--format json` has of one."""
+    """Return a forecast as `--format json` shows it."""
     return {
         "records": each.sources.records,
         "hosts": each.cluster.hosts,
@@ -79,7 +79,7 @@ class Measured:
 
 
 def measured(lines: Sequence[str]) -> list[Measured]:
-    """What `python -m tests.costs runs` printed. BenchmarkError where a line is none of these."""
+    """Read what `python -m tests.costs runs` printed. Raises BenchmarkError for a line of another form."""
     try:
         return [Measured(**json.loads(line)) for line in lines if line.strip()]
     except (TypeError, ValueError) as error:
@@ -87,7 +87,7 @@ def measured(lines: Sequence[str]) -> list[Measured]:
 
 
 def against_lines(costs: Costs, runs: Sequence[Measured]) -> Iterator[str]:
-    """Medians of runs beside what is predicted of them, and by how much that is off."""
+    """Yield the medians of runs beside what is predicted for them, and how far the predictions are off."""
     groups: dict[tuple[int, int], list[Measured]] = {}
     for run in runs:
         groups.setdefault((run.records, run.workers), []).append(run)
@@ -103,9 +103,13 @@ def _heads(name: str) -> tuple[str, str, str]:
 
 def _against(costs: Costs, several: Sequence[Measured]) -> list[str]:
     first = several[0]
-    found = _predicted(costs, first)
+    expected = _predicted(costs, first)
     cells = [f"{first.records:,}", f"{first.workers or 'none'}", f"{len(several)}"]
-    for name, predicted in (("wall", found.seconds), ("client", found.client_cpu), ("server", found.server_cpu)):
+    for name, predicted in (
+        ("wall", expected.seconds),
+        ("client", expected.client_cpu),
+        ("server", expected.server_cpu),
+    ):
         real = median(getattr(run, name) for run in several)
         cells += [f"{real:.1f}", f"{predicted:.1f}", f"{100 * (predicted / real - 1):+.0f}%"]
     return cells
@@ -129,11 +133,11 @@ def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
 
 
 def _power(records: int) -> str:
-    """10^9 is read more easily than nine zeros are counted."""
+    """Return a large power of ten as such: 10^9 is easier to read than nine zeros."""
     text = str(records)
     return f"10^{len(text) - 1}" if text.rstrip("0") == "1" and len(text) > len("1000000") else f"{records:,}"
 
 
 def _rounded(number: float) -> str:
-    """Two or three digits: no more of them mean anything."""
+    """Return the number with two or three digits: more of them would not mean anything."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.1f}" if number >= 1 else f"{number:.2g}"  # noqa: PLR2004

@@ -1,6 +1,6 @@
 """Runs commands and prints what they took, as one JSON object. To be started as a script, by a bare interpreter.
 
-It imports next to nothing, because the peak memory that the system tells of a process begins with that of the process
+It imports next to nothing, because the peak memory that the system reports for a process includes that of the process
 that started it. Its argument is a JSON object: `commands`, each a list of arguments that begins with a path;
 `together`, whether they run side by side; `errors`, the file that gets their stderr.
 """
@@ -17,7 +17,7 @@ _BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
-    """Stop at the first command that fails; its exit code is told."""
+    """Run the commands up to the first that fails, and print what they took, with its exit code."""
     plan = json.loads(sys.argv[1])
     began = time.perf_counter()
     if plan["together"]:
@@ -52,7 +52,7 @@ def _start(command: list[str], errors: str) -> int:
 
 
 def _end(process: int) -> tuple[int, os.struct_rusage]:  # type: ignore[name-defined]
-    """The exit code, and what the process and all that it waited for took."""
+    """Wait for a process. Return its exit code, and what it and all processes that it waited for have taken."""
     _, status, usage = os.wait4(process, 0)
     return os.waitstatus_to_exitcode(status), usage
 

@@ -13,7 +13,7 @@ _LIBRARIES = ("polars", "pyarrow", "django")
 
 
 def facts() -> dict[str, object]:
-    """Cores that this process may use, the CPU's name, the system, and the versions of what does the work."""
+    """Return the number of usable cores, the names of CPU and system, and the versions of Python and libraries."""
     return {
         "cores": _cores(),
         "cpu": _cpu(),

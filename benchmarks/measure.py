@@ -33,7 +33,7 @@ class Usage:
     server_cpu_seconds: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        """What is known."""
+        """Return the figures that are known."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -41,20 +41,20 @@ class Usage:
 class Work:
     """Commands, each beginning with a path, that run one after another or together.
 
-    told: the file in which a command says itself, as JSON, its `seconds` and `cpu_seconds`: those of a part of what it
-        does, without its start.
+    figures: the file into which a command itself writes, as JSON, its `seconds` and `cpu_seconds`, for a part of what
+        it does, without its start.
     """
 
     commands: Sequence[Sequence[str]]
     together: bool = False
-    told: Path | None = None
+    figures: Path | None = None
 
 
 def measure(work: Work, directory: Path, environment: Mapping[str, str], errors: Path) -> Usage:
-    """Run it in `directory`, with stderr in the file `errors`. BenchmarkError where a command fails.
+    """Run it in `directory`, with stderr in the file `errors`. Raises BenchmarkError if a command fails.
 
-    Programs may keep what Python has compiled of them, as they do unless somebody forbids it: how long that takes is
-    nothing that a contender does. Whatever ends this early, no process stays behind.
+    Programs may keep the bytecode that Python compiles, as they do by default: a contender is not measured by how long
+    compiling takes. Whatever ends this early, no process is left.
     """
     environment = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
     plan = {"commands": work.commands, "together": work.together, "errors": str(errors)}
@@ -63,13 +63,13 @@ def measure(work: Work, directory: Path, environment: Mapping[str, str], errors:
         raise BenchmarkError(
             _last_line(errors).removeprefix("error: ") or f"failed with exit code {facts['exit_code']} and not a word"
         )
-    if work.told is not None:
-        facts |= json.loads(work.told.read_text())
+    if work.figures is not None:
+        facts |= json.loads(work.figures.read_text())
     return Usage(facts["seconds"], facts["cpu_seconds"], facts["memory"] / _MIB)
 
 
 def _launched(plan: str, directory: Path, environment: dict[str, str]) -> str:
-    """What the launcher prints. It leads a process group, so that all that it starts can be ended with it."""
+    """Return what the launcher prints. It leads a process group, so that all that it starts can be ended with it."""
     command = [sys.executable, "-I", "-S", str(_LAUNCHER), plan]
     with subprocess.Popen(  # noqa: S603 - our own script, with arguments that no shell sees
         command,

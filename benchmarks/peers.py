@@ -1,7 +1,7 @@
-"""What else people load such files with: a script each, as its documentation would have it written.
+"""Other tools that load such files: a script for each, written as its documentation recommends.
 
-`python -m benchmarks.peers NAME SOURCES_DIR DATABASE_DIR`. The tables exist. None of them checks rules or
-references. Whatever a peer needs is imported where it is used, so that no peer waits for another's libraries.
+`python -m benchmarks.peers NAME SOURCES_DIR DATABASE_DIR`. The tables exist. None of the scripts checks rules or
+references. Each imports its libraries where it uses them, so that no peer waits for another's libraries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 _TABLES = {"users": 3, "products": 3, "orders": 4}
-# What both libraries recommend, or take by default.
+# Records to a batch: what both libraries recommend, or take by default.
 _BATCH_SIZE = 1000
 
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def executemany(sources: Path, databases: Path) -> None:
-    """A thread for each table: the csv module's rows into `executemany`."""
+    """Give the rows of the csv module to `executemany`, with a thread for each table."""
     failed: list[BaseException] = []
 
     def fill(table: str) -> None:
@@ -63,7 +63,7 @@ def _executemany(sources: Path, databases: Path, table: str) -> None:
 
 
 def _connected(database: Path | str) -> Any:
-    """To a file of SQLite, or to a URL of PostgreSQL."""
+    """Connect to a file of SQLite, or to a URL of PostgreSQL."""
     if isinstance(database, Path):
         import sqlite3
 
@@ -74,15 +74,15 @@ def _connected(database: Path | str) -> Any:
 
 
 def bulk_create(sources: Path, _: Path) -> None:
-    """Django's own way to store many objects."""
+    """Store records with Django's `bulk_create`."""
     for table, model in _models().items():
         with _records(sources, table) as records:
             model._default_manager.bulk_create((model(**record) for record in records), batch_size=_BATCH_SIZE)
 
 
 def loaddata(sources: Path, _: Path) -> None:
-    """Django's fixtures, as JSON Lines."""
-    # The project's router says that nothing migrates, and `loaddata` passes such models over in silence.
+    """Load Django's fixtures, as JSON Lines."""
+    # The project's router says that no model migrates, and `loaddata` silently skips such models.
     _django(DATABASE_ROUTERS=[])
     from django.core.management import call_command
 
@@ -91,7 +91,7 @@ def loaddata(sources: Path, _: Path) -> None:
 
 
 def import_export(sources: Path, _: Path) -> None:
-    """django-import-export, with the settings that its documentation recommends for speed."""
+    """Import with django-import-export, with the settings that its documentation recommends for speed."""
     models = _models()
     import tablib
     from import_export.resources import ModelResource, modelresource_factory
@@ -123,7 +123,7 @@ def _models() -> Mapping[str, type[Model]]:
 
 
 def _django(**changes: object) -> None:
-    """Django with this project's settings, but for some."""
+    """Set Django up with this project's settings, except for some."""
     import django
     from django.conf import settings
 

@@ -1,4 +1,4 @@
-"""What came of the runs: medians, ratios, and both as a table and as JSON. Pure."""
+"""The results of the runs: medians and ratios, as a table and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.contenders import Contender
 from benchmarks.measure import Usage
 
-# Whom all others are set against.
+# The contender that all others are compared with.
 _BASE = "async"
 
 
@@ -24,7 +24,7 @@ class Result:
 
     @property
     def median(self) -> Usage:
-        """Of each measure on its own."""
+        """The median of each measure by itself."""
         spent = [run.server_cpu_seconds for run in self.runs if run.server_cpu_seconds is not None]
         return Usage(
             median(run.seconds for run in self.runs),
@@ -35,13 +35,13 @@ class Result:
 
     @property
     def records_per_second(self) -> float | None:
-        """None where nothing is loaded."""
+        """Records loaded in a second; None if nothing is loaded."""
         return self.records / self.median.seconds if self.records else None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A contender's seconds as a multiple of those of the mode `async`; per record where the two had not as many."""
+    """A contender's seconds as a multiple of those of the mode `async`; per record if their numbers differ."""
 
     ratio: float
     per_record: bool
@@ -49,10 +49,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All of a benchmark.
+    """The results of a whole benchmark.
 
-    records: how many the mode `async` was given, in all three tables.
-    invalid: the share of them that was made bad; None where they were given.
+    records: how many records the mode `async` was given, in all three tables.
+    invalid: the part of them that was made bad; None if the files were given.
     left_out: by label, why a contender did not run.
     """
 
@@ -65,7 +65,7 @@ class Outcome:
     left_out: Mapping[str, str]
 
     def comparison(self, result: Result) -> Comparison | None:
-        """None where the two cannot be compared, or `async` did not run."""
+        """Compare a result with the mode `async`; None if they cannot be compared, or `async` did not run."""
         base = next((each for each in self.results if each.contender.name == _BASE), None)
         if base is None or not (base.records and result.records and result.contender.compared):
             return None
@@ -74,18 +74,18 @@ class Outcome:
 
     @property
     def title(self) -> str:
-        """What was loaded."""
+        """What was loaded, in words."""
         bad = f", {100 * self.invalid:.4g}% of them bad" if self.invalid else ""
         server = self.machine.get("postgresql")
         return f"{self.records:,} records in three tables{f' of PostgreSQL {server}' if server else ''}{bad}"
 
     @property
     def has_server(self) -> bool:
-        """Whether it is known what a server took."""
+        """Whether the CPU seconds of a server are known."""
         return any(result.median.server_cpu_seconds is not None for result in self.results)
 
 
-# The columns of the table after the label; the server's where one is known of.
+# The columns of the table after the label; the server's only if its CPU seconds are known.
 _SERVER = "server CPU s"
 _COLUMNS: Mapping[str, Callable[[Result], str]] = {
     "checks": lambda result: ("yes" if result.contender.checks else "nothing") if result.records else "-",
@@ -99,7 +99,7 @@ _COLUMNS: Mapping[str, Callable[[Result], str]] = {
 
 
 def table_lines(outcome: Outcome) -> Iterator[str]:
-    """The table that people read."""
+    """Yield the lines of the table that people read."""
     runs = "one run" if outcome.repeat == 1 else f"medians of {outcome.repeat} runs"
     yield f"{outcome.title}; {runs}, each in a process of its own"
     yield ""
@@ -132,7 +132,7 @@ def _ratio(comparison: Comparison | None) -> str:
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
-    """What `--format json` prints."""
+    """Return what `--format json` prints."""
     return {
         "version": 1,
         "command": outcome.command,

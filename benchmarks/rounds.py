@@ -31,10 +31,11 @@ Show = Callable[[str], None]
 class Wanted:
     """What a benchmark is to do.
 
-    store: the databases' kind, a name in STORES.
-    records, invalid: how many of each table to make, and the share of bad ones; unless `sources` names a directory.
-    peer_records: how many of each table the slow peers get, at most.
-    keep: where files, and databases that are files, stay; None for a temporary directory that is removed.
+    store: the kind of databases, a name in STORES.
+    records, invalid: how many records of each table to make, and which part of them bad, unless `sources` names a
+        directory.
+    peer_records: how many records of each table the slow peers get, at most.
+    keep: the directory in which files, and databases that are files, stay; None for a temporary one that is removed.
     """
 
     store: str
@@ -49,7 +50,7 @@ class Wanted:
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
-        """All that are asked for, in the order in which they run."""
+        """All contenders that are asked for, in the order in which they run."""
         of_cases, peers = STORES[self.store]
         cases = [contender for case in self.cases for contender in of_cases[case]]
         return (*cases, *(peers if self.peers else ()))
@@ -61,7 +62,7 @@ class Wanted:
 
 
 def benchmark(wanted: Wanted, show: Show) -> Outcome:
-    """Run it; `show` is told what is done next. BenchmarkError or LoaderError where anything fails."""
+    """Run a benchmark. `show` gets a line for each step. Raises BenchmarkError or LoaderError if anything fails."""
     left_out = {each.label: why for each in wanted.contenders if (why := each.missing())}
     contenders = [each for each in wanted.contenders if each.label not in left_out]
     with _place(wanted.keep) as place, opened(wanted.store, place) as store:
@@ -80,7 +81,7 @@ def benchmark(wanted: Wanted, show: Show) -> Outcome:
 
 
 def _rounds(stage: Stage, contenders: Sequence[Contender], repeat: int, show: Show) -> Mapping[str, list[Usage]]:
-    """What each took in each round. All run once before any runs again: what else the machine does hits all alike."""
+    """Return what each took in each round. All run once before any runs again, so that other work slows all alike."""
     runs: dict[str, list[Usage]] = {contender.name: [] for contender in contenders}
     for number in range(1, repeat + 1):
         for contender in contenders:
@@ -91,7 +92,7 @@ def _rounds(stage: Stage, contenders: Sequence[Contender], repeat: int, show: Sh
 
 @contextmanager
 def _place(keep: Path | None) -> Iterator[Path]:
-    """A directory for everything."""
+    """Give a directory for all files."""
     if keep is not None:
         yield keep.absolute()
         return
@@ -109,31 +110,31 @@ class Stage:
         self._recipes = recipes(wanted.peer_records)
         self._frames: Frames = {}
         self._datasets: dict[str, Dataset] = {}
-        # By what their rows are called, who left them first, and which.
+        # By the name of rows, the label of the contender that left them first, and a digest of them.
         self._expected: dict[str, tuple[str, Mapping[str, Stored]]] = {}
 
     @property
     def all_records(self) -> int:
-        """Of the three tables together."""
+        """The number of records of the three tables together."""
         if self._wanted.sources is None:
             return self._wanted.records * len(TABLES)
         return sum(self._dataset("csv").records.values())
 
     def prepare(self, contenders: Sequence[Contender], show: Show) -> None:
-        """Make all that they read and start from."""
+        """Make all that the contenders read and start from."""
         for contender in contenders:
             show(f"preparing {contender.label}")
             self._dataset(contender.data)
             self._start(contender.start)
-        # They are in files now, and memory is for the contenders.
+        # The records are in files now, and memory is for the contenders.
         self._frames = {}
 
     def records(self, contender: Contender) -> int:
-        """How many the contender is given in each run."""
+        """Return how many records the contender is given in each run."""
         return sum(self._given(contender).values())
 
     def perform(self, contender: Contender) -> Usage:
-        """Run a contender on databases of its own, and look at what it stored. BenchmarkError names it."""
+        """Run a contender on databases of its own, and examine what it stored. A BenchmarkError names the contender."""
         self._start(contender.start)
         databases = self._store.fresh(contender.name, contender.start)
         work = contender.work(self._dataset(contender.data), databases)
@@ -149,15 +150,15 @@ class Stage:
         return usage if before is None or after is None else replace(usage, server_cpu_seconds=after - before)
 
     def _examine(self, contender: Contender, databases: Databases) -> None:
-        """BenchmarkError where what is stored is not what it should be."""
+        """Raise BenchmarkError if the stored rows are not those that should be stored."""
         if contender.rows is None:
             return
-        found = stored(databases.locations, digested=contender.checks)
+        rows = stored(databases.locations, digested=contender.checks)
         if not contender.checks:
-            must_be_all(contender.label, self._given(contender), found)
+            must_be_all(contender.label, self._given(contender), rows)
             return
-        first, expected = self._expected.setdefault(contender.rows, (contender.label, found))
-        must_be_equal(first, expected, contender.label, found)
+        first, expected = self._expected.setdefault(contender.rows, (contender.label, rows))
+        must_be_equal(first, expected, contender.label, rows)
 
     def _given(self, contender: Contender) -> Mapping[str, int]:
         records = self._dataset(contender.data).records
@@ -177,13 +178,13 @@ class Stage:
         return self._recipes[name].cook(self._frames, self._place / "sources" / name)
 
     def _base(self) -> Frames:
-        """The records that all files are derived from."""
+        """Return the records that all files are derived from."""
         if self._wanted.sources:
             return read(self._dataset("csv"))
         return made(self._wanted.records, self._wanted.invalid)
 
     def _start(self, name: str) -> None:
-        """Make the databases that runs begin with, when they are first asked for."""
+        """Make the databases that runs begin with, the first time they are needed."""
         locations, is_new = self._store.start(name)
         if not is_new:
             return

@@ -1,9 +1,10 @@
-"""How long a load would take, and what would hold it up: measured costs and a cluster in, hours out. Values only.
+"""How long a load would take, and what would limit it: measured costs and a cluster in, hours out. Values only.
 
-A closed formula. Shares of a table are alike and many, so the last of them ends when the busiest of what they need has
-done all of its work; what each phase needs is added up, and the phase takes as long as the busiest. Events one by one
-would tell the same to within one share. Phases follow each other as the load has them: users and products side by side,
-then orders; of each, the source is cut into parts, the keys of the parts are compared, the shares are loaded.
+It is a closed formula. The shares of a table are alike and many, so the last of them ends when the busiest resource
+has done all of its work. For each phase the needs of all resources are added up, and the phase takes as long as the
+busiest. A simulation of single events would give the same to within one share. The phases follow each other as in a
+load: users and products side by side, then orders. For each the source is cut into parts, the keys of the parts are
+compared, and the shares are loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 
-# What can be the busiest, as tables and charts call it.
+# The resources, under their names in tables and charts.
 WORKERS, CORES, SERVER, DISK, NETWORK, CLIENT, CUT, START = RESOURCES = (
     "workers",
     "cores",
@@ -27,36 +28,37 @@ WORKERS, CORES, SERVER, DISK, NETWORK, CLIENT, CUT, START = RESOURCES = (
     "start",
 )
 _GIB = 1 << 30
-# Sessions that write one table wait for each other where it grows: no more cores than these are kept busy by them.
+# Sessions that write one table wait for each other where it grows. They keep this many cores busy, at most.
 _CORES_PER_TABLE = 8
 _HOUR = 3600
-# Of the keys of a table, the part that is asked about singly before all are read, as PostgreSQL's store has it.
+# The part of a table's keys that is asked about singly before all keys are read, as in PostgreSQL's store.
 _ASKED = 1 / 16
-# Bytes of a table's accepted keys up to which all workers are told them, as `spread.py` has it; and of one of them,
-# counted up (a bitmap grows by half of its spread) or far-flung.
-_MOST_TOLD = 256 << 20
+# Workers get a table's accepted keys up to this many bytes, as in `async_loader/run/spread.py`.
+_MOST_SENT = 256 << 20
+# Bytes of one such key: in a row of increasing keys (a bitmap grows by half of its size), or far from others.
 _BYTES_PER_ACCEPTED_KEY, _BYTES_PER_ACCEPTED_FAR_KEY = 1.5 / 8, 8
-# Where they are asked about, the set of keys that were is another one.
+# If keys are asked about, a second set holds the keys that were.
 _BYTES_PER_BIT_KEY = 2 * _BYTES_PER_ACCEPTED_KEY
-# Keys that were asked about, and those of them that are there, of 8 bytes each.
+# Keys that were asked about, and those of them that exist, of 8 bytes each.
 _BYTES_PER_FAR_KEY = 16
-# Keys of parts, which workers keep until the run has ended; and, of those that the client compares, its own copies.
+# Bytes of a key of a part, which workers keep until the run ends, and of a key that the client compares.
 _BYTES_PER_PART_KEY, _BYTES_PER_GATHERED_KEY = 8, 32
-# A process with its libraries and batches; and what a scheduler and its client keep of a task.
+# Bytes of a process with its libraries and batches; and of what scheduler and client keep of a task.
 _BYTES_PER_PROCESS, _BYTES_PER_TASK = 300 << 20, 15 << 10
-# Of one key that a server tells, and of a page: read, written, and written to the log, once indexes exceed memory.
-_BYTES_PER_TOLD_KEY, _BYTES_PER_PAGE, _BYTES_PER_INDEX_KEY = 12, 3 * 8192, 24
-# What PostgreSQL takes in one table, with pages as it is built by default.
+# Bytes of a key that a server sends; of a page that is read, written, and logged, for a key in an index that exceeds
+# memory; and of a key in an index.
+_BYTES_PER_SENT_KEY, _BYTES_PER_PAGE, _BYTES_PER_INDEX_KEY = 12, 3 * 8192, 24
+# Bytes that PostgreSQL holds in one table, with its default size of pages.
 _TABLE_LIMIT = 32 << 40
-# A source is read to be cut, for its keys, and to be loaded.
+# The three passes over a source: to cut it, for its keys, and to load it.
 _CUTTING, _KEYS, _LOADING = "cut", "keys", "load"
 
 
 @dataclass(frozen=True, slots=True)
 class TableCosts:
-    """Of one record of a table. CPU seconds but for bytes.
+    """The costs of one record of a table. CPU seconds, except for bytes.
 
-    source, wal, stored: bytes of its source, of the server's log, and of table and indexes.
+    source, wal, stored: bytes in its source, in the server's log, and in table and indexes.
     cut, keys, read, check, write: of a worker. server: of the server, at the number of records that was measured.
     """
 
@@ -73,16 +75,17 @@ class TableCosts:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was measured by `python -m tests.costs`. CPU seconds, but for what is said to be wall seconds.
+    """What `python -m tests.costs` measured. CPU seconds, except where wall seconds are named.
 
     records: of each table when it was measured.
-    growth: of the server, by record, for each doubling of its table. random, random_growth: on top, where keys come in
+    growth: of the server, for each record and doubling of its table. random, random_growth: in addition, for keys in
         random order.
-    ask, learn: by referenced key that a worker asks about, and that it reads in its turn; with what the server takes.
-    share, share_server, share_wait: of a share as such; the last in wall seconds.
-    gather: of the client, by key of parts whose ranges meet.
-    task, task_worker: by task of Dask's, of client and scheduler and of a worker; idle, idle_worker: by second,
-        whatever they do.
+    ask, learn: for each referenced key that a worker asks about, and that it reads with all others; each also of the
+        server.
+    share, share_server, share_wait: for each share; the last in wall seconds.
+    gather: of the client, for each key of parts whose ranges overlap.
+    task, task_worker: for each task of Dask, of client and scheduler together, and of a worker. idle, idle_worker: for
+        each second, whatever they do.
     start, start_cluster: wall seconds of a run of ten records in one process, and over one worker; with CPU seconds of
         each, and of one more worker.
     """
@@ -112,30 +115,30 @@ class Costs:
     start_worker_cpu: float
 
     def as_dict(self) -> dict[str, Any]:
-        """As a file of costs has them."""
+        """Return the costs as a file of costs has them."""
         return asdict(self)
 
 
 def costs_from(facts: Any) -> Costs:
-    """Of a file of costs. BenchmarkError where it is none."""
+    """Return the costs of a file, from its JSON. Raises BenchmarkError if it has none."""
     try:
         tables = {name: TableCosts(**facts["tables"][name]) for name in ("users", "products", "orders")}
-        found = Costs(**facts | {"tables": tables})
+        costs = Costs(**facts | {"tables": tables})
     except (KeyError, TypeError) as error:
         raise BenchmarkError("is no file of costs; make one with python -m tests.costs") from error
-    numbers = [value for name, value in asdict(found).items() if name not in {"machine", "tables"}]
+    numbers = [value for name, value in asdict(costs).items() if name not in {"machine", "tables"}]
     numbers += [value for each in tables.values() for value in asdict(each).values()]
     if not all(isinstance(each, int | float) and math.isfinite(each) and each >= 0 for each in numbers):
         raise BenchmarkError("has a cost that is no number from 0 on")
-    return found
+    return costs
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What there is to load with. hosts and servers have `cores` cores and `memory` GiB each.
+    """The machines that load. Hosts and servers have `cores` cores and `memory` GiB each.
 
-    servers: of PostgreSQL; 0 is one on the only host, which shares its cores.
-    workers: processes on each host; None for one to a core.
+    servers: of PostgreSQL; 0 is one server on the only host, which shares its cores.
+    workers: processes on each host; None for one for each core.
     network: Gbit/s of each machine's link. disk: MB/s that a server writes for hours.
     """
 
@@ -149,23 +152,23 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """How many shares are at work at a time."""
+        """How many shares are loaded at a time."""
         return self.hosts * (self.workers or self.cores)
 
     @property
     def link(self) -> float:
-        """Bytes a second."""
+        """Bytes a second of a machine's link."""
         return self.network * 1e9 / 8
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What there is to load. records: of all tables together.
+    """What is loaded. records: of all tables together.
 
-    referenced: which part of them is users and products, half and half.
-    keys_far: whether keys are far-flung and in random order, rather than counted up as the source goes.
+    referenced: which part of them are users and products, in equal numbers.
+    keys_far: whether keys are far apart and in random order, rather than increasing along the source.
     order_tables: how many tables the orders are declared as, each in a database of its own; None for one on each server
-        but two, which have users and products.
+        except two, which have users and products.
     files: how many sources each table has. share_size: bytes.
     """
 
@@ -179,19 +182,19 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One of the steps of a load: by resource, the seconds that it alone would take. It takes the longest of them."""
+    """A step of a load: by resource, the seconds that it alone would take. The step takes as long as the longest."""
 
     name: str
     needs: Mapping[str, float]
 
     @property
     def seconds(self) -> float:
-        """From its beginning to its end."""
+        """Seconds from the beginning of the phase to its end."""
         return max(self.needs.values(), default=0.0)
 
     @property
     def bottleneck(self) -> str:
-        """What is busy all the time."""
+        """The resource that is busy all the time."""
         return max(self.needs, key=lambda name: self.needs[name])
 
 
@@ -199,11 +202,11 @@ class Phase:
 class Forecast:
     """What a load would take.
 
-    client_cpu, server_cpu: CPU seconds of all processes of the loader's, and of PostgreSQL's.
+    client_cpu, server_cpu: CPU seconds of all processes of the loader, and of PostgreSQL.
     host_memory, client_memory, stored, largest: bytes: of one host's workers, of client and scheduler, of all tables,
         of the largest of them.
-    servers: how many have a table. order_tables: how many the orders are.
-    limits: why it cannot be done so; empty where it can.
+    servers: how many have a table. order_tables: how many tables the orders are.
+    limits: why such a load is not possible; empty if it is.
     """
 
     sources: Sources
@@ -222,12 +225,12 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Of all phases."""
+        """Seconds of all phases together."""
         return sum(phase.seconds for phase in self.phases)
 
     @property
     def bottleneck(self) -> str:
-        """What takes most of the time."""
+        """The resource that is the busiest for most of the time."""
         taken = dict.fromkeys(RESOURCES, 0.0)
         for phase in self.phases:
             taken[phase.bottleneck] += phase.seconds
@@ -235,16 +238,16 @@ class Forecast:
 
     @property
     def host_hours(self) -> float:
-        """Of hosts, of servers that have a table, and of the client's."""
+        """Hours of all hosts, of servers that have a table, and of the client."""
         machines = self.cluster.hosts + (self.servers + 1 if self.cluster.servers else 0)
         return machines * self.seconds / _HOUR
 
 
 @dataclass(slots=True)
 class _Work:
-    """One table's. server: its number.
+    """The work for one table. server: the number of its server.
 
-    asked, learned: keys, of all its targets and by all workers, that are asked about singly, and read in their turn.
+    asked, learned: keys of all its targets that workers ask about singly, and that they read with all others.
     sent: bytes of accepted keys that workers are sent instead.
     """
 
@@ -260,7 +263,7 @@ class _Work:
 
 
 def forecast(costs: Costs, sources: Sources, cluster: Cluster) -> Forecast:
-    """Over the workers of a cluster."""
+    """Predict a load over the workers of a cluster."""
     first, second = _works(costs, sources, cluster)
     for order in second:
         _refer(order, first, sources, cluster, len(second))
@@ -272,7 +275,7 @@ def forecast(costs: Costs, sources: Sources, cluster: Cluster) -> Forecast:
         ]
     all_works = [*first, *second]
     seconds = sum(phase.seconds for phase in phases)
-    found = Forecast(
+    predicted = Forecast(
         sources=sources,
         cluster=cluster,
         phases=tuple(phases),
@@ -281,7 +284,7 @@ def forecast(costs: Costs, sources: Sources, cluster: Cluster) -> Forecast:
         + seconds * (costs.idle + cluster.slots * costs.idle_worker)
         + sum(_worker_seconds(costs, work) + _keys_seconds(work) + work.records * work.costs.cut for work in all_works)
         + sum(_client_seconds(costs, sources, work) for work in all_works),
-        server_cpu=sum(_server_seconds(costs, sources, work) + _told_seconds(costs, work) for work in all_works),
+        server_cpu=sum(_server_seconds(costs, sources, work) + _asked_seconds(costs, work) for work in all_works),
         shares=sum(work.shares for work in all_works),
         host_memory=_host_memory(sources, cluster, first),
         client_memory=_client_memory(sources, all_works),
@@ -290,11 +293,14 @@ def forecast(costs: Costs, sources: Sources, cluster: Cluster) -> Forecast:
         servers=len({work.server for work in all_works}),
         order_tables=len(second),
     )
-    return _limited(found)
+    return _limited(predicted)
 
 
 def one_process(costs: Costs, sources: Sources, cores: int) -> Forecast:
-    """In one process, `--mode async`, with a server on the same machine: a table is written while it is read."""
+    """Predict a load in one process, `--mode async`, with a server on the same machine.
+
+    A table is written while it is read.
+    """
     first, second = _works(costs, sources, Cluster(servers=0))
     phases = [Phase("start", {START: costs.start})]
     client, server = costs.start_cpu, 0.0
@@ -311,8 +317,9 @@ def one_process(costs: Costs, sources: Sources, cores: int) -> Forecast:
 
 
 def _works(costs: Costs, sources: Sources, cluster: Cluster) -> tuple[list[_Work], list[_Work]]:
-    """Users and products, and the tables of orders. Tables go to servers in turn, orders first: they are the largest
-    where there is anything to choose.
+    """Return the work for users and products, and for the tables of orders.
+
+    Tables go to servers in turn, orders first, because they are the largest.
     """
     servers = max(1, cluster.servers)
     tables = sources.order_tables or max(1, servers - 2)
@@ -328,11 +335,11 @@ def _works(costs: Costs, sources: Sources, cluster: Cluster) -> tuple[list[_Work
 
 
 def _refer(order: _Work, targets: Sequence[_Work], sources: Sources, cluster: Cluster, tables: int) -> None:
-    """How many keys each worker asks about, of each referenced table, and how many it reads in their turn."""
+    """Add up how many keys of each referenced table workers ask about, read with all others, and are sent."""
     order.targets = targets
     workers = min(cluster.slots / tables, order.shares)
     for target in targets:
-        if _is_told(sources, target):
+        if _is_sent(sources, target):
             order.sent += workers * _accepted_bytes(sources, target)
             continue
         seen = target.records * -math.expm1(-order.records / workers / target.records) if target.records else 0.0
@@ -345,19 +352,19 @@ def _accepted_bytes(sources: Sources, target: _Work) -> float:
     return target.records * (_BYTES_PER_ACCEPTED_FAR_KEY if sources.keys_far else _BYTES_PER_ACCEPTED_KEY)
 
 
-def _is_told(sources: Sources, target: _Work) -> bool:
-    """Whether workers are told which of its keys were accepted; else they ask."""
-    return _accepted_bytes(sources, target) <= _MOST_TOLD
+def _is_sent(sources: Sources, target: _Work) -> bool:
+    """Return whether workers are sent the accepted keys of a table; else they ask its server."""
+    return _accepted_bytes(sources, target) <= _MOST_SENT
 
 
 def _start(costs: Costs, cluster: Cluster) -> Phase:
-    """Workers of one host start side by side as far as its cores go."""
+    """Return the phase of the start: workers of one host start side by side, as many as it has cores."""
     others = (cluster.workers or cluster.cores) - 1
     return Phase("start", {START: costs.start_cluster + others * costs.start_worker_cpu / cluster.cores})
 
 
 def _cut(_: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Work]) -> dict[str, float]:
-    """One worker counts quotes and lines of each file."""
+    """Return what cutting needs: for each file, one worker counts quotes and lines."""
     files = min(sources.files * len(works), cluster.slots)
     seconds = [work.records * work.costs.cut / sources.files for work in works]
     size = sum(work.records * work.costs.source for work in works)
@@ -368,7 +375,7 @@ def _cut(_: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Work]) -
 
 
 def _compare(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Work]) -> dict[str, float]:
-    """Workers read keys; the client looks which ranges meet, and gathers keys of those that do."""
+    """Return what comparing needs: workers read keys, and the client gathers those of parts whose ranges overlap."""
     several = [work for work in works if work.shares > 1]
     shares = sum(work.shares for work in several)
     seconds = sum(_keys_seconds(work) for work in several)
@@ -384,7 +391,7 @@ def _compare(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_
 
 
 def _load(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Work]) -> dict[str, float]:
-    """Shares are loaded. A worker waits while the server takes what it was sent."""
+    """Return what loading shares needs. A worker waits while the server stores its share."""
     servers: dict[int, float] = {}
     tables: list[float] = []
     disks: dict[int, float] = {}
@@ -397,13 +404,13 @@ def _load(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Wor
         links[work.server] = links.get(work.server, 0) + work.records * work.costs.source
         for target in work.targets:
             part = 1 / len(work.targets)
-            servers[target.server] = servers.get(target.server, 0) + part * _told_seconds(costs, work)
-            links[target.server] = links.get(target.server, 0) + part * _told_bytes(work)
+            servers[target.server] = servers.get(target.server, 0) + part * _asked_seconds(costs, work)
+            links[target.server] = links.get(target.server, 0) + part * _asked_bytes(work)
     shares = sum(work.shares for work in works)
     working = sum(_worker_seconds(costs, work) for work in works)
-    storing = sum(_server_seconds(costs, sources, work) + _told_seconds(costs, work) for work in works)
+    storing = sum(_server_seconds(costs, sources, work) + _asked_seconds(costs, work) for work in works)
     client = shares * costs.task
-    size = sum(2 * work.records * work.costs.source + _told_bytes(work) + work.sent for work in works)
+    size = sum(2 * work.records * work.costs.source + _asked_bytes(work) + work.sent for work in works)
     needs = {
         WORKERS: _waves(shares, working + storing + shares * costs.share_wait, cluster),
         CORES: (working + (0 if cluster.servers else storing + client)) / (cluster.hosts * cluster.cores),
@@ -415,12 +422,12 @@ def _load(costs: Costs, sources: Sources, cluster: Cluster, works: Sequence[_Wor
 
 
 def _waves(shares: int, seconds: float, cluster: Cluster) -> float:
-    """Of so many shares that are alike, as many at a time as there are workers."""
+    """Return the seconds of equal shares, of which as many are loaded at a time as there are workers."""
     return math.ceil(shares / cluster.slots) * seconds / shares if shares else 0.0
 
 
 def _over_links(cluster: Cluster, size: float, hosts: int | None = None) -> float:
-    """Seconds that bytes take over the links of so many machines; none where all is one machine."""
+    """Return the seconds that bytes take over the links of `hosts` machines; none if all is one machine."""
     return size / (cluster.link * (hosts or cluster.hosts)) if cluster.servers else 0.0
 
 
@@ -429,7 +436,7 @@ def _keys_seconds(work: _Work) -> float:
 
 
 def _gather_seconds(costs: Costs, sources: Sources, work: _Work) -> float:
-    """Arrays are sorted: with each doubling of the keys, one more look at each."""
+    """Return the client's seconds for gathered keys: it sorts them, so each doubling adds a comparison for each."""
     if not sources.keys_far or work.shares == 1:
         return 0.0
     return work.records * costs.gather * max(1.0, math.log2(work.records) / math.log2(costs.records))
@@ -447,17 +454,17 @@ def _worker_seconds(costs: Costs, work: _Work) -> float:
 
 
 def _share_seconds(costs: Costs) -> float:
-    """Of a worker: a share is a task to load it, one to read its keys, and one to tell their span."""
+    """Return a worker's seconds for a share: three tasks, to load it, to read its keys, and to return their range."""
     return costs.share + 3 * costs.task_worker
 
 
-def _told_seconds(costs: Costs, work: _Work) -> float:
-    """Of the servers of referenced tables."""
+def _asked_seconds(costs: Costs, work: _Work) -> float:
+    """Return the seconds of the servers of referenced tables."""
     return work.asked * costs.ask_server + work.learned * costs.learn_server
 
 
-def _told_bytes(work: _Work) -> float:
-    return (2 * work.asked + work.learned) * _BYTES_PER_TOLD_KEY
+def _asked_bytes(work: _Work) -> float:
+    return (2 * work.asked + work.learned) * _BYTES_PER_SENT_KEY
 
 
 def _server_seconds(costs: Costs, sources: Sources, work: _Work) -> float:
@@ -465,14 +472,14 @@ def _server_seconds(costs: Costs, sources: Sources, work: _Work) -> float:
 
 
 def _copy_seconds(costs: Costs, sources: Sources, work: _Work) -> float:
-    """Indexes grow deeper with the table."""
+    """Return the server's seconds for storing a table. Its index grows deeper with the table."""
     doublings = math.log2(max(1.0, work.records / costs.records))
     each = work.costs.server + doublings * costs.growth
     return work.records * (each + sources.keys_far * (costs.random + doublings * costs.random_growth))
 
 
 def _disk_bytes(sources: Sources, cluster: Cluster, work: _Work) -> float:
-    """Log and tables are written once; but a page for each key that comes where memory does not hold the index."""
+    """Return the bytes written: log and tables, and a page for each key whose page of the index is not in memory."""
     written = work.records * (work.costs.wal + work.costs.stored)
     index = work.records * _BYTES_PER_INDEX_KEY
     missed = max(0.0, 1 - cluster.memory * _GIB / index) if sources.keys_far and index else 0.0
@@ -480,17 +487,17 @@ def _disk_bytes(sources: Sources, cluster: Cluster, work: _Work) -> float:
 
 
 def _host_memory(sources: Sources, cluster: Cluster, targets: Sequence[_Work]) -> float:
-    """Each worker has keys of its own."""
+    """Return the bytes of one host's workers, each with keys of its own."""
     workers = cluster.workers or cluster.cores
-    told = sum(_accepted_bytes(sources, target) for target in targets if _is_told(sources, target))
-    asked = [target for target in targets if not _is_told(sources, target)]
+    sent = sum(_accepted_bytes(sources, target) for target in targets if _is_sent(sources, target))
+    asked = [target for target in targets if not _is_sent(sources, target)]
     referenced = sum(target.records for target in asked)
     orders = sources.records * (1 - sources.referenced) / cluster.slots
     if sources.keys_far:
         sets = sum(min(target.records, orders) for target in asked) * _BYTES_PER_FAR_KEY
     else:
         sets = min(referenced * _BYTES_PER_BIT_KEY, 2 * orders * _BYTES_PER_FAR_KEY)
-    return workers * (_BYTES_PER_PROCESS + told + sets) + sources.records * _BYTES_PER_PART_KEY / cluster.hosts
+    return workers * (_BYTES_PER_PROCESS + sent + sets) + sources.records * _BYTES_PER_PART_KEY / cluster.hosts
 
 
 def _client_memory(sources: Sources, works: Sequence[_Work]) -> float:
@@ -499,14 +506,14 @@ def _client_memory(sources: Sources, works: Sequence[_Work]) -> float:
     return _BYTES_PER_PROCESS + tasks + gathered * _BYTES_PER_GATHERED_KEY
 
 
-def _limited(found: Forecast) -> Forecast:
-    """With the reasons why it cannot be done so."""
-    memory = found.cluster.memory * _GIB
+def _limited(predicted: Forecast) -> Forecast:
+    """Return the forecast with the reasons why such a load is not possible."""
+    memory = predicted.cluster.memory * _GIB
     limits = []
-    if found.host_memory > memory:
+    if predicted.host_memory > memory:
         limits.append("host memory")
-    if found.client_memory > memory:
+    if predicted.client_memory > memory:
         limits.append("client memory")
-    if found.largest > _TABLE_LIMIT:
+    if predicted.largest > _TABLE_LIMIT:
         limits.append("table size")
-    return replace(found, limits=tuple(limits))
+    return replace(predicted, limits=tuple(limits))

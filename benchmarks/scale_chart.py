@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _INK, _FAINT, _GROUND = "#24292f", "#6e7781", "#ffffff"
 _LINES = ("#9ecbff", "#1f6feb", "#0a3069", "#8250df", "#bf3989", "#953800")
 _HOUR = 3600
-# Of the axis of hours, above the longest and below the shortest: so many times it.
+# The axis of hours ends at this many times the longest, and at the shortest divided by as much.
 _MARGIN = 2
 _INCHES_HIGH, _INCHES_A_PANEL = 4.6, 3.6
 _PIXELS_PER_INCH = 160
-# What people count in, in hours.
+# Times that people count in, by their hours.
 _TICKS = {
     1 / 3600: "1 s",
     1 / 60: "1 min",
@@ -33,7 +33,7 @@ _TICKS = {
 
 
 def draw(forecasts: Sequence[Forecast], path: Path) -> None:
-    """Write the chart, in the format of the path's suffix. BenchmarkError where it cannot be written."""
+    """Write the chart in the format of the path's suffix. Raises BenchmarkError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -68,8 +68,8 @@ def _fill(axes: Axes, shown: Sequence[Forecast], servers: int) -> None:
         for each, at, taken in zip(line, records, hours, strict=True):
             axes.plot([at], [taken], "o", color=colour, markerfacecolor=_GROUND if each.limits else colour)
     most = max(shown, key=lambda each: (each.cluster.hosts, each.sources.records))
-    told = f"the busiest at the far end:\n{most.bottleneck}"
-    axes.text(0.97, 0.03, told, transform=axes.transAxes, ha="right", color=_FAINT, fontsize=9)
+    busiest = f"the busiest at the far end:\n{most.bottleneck}"
+    axes.text(0.97, 0.03, busiest, transform=axes.transAxes, ha="right", color=_FAINT, fontsize=9)
     title = (
         f"{servers} server{'s' * (servers != 1)}, orders in {most.order_tables} table{'s' * (most.order_tables > 1)}"
     )

@@ -1,5 +1,5 @@
-"""Databases on a PostgreSQL server. What is somebody's stays as it is: all that is made has a name of the benchmark's
-own, and is gone in the end. Imported only where there is a server: it needs psycopg.
+"""Databases on a PostgreSQL server. Other databases on it are not touched: those that the benchmark makes have names of
+their own, and are dropped in the end. This module is imported only if there is a server, because it needs psycopg.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from benchmarks.server import Server
 
 
 class Served:
-    """PostgreSQL: at `urls`, by table, databases from which others can be made. `own`: whose server that is."""
+    """PostgreSQL. `urls`: by table, a database over which others can be made. `own`: the server, if it is our own."""
 
     def __init__(self, place: Path, urls: Mapping[str, str], own: Server | None) -> None:
         self._place = place
         self._urls = urls
         self._own = own
-        # By table, the names of those that are there.
+        # Table and name of each database that exists.
         self._made: set[tuple[str, str]] = set()
 
     def start(self, name: str) -> tuple[Mapping[str, Path | str], bool]:
-        """See Store."""
+        """Return the URLs of a start's databases, and whether they have just been made."""
         names = {table: self._name("start " + name, table) for table in TABLES}
         is_new = not names.items() <= self._made
         for table, database in names.items() if is_new else ():
@@ -39,12 +39,12 @@ class Served:
         return {table: self._url(table, database) for table, database in names.items()}, is_new
 
     def settle(self, name: str) -> None:
-        """See Store. What a server would do to rows by itself, some time later, is no part of any run."""
+        """Clean up a start's databases by VACUUM, because the server might otherwise do so during a run."""
         for table in TABLES:
             self._execute(self._url(table, self._name("start " + name, table)), sql.SQL("VACUUM (ANALYZE)"))
 
     def fresh(self, contender: str, start: str) -> Databases:
-        """See Store."""
+        """Copy the databases of a start, and have the server and the system write all that earlier runs have left."""
         self.remove(contender)
         directory = self._place / "runs" / contender
         directory.mkdir(parents=True)
@@ -56,27 +56,27 @@ class Served:
             self._execute(self._urls[TABLES[0]], sql.SQL("CHECKPOINT"))
         os.sync()
         environment = os.environ | {VARIABLES[table]: url for table, url in urls.items()}
-        # Whatever a run leaves among temporary files goes with it.
+        # Temporary files that a run leaves are removed with its directory.
         return Databases(directory, {**urls}, environment | {"TMPDIR": str(directory)})
 
     def remove(self, contender: str) -> None:
-        """See Store."""
+        """Drop the databases of a contender's run, and remove its files."""
         for table in TABLES:
             self._drop(table, self._name(contender, table))
         shutil.rmtree(self._place / "runs" / contender, ignore_errors=True)
 
     def remove_all(self) -> None:
-        """Nothing of the benchmark's stays on somebody's server."""
+        """Drop all databases that the benchmark has made."""
         for table, database in list(self._made):
             with suppress(BenchmarkError):
                 self._drop(table, database)
 
     def cpu_seconds(self) -> float | None:
-        """See Store."""
+        """Return the CPU seconds of the benchmark's own server so far; None for another server."""
         return self._own.cpu_seconds() if self._own else None
 
     def version(self) -> Mapping[str, str]:
-        """See Store."""
+        """Return the versions of the server and of psycopg. Raises BenchmarkError if the server does not answer."""
         try:
             with psycopg.connect(self._urls[TABLES[0]]) as connection:
                 number = connection.info.server_version
@@ -84,8 +84,8 @@ class Served:
             raise BenchmarkError(_line(error)) from error
         return {"postgresql": f"{number // 10000}.{number % 10000}", "psycopg": psycopg.__version__}
 
-    def _name(self, of: str, table: str) -> str:
-        return f"loader_benchmark_{os.getpid()}_{of}_{table}".replace(" ", "_").replace("-", "_")
+    def _name(self, owner: str, table: str) -> str:
+        return f"loader_benchmark_{os.getpid()}_{owner}_{table}".replace(" ", "_").replace("-", "_")
 
     def _url(self, table: str, database: str) -> str:
         return urlsplit(self._urls[table])._replace(path=f"/{database}").geturl()
@@ -109,5 +109,5 @@ class Served:
 
 
 def _line(error: psycopg.Error) -> str:
-    """What the server said."""
+    """Return what the server said, as one line."""
     return "PostgreSQL: " + " ".join(str(error).split())

@@ -1,7 +1,7 @@
-"""A PostgreSQL server of one's own, from the binaries of a wheel: on a socket in a short directory, and gone with it.
+"""A PostgreSQL server from the binaries of a wheel, on a socket in a directory that is removed in the end.
 
-The server refuses to be run by root; then it is run as `nobody`. It runs with its own defaults, durability included,
-unless who starts it says otherwise.
+The server refuses to be run by root; then it is run as `nobody`. It runs with its defaults, also of durability, unless
+the caller gives other settings.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 
-# Versions of the server, and where the wheel has each.
+# Versions of the server, and the directory of the wheel that has each.
 VERSIONS = {16: "pginstall", 18: "pginstall18"}
-# Where Debian's packages have others.
+# Where Debian's packages have other versions.
 _PACKAGED = "/usr/lib/postgresql/{}/bin"
 _USER = "tester"
 
 
 @functools.cache
 def binaries(version: int = 16) -> Path | None:
-    """Where the server's programs are; None where no wheel has brought them, nor, of other versions, the system."""
+    """Return the directory of the server's programs; None if neither a wheel nor Debian's packages have them."""
     if version not in VERSIONS:
         packaged = Path(_PACKAGED.format(version))
         return packaged if packaged.is_dir() else None
@@ -48,7 +48,7 @@ def binaries(version: int = 16) -> Path | None:
 
 @functools.cache
 def _within_reach(package: Path) -> Path:
-    """The package, or the same files in a directory where `nobody` may go, as long as this process lives."""
+    """Return the package, or a copy that `nobody` may read and that lasts as long as this process."""
     if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in package.parents):
         return package
     directory = Path(tempfile.mkdtemp(prefix="pg"))
@@ -62,7 +62,7 @@ def _within_reach(package: Path) -> Path:
 
 
 def _linked(source: str, target: str) -> None:
-    """As quick as it can be had."""
+    """Link a file, or copy it if it cannot be linked."""
     try:
         os.link(source, target)
     except OSError:
@@ -70,26 +70,24 @@ def _linked(source: str, target: str) -> None:
 
 
 def newest() -> int | None:
-    """The latest version whose programs are here; None where none is."""
+    """Return the latest version whose programs are installed; None if there is none."""
     return max((version for version in VERSIONS if binaries(version)), default=None)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs. `directory` holds its socket, and its data under `data`; `settings` stand in the place of
-    its defaults.
-    """
+    """A server. `directory` holds its socket, and its data under `data`; `settings` replace its defaults."""
 
     directory: Path
     version: int = 16
     settings: tuple[str, ...] = ()
 
     def url(self, database: str) -> str:
-        """Of one of its databases."""
+        """Return the URL of one of its databases."""
         return f"postgresql://{_USER}@/{database}?host={self.directory}"
 
     def query(self, database: str, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Ask a database, apart from the loader."""
+        """Query a database over a connection of its own."""
         import psycopg
 
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -103,17 +101,17 @@ class Server:
         self._run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop it at once, whoever is connected."""
+        """Stop it at once, even if sessions are connected."""
         self._run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
     def make(self) -> None:
-        """Make its data, with no databases of its user's."""
+        """Make its data directory, without any database of a user."""
         self._run("initdb", "-D", self.data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its processes since it began, of those that have ended too.
+        """Return user and system time of all its processes since it began, including those that have ended.
 
-        A process adds what its children took when it takes note of their end; in between, they are asked themselves.
+        A process counts the time of a child when it waits for its end; until then the child is asked itself.
         """
         import psutil
 
@@ -122,7 +120,7 @@ class Server:
             children = leader.children()
             with contextlib.suppress(psutil.NoSuchProcess):
                 spent = [child.cpu_times()[:2] for child in children] + [leader.cpu_times()[:4]]
-                # Between the two looks none has ended, which would be counted in neither place or in both.
+                # No child has ended meanwhile, which would be counted in neither place or in both.
                 if leader.children() == children:
                     return float(sum(map(sum, spent)))
 
@@ -130,38 +128,38 @@ class Server:
         directory = binaries(self.version)
         assert directory is not None
         command = [str(directory / program), *map(str, arguments)]
-        # No shell sees it, and it names our own files.
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **_as_nobody())  # noqa: S603
+        # No shell reads the command, and it names our own files.
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **_unprivileged())  # noqa: S603
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             raise BenchmarkError(f"{program} of PostgreSQL {self.version} failed: {' '.join(said[-2:])}")
 
     @property
     def data(self) -> Path:
-        """Where it keeps its databases."""
+        """The directory in which it keeps its databases."""
         return self.directory / "data"
 
 
 @contextlib.contextmanager
 def server(version: int = 16, settings: Sequence[str] = ()) -> Iterator[Server]:
-    """A new one, with no databases of its user's. BenchmarkError where it cannot be started."""
+    """Run a new server without any database of a user. Raises BenchmarkError if it cannot be started."""
     directory = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         if os.geteuid() == 0:
             owner = pwd.getpwnam("nobody")
             os.chown(directory, owner.pw_uid, owner.pw_gid)
-        found = Server(directory, version, tuple(settings))
-        found.make()
-        found.start()
+        new = Server(directory, version, tuple(settings))
+        new.make()
+        new.start()
         try:
-            yield found
+            yield new
         finally:
-            found.stop()
+            new.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _as_nobody() -> dict[str, Any]:
+def _unprivileged() -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}

@@ -18,14 +18,14 @@ _ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many rows a table has, and a digest of all of them; empty where none was taken."""
+    """How many rows a table has, and a digest of all of them; empty if none was taken."""
 
     rows: int
     digest: str
 
 
 def stored(locations: Mapping[str, Path | str], *, digested: bool) -> Mapping[str, Stored]:
-    """By table, from its database: a file, or a URL of PostgreSQL. BenchmarkError where one cannot be read."""
+    """Read each table from its database, a file or a URL of PostgreSQL. Raises BenchmarkError if one cannot be read."""
     try:
         return {table: _stored(locations[table], table, digested=digested) for table in TABLES}
     except sqlite3.Error as error:
@@ -41,7 +41,7 @@ def _stored(location: Path | str, table: str, *, digested: bool) -> Stored:
 
 
 def _served(url: str, table: str, *, digested: bool) -> Stored:
-    """The digest is a sum of 64 bits of each row, which the server takes in no order."""
+    """Read a table of a server. The digest is a sum of 64-bit hashes of the rows, in which their order has no part."""
     import psycopg
 
     digest = f"sum(hashtextextended({table}::text, 0)::numeric)::text" if digested else "''"
@@ -62,18 +62,18 @@ def _digest(connection: sqlite3.Connection, table: str) -> str:
     return digest.hexdigest()
 
 
-def must_be_equal(first: str, expected: Mapping[str, Stored], second: str, found: Mapping[str, Stored]) -> None:
-    """BenchmarkError where two contenders, called `first` and `second`, left different rows in a table."""
+def must_be_equal(first: str, expected: Mapping[str, Stored], second: str, actual: Mapping[str, Stored]) -> None:
+    """Raise BenchmarkError if two contenders, called `first` and `second`, left different rows in a table."""
     for table, wanted in expected.items():
-        if found[table].rows != wanted.rows:
-            counts = f"{wanted.rows:,} and {found[table].rows:,} rows"
+        if actual[table].rows != wanted.rows:
+            counts = f"{wanted.rows:,} and {actual[table].rows:,} rows"
             raise BenchmarkError(f"{first} and {second} stored different rows in {table}: {counts}")
-        if found[table].digest != wanted.digest:
+        if actual[table].digest != wanted.digest:
             raise BenchmarkError(f"{first} and {second} stored different rows in {table}, though equally many")
 
 
-def must_be_all(name: str, given: Mapping[str, int], found: Mapping[str, Stored]) -> None:
-    """BenchmarkError where a contender that checks nothing stored fewer or more rows than it was given."""
+def must_be_all(name: str, given: Mapping[str, int], actual: Mapping[str, Stored]) -> None:
+    """Raise BenchmarkError if a contender that checks nothing stored fewer or more rows than it was given."""
     for table, records in given.items():
-        if found[table].rows != records:
-            raise BenchmarkError(f"{name} stored {found[table].rows:,} of {records:,} {table}")
+        if actual[table].rows != records:
+            raise BenchmarkError(f"{name} stored {actual[table].rows:,} of {records:,} {table}")

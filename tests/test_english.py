@@ -24,7 +24,6 @@ PENDING = (
     "async_loader/sources",
     "async_loader/stores",
     "async_loader/tables.py",
-    "benchmarks",
     "tests/certificates.py",
     "tests/cluster.py",
     "tests/commands",

@@ -25,7 +25,7 @@ _SERVED = tuple(case for case in SERVED_CASES if case not in CASES)
 
 
 class Command(LoaderCommand):
-    """See `help`."""
+    """The command; `help` says what it does."""
 
     help = "Measure how fast loading is: each contender in processes of its own, on fresh databases, in turn."
     epilog = """\
@@ -38,9 +38,9 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as docs/reference.md lists them."""
+        """Add the options, as docs/reference.md lists them."""
         _add_what_is_measured(parser)
-        _add_what_is_told(parser)
+        _add_reporting(parser)
 
     def handle(
         self,
@@ -59,7 +59,7 @@ exit codes:
         no_progress: bool,
         **_: object,
     ) -> None:
-        """Measure, and say what came of it."""
+        """Measure, and print the results."""
         if sources is not None and (records, invalid) != (None, None):
             raise ConfigurationError("--sources takes records as they are: leave out --records and --invalid")
         of_cases, _peers = STORES[store]
@@ -145,15 +145,15 @@ def _add_what_is_measured(parser: CommandParser) -> None:
     )
 
 
-def _add_what_is_told(parser: CommandParser) -> None:
-    told = group(parser, REPORTING)
-    told.add_argument(
+def _add_reporting(parser: CommandParser) -> None:
+    reporting = group(parser, REPORTING)
+    reporting.add_argument(
         "--format",
         choices=("text", "json"),
         default="text",
         help="what goes to stdout; json: every run, the medians, the machine and the versions (default: %(default)s)",
     )
-    told.add_argument(
+    reporting.add_argument(
         "--chart",
         type=Path,
         metavar="FILE",
@@ -161,17 +161,17 @@ def _add_what_is_told(parser: CommandParser) -> None:
         default=[],
         help="draw a chart too, as .svg or .png; may be given several times",
     )
-    told.add_argument(
+    reporting.add_argument(
         "--keep",
         type=Path,
         metavar="DIR",
         help="keep the files and the last databases in DIR, except databases of a server; without it nothing is kept",
     )
-    told.add_argument("--no-progress", action="store_true", help="draw no progress bar")
+    reporting.add_argument("--no-progress", action="store_true", help="draw no progress bar")
 
 
 def _refuse(wanted: Wanted) -> None:
-    """ConfigurationError for what nobody can measure."""
+    """Raise ConfigurationError for options with which nothing can be measured."""
     known, _ = STORES[wanted.store]
     if unknown := [case for case in wanted.cases if case not in known]:
         raise ConfigurationError(f"--cases {' '.join(unknown)}: with --store postgresql only")
@@ -209,7 +209,7 @@ def _refuse_keep(directory: Path) -> None:
 
 
 def _refuse_charts(paths: Sequence[Path], wanted: Wanted) -> None:
-    """ConfigurationError or Failure where a chart could not be drawn in the end."""
+    """Raise ConfigurationError or Failure if a chart could not be drawn in the end."""
     for path in paths:
         if path.suffix.lower() not in chart.SUFFIXES:
             raise ConfigurationError(f"--chart {path}: a chart is one of {', '.join(chart.SUFFIXES)}")

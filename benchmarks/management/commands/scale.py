@@ -1,4 +1,4 @@
-"""`manage.py scale`: what a load would take on how large a cluster, from measured costs. Options in, a table out."""
+"""`manage.py scale`: how long a load would take on a cluster, from measured costs. Options in, a table out."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Result = TypeVar("Result")
 
 
 class Command(LoaderCommand):
-    """See `help`."""
+    """The command; `help` says what it does."""
 
-    help = "Predict how long the sample's tables take to load over workers, and what holds them up; loads nothing."
+    help = "Predict how long the sample's tables take to load over workers, and what limits them; loads nothing."
     epilog = """\
 example: a thousand million records on one host and on ten, with four servers
   python manage.py scale --records 1e9 --hosts 1 10 --servers 4
@@ -38,10 +38,10 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options, as docs/reference.md lists them."""
+        """Add the options, as docs/reference.md lists them."""
         _add_sources(parser)
         _add_cluster(parser)
-        _add_what_is_told(parser)
+        _add_reporting(parser)
 
     def handle(
         self,
@@ -55,19 +55,21 @@ exit codes:
         servers: Sequence[int],
         **options: Any,
     ) -> None:
-        """Predict, and say so."""
+        """Predict, and print the forecasts."""
         _refuse_charts(chart)
         known = _read(costs, lambda text: costs_from(_json(text)))
         if against is not None:
             self.print_lines(against_lines(known, _read(against, lambda text: measured(text.splitlines()))))
             return
-        found = [forecast(known, *each) for each in _wanted(records, hosts, servers, options)]
+        forecasts = [forecast(known, *each) for each in _wanted(records, hosts, servers, options)]
         self.print_lines(
-            [json.dumps([as_dict(each) for each in found], indent=2)] if format == "json" else table_lines(found)
+            [json.dumps([as_dict(each) for each in forecasts], indent=2)]
+            if format == "json"
+            else table_lines(forecasts)
         )
         try:
             for path in chart:
-                scale_chart.draw(found, path)
+                scale_chart.draw(forecasts, path)
         except BenchmarkError as error:
             raise Failure(str(error)) from error
 
@@ -75,7 +77,7 @@ exit codes:
 def _wanted(
     records: Sequence[int], hosts: Sequence[int], servers: Sequence[int], options: dict[str, Any]
 ) -> Iterable[tuple[Sources, Cluster]]:
-    """Each with each."""
+    """Return sources and cluster of each forecast: all numbers of servers, hosts and records combined."""
     for several, machines, size in itertools.product(servers, hosts, records):
         yield (
             Sources(
@@ -99,7 +101,7 @@ def _wanted(
 
 
 def _read(path: Path, understood: Callable[[str], Result]) -> Result:
-    """What a file has. Failure where it cannot be read or has something else."""
+    """Read a file of costs or runs. Raises Failure if it cannot be read or has another form."""
     try:
         return understood(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -118,7 +120,7 @@ def _json(text: str) -> Any:
 
 
 def _count(text: str) -> int:
-    """An integer from 1 on, which may be written as 1e9."""
+    """Read an integer from 1 on, which may be written as 1e9."""
     number = float(text)
     if not (math.isfinite(number) and number >= 1 and number == int(number)):
         raise ValueError
@@ -126,7 +128,7 @@ def _count(text: str) -> int:
 
 
 def _size(text: str) -> float:
-    """A number above 0."""
+    """Read a number greater than 0."""
     number = float(text)
     if not (math.isfinite(number) and number > 0):
         raise ValueError
@@ -134,14 +136,14 @@ def _size(text: str) -> float:
 
 
 def _part(text: str) -> float:
-    """A number between 0 and 1."""
+    """Read a number between 0 and 1."""
     number = float(text)
     if not 0 < number < 1:
         raise ValueError
     return number
 
 
-# What argparse calls them where a value is none.
+# argparse names them in its messages about values that are wrong.
 _count.__name__, _size.__name__, _part.__name__ = "count", "size", "part"
 
 
@@ -232,29 +234,29 @@ def _add_cluster(parser: CommandParser) -> None:
     )
 
 
-def _add_what_is_told(parser: CommandParser) -> None:
-    told = group(parser, REPORTING)
-    told.add_argument(
+def _add_reporting(parser: CommandParser) -> None:
+    reporting = group(parser, REPORTING)
+    reporting.add_argument(
         "--costs",
         type=Path,
         metavar="FILE",
         default=_COSTS,
         help="the costs that `python -m tests.costs` measured (default: those of docs/scale.md)",
     )
-    told.add_argument(
+    reporting.add_argument(
         "--against",
         type=Path,
         metavar="FILE",
         help="predict the loads that `python -m tests.costs runs` measured, and show how far the predictions are off",
     )
-    told.add_argument(
+    reporting.add_argument(
         "--format",
         choices=("text", "json"),
         default="text",
         help="what goes to stdout; json: also the time of each phase, and the time that each resource alone would take "
         "(default: %(default)s)",
     )
-    told.add_argument(
+    reporting.add_argument(
         "--chart",
         type=Path,
         metavar="FILE",
@@ -265,7 +267,7 @@ def _add_what_is_told(parser: CommandParser) -> None:
 
 
 def _refuse_charts(paths: Sequence[Path]) -> None:
-    """ConfigurationError or Failure where a chart could not be drawn."""
+    """Raise ConfigurationError or Failure if a chart could not be drawn."""
     for path in paths:
         if path.suffix.lower() not in chart.SUFFIXES:
             raise ConfigurationError(f"--chart {path}: a chart is one of {', '.join(chart.SUFFIXES)}")
