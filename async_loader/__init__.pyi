@@ -38,6 +38,7 @@ from .rules import (
     matches,
     max_length,
     min_length,
+    not_blank,
     not_empty,
     one_of,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "matches",
     "max_length",
     "min_length",
+    "not_blank",
     "not_empty",
     "one_of",
     "store_of",

@@ -1,4 +1,4 @@
-"""What is loaded: tables, their columns and references, as declarations that check themselves.
+"""Tables, their columns and references: what is loaded, as declarations that check themselves.
 
 Values only: nothing here reads, writes or knows a database beyond its name.
 """
@@ -9,6 +9,7 @@ import enum
 import graphlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -20,7 +21,9 @@ OWN_PREFIX = "loader_"
 
 
 class Type(enum.Enum):
-    """What a column holds. Text has no NUL; dates and times are of the years 1 to 9999, times to the microsecond."""
+    """The type of what a column holds. Text has no NUL; dates and times are of the years 1 to 9999, times to the
+    microsecond.
+    """
 
     INTEGER = "integer"  # 64 bits, signed
     REAL = "real"  # 64 bits, finite
@@ -57,7 +60,7 @@ class _Required:
         return "REQUIRED"
 
     def __reduce__(self) -> str:
-        """In any process there is but this one."""
+        """Return the name under which any process finds it."""
         return "REQUIRED"
 
 
@@ -73,7 +76,7 @@ class Column:
     default: what a new row gets where the source has no such column: a value, or a function that is called for each
         row. What a row that is there already holds then stays. REQUIRED where the source must have the column.
     unique: whether no two rows may have the same value.
-    digits, places: of a decimal, how many it has at most, and how many of them behind the point.
+    digits, places: of a decimal, how many it has at most, and how many of them after the point.
     significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
     zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
 
@@ -94,10 +97,8 @@ class Column:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
             problem = f"{self.digits} digits of which {self.places} are decimals; at most are {MOST_DIGITS}"
             raise ConfigurationError(f"column {self.name} is to have {problem}")
-        try:
-            pl.Series([], dtype=pl.Datetime("us")).dt.replace_time_zone(self.zone)
-        except pl.exceptions.ComputeError as error:
-            raise ConfigurationError(f"column {self.name}: {self.zone!r} is no known time zone") from error
+        if self.zone is not None and not _is_zone(self.zone):
+            raise ConfigurationError(f"column {self.name}: {self.zone!r} is no known time zone")
 
     @property
     def dtype(self) -> pl.DataType:
@@ -114,12 +115,20 @@ class Column:
         return self.default is REQUIRED
 
     def defaults(self, size: int) -> pl.Series:
-        """So many values of the default. ConfigurationError where it gives none, or one of another type."""
+        """Return that many values of the default. ConfigurationError where it gives none, or one of another type."""
         try:
             values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
             return pl.Series(self.name, values, dtype=self.dtype)
         except (Exception, pl.exceptions.PanicException) as error:
             raise ConfigurationError(f"column {self.name}: its default cannot be had: {one_line(error)}") from error
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +163,9 @@ class Table:
         used = [("key", self.key)]
         used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
         used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
-        for what, column in used:
+        for part, column in used:
             if column not in names:
-                raise ConfigurationError(f"table {self.name}: {what} names the unknown column {column!r}")
+                raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
         for rule in self.rules:
             self._try_rule(rule)
         if self.name.lower().startswith(OWN_PREFIX):
@@ -167,7 +176,7 @@ class Table:
             raise ConfigurationError(f"table {self.name}: key {self.key} {problem}")
 
     def _try_rule(self, rule: Rule) -> None:
-        """On no records, which shows a rule that cannot be asked about its columns at all."""
+        """Try a rule on no records, which shows one that cannot be asked about its columns at all."""
         none = pl.DataFrame(schema={column.name: column.dtype for column in self.columns})
         try:
             answers = none.select(rule.holds).to_series()
@@ -186,11 +195,11 @@ class Table:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """In the order of the declaration."""
+        """Their names in the order of the declaration."""
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> Column:
-        """The column of that name; KeyError where there is none."""
+        """Return the column of that name; KeyError where there is none."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -198,7 +207,7 @@ class Table:
 
 
 def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
-    """The tables, each behind all that it references, otherwise as given: the order to load and to commit.
+    """Return the tables, each after all that it references, otherwise as given: the order to load and to commit.
 
     Raises ConfigurationError for a name used twice, an undeclared target, a key of another type, or a cycle.
     """
@@ -214,7 +223,7 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
 
 
 def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
-    """The names of the tables' databases, each behind all that its tables reference.
+    """Return the names of the tables' databases, each after all that its tables reference.
 
     Raises ConfigurationError where two databases reference each other: no order of commits would then keep every
     reference whole at every instant.
@@ -228,12 +237,12 @@ def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
     return _sorted(graph, "databases")
 
 
-def _sorted(graph: dict[str, list[str]], what: str) -> tuple[str, ...]:
+def _sorted(graph: dict[str, list[str]], kind: str) -> tuple[str, ...]:
     try:
         return tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         cycle = " -> ".join(error.args[1])
-        raise ConfigurationError(f"{what} that reference each other in a circle cannot be loaded: {cycle}") from error
+        raise ConfigurationError(f"{kind} that reference each other in a circle cannot be loaded: {cycle}") from error
 
 
 def _check_reference(table: Table, reference: Reference, by_name: dict[str, Table]) -> None:

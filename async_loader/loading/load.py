@@ -25,9 +25,9 @@ from async_loader.ledger.entries import COMPLETE, RUNNING
 from async_loader.ledger.tally import Tally
 from async_loader.loading.refused import Refused, rejects_with, write_apart
 from async_loader.records.arrays import all_false
-from async_loader.records.batches import Batch, cut
+from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
-from async_loader.records.validation import Unique, Verdict, World, judge
+from async_loader.records.validation import UniqueColumn, Verdict, World, judge
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def load(this: Load) -> Steps[None]:
         while (batch := (yield from this.read(reader))) is not None:
             if known is None:
                 known = _Known((yield from _references(this)), [UniqueValues(column) for column in this.table.unique])
-            for part in cut(batch, _borders(this, progress.position, len(batch))):
+            for part in cut_batch(batch, _borders(this, progress.position, len(batch))):
                 progress.position += len(part)
                 if progress.position <= this.checkpoint:
                     yield from _verdict(this, part, known, replayed=True)
@@ -408,14 +408,14 @@ def _world(this: Load, batch: Batch, known: _Known, questions: _Questions, answe
             # A row that is there keeps what it has, and takes no default.
             new = ~(same | differing)
             kept = pl.select(pl.when(new).then(values)).to_series()
-            unique.append(Unique(column.name, kept, taken.are_taken(kept, _mask(size, owned) & new), {}))
+            unique.append(UniqueColumn(column.name, kept, taken.are_taken(kept, _mask(size, owned) & new), {}))
         else:
-            unique.append(Unique(column.name, values, taken.are_taken(values, _mask(size, owned)), given_up))
+            unique.append(UniqueColumn(column.name, values, taken.are_taken(values, _mask(size, owned)), given_up))
     return World(
         taken=questions.taken,
         held=same | differing,
         differs=differing,
-        absent=[keys.are_dangling(batch.values[reference.column]) for reference, keys in known.references],
+        dangling=[keys.are_dangling(batch.values[reference.column]) for reference, keys in known.references],
         conflicts_reject=this.on_conflict == "reject",
         unique=unique,
     )
@@ -425,7 +425,7 @@ def _as_before(this: Load, batch: Batch, world: World) -> World:
     """The world with the answers that these records once had: values may have been given up since."""
     lines = [this.used_before.get((batch.source, each.column), []) for each in world.unique]
     unique = [
-        Unique(each.column, each.values, batch.lines.is_in(list(used)), {})
+        UniqueColumn(each.column, each.values, batch.lines.is_in(list(used)), {})
         for each, used in zip(world.unique, lines, strict=True)
     ]
     return replace(world, unique=unique)

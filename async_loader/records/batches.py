@@ -1,4 +1,7 @@
-"""What sources hand to checks: a batch of records of one table, in columns, with where each was read. Values only."""
+"""A batch of records of one table, in columns, with where each was read: what sources hand to checks. Values only.
+
+Series and frames of a batch are as long as it has readable records, and in their order.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ RAW_MARK = "_raw:"
 # Columns that the files of rejects add; a source may hold them, and they are passed over.
 LINE = "_line"
 REASONS = "_reasons"
-# Which stored reject a record is mended from, as `origins` writes it.
+# Which stored reject a record is mended from, as `layouts.reject_name` writes it.
 REJECT = "_reject"
 MARKS = (LINE, REASONS, REJECT)
 
@@ -74,12 +77,12 @@ class Batch:
 
 
 def slices(batch: Batch, size: int) -> list[Batch]:
-    """The batch in parts of at most `size` records, in order of their lines."""
-    return cut(batch, range(size, len(batch), size))
+    """Return the batch in parts of at most `size` records, in order of their lines."""
+    return cut_batch(batch, range(size, len(batch), size))
 
 
-def cut(batch: Batch, places: Iterable[int]) -> list[Batch]:
-    """The batch in parts, in order of their lines: a new one begins at each of these ascending places above 0."""
+def cut_batch(batch: Batch, places: Iterable[int]) -> list[Batch]:
+    """Cut the batch into parts, in order of their lines: one begins at each of these ascending places above 0."""
     starts = [0, *places]
     if len(starts) == 1:
         return [batch]
@@ -102,7 +105,7 @@ def cut(batch: Batch, places: Iterable[int]) -> list[Batch]:
 
 
 def _cuts(batch: Batch, starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Where each part begins, among the readable records and among the broken ones; the end last."""
+    """Return where each part begins, among the readable records and among the broken ones; the end last."""
     readable = len(batch.lines)
     if not batch.broken:
         return [(start, 0) for start in starts] + [(readable, 0)]
@@ -116,7 +119,7 @@ def _cuts(batch: Batch, starts: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def columns_as_json(as_read: pl.DataFrame) -> pl.Series:
-    """JSON objects of whole rows: the `to_json` of sources whose records are columns."""
+    """Return JSON objects of whole rows: the `to_json` of sources whose records are columns."""
     if not as_read.height:
         return pl.Series("record", [], dtype=pl.String)
     return as_read.select(record=pl.struct(pl.all()).struct.json_encode()).to_series()

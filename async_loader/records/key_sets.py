@@ -66,7 +66,7 @@ class IntegerKeys:
         self._members: _Bits | _SortedArrays = _Bits()
 
     def add(self, keys: pl.Series) -> None:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         new = keys.drop_nulls().to_numpy()
         if not len(new):
             return
@@ -77,13 +77,13 @@ class IntegerKeys:
         self._members.add(new)
 
     def holds(self, keys: pl.Series) -> pl.Series:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         if not keys.null_count():
             return from_flags(self._members.hold(keys.to_numpy()))
         return from_flags(self._members.hold(keys.fill_null(0).to_numpy())) & keys.is_not_null()
 
     def all(self) -> pl.Series:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         return from_integers(self._members.keys())
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class IntegerKeys:
 
     @property
     def size(self) -> int:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         return self._members.size
 
 
@@ -128,7 +128,7 @@ class _Bits:
         return greatest - least + 1 <= max(BITS_PER_KEY * (self._count + len(new)), SMALL_SPREAD)
 
     def add(self, new: Integers) -> None:
-        """`new` is sorted and distinct."""
+        """Take in keys that are sorted and distinct."""
         self._least, self._greatest = self._bounds_with(new)
         self._make_room()
         offsets = new - self._base
@@ -206,7 +206,7 @@ class _SortedArrays:
         return sum(array.nbytes for array in self._arrays)
 
     def add(self, new: Integers) -> None:
-        """`new` is sorted and distinct."""
+        """Take in keys that are sorted and distinct."""
         fresh = new[~self.hold(new)]
         while self._arrays and len(self._arrays[-1]) < 2 * len(fresh):
             fresh = np.concatenate([self._arrays.pop(), fresh])

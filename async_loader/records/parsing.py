@@ -1,7 +1,8 @@
 """Text to typed values, exactly or not at all. Pure.
 
 A value is taken where its text is exactly one (the README's table of spellings); everything else is a fault with a
-code. Nothing is trimmed, rounded to an integer or cut off.
+code. Nothing is trimmed, rounded to an integer or cut off. A column's values, its codes and what messages show of it
+are series as long as the batch.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _NOT_ZERO = re.compile(r"[^eE]*[1-9]")
 def parse_text(
     text: pl.Series, column: Column, *, nul: bool = True, means_null: Collection[str] = ()
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The column's values, and its faults (as in `Batch`) or None where there are none.
+    """Return the column's values, and its faults (as in `Batch`) or None where there are none.
 
     A null in `text` is a field with nothing in it, not even quotes: null for a nullable column, otherwise `""`. `nul`
-    tells whether there can be a NUL in it at all. Text that is one of `means_null` is null, or missing.
+    says whether there can be a NUL in it at all. Text that is one of `means_null` is null, or missing.
     """
     if means_null and (meant := text.is_in(list(means_null)).fill_null(value="" in means_null)).any():
         return _parsed_around(text, column, meant)
@@ -46,25 +47,25 @@ def parse_text(
         return with_faults(text, nul_codes(text), lambda: shown_text(text)) if nul else (text, None)
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
-        return _judged(text, values, values.is_null(), _integer_code)
+        return _coded(text, values, values.is_null(), _integer_code)
     if column.type is not Type.REAL:
         return _spelled(text, column)
     values = text.cast(pl.Float64, strict=False)
     # Neither zero, which may be an underflow, nor infinite or NaN, nor where not every integer is a real.
     certain = values.abs().is_between(LEAST_REAL, EXACT_REAL, closed="left")
-    return _judged(text, values, ~certain.fill_null(value=False), real_code)
+    return _coded(text, values, ~certain.fill_null(value=False), real_code)
 
 
 def _parsed_around(text: pl.Series, column: Column, meant: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
-    """As `parse_text` does, where some of the text means null."""
+    """Parse text as `parse_text` does, where some of it means null."""
     values, faults = parse_text(pl.select(pl.when(~meant).then(text)).to_series(), column)
-    codes = nulls(len(text)) if faults is None else faults["code"]
+    codes = null_codes(len(text)) if faults is None else faults["code"]
     codes = codes.zip_with(~meant, pl.Series([None if column.nullable else "missing"], dtype=pl.String))
     return with_faults(values, codes, lambda: shown_text(text))
 
 
 def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:
-    """A column of a type that has spellings of its own."""
+    """Parse a column of a type that has spellings of its own."""
     spelling = SPELLINGS[column.type]
     values = spelling.plain(text, column)
     places = (values.is_null() & text.is_not_null()).arg_true()
@@ -76,15 +77,15 @@ def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame |
         odd.append(value)
         codes.append(code if code is None else _unreadable(written, code))
     values = values.scatter(places, pl.Series(odd, dtype=column.dtype))
-    found = nulls(len(text)).scatter(places, pl.Series(codes, dtype=pl.String))
-    return with_faults(values, found, lambda: shown_text(text))
+    all_codes = null_codes(len(text)).scatter(places, pl.Series(codes, dtype=pl.String))
+    return with_faults(values, all_codes, lambda: shown_text(text))
 
 
 def with_faults(
     values: pl.Series, codes: pl.Series, shown: Callable[[], pl.Series]
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """The values, made null where they have a code, and the faults. `shown` gives what messages show of the values; it
-    is asked only where there is a fault.
+    """Return the values, made null where they have a code, and the faults. `shown` gives what messages show of the
+    values; it is asked only where there is a fault.
     """
     if codes.null_count() == len(codes):
         return values, None
@@ -93,7 +94,7 @@ def with_faults(
 
 
 def shown_text(text: pl.Series) -> pl.Series:
-    """Text as messages show it: in quotes, and no more than its beginning."""
+    """Return text as messages show it: in quotes, and no more than its beginning."""
     read = pl.col("text")
     long = read.str.len_chars() > _CLIPPED_TO
     beginning = pl.when(long).then(read.str.head(_CLIPPED_TO) + "…").otherwise(read)
@@ -101,19 +102,24 @@ def shown_text(text: pl.Series) -> pl.Series:
     return text.to_frame("text").select(pl.concat_str(quote, beginning, quote)).to_series()
 
 
+def shown_values(values: pl.Series) -> pl.Series:
+    """Return values of any type as messages show them."""
+    return shown_text(values) if values.dtype == pl.String else values.cast(pl.String)
+
+
 def clipped(text: str) -> str:
-    """No more of one text than messages show."""
+    """Return no more of one text than messages show."""
     return text if len(text) <= _CLIPPED_TO else text[:_CLIPPED_TO] + "…"
 
 
 def nul_codes(text: pl.Series) -> pl.Series:
-    """`nul_character` where the text has a NUL, at which programs that read the database cut it off."""
+    """Return `nul_character` where the text has a NUL, at which programs that read the database cut it off."""
     has_nul = text.str.contains("\0", literal=True)
     return pl.select(pl.when(has_nul).then(pl.lit("nul_character"))).to_series()
 
 
 def real_code(read: str, value: float | None) -> str | None:
-    """What is wrong with a real read as `value` from the decimal number `read`, if anything."""
+    """Return the code of what is wrong with a real, read as `value` from the decimal number `read`, if anything."""
     if value is None:
         return _unreadable(read, "not_number")
     if _NOT_FINITE.fullmatch(read):
@@ -137,28 +143,28 @@ def _unreadable(read: str, code: str) -> str:
     return "nul_character" if "\0" in read else code
 
 
-def _judged(
+def _coded(
     text: pl.Series,
     values: pl.Series,
     doubtful: pl.Series,
     code_of: Callable[[str, Any], str | None],
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """Ask `code_of` about the doubtful values alone: they are few, and telling faults apart is slow."""
+    """Ask `code_of` about the doubtful values alone: they are few, and to distinguish faults is slow."""
     places = (doubtful & text.is_not_null()).arg_true()
     if not len(places):
         return values, None
     codes = map(code_of, text.gather(places), values.gather(places))
-    found = pl.Series(codes, dtype=pl.String)
-    return with_faults(values, nulls(len(text)).scatter(places, found), lambda: shown_text(text))
+    doubtful_codes = pl.Series(codes, dtype=pl.String)
+    return with_faults(values, null_codes(len(text)).scatter(places, doubtful_codes), lambda: shown_text(text))
 
 
-def nulls(length: int) -> pl.Series:
-    """So many null codes."""
+def null_codes(length: int) -> pl.Series:
+    """Return that many codes of values with which nothing is wrong."""
     return pl.Series([None], dtype=pl.String).new_from_index(0, length)
 
 
 def text_of_bytes(column: Iterable[bytes | None]) -> tuple[pl.Series, pl.Series]:
-    """Bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
+    """Return bytes as text, with escapes for invalid UTF-8, and for each value whether it was invalid."""
     texts: list[str | None] = []
     bad = []
     for value in column:

@@ -1,12 +1,13 @@
 """Why records are rejected: codes and messages, made into JSON by whole columns. Pure.
 
-A reason is (code, column, message). Half of a large source may be bad, so the texts of a batch are made at once, and
-just for the records that need them.
+A reason is (code, column, message). A message is one line: control characters in it are escaped. Half of a large source
+may be bad, so the texts of a batch are made at once, and only for the records that need them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,12 @@ REFUSED = "refused"
 
 # What JSON, or an encoder of it, may write otherwise than it is.
 _TO_ESCAPE = r"[^ -~]|[\"\\\\]"
+# Characters that end a line, move the cursor of a terminal, or turn the order of what it shows.
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+_CONTROLS = re.compile(_CONTROL)
+
+# The code of a rule that raised on a record.
+RULE_FAILED = "rule_failed"
 
 FAULT_MESSAGES = {
     "missing": "{column} is missing",
@@ -65,12 +72,17 @@ def commonest_first(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def reason_json(code: str, column: str | None, message: str) -> str:
-    """One reason as a JSON object."""
-    return json.dumps({"code": code, "column": column, "message": message}, ensure_ascii=False)
+    """Return one reason as a JSON object."""
+    return json.dumps({"code": code, "column": column, "message": on_one_line(message)}, ensure_ascii=False)
+
+
+def on_one_line(text: str) -> str:
+    """Return text with escapes for control characters, as JSON has them: a message is one line."""
+    return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
 def reasons_json(checks: Sequence[Check], places: pl.Series) -> pl.Series:
-    """For the records at these places, each of which failed a check, JSON arrays of all their reasons, in the order of
+    """Return JSON arrays of all reasons of the records at these places, each of which failed a check, in the order of
     the checks.
 
     Few combinations of checks fail, however many records: each combination's texts are made at once.
@@ -85,7 +97,7 @@ def reasons_json(checks: Sequence[Check], places: pl.Series) -> pl.Series:
 
 
 def _texts(checks: Sequence[Check], places: pl.Series) -> pl.Series:
-    """JSON arrays for the records at these places, which have failed all of these checks."""
+    """Return JSON arrays for the records at these places, which have failed all of these checks."""
     pieces: list[pl.Expr] = []
     constant = "["
     for check in checks:
@@ -101,10 +113,12 @@ def _texts(checks: Sequence[Check], places: pl.Series) -> pl.Series:
 
 
 def _escaped(texts: pl.Series) -> pl.Series:
-    """The texts as they stand inside a JSON text; nothing for null."""
+    """Return texts as they stand inside a JSON text, each on one line; nothing for null."""
     texts = texts.fill_null("")
     if not texts.str.contains(_TO_ESCAPE).any():
         return texts
+    if len(places := texts.str.contains(_CONTROL).arg_true()):
+        texts = texts.scatter(places, pl.Series(map(on_one_line, texts.gather(places)), dtype=pl.String))
     encoded = texts.to_frame("text").select(pl.struct("text").struct.json_encode()).to_series()
     prefix, suffix = len('{"text":"'), len('"}')
     return encoded.str.slice(prefix).str.head(-suffix)

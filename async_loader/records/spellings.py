@@ -1,7 +1,7 @@
 """How decimals, booleans, dates, datetimes, UUIDs and JSON are spelled: text to values, exactly or not at all. Pure.
 
 What is spelled plainly is read by whole columns. Everything else, which is rare, is read by Python, text by text: it
-takes what Django's fields take, and says what is wrong with the rest.
+takes what Django's fields take, and says what is wrong with the rest. Both take time linear in the text.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from async_loader.tables import Column, Type
+from async_loader.records.json_text import object_of, refuse_constant
+from async_loader.records.zones import all_in_utc, in_utc
+from async_loader.tables import MOST_DIGITS, Column, Type
 
 # What text is read as: a value, or the code of what is wrong with it.
 Read: TypeAlias = tuple[Any, str | None]
@@ -34,7 +35,12 @@ class Spelling:
 
 
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|s?nan)", re.IGNORECASE)
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_DECIMAL = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
+# An exponent of more digits is past all that a column can hold, unless the number is zero.
+_LONGEST_EXPONENT = 9
+# Digits from the first that is not zero to the last: no column takes nearly as many.
+_MANY_DIGITS = 400
+_EXACT = Context(prec=2 * MOST_DIGITS)
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _PLAIN_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _ODD_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
@@ -47,8 +53,6 @@ _ODD_DATETIME = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:[T ]([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})([.,][0-9]+)?)?\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-# Years whose clocks Polars and Python know alike: Polars has no summer time behind them.
-COMMON_YEARS = (1900, 2099)
 # A part of a second smaller than can be held.
 _TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 # Marks in a UUID that mean nothing.
@@ -57,15 +61,15 @@ _HEXADECIMAL = "^[0-9a-f]{32}$"
 
 
 def _masked(text: pl.Series, pattern: str) -> pl.Series:
-    """Null where the pattern is not found."""
+    """Return the text, null where the pattern is not found in it."""
     return pl.select(pl.when(text.str.contains(pattern)).then(text)).to_series()
 
 
 def _decimal(text: pl.Series, column: Column) -> pl.Series:
     whole = column.digits - column.places
-    # Where all digits are behind the point, Django counts a zero before it unless some follow.
-    behind = rf"(\.[0-9]{{0,{column.places}}})?" if whole else rf"\.[0-9]{{1,{max(column.places, 1)}}}"
-    pattern = rf"^[+-]?0*[0-9]{{0,{whole}}}{behind}$"
+    # Where all digits are after the point, Django counts a zero before it unless some follow.
+    fraction = rf"(\.[0-9]{{0,{column.places}}})?" if whole else rf"\.[0-9]{{1,{max(column.places, 1)}}}"
+    pattern = rf"^[+-]?0*[0-9]{{0,{whole}}}{fraction}$"
     plain = _masked(_masked(text, "[0-9]"), pattern)
     if column.significant < column.digits:
         plain = pl.select(pl.when(plain.str.count_matches("[0-9]") <= column.significant).then(plain)).to_series()
@@ -75,15 +79,32 @@ def _decimal(text: pl.Series, column: Column) -> pl.Series:
 def _odd_decimal(text: str, column: Column) -> Read:
     if _NOT_FINITE.fullmatch(text):
         return None, "not_finite"
-    if not _DECIMAL.fullmatch(text):
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
         return None, "not_number"
-    value = Decimal(text)
+    sign, whole, fraction, exponent = (part or "" for part in match.groups())
+    digits = (whole + fraction).lstrip("0")
+    if len(digits) > _MANY_DIGITS:
+        return None, "too_many_digits"
+    value = Decimal((int(sign == "-"), tuple(map(int, digits or "0")), _power(exponent) - len(fraction)))
     code = digits_code(value, column)
-    return (None, code) if code else (value, None)
+    return (None, code) if code else (_placed(value, column), None)
+
+
+def _power(exponent: str) -> int:
+    """Return an exponent as it is written, or one that is as much too large."""
+    digits = exponent.lstrip("+-").lstrip("0")
+    power = int(digits or "0") if len(digits) <= _LONGEST_EXPONENT else 10**_LONGEST_EXPONENT
+    return -power if exponent.startswith("-") else power
+
+
+def _placed(value: Decimal, column: Column) -> Decimal:
+    """Return a value that fits with just the column's places: no exponent of its own, which Polars would not take."""
+    return value.quantize(Decimal((0, (1,), -column.places)), context=_EXACT) if value else Decimal(0)
 
 
 def digits_code(value: Decimal, column: Column) -> str | None:
-    """What is wrong with how many digits a finite value has, if anything."""
+    """Return the code of what is wrong with how many digits a finite value has, if anything; as Django counts them."""
     _, significant, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     decimals = max(0, -exponent)
@@ -106,7 +127,7 @@ def _date(text: pl.Series, _: Column) -> pl.Series:
 
 
 def _of_our_years(text: pl.Series) -> pl.Series:
-    """Null for the year 0, which Python does not have."""
+    """Return the text, null for the year 0, which Python does not have."""
     return pl.select(pl.when(~text.str.starts_with("0000")).then(text)).to_series()
 
 
@@ -132,14 +153,12 @@ def _datetime(text: pl.Series, column: Column) -> pl.Series:
     shifted = (stamp - _offset(zone)).dt.replace_time_zone("UTC")
     if not zone.null_count():
         return _within_years(shifted)
-    at_home = pl.select(pl.when(stamp.dt.year().is_between(*COMMON_YEARS)).then(stamp)).to_series()
-    at_home = at_home.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
-    at_home = at_home.dt.convert_time_zone("UTC")
-    return _within_years(pl.select(pl.when(zone.is_null()).then(at_home).otherwise(shifted)).to_series())
+    of_column = all_in_utc(pl.select(pl.when(zone.is_null()).then(stamp)).to_series(), column.zone)
+    return _within_years(pl.select(pl.when(zone.is_null()).then(of_column).otherwise(shifted)).to_series())
 
 
 def _offset(zone: pl.Series) -> pl.Series:
-    """How far a zone such as +02:00 is ahead of UTC; null for null."""
+    """Return how far a zone such as +02:00 is ahead of UTC; null for null."""
     zone = zone.replace("Z", "+00:00")
     minutes = zone.str.slice(1, 2).cast(pl.Int64) * 60 + zone.str.slice(4, 2).cast(pl.Int64)
     return pl.select(
@@ -148,7 +167,7 @@ def _offset(zone: pl.Series) -> pl.Series:
 
 
 def _within_years(stamps: pl.Series) -> pl.Series:
-    """Null where the years of UTC are not Python's."""
+    """Return the times, null where the years of UTC are not Python's."""
     return pl.select(pl.when(stamps.dt.year().is_between(1, 9999)).then(stamps)).to_series()
 
 
@@ -159,21 +178,17 @@ def _odd_datetime(text: str, column: Column) -> Read:
         value = datetime.fromisoformat(_padded(text))
     except ValueError:
         return None, "not_datetime"
-    return at_home(value, column)
-
-
-def at_home(value: datetime, column: Column) -> Read:
-    """A time as the column has it."""
     if column.zone is None:
         return (value, None) if value.tzinfo is None else (None, "has_zone")
     try:
-        return _in_utc(value, ZoneInfo(column.zone))
+        stamp = in_utc(value, column.zone) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         return None, "out_of_range"
+    return (None, "not_datetime") if stamp is None else (stamp, None)
 
 
 def _padded(text: str) -> str:
-    """With two digits for each part, which Python wants."""
+    """Return a time with two digits for each part, which Python wants."""
     match = _ODD_DATETIME.fullmatch(text)
     if match is None:
         return text
@@ -182,14 +197,6 @@ def _padded(text: str) -> str:
         return f"{year}-{month:>02}-{day:>02}"
     seconds = f":{second:>02}{(part or '').replace(',', '.')}" if second else ""
     return f"{year}-{month:>02}-{day:>02} {hour:>02}:{minute:>02}{seconds}{zone or ''}"
-
-
-def _in_utc(value: datetime, home: ZoneInfo) -> Read:
-    if value.tzinfo is not None:
-        return value.astimezone(UTC), None
-    stamp = value.replace(tzinfo=home).astimezone(UTC)
-    # An hour that clocks leave out in spring is no time at all.
-    return (stamp, None) if stamp.astimezone(home).replace(tzinfo=None) == value else (None, "not_datetime")
 
 
 def _uuid(text: pl.Series, _: Column) -> pl.Series:
@@ -205,30 +212,19 @@ def _odd_uuid(_text: str, _column: Column) -> Read:
 
 
 def _json(text: pl.Series, column: Column) -> pl.Series:
-    """None is plain: how a value is written can be told from the whole text only."""
+    """Return nulls: how a value is written shows only from its whole text, so none is plain."""
     return pl.Series([None], dtype=column.dtype).new_from_index(0, len(text))
 
 
 def _odd_json(text: str, column: Column) -> Read:
-    """JSON's null is null, as Django stores it."""
+    """Read JSON, of which null is null, as Django stores it."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(text, object_pairs_hook=object_of, parse_constant=refuse_constant)
         if value is None:
             return None, None if column.nullable else "missing"
         return json.dumps(value, allow_nan=False), None
     except (ValueError, RecursionError):
         return None, "not_json"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a key comes twice")
-    return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON value")
 
 
 SPELLINGS: Mapping[Type, Spelling] = {

@@ -54,7 +54,7 @@ class TextKeys:
         self._apart: set[str] = set()
 
     def add(self, keys: pl.Series) -> None:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         distinct = keys.drop_nulls().unique()
         is_apart = self.is_apart(distinct)
         self._apart.update(distinct.filter(is_apart))
@@ -62,7 +62,7 @@ class TextKeys:
             self._by_width.setdefault(width, _Buckets()).add(group)
 
     def holds(self, keys: pl.Series) -> pl.Series:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         is_apart = self.is_apart(keys)
         known = np.zeros(len(keys), np.bool_)
         if self._apart:
@@ -75,7 +75,7 @@ class TextKeys:
         return from_flags(known)
 
     def all(self) -> pl.Series:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         parts = [self.decoded(texts) for buckets in self._by_width.values() for texts in buckets.texts()]
         return pl.concat([pl.Series(list(self._apart), dtype=pl.String), *parts])
 
@@ -84,7 +84,7 @@ class TextKeys:
 
     @property
     def size(self) -> int:
-        """See KeySet."""
+        """Keep the contract of `KeySet`."""
         return BYTES_PER_TEXT * len(self._apart) + sum(buckets.size for buckets in self._by_width.values())
 
     def __getstate__(self) -> pl.Series:

@@ -16,10 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from async_loader.errors import ConfigurationError, one_line
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
-from async_loader.records.parsing import shown_text
+from async_loader.records.judging_rules import broken_rules
+from async_loader.records.parsing import shown_values
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
 from async_loader.tables import Table
 
@@ -28,7 +28,7 @@ REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons
 
 
 @dataclass(frozen=True, slots=True)
-class Unique:
+class UniqueColumn:
     """A unique column of n records, with the values as the database stores them.
 
     taken: whether another row, or an earlier record of the run, has the value.
@@ -47,7 +47,7 @@ class World:
 
     taken: the key was accepted earlier in this run.
     held, differs: the database held the key before this run; and with other values than the record's.
-    absent: for each of the table's references, whether the key that the record names exists nowhere.
+    dangling: for each of the table's references, whether the key that the record names exists nowhere.
     conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
     unique: the table's unique columns.
     """
@@ -55,14 +55,14 @@ class World:
     taken: pl.Series
     held: pl.Series
     differs: pl.Series
-    absent: Sequence[pl.Series]
+    dangling: Sequence[pl.Series]
     conflicts_reject: bool
-    unique: Sequence[Unique] = ()
+    unique: Sequence[UniqueColumn] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a batch's records.
+    """The outcome of a batch's records.
 
     accepted: in their order, the table's columns, typed; places: where they stand among the batch's records. Of these
     new, changed, unchanged: to insert, to replace, to leave alone; written: the first two, in their order.
@@ -84,25 +84,12 @@ class Verdict:
 
 
 def judge(table: Table, batch: Batch, world: World) -> Verdict:
-    """Every check on every record."""
+    """Return what becomes of each record: every check is asked about every record."""
     size = len(batch.lines)
-    checks = [*_faults(batch), *_broken_rules(table, batch), *_absent(table, batch, world)]
+    checks = [*_faults(batch), *broken_rules(table, batch), *_dangling(table, batch, world)]
     failed = _any((check.failed for check in checks), size)
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
-    keys = batch.values[table.key]
-    if _stand_apart(world.unique):
-        used = [unique.taken for unique in world.unique]
-        duplicate = _duplicates(keys, world.taken, _any(iter([failed, conflict, *used]), size))
-    else:
-        duplicate, used = _in_turn(keys, world, failed | conflict)
-    shown = _shown(keys)
-    message = f"{table.key} {SHOWN} appears earlier in this run"
-    checks.append(Check("duplicate", table.key, message, duplicate, shown))
-    # A key that this run has accepted is no longer compared with what the database held before.
-    exists = conflict & ~duplicate
-    message = f"{table.key} {SHOWN} is in the database with other values"
-    checks.append(Check("exists", table.key, message, exists, shown))
-    checks += _used(batch, world, [each & ~duplicate for each in used])
+    checks += _beside_others(table, batch, world, failed, conflict)
     bad = _any((check.failed for check in checks), size)
     checks = [check for check in checks if check.failed.any()]
     accepted = _kept(batch.values, ~bad)
@@ -119,12 +106,30 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     )
 
 
+def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, conflict: pl.Series) -> Iterator[Check]:
+    """Yield the checks of what other records and rows have: keys, and values of unique columns.
+
+    A key that this run has accepted is no longer compared with what the database held before.
+    """
+    keys = batch.values[table.key]
+    if _have_own_values(world.unique):
+        used = [unique.taken for unique in world.unique]
+        duplicate = _duplicates(keys, world.taken, _any(iter([failed, conflict, *used]), len(keys)))
+    else:
+        duplicate, used = _in_turn(keys, world, failed | conflict)
+    shown = _shown(keys)
+    yield Check("duplicate", table.key, f"{table.key} {SHOWN} appears earlier in this run", duplicate, shown)
+    message = f"{table.key} {SHOWN} is in the database with other values"
+    yield Check("exists", table.key, message, conflict & ~duplicate, shown)
+    yield from _used(batch, world, [each & ~duplicate for each in used])
+
+
 def used_values(rejects: pl.DataFrame) -> list[tuple[str, int]]:
-    """The unique column, and the line, of each reject whose value was another row's."""
-    found = rejects.filter(pl.col("reasons").str.contains('"unique"', literal=True))
+    """Return the unique column, and the line, of each reject whose value was another row's."""
+    candidates = rejects.filter(pl.col("reasons").str.contains('"unique"', literal=True))
     return [
         (reason["column"], line)
-        for line, reasons in found.select("line", "reasons").iter_rows()
+        for line, reasons in candidates.select("line", "reasons").iter_rows()
         for reason in json.loads(reasons)
         if reason["code"] == "unique"
     ]
@@ -137,32 +142,11 @@ def _faults(batch: Batch) -> Iterator[Check]:
             yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["shown"].gather)
 
 
-def _broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
-    broken = [(~rule.holds).fill_null(value=False).alias(str(number)) for number, rule in enumerate(table.rules)]
-    failure = f"table {table.name}: one of the rules {', '.join(rule.code for rule in table.rules)} failed: "
-    try:
-        answers = batch.values.select(broken)
-    except (Exception, pl.exceptions.PanicException) as error:
-        raise ConfigurationError(failure + one_line(error)) from error
-    if broken and len(answers) != len(batch.values):
-        raise ConfigurationError(f"{failure}{len(answers)} answers for {len(batch.values)} records")
-    for rule, failed in zip(table.rules, answers, strict=True):
-        if rule.explain is None:
-            yield Check(rule.code, rule.column, rule.message, failed)
-        else:
-            shown = _explained(rule.explain, batch.values[rule.columns[0]])
-            yield Check(rule.code, rule.column, SHOWN, failed, shown)
-
-
-def _explained(explain: Callable[[Any], str], values: pl.Series) -> Callable[[pl.Series], pl.Series]:
-    return lambda places: pl.Series(map(explain, values.gather(places)), dtype=pl.String)
-
-
-def _absent(table: Table, batch: Batch, world: World) -> Iterator[Check]:
-    for reference, absent in zip(table.references, world.absent, strict=True):
+def _dangling(table: Table, batch: Batch, world: World) -> Iterator[Check]:
+    for reference, dangling in zip(table.references, world.dangling, strict=True):
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, absent, _shown(batch.values[column]))
+        yield Check("exists_in", column, message, dangling, _shown(batch.values[column]))
 
 
 def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:
@@ -171,8 +155,8 @@ def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Che
         yield Check("unique", unique.column, message, failed, _shown(batch.values[unique.column]))
 
 
-def _stand_apart(uniques: Sequence[Unique]) -> bool:
-    """Whether no record takes a value that another one of the batch takes or gives up: the common case."""
+def _have_own_values(uniques: Sequence[UniqueColumn]) -> bool:
+    """Return whether no record takes a value that another one of the batch takes or gives up: the common case."""
     return all(
         unique.values.drop_nulls().is_unique().all()
         and not (unique.given_up and set(unique.given_up.values()) & set(unique.values))
@@ -180,39 +164,52 @@ def _stand_apart(uniques: Sequence[Unique]) -> bool:
     )
 
 
+class _ByTurns:
+    """The values of a unique column, as records of a batch take and give them up one after the other."""
+
+    def __init__(self, unique: UniqueColumn) -> None:
+        self._values, self._taken_before = unique.values.to_list(), unique.taken.to_list()
+        self._given_up = unique.given_up
+        self._taken, self._free = set[Any](), set[Any]()
+
+    def is_taken(self, place: int) -> bool:
+        """Return whether another row has the value of the record at this place by now."""
+        value = self._values[place]
+        return value in self._taken or (self._taken_before[place] and value not in self._free)
+
+    def accept(self, place: int) -> None:
+        """Note that the record at this place takes its value, and gives up the one that its row had."""
+        if self._values[place] is not None:
+            self._taken.add(self._values[place])
+        if place in self._given_up:
+            self._free.add(self._given_up[place])
+
+
 def _in_turn(keys: pl.Series, world: World, failed: pl.Series) -> tuple[pl.Series, list[pl.Series]]:
-    """Which records come behind the first accepted one of their key, and which have a value of each unique column that
-    is another's: one record after the other, because that depends on which of those before it are accepted.
+    """Return which records come after the first accepted one of their key, and for each unique column which have a
+    value that is another's.
+
+    One record is judged after the other, because each of these depends on which of the records before it are accepted:
+    one that is not accepted takes neither its key nor its values. `failed` are those with other faults.
     """
     seen = set[Any]()
-    taken: list[set[Any]] = [set() for _ in world.unique]
-    free: list[set[Any]] = [set() for _ in world.unique]
+    columns = [_ByTurns(unique) for unique in world.unique]
     duplicate: list[bool] = []
-    used: list[list[bool]] = []
-    values_of = zip(*(unique.values for unique in world.unique), strict=True)
-    taken_before = zip(*(unique.taken for unique in world.unique), strict=True)
-    rows = zip(keys, world.taken, failed, values_of, taken_before, strict=True)
-    for place, (key, is_taken, has_failed, values, before) in enumerate(rows):
+    used: list[list[bool]] = [[] for _ in columns]
+    for place, (key, is_taken, has_failed) in enumerate(zip(keys, world.taken, failed, strict=True)):
+        are_taken = [column.is_taken(place) for column in columns]
         duplicate.append(is_taken or key in seen)
-        used.append([value in taken[n] or (before[n] and value not in free[n]) for n, value in enumerate(values)])
-        if has_failed or duplicate[-1] or any(used[-1]):
-            continue
-        seen.add(key)
-        for n, (unique, value) in enumerate(zip(world.unique, values, strict=True)):
-            if value is not None:
-                taken[n].add(value)
-            if place in unique.given_up:
-                free[n].add(unique.given_up[place])
-    columns = [pl.Series(column, dtype=pl.Boolean) for column in zip(*used, strict=True)]
-    return pl.Series(duplicate, dtype=pl.Boolean), columns or [all_false(0) for _ in world.unique]
+        for flags, flag in zip(used, are_taken, strict=True):
+            flags.append(flag)
+        if not (has_failed or duplicate[-1] or any(are_taken)):
+            seen.add(key)
+            for column in columns:
+                column.accept(place)
+    return pl.Series(duplicate, dtype=pl.Boolean), [pl.Series(flags, dtype=pl.Boolean) for flags in used]
 
 
 def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:
-    def at(places: pl.Series) -> pl.Series:
-        chosen = keys.gather(places)
-        return shown_text(chosen) if keys.dtype == pl.String else chosen.cast(pl.String)
-
-    return at
+    return lambda places: shown_values(keys.gather(places))
 
 
 def _faulty(batch: Batch) -> pl.Series:
@@ -224,17 +221,17 @@ def _any(masks: Iterator[pl.Series], size: int) -> pl.Series:
 
 
 def _duplicates(keys: pl.Series, taken: pl.Series, failed: pl.Series) -> pl.Series:
-    """Records behind the first accepted one of their key, in this batch or before it."""
+    """Return which records come after the first accepted one of their key, in this batch or before it."""
     if _increasing(keys):
         return taken
     frame = pl.DataFrame({"key": keys, "good": ~(failed | taken)}).with_row_index("place")
     first = pl.when("good").then("place").min().over("key")
-    behind = frame.select((pl.col("place") > first) & pl.col("key").is_not_null()).to_series()
-    return taken | behind.fill_null(value=False)
+    later = frame.select((pl.col("place") > first) & pl.col("key").is_not_null()).to_series()
+    return taken | later.fill_null(value=False)
 
 
 def _increasing(keys: pl.Series) -> bool:
-    """Whether each key is above the one before: the common case, in which none comes twice."""
+    """Return whether each key is above the one before: the common case, in which none comes twice."""
     return not keys.null_count() and bool((keys.slice(1) > keys.head(-1)).all())
 
 

@@ -31,7 +31,7 @@ from async_loader.records.batches import (
     Broken,
     columns_as_json,
 )
-from async_loader.records.parsing import nulls, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.records.parsing import null_codes, parse_text, shown_text, text_of_bytes, with_faults
 from async_loader.sources.csv_records import Split, give_up_first_line, record_spans, split
 from async_loader.sources.fields import Fields
 from async_loader.sources.formula_guard import unguarded, unguarded_columns
@@ -256,7 +256,7 @@ def typed(
         name, text = column.name, as_read[fields.names[column.name]]
         values[name], fault = parse_text(text, column, nul=nul, means_null=fields.means_null)
         if text.name in undecodable:
-            codes = nulls(len(as_read)) if fault is None else fault["code"]
+            codes = null_codes(len(as_read)) if fault is None else fault["code"]
             codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
             values[name], fault = with_faults(values[name], codes, partial(shown_text, text))
         if fault is not None:

@@ -24,7 +24,7 @@ import polars as pl
 from async_loader.errors import SourceError
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import MARKS, RAW, REJECT, Batch, Broken
-from async_loader.records.parsing import EXACT_REAL, clipped, nulls, parse_text, real_code, with_faults
+from async_loader.records.parsing import EXACT_REAL, clipped, null_codes, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines, decoder_of, field_of, flat_lines, shape
 from async_loader.sources.ranges import Stretch
@@ -419,7 +419,7 @@ def _spelled(column: Column, read: list[Any], lines: _Lines) -> tuple[pl.Series,
     """Of a type that JSON does not have: read from text, or from what stands for it in JSON."""
     texts = [_spelling(column.type, value) for value in read]
     values, faults = parse_text(pl.Series(texts, dtype=pl.String), replace(column, nullable=True))
-    found = nulls(len(read)) if faults is None else faults["code"]
+    found = null_codes(len(read)) if faults is None else faults["code"]
     wrong = [_unspelled(column, value, text) for value, text in zip(read, texts, strict=True)]
     codes = pl.Series(wrong, dtype=pl.String).zip_with(found.is_null(), found).to_list()
     return _with_faults(values, codes, read, lines)

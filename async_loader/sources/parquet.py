@@ -20,13 +20,14 @@ from async_loader.records.batches import MARKS, REJECT, Batch, columns_as_json
 from async_loader.records.parsing import (
     EXACT_REAL,
     nul_codes,
-    nulls,
+    null_codes,
     parse_text,
     shown_text,
     text_of_bytes,
     with_faults,
 )
-from async_loader.records.spellings import COMMON_YEARS, at_home, digits_code
+from async_loader.records.spellings import digits_code
+from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
@@ -242,7 +243,7 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             return _real(read)
         case _ if read.dtype == pl.String:
             values, faults = parse_text(read, replace(column, nullable=True))
-            return values, nulls(len(read)) if faults is None else faults["code"]
+            return values, null_codes(len(read)) if faults is None else faults["code"]
         case Type.DECIMAL:
             return _decimal(read, column)
         case Type.DATETIME if read.dtype != pl.Null:
@@ -273,22 +274,11 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = pl.select(pl.when(_of_our_years(read)).then(read)).to_series().dt.cast_time_unit("us")
     fits = values.dt.cast_time_unit(read.dtype.time_unit) == read
     if column.zone is not None and read.dtype.time_zone is None:
-        values = _at_home(pl.select(pl.when(fits).then(values)).to_series(), column)
+        values = all_in_utc(pl.select(pl.when(fits).then(values)).to_series(), column.zone)
     elif column.zone is not None:
         values = values.dt.convert_time_zone("UTC")
     fits &= values.is_not_null()
     return values, _codes(~fits.fill_null(value=False) & read.is_not_null(), "out_of_range")
-
-
-def _at_home(values: pl.Series, column: Column) -> pl.Series:
-    """In UTC, as `spellings` reads times that name no zone; null where that cannot be."""
-    assert column.zone is not None
-    common = values.dt.year().is_between(*COMMON_YEARS)
-    plain = pl.select(pl.when(common).then(values)).to_series()
-    stamps = plain.dt.replace_time_zone(column.zone, ambiguous="earliest", non_existent="null")
-    others = (~common).fill_null(value=False).arg_true()
-    slow = [at_home(value, column)[0] for value in values.gather(others)]
-    return stamps.dt.convert_time_zone("UTC").scatter(others, pl.Series(slow, dtype=column.dtype))
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

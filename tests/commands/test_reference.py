@@ -32,7 +32,7 @@ from async_loader import (
 from async_loader.contrib.django import checks
 from async_loader.contrib.django.management import base
 from async_loader.ledger.agreement import _ADVICE
-from async_loader.records.reasons import FAULT_MESSAGES, REFUSED
+from async_loader.records.reasons import FAULT_MESSAGES, REFUSED, RULE_FAILED
 from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, first_cells, option_tables, told_options
@@ -70,7 +70,7 @@ def test_no_table_is_of_options_that_are_gone() -> None:
 def codes() -> Iterator[str]:
     """Those of reasons, wherever the code makes one."""
     yield from FAULT_MESSAGES
-    yield REFUSED
+    yield from (REFUSED, RULE_FAILED)
     for path in (ROOT / "async_loader").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CODE_OF:

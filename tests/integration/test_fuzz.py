@@ -24,7 +24,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from async_loader import Column, LoaderError, Reference, Report, Source, Table, Type, contains, greater_than, not_empty
-from async_loader.sources import csv, csv_records, jsonl
+from async_loader.sources import csv, jsonl
 from tests.plain import Outcome, Read, outcomes, read_csv, read_json_lines
 from tests.sample import MODES, Place, comparable, names
 from tests.stores import Databases
@@ -81,10 +81,9 @@ class File:
 
 @dataclass(frozen=True)
 class Way:
-    """How one load goes: bytes read at a time, bytes looked at behind a broken record, and options."""
+    """How one load goes: bytes read at a time, and options."""
 
     block: int
-    window: int
     batch_size: int
     commit_every: int
     on_conflict: str
@@ -103,7 +102,7 @@ def loads(file: Callable[[Table], st.SearchStrategy[File]]) -> st.SearchStrategy
     # A byte order mark is looked for in the first block, which is never shorter than that.
     bytes_at_once = st.integers(4, 300) | st.just(2 << 20)
     on_conflict = st.sampled_from(["reject", "update", "stop"])
-    ways = st.builds(Way, bytes_at_once, st.integers(1, 50), st.integers(1, 50), st.integers(0, 7), on_conflict)
+    ways = st.builds(Way, bytes_at_once, st.integers(1, 50), st.integers(0, 7), on_conflict)
     files = st.fixed_dictionaries({table.name: st.lists(file(table), min_size=1, max_size=3) for table in TABLES})
     return st.builds(Loads, files, st.lists(ways, min_size=len(MODES), max_size=len(MODES)))
 
@@ -349,7 +348,6 @@ def _performed(mode: str, way: Way, sources: dict[str, list[Source]], place: Pla
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv, "BLOCK", way.block)
         patch.setattr(jsonl, "BLOCK", way.block)
-        patch.setattr(csv_records, "_FIRST_WINDOW", way.window)
         options = {name: getattr(way, name) for name in ("batch_size", "commit_every", "on_conflict")}
         return place.load(mode, sources, report_rejects=10_000, **options)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from async_loader import Column, ConfigurationError, ConflictError, Reference, Rule, Table, Type, each_value
+from async_loader import Column, ConfigurationError, ConflictError, Reference, Table, Type
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -249,22 +248,6 @@ def test_text_keys_and_two_tables_in_one_database(tmp_path: Path, mode: str, sto
     assert report.tables["cities"].rejects[0].reasons[0].message == "country 'De' does not exist in countries"
     again = place.load(mode, {"cities": cities})
     assert (again.tables["cities"].unchanged, again.tables["cities"].rejected) == (3, 2)
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        each_value("id", "odd", "id must be odd", lambda value: 1 / (value - 2) > 0),
-        Rule("odd", ("id",), "id must be odd", pl.col("id").filter(pl.col("id") > 1) > 0),
-    ],
-)
-def test_a_rule_that_fails_is_one_line_and_nothing_is_kept(
-    tmp_path: Path, mode: str, rule: Rule, store: Databases
-) -> None:
-    place = Place(tmp_path, (Table("numbers", "numbers", (Column("id", Type.INTEGER),), rules=(rule,)),), store=store)
-    with pytest.raises(ConfigurationError, match="table numbers: one of the rules odd failed: "):
-        place.load(mode, {"numbers": place.file("n.csv", "id\n1\n2\n3\n")})
-    assert place.rows("numbers") == []
 
 
 def test_column_names_may_be_anything(tmp_path: Path, mode: str, store: Databases) -> None:

@@ -22,12 +22,14 @@ from async_loader import (
     less_than,
     matches,
     max_length,
+    not_blank,
     not_empty,
     one_of,
 )
 
 RULES: list[tuple[Rule, list[object], list[object]]] = [
     (not_empty("x"), ["a", " ", None], [""]),
+    (not_blank("x"), ["a", " a\t", "\u200b", None], ["", " ", "\t\r\n", "\u00a0\u2003", "\u3000\u2028\u0085"]),
     (contains("x", "."), ["a.b", None], ["ab", ""]),
     (matches("x", "^a+$"), ["aa"], ["ab", ""]),
     (max_length("x", 2), ["é😀", ""], ["abc"]),
