@@ -18,7 +18,7 @@ from typing import Any
 from tests import fork_client
 
 # Seconds after which a process is taken for one that never ends.
-_PATIENCE = 120
+PATIENCE = 120
 # What a fork can be given.
 _OPTIONS = frozenset({"cwd", "env", "stdin", "stdout", "stderr", "start_new_session"})
 
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str], given: str = "", **options: Any) -> subprocess
     """Run Python with these arguments to its end, with `given` as stdin; options as `start` has them."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with start(arguments, **pipes | options) as process:
-        out, error = process.communicate(given, timeout=_PATIENCE)
+        out, error = process.communicate(given, timeout=PATIENCE)
     return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
 

@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is to hold whether the databases are files or those of a server.
 EVERY_STORE = pytest.mark.parametrize("oracle", ["new_shop", "new_served_shop"], indirect=True, scope="module")
 
+# Becomes `manage.py` with the same arguments.
+RUN = "import runpy; runpy.run_path('manage.py', run_name='__main__')"
+
 
 class Project:
     """This project with its databases in a directory of the test's."""
@@ -37,15 +40,18 @@ class Project:
         self.directory = directory
         self.environment = os.environ | {"DATABASE_DIR": str(directory), "PYTHONWARNINGS": "error"}
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start `manage.py` with its output to be read."""
+    def start(self, *arguments: str, after: str = "", **options: Any) -> subprocess.Popen[str]:
+        """Start `manage.py` with its output to be read, after some code in the same process if there is any."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         given: dict[str, Any] = {"cwd": ROOT, "env": self.environment} | pipes | options
-        return processes.start(["manage.py", *arguments], **given)
+        program = ["-c", f"{after}\n{RUN}"] if after else ["manage.py"]
+        return processes.start([*program, *arguments], **given)
 
-    def manage(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str, given: str = "", after: str = "") -> subprocess.CompletedProcess[str]:
         """Run `manage.py` to its end, with `given` as stdin."""
-        return processes.run(["manage.py", *arguments], given, cwd=ROOT, env=self.environment)
+        with self.start(*arguments, after=after, stdin=subprocess.PIPE) as process:
+            out, error = process.communicate(given, timeout=processes.PATIENCE)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """As `manage`, but in this process, ten times as fast: where nothing depends on its having one of its own."""

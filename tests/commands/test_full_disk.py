@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-import resource
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,10 +37,9 @@ NOTHING = {"users": 0, "products": 0, "orders": 0}
 
 def manage_with_room(project: Project, largest: int, *arguments: str) -> tuple[int, str]:
     """Run a command that can write no file of more than so many bytes; its exit code and what it said."""
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest, largest))
-    with project.start(*arguments, preexec_fn=limit) as process:
-        _, error = process.communicate(timeout=60)
-    return process.returncode, error
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest}))"
+    done = project.manage(*arguments, after=limit)
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize("mode", SOME_MODES)

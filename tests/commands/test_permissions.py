@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.commands.conftest import Project
 from tests.commands.disk import mounted
 from tests.commands.harm import TABLES, stored
 
-# As linux/prctl.h and linux/capability.h number them.
-PR_CAPBSET_DROP = 24
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
-
+# Lets permissions bind this process, even if it is root's: it has no capabilities any more (capset(2)). Nothing changes
+# where that cannot be done.
+GIVE_UP_PRIVILEGES = """\
+import ctypes, platform
+VERSION_3, CAPSET = 0x20080522, {"x86_64": 126, "aarch64": 91}.get(platform.machine())
+if CAPSET:
+    ctypes.CDLL(None).syscall(CAPSET, (ctypes.c_uint32 * 2)(VERSION_3, 0), (ctypes.c_uint32 * 6)())
+"""
 # Which open a database to write, to make it, and to read.
 COMMANDS = ("insert_data", "init_db", "check_references")
 NOTHING = {"users": 0, "products": 0, "orders": 0}
@@ -27,17 +30,10 @@ ALLOW_WRITING = "allow writing to the file, its -wal and -shm, and its directory
 CHECK = "create it with init_db, or check its directory and permissions"
 
 
-def give_up_privileges() -> None:
-    """Let permissions bind what this process starts next, even if that is root's. Does nothing where nobody may."""
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
 def manage(project: Project, *arguments: str) -> tuple[int, str]:
-    """Run a command as somebody whom permissions bind; its exit code and what it said."""
-    with project.start(*arguments, preexec_fn=give_up_privileges) as process:
-        _, error = process.communicate(timeout=60)
-    return process.returncode, error
+    """Run a command that permissions bind, and return its exit code and what it said."""
+    done = project.manage(*arguments, after=GIVE_UP_PRIVILEGES)
+    return done.returncode, done.stderr
 
 
 @pytest.fixture
@@ -45,7 +41,8 @@ def shut(project: Project, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Sets the permissions of a database and its log, or of the directory if none is named; given back afterwards."""
     probe = tmp_path / "probe"
     probe.touch(0)
-    done = subprocess.run(["cat", probe], preexec_fn=give_up_privileges, capture_output=True, check=False)
+    code = f"{GIVE_UP_PRIVILEGES}\nopen({str(probe)!r})"
+    done = processes.run(["-c", code], cwd=tmp_path, env=project.environment)
     probe.unlink()
     if not done.returncode:
         pytest.skip("needs permissions that bind: this is root, whose privileges cannot be given up")

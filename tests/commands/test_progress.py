@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -28,8 +27,7 @@ from rich.cells import cell_len
 from async_loader import Options, Run, Show, Tell
 from async_loader.contrib.django.terminal.pace import ROWS, duration
 from async_loader.contrib.django.terminal.progress import heartbeat, progress
-from tests import processes
-from tests.commands.conftest import ROOT, Project
+from tests.commands.conftest import Project
 from tests.sample import MODES, Place
 
 # Steers a terminal.
@@ -37,13 +35,9 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLORS = re.compile(r"\x1b\[[0-9;]*[34]8?[0-9;]*m")
 # Commands that need not wait before they show how far they are.
 HASTY = """\
-import os, sys
 from async_loader.contrib.django.terminal import progress
 progress.DELAY_SECONDS = progress.LINE_SECONDS = 0
 progress.FRAME_SECONDS = 0.01
-os.environ["DJANGO_SETTINGS_MODULE"] = "core.settings"
-from django.core.management import execute_from_command_line
-execute_from_command_line(sys.argv)
 """
 # More than is read at a time.
 USERS = "id,name,email\n" + "".join(f"{key},n,@\n" for key in range(1, 300_001))
@@ -437,8 +431,7 @@ def test_who_waits_says_for_whom(tmp_path: Path, mode: str) -> None:
 @contextmanager
 def hasty(project: Project, terminal: Terminal, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command that reads stdin, on a terminal, and shows at once how far it is."""
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": terminal.stream}
-    with processes.start(["-c", HASTY, *arguments], cwd=ROOT, env=project.environment, **pipes) as process:
+    with project.start(*arguments, after=HASTY, stdin=subprocess.PIPE, stderr=terminal.stream) as process:
         try:
             yield process
         finally:
@@ -486,7 +479,7 @@ def test_an_interrupt_leaves_one_line_and_the_cursor(project: Project) -> None:
 )
 def test_lines_can_be_declined(project: Project, command: list[str], line: str | None) -> None:
     project.manage("insert_data")
-    done = processes.run(["-c", HASTY, *command], cwd=ROOT, env=project.environment)
+    done = project.manage(*command, after=HASTY)
     assert done.returncode == 0
     if line is None:
         assert done.stderr == ""

@@ -16,9 +16,7 @@ import psycopg
 import pytest
 
 from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
-from tests import processes
 from tests.cluster import until, workers
-from tests.commands.conftest import ROOT
 from tests.commands.harm import write_sources
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
 from tests.commands.test_progress import CONTROL, HASTY, Terminal, hasty
@@ -46,7 +44,7 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
 def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served: ServedProject) -> None:
     sources = write_sources(served, 2_000)
     spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")
-    done = processes.run(["-c", HASTY, *spread], cwd=ROOT, env=served.environment)
+    done = served.manage(*spread, after=HASTY)
     assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert "orders: waits for users" in lines

@@ -1,0 +1,33 @@
+"""A plain run leaves out no value of any parameter, and the tiers together leave out no case."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tiers import sample
+
+PARAMETERS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 6), min_size=1)
+
+
+def cases_of(parameters: dict[str, int]) -> list[dict[str, int]]:
+    """Return every combination of the parameters' values, by how many values each has."""
+    combined = product(*(range(count) for count in parameters.values()))
+    return [dict(zip(parameters, values, strict=True)) for values in combined]
+
+
+@given(PARAMETERS)
+def test_every_value_occurs_and_no_case_is_in_vain(parameters: dict[str, int]) -> None:
+    cases = cases_of(parameters)
+    chosen = sample(cases)
+    met = {value for place in chosen for value in cases[place].items()}
+    assert met == {value for case in cases for value in case.items()}
+    assert len(chosen) == max(parameters.values())
+
+
+def test_values_meet_in_ever_other_pairs() -> None:
+    cases = cases_of({"mode": 3, "store": 2, "case": 6})
+    met = {(cases[place]["mode"], cases[place]["store"]) for place in sample(cases)}
+    assert len(met) == 6
