@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import DASK, Cluster, ConfigurationError
+import async_loader
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import group
 
 _TITLE = "workers, in mode dask"
@@ -57,18 +58,18 @@ def add_cluster_options(parser: CommandParser) -> None:
     )
 
 
-def cluster_of(mode: str, options: Mapping[str, Any]) -> Cluster | None:
+def cluster_of(mode: str, options: Mapping[str, Any]) -> async_loader.Cluster | None:
     """Return the cluster that the options describe, or None in a mode that has none.
 
     Raises ConfigurationError where the options do not fit the mode, and for a share of no possible size.
     """
     given = {name: options[name] for name in _FIELDS if options[name] is not None}
-    if mode == DASK:
+    if mode == async_loader.DASK:
         fields = {_FIELDS[name]: value for name, value in given.items()}
-        return Cluster(**_with_share_in_bytes(fields), stores=_LOCATIONS)
+        return async_loader.Cluster(**_with_share_in_bytes(fields), stores=_LOCATIONS)
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ConfigurationError(f"{names}: mode {mode} has no workers; add --mode {DASK}")
+        raise ConfigurationError(f"{names}: mode {mode} has no workers; add --mode {async_loader.DASK}")
     return None
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import DASK, MODES, ON_CONFLICT, Options
+import async_loader
 from async_loader.contrib.django.management.help import REPORTING, RUNNING, STORING, group
-
-_DEFAULTS = Options()
 
 
 def add_format(parser: CommandParser) -> None:
@@ -31,7 +29,7 @@ def add_lock_timeout(parser: CommandParser) -> None:
         "--lock-timeout",
         type=float,
         metavar="SECONDS",
-        default=_DEFAULTS.lock_timeout,
+        default=async_loader.Options().lock_timeout,
         help="how long to wait for a database that another writer holds (default: %(default)g)",
     )
 
@@ -56,19 +54,20 @@ def add_report_options(parser: CommandParser, listed: str = "rejects") -> None:
         "--report-rejects",
         type=int,
         metavar="N",
-        default=_DEFAULTS.report_rejects,
+        default=async_loader.Options().report_rejects,
         help=f"how many {listed} the report lists for each table (default: %(default)s)",
     )
     reporting.add_argument("--no-progress", action="store_true", help="show no progress on stderr; -v 0 does the same")
 
 
-def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None:
-    """Add the options of a run, whatever it reads."""
+def add_run_options(parser: CommandParser, *, with_dask: bool = False) -> None:
+    """Add the options of a run, whatever it reads; `with_dask` if it can be spread over the workers of a cluster."""
+    defaults = async_loader.Options()
     storing = group(parser, STORING)
     storing.add_argument(
         "--on-conflict",
-        choices=ON_CONFLICT,
-        default=_DEFAULTS.on_conflict,
+        choices=async_loader.ON_CONFLICT,
+        default=defaults.on_conflict,
         help="when the database holds the record's key with other values: reject the record, update the row, or stop "
         "the run; a row with the same values is counted as unchanged (default: %(default)s)",
     )
@@ -80,16 +79,17 @@ def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None
     running = group(parser, RUNNING)
     running.add_argument(
         "--mode",
-        choices=list(modes),
+        choices=[*async_loader.MODES, async_loader.DASK] if with_dask else list(async_loader.MODES),
         default="async",
-        help=f"how the run waits: coroutines, a thread for each table, {_other_modes(modes)}; the same is stored in "
-        "every mode (default: %(default)s)",
+        help=f"how the run waits: coroutines, a thread for each table, {'' if with_dask else 'or '}one table after "
+        f"another{', or spread over the workers of a Dask cluster' if with_dask else ''}; the same is stored in every "
+        "mode (default: %(default)s)",
     )
     running.add_argument(
         "--batch-size",
         type=int,
         metavar="N",
-        default=_DEFAULTS.batch_size,
+        default=defaults.batch_size,
         help="how many records are checked and written at a time, at most (default: %(default)s)",
     )
     group(parser, REPORTING).add_argument(
@@ -100,12 +100,7 @@ def add_run_options(parser: CommandParser, modes: Iterable[str] = MODES) -> None
     )
 
 
-def _other_modes(modes: Iterable[str]) -> str:
-    if DASK in modes:
-        return "one table after another, or spread over the workers of a Dask cluster"
-    return "or one table after another"
-
-
-def options_of(given: Mapping[str, Any]) -> Options:
+def options_of(given: Mapping[str, Any]) -> async_loader.Options:
     """Return the engine's options among all that the command was given."""
-    return Options(**{field.name: given[field.name] for field in dataclasses.fields(Options) if field.name in given})
+    names = [field.name for field in dataclasses.fields(async_loader.Options)]
+    return async_loader.Options(**{name: given[name] for name in names if name in given})

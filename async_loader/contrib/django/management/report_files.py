@@ -7,11 +7,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from async_loader import ConfigurationError, ReferenceReport, Report, VerificationReport
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import Failure
 from async_loader.contrib.django.models.databases import Location
+
+if TYPE_CHECKING:
+    from async_loader import ReferenceReport, Report, VerificationReport
 
 _PAGES = (".html", ".htm")
 

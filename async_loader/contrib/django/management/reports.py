@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from async_loader import ConfigurationError, LoaderError, OverLimitError, ReferenceReport, Report, VerificationReport
+from async_loader import ConfigurationError, LoaderError, OverLimitError
 from async_loader.contrib.django.management.base import FAILED, OVER_LIMIT, Failure, LoaderCommand
 from async_loader.contrib.django.management.interrupts import sigterm_as_ctrl_c
 from async_loader.contrib.django.management.report_files import (
@@ -23,8 +23,11 @@ from async_loader.contrib.django.terminal.output import write_line
 from async_loader.contrib.django.terminal.pace import RECORDS, Words
 from async_loader.contrib.django.terminal.progress import Watcher, progress
 
-AnyReport = TypeVar("AnyReport", Report, ReferenceReport, VerificationReport)
-Report_co = TypeVar("Report_co", Report, ReferenceReport, VerificationReport, covariant=True)
+if TYPE_CHECKING:
+    from async_loader import ReferenceReport, Report, VerificationReport
+
+AnyReport = TypeVar("AnyReport", bound="Report | ReferenceReport | VerificationReport")
+Report_co = TypeVar("Report_co", bound="Report | ReferenceReport | VerificationReport", covariant=True)
 AnyWork = TypeVar("AnyWork", bound="Work[Any]")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from async_loader import Report, Run
+from typing import TYPE_CHECKING
+
 from async_loader.contrib.django.management.base import STRICT, Failure
+
+if TYPE_CHECKING:
+    from async_loader import Report, Run
 
 
 def strictness(report: Report) -> Failure | None:

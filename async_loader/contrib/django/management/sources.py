@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Source
+import async_loader
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import READING, group
-from async_loader.contrib.django.models.tables import ProjectTables
+
+if TYPE_CHECKING:
+    from async_loader import Source
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t"}
 # Stands for all tables where an option may name one.
@@ -64,7 +68,7 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
     for argument in arguments or _declared_files(project):
         table, file_format, path = _parts(argument)
         name = project.name(table)
-        source = Source(
+        source = async_loader.Source(
             path,
             file_format,
             _DELIMITERS.get(options["delimiter"], options["delimiter"]),

@@ -9,10 +9,12 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
+
+if TYPE_CHECKING:
+    from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
 
 # How many sources of one table are shown.
 _SOURCES_SHOWN = 3

@@ -9,23 +9,25 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from async_loader import (
-    LISTED,
-    CheckedTable,
-    Finding,
-    Orphan,
-    ReferenceReport,
-    Reject,
-    Report,
-    Table,
-    TableReport,
-    VerificationReport,
-    VerifiedRun,
-    as_typed,
-)
+import async_loader
 from async_loader.contrib.django.terminal.pace import rounded
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
+
+if TYPE_CHECKING:
+    from async_loader import (
+        CheckedTable,
+        Finding,
+        Orphan,
+        ReferenceReport,
+        Reject,
+        Report,
+        Table,
+        TableReport,
+        VerificationReport,
+        VerifiedRun,
+    )
 
 # How many reasons and rejects of one table are shown.
 _REASONS_SHOWN = 5
@@ -41,7 +43,7 @@ _FORMAT = re.compile(r"\.(jsonl|ndjson|parquet)(\.[a-z0-9]+)?$", re.IGNORECASE)
 def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     """Return the report of a load. `tables` are the declared ones, in their order."""
     shown = [table for table in _referencing_first(tables) if table.name in report.tables]
-    if sum(table.given for table in report.tables.values()) <= LISTED and not report.resumed:
+    if sum(table.given for table in report.tables.values()) <= async_loader.LISTED and not report.resumed:
         return _listing(report, shown)
     return _summary(report, shown)
 
@@ -73,7 +75,7 @@ def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 def _skipped(table: Table, reject: Reject) -> str:
     reasons = "; ".join(printable(reason.message) for reason in reject.reasons)
-    return f"{_row(as_typed(table, reject))} --> Failed validation: {reasons}"
+    return f"{_row(async_loader.as_typed(table, reject))} --> Failed validation: {reasons}"
 
 
 def _place(reject: Reject) -> str:

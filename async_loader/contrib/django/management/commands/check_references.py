@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import ReferenceCheck, ReferenceReport
+import async_loader
 from async_loader.contrib.django.management.base import STRICT, Failure
 from async_loader.contrib.django.management.options import add_report_options
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 from async_loader.contrib.django.terminal.pace import ROWS
 from async_loader.contrib.django.terminal.text import reference_lines
+
+if TYPE_CHECKING:
+    from async_loader import ReferenceReport
 
 
 class Command(ReportCommand):
@@ -38,12 +40,14 @@ exit codes:
 
     def handle(self, *, names: Sequence[str], report_rejects: int, lock_timeout: float, **options: Any) -> None:
         """Check the tables, and print the report."""
+        from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+
         project = ProjectTables()
         tables = project.tables(names) if names else self.all_tables(project)
         databases = databases_of(tables)
         self.carry_out(
             Assignment(
-                begin=lambda show: ReferenceCheck(
+                begin=lambda show: async_loader.ReferenceCheck(
                     tables,
                     databases,
                     map(project.name, names),

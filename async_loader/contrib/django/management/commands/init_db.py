@@ -7,7 +7,6 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django.management.base import LoaderCommand
 from async_loader.contrib.django.management.help import STORING, group
-from async_loader.contrib.django.models.tables import ProjectTables
 from async_loader.contrib.django.terminal.output import write_line
 
 
@@ -32,6 +31,8 @@ exit codes:
 
     def handle(self, *, fresh: bool, **_: object) -> None:
         """Create what is missing, and print the databases that are ready."""
+        from async_loader.contrib.django.models.tables import ProjectTables
+
         project = ProjectTables()
         locations, unusable_databases = project.homes()
         tables, unloadable_models = project.unmanaged()

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import DASK, MODES, Options, Report, Run, Source
+import async_loader
 from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
 from async_loader.contrib.django.management.runs import interrupted, strictness
 from async_loader.contrib.django.management.sources import add_reading_options, sources_of
-from async_loader.contrib.django.models.tables import ProjectTables, databases_of
-from async_loader.contrib.django.terminal.progress import Watcher
 from async_loader.contrib.django.terminal.text import report_lines
 
-_DEFAULTS = Options()
+if TYPE_CHECKING:
+    from async_loader import Report, Source
 
 
 class Command(ReportCommand):
@@ -50,14 +48,14 @@ exit codes:
             "(default: data/TABLE.csv for each table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
-        add_run_options(parser, (*MODES, DASK))
+        add_run_options(parser, with_dask=True)
         add_cluster_options(parser)
         storing = group(parser, STORING)
         storing.add_argument(
             "--commit-every",
             type=int,
             metavar="N",
-            default=_DEFAULTS.commit_every,
+            default=async_loader.Options().commit_every,
             help="commit after each N records of a table, with a checkpoint from which the same command goes on after "
             "a crash; 0 is one transaction for each database (default: %(default)s)",
         )
@@ -70,20 +68,18 @@ exit codes:
 
     def handle(self, *, sources: Sequence[str], mode: str, strict: bool, **options: Any) -> None:
         """Load the sources, and print the report."""
+        from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+
         project = ProjectTables()
         chosen = sources_of(project, sources, options)
         tables = project.tables(chosen)
         databases = databases_of(tables)
         cluster = cluster_of(mode, options)
-
-        def begin(show: Watcher) -> Run:
-            # What is imported by now stays, so the garbage collector need not look at it again and again.
-            gc.freeze()
-            return Run(tables, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show)
-
         self.carry_out(
             Assignment(
-                begin=begin,
+                begin=lambda show: async_loader.Run(
+                    tables, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show
+                ),
                 lines=lambda _, report: report_lines(report, tables),
                 warnings=lambda _, report: _ignored_columns(report),
                 verdict=lambda report: strictness(report) if strict else None,

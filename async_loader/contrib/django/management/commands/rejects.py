@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
@@ -15,8 +15,10 @@ from async_loader.contrib.django.management.rejects.retry import RetryRejects
 from async_loader.contrib.django.management.rejects.show import Show
 from async_loader.contrib.django.management.rejects.subcommand import Subcommand, stored_rejects_of
 from async_loader.contrib.django.management.reports import ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables
 from async_loader.contrib.django.terminal import stored_rejects
+
+if TYPE_CHECKING:
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 _SUBCOMMANDS: dict[str, Subcommand] = {each.name: each for each in (Show(), Export(), RetryRejects(), Discard())}
 
@@ -52,6 +54,8 @@ exit codes:
 
     def handle(self, *, action: str | None, **options: Any) -> None:
         """Run the subcommand, or print the list of runs."""
+        from async_loader.contrib.django.models.tables import ProjectTables
+
         with sigterm_as_ctrl_c() as interrupts:
             try:
                 project = ProjectTables()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import Verification, VerificationReport
+import async_loader
 from async_loader.contrib.django.management.base import STRICT, USAGE, Failure
 from async_loader.contrib.django.management.options import add_output_options
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 from async_loader.contrib.django.terminal.text import verification_lines
 from async_loader.contrib.django.terminal.wording import number_of
+
+if TYPE_CHECKING:
+    from async_loader import VerificationReport
 
 
 class Command(ReportCommand):
@@ -35,11 +37,13 @@ exit codes:
 
     def handle(self, *, run: str | None, lock_timeout: float, **options: Any) -> None:
         """Verify the runs, and print the report."""
+        from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+
         tables = self.all_tables(ProjectTables())
         databases = databases_of(tables)
         self.carry_out(
             Assignment(
-                begin=lambda _: Verification(tables, databases, run, lock_timeout=lock_timeout),
+                begin=lambda _: async_loader.Verification(tables, databases, run, lock_timeout=lock_timeout),
                 lines=lambda _, report: verification_lines(report),
                 verdict=_findings,
                 interrupted=lambda _: "interrupted: not everything was verified; run the same command again",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, RejectFilter
+import async_loader
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import CHOOSING, RUNNING, group
 from async_loader.contrib.django.management.options import add_lock_timeout
 from async_loader.contrib.django.management.rejects.subcommand import (
@@ -17,9 +18,11 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables
 from async_loader.contrib.django.terminal import stored_rejects
 from async_loader.contrib.django.terminal.wording import number_of
+
+if TYPE_CHECKING:
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 
 class Discard(Subcommand):
@@ -41,7 +44,7 @@ class Discard(Subcommand):
     def run(self, command: ReportCommand, project: ProjectTables, **options: Any) -> None:
         """Delete the rejects that the options choose, and print how many."""
         chosen = filter_of(project, options)
-        if (chosen == RejectFilter()) != options["all"]:
+        if (chosen == async_loader.RejectFilter()) != options["all"]:
             raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
         if not options["yes"] and not sys.stdin.isatty():
             raise ConfigurationError("discarding asks first, and stdin is no terminal: add --yes")

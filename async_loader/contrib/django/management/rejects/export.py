@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
@@ -15,9 +15,11 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables
 from async_loader.contrib.django.terminal import stored_rejects
 from async_loader.contrib.django.terminal.output import write_line
+
+if TYPE_CHECKING:
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 
 class Export(Subcommand):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, Report, Retry
+import async_loader
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import USAGE, Failure
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
 from async_loader.contrib.django.management.rejects.subcommand import Subcommand, add_filter, filter_of
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
 from async_loader.contrib.django.management.runs import interrupted, strictness
-from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 from async_loader.contrib.django.terminal import stored_rejects
 from async_loader.contrib.django.terminal.text import report_lines
+
+if TYPE_CHECKING:
+    from async_loader import Report, Retry, Table
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 
 class RetryRejects(Subcommand):
@@ -37,22 +42,20 @@ class RetryRejects(Subcommand):
 
     def run(self, command: ReportCommand, project: ProjectTables, **options: Any) -> None:
         """Load the rejects that the options choose, and print the report."""
+        from async_loader.contrib.django.models.tables import databases_of
+
         tables = command.all_tables(project)
         databases = databases_of(tables)
-        chosen = filter_of(project, options)
-
-        def lines(retry: Retry, report: Report) -> Any:
-            return [stored_rejects.NOTHING] if retry.nothing_to_do else report_lines(report, tables)
-
+        chosen, engine_options = filter_of(project, options), options_of(options)
         command.carry_out(
             Assignment(
-                begin=lambda show: _Retry(
-                    tables, chosen, databases, options_of(options), mode=options["mode"], show=show
+                begin=lambda show: _RetryWork(
+                    async_loader.Retry(tables, chosen, databases, engine_options, mode=options["mode"], show=show)
                 ),
-                warnings=lambda retry, _: retry.left,
-                lines=lines,
+                warnings=lambda work, _: work.retry.left,
+                lines=lambda work, report: _lines(work.retry, report, tables),
                 verdict=lambda report: strictness(report) if options["strict"] else None,
-                interrupted=interrupted,
+                interrupted=lambda work: interrupted(work.retry),
                 used=databases.values(),
                 nothing_done="nothing was tried again",
                 look_at="look at loader_runs for what the run did",
@@ -61,12 +64,24 @@ class RetryRejects(Subcommand):
         )
 
 
-class _Retry(Retry):
-    """A retry that ends as a usage error where the filter names a run or reason that does not exist."""
+def _lines(retry: Retry, report: Report, tables: Sequence[Table]) -> Iterable[str]:
+    return [stored_rejects.NOTHING] if retry.nothing_to_do else report_lines(report, tables)
 
-    def find(self) -> None:
-        """Find the rejects to try again."""
+
+class _RetryWork:
+    """A retry, for which a filter with an unknown run or reason is a usage error."""
+
+    def __init__(self, retry: Retry) -> None:
+        self.retry = retry
+
+    def perform(self) -> Report:
+        """Find the rejects, and try them again. Raises LoaderError, and Failure for the filter."""
         try:
-            super().find()
+            self.retry.find()
         except ConfigurationError as error:
             raise Failure(str(error), USAGE) from error
+        return self.retry.perform()
+
+    def report(self, status: str, error: str | None = None) -> Report:
+        """Return the report of what has been done by now, under this status."""
+        return self.retry.report(status, error)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import ConfigurationError, StoredReject
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import REPORTING, group
 from async_loader.contrib.django.management.options import add_format, add_lock_timeout
 from async_loader.contrib.django.management.rejects.subcommand import (
@@ -17,8 +17,11 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables
 from async_loader.contrib.django.terminal import stored_rejects
+
+if TYPE_CHECKING:
+    from async_loader import StoredReject
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 # How many rejects are shown without --limit.
 _LIMIT = 20

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from async_loader import RejectFilter, StoredRejects
+import async_loader
 from async_loader.contrib.django.management.help import CHOOSING, group
 from async_loader.contrib.django.management.reports import ReportCommand
-from async_loader.contrib.django.models.tables import ProjectTables, databases_of
+
+if TYPE_CHECKING:
+    from async_loader import RejectFilter, StoredRejects
+    from async_loader.contrib.django.models.tables import ProjectTables
 
 
 class Subcommand(ABC):
@@ -47,10 +50,12 @@ def add_filter(parser: CommandParser) -> None:
 def filter_of(project: ProjectTables, options: Mapping[str, Any]) -> RejectFilter:
     """Return the filter that those options describe. Raises ConfigurationError for an unknown table."""
     table = options["table"]
-    return RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
+    return async_loader.RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
 
 
 def stored_rejects_of(command: ReportCommand, project: ProjectTables, lock_timeout: float) -> StoredRejects:
     """Return the rejects that the databases of all tables hold."""
+    from async_loader.contrib.django.models.tables import databases_of
+
     tables = command.all_tables(project)
-    return StoredRejects(tables, databases_of(tables), lock_timeout=lock_timeout)
+    return async_loader.StoredRejects(tables, databases_of(tables), lock_timeout=lock_timeout)
