@@ -11,29 +11,35 @@ from async_loader.contrib.django.management.base import INTERRUPTED, TERMINATED,
 
 
 class Interrupts:
-    """What has interrupted a command."""
+    """The signals that have interrupted a command, and the exception that ends it then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, owns_process: bool) -> None:
+        self._owns_process = owns_process
         self._is_terminated = False
-
-    def failure(self, message: str) -> Failure:
-        """Return the failure of a command that was interrupted, with the exit code of the signal."""
-        return Failure(message, TERMINATED if self._is_terminated else INTERRUPTED)
 
     def on_sigterm(self, _: int, __: FrameType | None) -> None:
         """Note the signal, and go on as after Ctrl-C."""
         self._is_terminated = True
         signal.raise_signal(signal.SIGINT)
 
+    def ending(self, message: str) -> Failure | KeyboardInterrupt:
+        """Return what ends the command: its failure, with the exit code of the signal. A caller gets the interrupt."""
+        if not self._owns_process:
+            return KeyboardInterrupt(message)
+        return Failure(message, TERMINATED if self._is_terminated else INTERRUPTED)
+
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[Interrupts]:
-    """Let SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does.
+def sigterm_as_ctrl_c(*, owns_process: bool) -> Iterator[Interrupts]:
+    """Let SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does, in a process that the command owns.
 
     Once an interrupt has ended the block, Ctrl-C does nothing any more: all that is left to do is to report and to
-    exit, which a second Ctrl-C would only cut short.
+    exit, which a second Ctrl-C would only cut short. In the process of a caller no signal is touched.
     """
-    interrupts = Interrupts()
+    interrupts = Interrupts(owns_process=owns_process)
+    if not owns_process:
+        yield interrupts
+        return
     before = signal.signal(signal.SIGTERM, interrupts.on_sigterm)
     try:
         yield interrupts

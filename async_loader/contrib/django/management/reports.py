@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +20,6 @@ from async_loader.contrib.django.management.report_files import (
     write_report,
 )
 from async_loader.contrib.django.models.databases import Location
-from async_loader.contrib.django.terminal.output import write_line
 from async_loader.contrib.django.terminal.pace import RECORDS, Words
 from async_loader.contrib.django.terminal.progress import Watcher, progress
 
@@ -82,39 +82,48 @@ class ReportCommand(LoaderCommand):
         if path is not None:
             refuse_to_overwrite(path, assignment.used)
         with report_file(path, assignment.nothing_done) as file:
-            with _progress(assignment.counted, options) as show:
+            with self._progress(assignment.counted, options) as show:
                 work = assignment.begin(show)
-                report, failure = _performed(assignment, work)
+                report, ended_by = self._performed(assignment, work)
             for warning in assignment.warnings(work, report):
-                write_line(f"warning: {warning}")
+                self.warn(warning)
             as_json = json.dumps(report.as_dict(), indent=2)
             unwritten = None
             if path is not None and file is not None:
                 unwritten = write_report(file, text_for(path, report, as_json), assignment.look_at)
         if options["format"] == "json":
             self.print_lines([as_json])
-        elif failure is None:
+        elif ended_by is None:
             self.print_lines(assignment.lines(work, report))
-        if ended_by := failure or unwritten or assignment.verdict(report):
-            raise ended_by
+        if ending := ended_by or unwritten or assignment.verdict(report):
+            raise ending
 
+    def _progress(self, counted: Words | None, options: Mapping[str, Any]) -> AbstractContextManager[Watcher]:
+        """Return progress as the options want it. Only a command that owns its process may draw on the terminal."""
+        if counted is None:
+            return nullcontext(lambda _: None)
+        return progress(
+            wanted=not options["no_progress"] and options["verbosity"] > 0,
+            color=not options["no_color"],
+            words=counted,
+            write=self.write_line,
+            may_draw=self.owns_process,
+        )
 
-def _progress(counted: Words | None, options: Mapping[str, Any]) -> AbstractContextManager[Watcher]:
-    if counted is None:
-        return nullcontext(lambda _: None)
-    wanted = not options["no_progress"] and options["verbosity"] > 0
-    return progress(wanted=wanted, color=not options["no_color"], words=counted)
-
-
-def _performed(assignment: Assignment[AnyWork, AnyReport], work: AnyWork) -> tuple[AnyReport, Failure | None]:
-    """Perform the work, and return its report, with the failure where the work did not complete."""
-    try:
-        with sigterm_as_ctrl_c() as interrupts:
-            return work.perform(), None
-    except LoaderError as error:
-        codes = {OverLimitError: OVER_LIMIT, ConfigurationError: assignment.misconfigured}
-        code = codes.get(type(error), FAILED)
-        return work.report(error.status, error.told), Failure(error.told, code)
-    except KeyboardInterrupt:
-        message = assignment.interrupted(work)
-        return work.report("interrupted", message), interrupts.failure(message)
+    def _performed(
+        self, assignment: Assignment[AnyWork, AnyReport], work: AnyWork
+    ) -> tuple[AnyReport, Failure | KeyboardInterrupt | None]:
+        """Perform the work, and return its report, with the exception to end with where it did not complete."""
+        if self.owns_process:
+            # What is imported by now stays, so the garbage collector need not look at it again and again.
+            gc.freeze()
+        try:
+            with sigterm_as_ctrl_c(owns_process=self.owns_process) as interrupts:
+                return work.perform(), None
+        except LoaderError as error:
+            codes = {OverLimitError: OVER_LIMIT, ConfigurationError: assignment.misconfigured}
+            code = codes.get(type(error), FAILED)
+            return work.report(error.status, error.told), Failure(error.told, code)
+        except KeyboardInterrupt:
+            message = assignment.interrupted(work)
+            return work.report("interrupted", message), interrupts.ending(message)

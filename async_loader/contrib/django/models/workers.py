@@ -11,10 +11,9 @@ from django.apps import apps
 from async_loader.contrib.django.models import databases
 from async_loader.contrib.django.process import tune
 
-# A worker is tuned as a command is.
-tune()
-
+# Where Django is ready, this process is not a worker's alone: it belongs to the command, or to another program.
 if not apps.ready:
+    tune()
     django.setup()
 
 

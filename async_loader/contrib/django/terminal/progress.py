@@ -56,19 +56,22 @@ def progress(
     words: Words = RECORDS,
     clock: Callable[[], float] = time.monotonic,
     beats: Callable[[Callable[[], None]], AbstractContextManager[None]] = heartbeat,
+    write: Callable[[str], None] = write_line,
+    may_draw: bool = True,
 ) -> Iterator[Watcher]:
     """Give a function that takes a run's progress and messages. Messages go to stderr even without progress.
 
     Progress is drawn on a terminal, once a second has passed; elsewhere it is a line for each table that goes on, every
-    ten seconds. `beats` is a context in which the function that it is given is called again and again, to draw.
+    ten seconds, given to `write`. `beats` is a context in which the function that it is given is called again and
+    again, to draw.
     """
     if not wanted:
-        yield _write_message
-    elif _can_draw():
-        with _drawn(_Screen(words, clock, color=color), beats) as show:
+        yield _messages(write)
+    elif may_draw and _can_draw():
+        with _drawn(_Screen(words, clock, write, color=color), beats) as show:
             yield show
     else:
-        yield _lines(words, clock)
+        yield _lines(words, clock, write)
 
 
 def _can_draw() -> bool:
@@ -78,12 +81,17 @@ def _can_draw() -> bool:
     )
 
 
-def _write_message(event: Show | Tell) -> None:
-    if isinstance(event, Tell):
-        write_line(event.text)
+def _messages(write: Callable[[str], None]) -> Watcher:
+    """Return a function that writes messages and no progress."""
+
+    def show(event: Show | Tell) -> None:
+        if isinstance(event, Tell):
+            write(event.text)
+
+    return show
 
 
-def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
+def _lines(words: Words, clock: Callable[[], float], write: Callable[[str], None]) -> Watcher:
     """Return a function that writes a line for each table with news; a run that stands still writes none."""
     pace = Pace()
     last = clock()
@@ -92,7 +100,7 @@ def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
     def show(event: Show | Tell) -> None:
         nonlocal last
         if isinstance(event, Tell):
-            _write_message(event)
+            write(event.text)
             return
         now = clock()
         pace.take(event, now)
@@ -101,7 +109,7 @@ def _lines(words: Words, clock: Callable[[], float]) -> Watcher:
                 return
             last = now
             for standing in pace.news(now):
-                write_line(standing.line(words))
+                write(standing.line(words))
 
     return show
 
@@ -118,9 +126,10 @@ def _drawn(screen: _Screen, beats: Callable[[Callable[[], None]], AbstractContex
 class _Screen:
     """A terminal with bars. It may be gone at any time, which changes nothing about the run."""
 
-    def __init__(self, words: Words, clock: Callable[[], float], *, color: bool) -> None:
+    def __init__(self, words: Words, clock: Callable[[], float], write: Callable[[str], None], *, color: bool) -> None:
         self._words = words
         self._clock = clock
+        self._write = write
         self._color = color
         self._pace = Pace()
         self._began = clock()
@@ -129,7 +138,7 @@ class _Screen:
 
     def show(self, event: Show | Tell) -> None:
         if isinstance(event, Tell):
-            _write_message(event)
+            self._write(event.text)
         else:
             self._pace.take(event, self._clock())
 

@@ -1,5 +1,1 @@
 """The commands, a module for each: options in, one call of the engine, text or JSON out."""
-
-from async_loader.contrib.django.process import tune
-
-tune()

@@ -7,7 +7,6 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django.management.base import LoaderCommand
 from async_loader.contrib.django.management.help import STORING, group
-from async_loader.contrib.django.terminal.output import write_line
 
 
 class Command(LoaderCommand):
@@ -37,6 +36,6 @@ exit codes:
         locations, unusable_databases = project.homes()
         tables, unloadable_models = project.unmanaged()
         for problem in dict.fromkeys([*unusable_databases, *unloadable_models]):
-            write_line(f"warning: {problem}")
+            self.warn(problem)
         ready = async_loader.init(tables, locations, fresh=fresh)
         self.print_lines(f"{name} database initialized." for name in ready)

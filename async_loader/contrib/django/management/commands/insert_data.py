@@ -40,6 +40,8 @@ exit codes:
         parser.add_argument(
             "sources",
             nargs="*",
+            # A program may name `sources` then.
+            default=[],
             metavar="TABLE[:FORMAT]=SOURCE",
             help="a source for a table; a table may have several. TABLE is the table's name in its database, or "
             "Django's name of its model (shop.Order). SOURCE is a file, an address on shared or object storage "

@@ -56,7 +56,7 @@ exit codes:
         """Run the subcommand, or print the list of runs."""
         from async_loader.contrib.django.models.tables import ProjectTables
 
-        with sigterm_as_ctrl_c() as interrupts:
+        with sigterm_as_ctrl_c(owns_process=self.owns_process) as interrupts:
             try:
                 project = ProjectTables()
                 if action is None:
@@ -64,7 +64,7 @@ exit codes:
                 else:
                     _SUBCOMMANDS[action].run(self, project, **options)
             except KeyboardInterrupt as error:
-                raise interrupts.failure("interrupted: `rejects` lists what is stored now") from error
+                raise interrupts.ending("interrupted: `rejects` lists what is stored now") from error
 
     def _print_runs(self, project: ProjectTables, options: dict[str, Any]) -> None:
         runs = stored_rejects_of(self, project, options["lock_timeout"]).overview()

@@ -16,7 +16,6 @@ from async_loader.contrib.django.management.rejects.subcommand import (
 )
 from async_loader.contrib.django.management.reports import ReportCommand
 from async_loader.contrib.django.terminal import stored_rejects
-from async_loader.contrib.django.terminal.output import write_line
 
 if TYPE_CHECKING:
     from async_loader.contrib.django.models.tables import ProjectTables
@@ -52,5 +51,5 @@ class Export(Subcommand):
             command.print_lines([stored_rejects.NOTHING])
             return
         for line in exported.left:
-            write_line(f"warning: {line}")
+            command.warn(line)
         command.print_lines(stored_rejects.exported_lines(exported))
