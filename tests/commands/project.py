@@ -54,7 +54,7 @@ class Shop:
     def create(self) -> None:
         """Make the databases, as a project does."""
         migrations = [["migrate", "--run-syncdb", f"--database={alias}", "-v0"] for alias in ALIASES]
-        for command in [*migrations, ["init_db"]]:
+        for command in [*migrations, ["init_db", "legacy"]]:
             done = self.manage(*command)
             assert done.returncode == 0, done.stderr
 

@@ -292,15 +292,40 @@ def test_a_database_is_asked_once_which_of_its_tables_are_made(shop: Shop) -> No
     assert (out, error) == ("True 1 1\n", "")
 
 
-def test_init_db_makes_and_empties_no_tables_but_those_that_migrations_leave_alone(shop: Shop) -> None:
+def test_init_db_creates_and_empties_no_tables_but_unmanaged_ones_that_are_named(shop: Shop) -> None:
     shop.query("INSERT INTO auth_user VALUES (1, '', NULL, 0, 'a', '', '', 0, 1, '2024-01-01', '')")
     shop.query("INSERT INTO legacy VALUES (1, 5, 1)")
-    done = shop.manage("init_db", "--fresh")
+    assert shop.manage("init_db", "--fresh").returncode == 0
+    assert shop.query("SELECT count(*) FROM legacy") == [(1,)]
+    done = shop.manage("init_db", "shop.Legacy", "--fresh")
     assert done.returncode == 0, done.stderr
     assert shop.query("SELECT count(*) FROM auth_user") == [(1,)]
     assert shop.query("SELECT count(*) FROM legacy") == [(0,)]
     [(sql,)] = shop.query("SELECT sql FROM sqlite_master WHERE name = 'legacy'")
     assert '"number" INTEGER NOT NULL UNIQUE' in sql
+
+
+RELATIONS = "SELECT type, name FROM sqlite_master WHERE name IN ('summary', 'imported') ORDER BY name"
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_init_db_leaves_a_view_and_the_place_of_a_missing_one_alone(shop: Shop, *, declared: bool) -> None:
+    assert shop.manage("init_db").returncode == 0
+    assert shop.query(RELATIONS) == []
+    shop.query("CREATE VIEW summary AS SELECT 1 AS id, 2 AS total")
+    if declared:
+        shop.environment["PROJECT_TABLES"] = "odd.models.tables"
+    for names in ([], ["odd.Summary", "imported"]):
+        done = shop.manage("init_db", *names, "--fresh")
+        assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
+        made = [("table", "imported")] if declared or names else []
+        assert shop.query(RELATIONS) == [*made, ("view", "summary")]
+
+
+def test_init_db_makes_no_table_of_a_model_that_migrations_create(shop: Shop) -> None:
+    done = shop.manage("init_db", "shop.Order")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == "error: table shop_order: migrations create it; run manage.py migrate"
 
 
 def test_an_app_that_is_called_as_the_samples_is_loaded_like_any_other(shop: Shop) -> None:

@@ -129,3 +129,32 @@ class Elsewhere(models.Model):
 
 class Nowhere(models.Model):
     name = models.TextField()
+
+
+class Summary(models.Model):
+    """A view that the project makes by itself, or has not made yet."""
+
+    id = models.BigIntegerField(primary_key=True)
+    total = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "summary"
+
+
+class Imported(models.Model):
+    """A table that no migration creates."""
+
+    id = models.BigIntegerField(primary_key=True)
+    total = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "imported"
+
+
+def tables():
+    """Declare a view and a table."""
+    from async_loader.contrib.django.tables import table_of
+
+    return table_of(Summary), table_of(Imported)

@@ -48,17 +48,22 @@ def location(alias: str) -> Location:
     return Path(name)
 
 
-def stored_tables(alias: str) -> set[str] | None:
+def stored_tables(alias: str, *, with_views: bool = False) -> set[str] | None:
     """Return the names of the tables that a database has; None where it cannot be asked."""
     try:
         if isinstance(where := location(alias), PostgreSQL):
-            return _served_tables(connections[alias])
-        return set(connections[alias].introspection.table_names()) if where.exists() else None
+            return _served_tables(connections[alias], with_views=with_views)
+        return set(connections[alias].introspection.table_names(include_views=with_views)) if where.exists() else None
     except (ConfigurationError, DatabaseError, OSError):
         return None
 
 
-def _served_tables(connection: BaseDatabaseWrapper) -> set[str]:
+def stored_views(alias: str) -> set[str]:
+    """Return the names of the views that a database has; none where it cannot be asked."""
+    return (stored_tables(alias, with_views=True) or set()) - (stored_tables(alias) or set())
+
+
+def _served_tables(connection: BaseDatabaseWrapper, *, with_views: bool) -> set[str]:
     """Return the names of a server's tables, over an own connection that is closed at once.
 
     The project's connection may belong to a pool, wait for a dead server as long as the system does, and stay open.
@@ -67,7 +72,7 @@ def _served_tables(connection: BaseDatabaseWrapper) -> set[str]:
     own.settings_dict["OPTIONS"].pop("pool", None)
     own.settings_dict["OPTIONS"].setdefault("connect_timeout", _CONNECT_TIMEOUT)
     with closing(own):
-        return set(own.introspection.table_names())
+        return set(own.introspection.table_names(include_views=with_views))
 
 
 def all_models() -> Iterator[type[models.Model]]:

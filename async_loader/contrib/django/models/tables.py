@@ -16,7 +16,15 @@ from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
 from async_loader.contrib.django.checks import SETTING
-from async_loader.contrib.django.models.databases import Location, all_models, home, location, own_models, stored_tables
+from async_loader.contrib.django.models.databases import (
+    Location,
+    all_models,
+    home,
+    location,
+    own_models,
+    stored_tables,
+    stored_views,
+)
 from async_loader.contrib.django.models.fields import key_column, loaded_fields
 
 
@@ -102,15 +110,24 @@ class ProjectTables:
         problems += [f"table {name}: its references lead back to it; name it to check it alone" for name in circles]
         return self.tables(name for name in names if name not in circles), problems
 
-    def unmanaged(self) -> tuple[tuple[Table, ...], list[str]]:
-        """Return the tables that migrations do not create, without their references to other tables; and a line for
-        each of their models that cannot be loaded.
+    def created_by_init(self, names: Iterable[str]) -> tuple[Table, ...]:
+        """Return the tables that no migration creates: those of the declared unmanaged models, and those named here.
+
+        A view is none of them. References to other tables are left out. Raises ConfigurationError for the name of a
+        table that cannot be loaded, and of one that migrations create.
         """
-        models = {name: model for name, model in self._models.items() if not model._meta.managed}
-        names, problems = self._loadable(models[name] for name in sorted(models))
-        wanted = set(models) & set(names)
-        whole = [table for table in self.tables(name for name in names if name in wanted) if table.name in wanted]
-        return tuple(_among(table, wanted) for table in whole), problems
+        named = list(map(self.name, names))
+        for name in named:
+            if self._is_migrated(name):
+                raise ConfigurationError(f"table {name}: migrations create it; run manage.py migrate")
+        declared_models = [name for name in self._declared if name in self._models and not self._is_migrated(name)]
+        wanted = {*named, *declared_models}
+        tables = [table for table in self.tables(wanted) if table.name in wanted]
+        views = {alias: stored_views(alias) for alias in {table.database for table in tables}}
+        return tuple(_among(table, wanted) for table in tables if table.name not in views[table.database])
+
+    def _is_migrated(self, table: str) -> bool:
+        return table in self._models and self._models[table]._meta.managed
 
     def homes(self) -> tuple[dict[str, Location], list[str]]:
         """Return by alias where each database of the project's models is, those of declared tables first; and a line

@@ -34,7 +34,11 @@ exit codes:
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options, as docs/reference.md lists them."""
         parser.add_argument(
-            "names", nargs="*", default=[], metavar="TABLE", help="a table to check (default: all that reference others)"
+            "names",
+            nargs="*",
+            default=[],
+            metavar="TABLE",
+            help="a table to check (default: all that reference others)",
         )
         add_report_options(parser, "rows at fault")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.core.management.base import CommandParser
 
 import async_loader
@@ -13,9 +15,11 @@ class Command(LoaderCommand):
     """The command; `help` describes it."""
 
     help = (
-        "Create the databases and tables that are missing: the loader's own tables, and those of models that Django's "
-        "migrations leave alone (managed = False)."
+        "Create what a load needs and no migration creates: the loader's own tables in every database that models live "
+        "in, and the tables of unmanaged models (managed = False) that ASYNC_LOADER_TABLES declares. Tables that exist "
+        "stay as they are."
     )
+    usage = "[TABLE ...] [options]"
     epilog = """\
 example: begin with empty databases
   python manage.py init_db --fresh
@@ -26,16 +30,22 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options, as docs/reference.md lists them."""
-        group(parser, STORING).add_argument("--fresh", action="store_true", help="empty those tables first")
+        parser.add_argument(
+            "names",
+            nargs="*",
+            default=[],
+            metavar="TABLE",
+            help="the table of another unmanaged model, to be created as well",
+        )
+        group(parser, STORING).add_argument("--fresh", action="store_true", help="empty all these tables first")
 
-    def handle(self, *, fresh: bool, **_: object) -> None:
+    def handle(self, *, names: Sequence[str], fresh: bool, **_: object) -> None:
         """Create what is missing, and print the databases that are ready."""
         from async_loader.contrib.django.models.tables import ProjectTables
 
         project = ProjectTables()
         locations, unusable_databases = project.homes()
-        tables, unloadable_models = project.unmanaged()
-        for problem in dict.fromkeys([*unusable_databases, *unloadable_models]):
+        for problem in unusable_databases:
             self.warn(problem)
-        ready = async_loader.init(tables, locations, fresh=fresh)
+        ready = async_loader.init(project.created_by_init(names), locations, fresh=fresh)
         self.print_lines(f"{name} database initialized." for name in ready)
