@@ -18,9 +18,10 @@ from async_loader.contrib.django.models import tables
 from benchmarks import machine
 from benchmarks.contenders import STARTS, STORES, Contender
 from benchmarks.data import TABLES, Dataset, Frames, given, made, read, recipes
-from benchmarks.databases import Databases, Store, opened
+from benchmarks.databases import Databases, Store
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Usage, measure
+from benchmarks.opening import opened
 from benchmarks.results import Outcome, Result
 from benchmarks.stored import Stored, must_be_all, must_be_equal, stored
 

@@ -39,7 +39,7 @@ from async_loader.stores.store import Store
 from benchmarks import machine
 from benchmarks.data import TABLES, made
 from benchmarks.measure import Work, measure
-from benchmarks.scale import Costs, TableCosts
+from benchmarks.scale.costs import Costs, TableCosts
 from tests.postgres import Server, server
 
 ROOT = Path(__file__).resolve().parents[1]

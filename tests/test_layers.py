@@ -244,7 +244,7 @@ def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
 def test_only_the_benchmark_starts_processes_and_only_its_charts_need_matplotlib(path: Path) -> None:
     first = {name.split(".")[0] for name in imports(path)}
     assert "subprocess" not in first or path in {BENCHMARK / "measure.py", BENCHMARK / "server.py"}
-    assert "matplotlib" not in first or path in {BENCHMARK / "chart.py", BENCHMARK / "scale_chart.py"}
+    assert "matplotlib" not in first or path in {BENCHMARK / "chart.py", BENCHMARK / "scale" / "chart.py"}
 
 
 def test_the_launcher_of_the_benchmark_stays_small() -> None:

@@ -17,27 +17,15 @@ from django.core.management import call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import scale
 from benchmarks.errors import BenchmarkError
-from benchmarks.forecasts import against_lines, measured
-from benchmarks.scale import (
-    CLIENT,
-    CUT,
-    DISK,
-    NETWORK,
-    SERVER,
-    START,
-    WORKERS,
-    Cluster,
-    Forecast,
-    Sources,
-    costs_from,
-    forecast,
-    one_process,
-)
+from benchmarks.scale.costs import costs_from
+from benchmarks.scale.forecast import Forecast, forecast, one_process
+from benchmarks.scale.inputs import Cluster, Sources
+from benchmarks.scale.phases import CLIENT, CUT, DISK, NETWORK, RESOURCES, SERVER, START, WORKERS
+from benchmarks.scale.tables import against_lines, measured
 from tests.commands.conftest import ROOT, Project
 
-FACTS = json.loads((ROOT / "benchmarks" / "costs.json").read_text())
+FACTS = json.loads((ROOT / "benchmarks" / "scale" / "costs.json").read_text())
 COSTS = costs_from(FACTS)
 PNG = b"\x89PNG\r\n\x1a\n"
 SOURCES = st.builds(
@@ -194,7 +182,7 @@ def test_json_has_each_phase_with_what_it_needs(run: Callable[..., str]) -> None
         assert each["seconds"] == pytest.approx(sum(phase["seconds"] for phase in each["phases"]))
         for phase in each["phases"]:
             assert phase["needs"][phase["bottleneck"]] == phase["seconds"] == max(phase["needs"].values())
-            assert set(phase["needs"]) <= set(scale.RESOURCES)
+            assert set(phase["needs"]) <= set(RESOURCES)
 
 
 def test_the_chart_is_what_its_name_says_and_always_the_same(run: Callable[..., str], tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import Failure, LoaderCommand
 from async_loader.contrib.django.management.help import REPORTING, group
 from async_loader.contrib.django.terminal.progress import steps
-from benchmarks import chart, databases
+from benchmarks import chart
 from benchmarks.contenders import CASES, SERVED_CASES, STORES
 from benchmarks.data import TABLES, misplaced
 from benchmarks.errors import BenchmarkError
+from benchmarks.opening import refuse_impossible
 from benchmarks.results import as_dict, table_lines
 from benchmarks.rounds import Wanted, benchmark
 
@@ -75,7 +76,7 @@ exit codes:
             keep=keep,
         )
         _refuse(wanted)
-        databases.refuse(store)
+        refuse_impossible(store)
         if chart:
             _refuse_charts(chart, wanted)
         try:

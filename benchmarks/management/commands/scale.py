@@ -14,12 +14,15 @@ from django.core.management.base import CommandParser
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import Failure, LoaderCommand
 from async_loader.contrib.django.management.help import REPORTING, group
-from benchmarks import chart, scale_chart
+from benchmarks import chart
 from benchmarks.errors import BenchmarkError
-from benchmarks.forecasts import against_lines, as_dict, measured, table_lines
-from benchmarks.scale import Cluster, Sources, costs_from, forecast
+from benchmarks.scale import chart as scale_chart
+from benchmarks.scale.costs import costs_from
+from benchmarks.scale.forecast import forecast
+from benchmarks.scale.inputs import Cluster, Sources
+from benchmarks.scale.tables import against_lines, as_dict, measured, table_lines
 
-_COSTS = Path(__file__).resolve().parents[2] / "costs.json"
+_COSTS = Path(__file__).resolve().parents[2] / "scale" / "costs.json"
 _MIB = 1 << 20
 _SOURCES, _CLUSTER = Sources(records=1), Cluster()
 Result = TypeVar("Result")

@@ -9,7 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.scale import Cluster, Costs, Forecast, Sources, forecast, one_process
+from benchmarks.scale.costs import Costs
+from benchmarks.scale.forecast import Forecast, forecast, one_process
+from benchmarks.scale.inputs import Cluster, Sources
 
 _HOUR, _GIB, _TERA = 3600, 1 << 30, 1e12
 # The sample's tables are alike in size.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.scale import Forecast
+from benchmarks.scale.forecast import Forecast
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
