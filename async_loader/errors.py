@@ -22,8 +22,8 @@ class LoaderError(Exception):
     kept: str = ""
 
     @property
-    def told(self) -> str:
-        """All of it, for a person."""
+    def text(self) -> str:
+        """The whole line: what went wrong, and what was kept."""
         return f"{self}; {self.kept}" if self.kept else str(self)
 
 
@@ -74,7 +74,7 @@ class UnreachableError(StoreError):
 
 
 class LockedError(StoreError):
-    """What another session holds was not let go of in time."""
+    """Another session held a lock for too long."""
 
 
 class RefusedError(StoreError):
@@ -117,5 +117,5 @@ class LedgerError(LoaderError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error of a library says, as one line."""
+    """Return what an error of a library says, as one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -45,7 +45,7 @@ def main() -> None:
     ]
     began, spent = time.perf_counter(), time.process_time()
     for table, store, frame in loads:
-        MODES["async"](_alone(_copied(table, store, frame)), lambda _: None)
+        MODES["async"].perform(_alone(_copied(table, store, frame)), lambda _: None, None)
     facts = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - spent}
     figures.write_text(json.dumps(facts))
 

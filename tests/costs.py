@@ -31,7 +31,8 @@ from async_loader.effects import Connect, Steps
 from async_loader.ledger.outcomes import Outcome
 from async_loader.modes.sequential import Sequential
 from async_loader.records.keys import AcceptedKeys, ReferencedKeys
-from async_loader.run.shares import Means, Share, loading, shared_keys
+from async_loader.run.shared_keys import shared_keys
+from async_loader.run.shares import Means, Share, load_share
 from async_loader.sources import Source
 from async_loader.sources.parts import Part, keys, parts, read
 from async_loader.stores import store_of
@@ -157,7 +158,7 @@ def _share(here: Place, table: str, source: Source, number: int) -> Share:
         is_referenced=False,
         on_conflict="reject",
         batch_size=_BATCH,
-        dry_run=False,
+        is_rehearsal=False,
         lock_timeout=30,
         report_rejects=0,
     )
@@ -175,7 +176,7 @@ def share(here: Place, table: str, source: Source, number: int, size: int) -> Ca
             known[target.name] = ReferencedKeys(target.column(target.key), accepted, None)
         with closing(read(wanted.parts[0], wanted.table, _BATCH)) as reader:
             means = Means(here.stores, [reader], known, {}, lambda: None)
-            return Sequential(lambda _: None).run(loading(wanted, means))
+            return Sequential(lambda _: None).run(load_share(wanted, means))
 
     return done
 

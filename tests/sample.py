@@ -44,7 +44,7 @@ ORDERS = Table(
     references=(Reference("user_id", "users"), Reference("product_id", "products")),
 )
 TABLES = (USERS, PRODUCTS, ORDERS)
-MODES = tuple(async_loader.MODES)
+MODES = tuple(name for name in async_loader.MODES if name != async_loader.DASK)
 FILES = Files()
 
 

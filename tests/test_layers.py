@@ -34,7 +34,6 @@ FLOORS = (
 # Imports that run upwards and are to be removed, by file.
 UPWARDS = {
     "errors.py": {"ledger"},
-    "run/run.py": {"rejects"},
 }
 
 CONTRIB = PACKAGE / "contrib"

@@ -7,25 +7,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
-from async_loader.effects import Show, Tell
 from async_loader.errors import ConfigurationError, LoaderError
 from async_loader.ledger.report import Report
-from async_loader.modes import DASK, MODES
+from async_loader.loading.sides import RejectFile
+from async_loader.modes import MODES, Shows
 from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.run.cluster import Cluster
 from async_loader.run.plan import Options, Plan
-from async_loader.run.run import Ledger, initialise, run
+from async_loader.run.run import initialise, run
+from async_loader.run.state import RunState
 from async_loader.sources import Source
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 
-# What callers may give where a source is wanted: a path tells its format by its suffix.
+# What callers may give where a source is wanted: the format of a path is known by its suffix.
 SourceLike = Source | str | PathLike[str]
 
 
 class Run:
-    """One run, to be performed once. `report` tells how far it is at any moment, also after it was interrupted.
+    """One run, to be performed once. `report` is its report at any moment, also after it was interrupted.
 
     cluster: in mode dask, the workers; by default as many of the run's own as there are cores.
 
@@ -41,76 +42,82 @@ class Run:
         *,
         mode: str = "async",
         cluster: Cluster | None = None,
-        show: Callable[[Show | Tell], None] | None = None,
+        show: Shows | None = None,
     ) -> None:
-        if mode not in (*MODES, DASK):
-            raise ConfigurationError(f"mode is one of {', '.join((*MODES, DASK))}, not {mode!r}")
-        if cluster is not None and mode != DASK:
-            raise ConfigurationError(f"mode {mode} has no cluster; choose mode {DASK}, or name none")
-        plan = Plan(
-            run=uuid.uuid4().hex,
-            mode=mode,
-            tables=tuple(tables),
-            sources={name: _sources(given) for name, given in sources.items()},
-            databases=stores_of(databases),
-            options=options or Options(),
-            cluster=(cluster or Cluster()) if mode == DASK else None,
+        if mode not in MODES:
+            raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
+        if cluster is not None and not MODES[mode].is_spread:
+            spread = " or ".join(name for name, each in MODES.items() if each.is_spread)
+            raise ConfigurationError(f"mode {mode} has no cluster; choose mode {spread}, or name none")
+        options = options or Options()
+        self._mode = MODES[mode]
+        self._state = RunState(
+            Plan(
+                run=uuid.uuid4().hex,
+                mode=mode,
+                tables=tuple(tables),
+                sources={name: _sources(given) for name, given in sources.items()},
+                databases=stores_of(databases),
+                options=options,
+                cluster=(cluster or Cluster()) if self._mode.is_spread else None,
+                reject_file=_reject_file_maker(options),
+            )
         )
-        self._ledger = Ledger(plan)
         self._show = show or (lambda _: None)
 
     @property
     def id(self) -> str:
-        """What the run is called in `loader_runs` and `loader_rejects`; the earlier run's where it goes on with one."""
-        return self._ledger.run
+        """The run's id in `loader_runs` and `loader_rejects`; the earlier run's where this one resumes it."""
+        return self._state.run
 
     @property
     def kept(self) -> str:
         """What has been committed so far, in words; empty where that is nothing."""
-        return self._ledger.kept
+        return self._state.kept
 
     @property
     def is_kept(self) -> bool:
         """Whether all has been committed."""
-        return all(tally.kept.whole for tally in self._ledger.tallies.values())
+        return self._state.is_kept
 
     def perform(self) -> Report:
         """Load in the plan's mode, and block until done. Raises LoaderError, which has the report."""
         with self._accounted():
-            self._carry_out()
+            self._mode.perform(run(self._state), self._show, self._state.plan.cluster)
         return self.report("complete")
-
-    def _carry_out(self) -> None:
-        plan = self._ledger.plan
-        if plan.cluster is None:
-            MODES[plan.mode](run(self._ledger), self._show)
-            return
-        from async_loader.modes.dask.driver import Workers
-
-        Workers(self._show, plan.cluster).run(run(self._ledger))
 
     async def perform_async(self) -> Report:
         """Load in the running event loop, which is the mode `async`. Raises as `perform` does."""
-        if self._ledger.plan.mode != "async":
-            raise ConfigurationError(f"mode {self._ledger.plan.mode} does not run in an event loop")
+        if not self._mode.in_event_loop:
+            raise ConfigurationError(f"mode {self._state.plan.mode} does not run in an event loop")
         with self._accounted():
-            await Coroutines(self._show).run(run(self._ledger))
+            await Coroutines(self._show).run(run(self._state))
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> Report:
-        """The counts as they stand, under this status."""
-        return self._ledger.report(status, error)
+        """Return the counts as they stand, under this status."""
+        return self._state.report(status, error)
 
     @contextmanager
     def _accounted(self) -> Iterator[None]:
         try:
-            with self._ledger.watch:
+            with self._state.watch:
                 yield
         except LoaderError as error:
-            if self._ledger.plan.commits_apart and self.kept:
+            if self.kept:
                 error.kept = f"{self.kept} kept, run the same command again to go on from there"
-            error.report = self.report(error.status, error.told)
+            error.report = self.report(error.status, error.text)
             raise
+
+
+def _reject_file_maker(options: Options) -> Callable[[str, Table], RejectFile] | None:
+    """Return a function that makes the files of a run's rejects; None where none are wanted."""
+    directory = options.rejects_dir
+    if directory is None:
+        return None
+    from async_loader.rejects.files import RejectFiles
+
+    return lambda run, table: RejectFiles(directory / run, table)
 
 
 async def load(

@@ -21,7 +21,7 @@ from async_loader.rejects.retry import plan_retry
 from async_loader.rejects.selection import count_selections
 from async_loader.run.inspection import Inspection
 from async_loader.run.plan import LOCK_TIMEOUT, Options
-from async_loader.run.run import Ledger
+from async_loader.run.state import RunState
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 
@@ -55,7 +55,7 @@ class Retry(Run):
     @property
     def nothing_to_do(self) -> bool:
         """Whether no reject was found that can be tried again."""
-        return not self._ledger.plan.retried
+        return not self._state.plan.retried
 
     def find(self) -> None:
         """Find the rejects to try again. `perform` does so where it has not been done. Raises LoaderError;
@@ -76,13 +76,13 @@ class Retry(Run):
         return await super().perform_async()
 
     def _finding(self) -> Steps[list[tuple[Selection, int]]]:
-        plan = self._ledger.plan
+        plan = self._state.plan
         return count_selections(Inspection(plan.tables, plan.databases, plan.options), self._wanted)
 
     def _plan_retry(self, counted: Sequence[tuple[Selection, int]]) -> None:
-        plan = self._ledger.plan
+        plan = self._state.plan
         retried, left = plan_retry(plan.tables, [selection for selection, _ in counted])
-        self._ledger, self.left, self._is_found = Ledger(replace(plan, retried=retried)), tuple(left), True
+        self._state, self.left, self._is_found = RunState(replace(plan, retried=retried)), tuple(left), True
 
 
 class StoredRejects:

@@ -19,7 +19,7 @@ import polars as pl
 from async_loader.effects import Call, Connect, Now, Show, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.report import Reason
-from async_loader.loading.load import learn
+from async_loader.loading.learning import learn
 from async_loader.records.keys import ReferencedKeys
 from async_loader.records.parsing import clipped
 from async_loader.records.reasons import commonest_first

@@ -5,16 +5,18 @@ Values only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.reject_groups import Selection
+from async_loader.loading.sides import RejectFile
 from async_loader.run.cluster import Cluster
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import STDIN
+from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -75,6 +77,7 @@ class Plan:
 
     cluster: the workers that the run is spread over; None where it goes on in this process alone.
     retried: by table name, stored rejects to try again in the place of sources.
+    reject_file: makes, for a run's id and a table, a place for its rejects besides the database; None for none.
 
     Raises ConfigurationError where a source has no table, or names or constants for what is none of its columns or
     values; a table no database; or stdin two readers.
@@ -88,6 +91,7 @@ class Plan:
     options: Options
     retried: Mapping[str, tuple[Selection, ...]] = field(default_factory=dict)
     cluster: Cluster | None = None
+    reject_file: Callable[[str, Table], RejectFile] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
@@ -97,6 +101,8 @@ class Plan:
             if name not in names:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         check_databases(self.tables, self.databases)
+        if self.options.dry_run:
+            object.__setattr__(self, "databases", {name: dry(store) for name, store in self.databases.items()})
         for table in self.tables:
             for source in self.sources.get(table.name, ()):
                 fields_of(source, table)
@@ -124,16 +130,6 @@ class Plan:
                 raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
 
     @property
-    def commit_every(self) -> int:
-        """As in the options; a dry run commits nothing."""
-        return 0 if self.options.dry_run else self.options.commit_every
-
-    @property
-    def commits_apart(self) -> bool:
-        """Whether some is committed before all of it is loaded."""
-        return bool(self.commit_every) or (self.cluster is not None and not self.options.dry_run)
-
-    @property
     def loaded(self) -> tuple[Table, ...]:
         """The tables that have sources, in reference order."""
         return tuple(table for table in self.tables if self.paths(table))
@@ -148,10 +144,6 @@ class Plan:
         """What the table is loaded from, each once where rejects are tried again."""
         again = dict.fromkeys(selection.path for selection in self.retried.get(table.name, ()))
         return (*(source.path for source in self.sources.get(table.name, ())), *again)
-
-    def database(self, table: Table) -> Store:
-        """Where the table lives."""
-        return self.databases[table.database]
 
 
 def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:

@@ -1,4 +1,4 @@
-"""A share of a table's load, for one worker of several: what it is, and what loading it is. Steps, and no I/O.
+"""A share of a table's load, for one worker of several: what it is, and how it is loaded. Steps, and no I/O.
 
 A share is loaded in a transaction of its own, whose first statement claims it: however often it is begun, it is
 committed once. What came of it is kept in the same transaction, because results that workers hold are lost with them.
@@ -7,8 +7,10 @@ committed once. What came of it is kept in the same transaction, because results
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,13 @@ from async_loader.ledger.entries import Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
-from async_loader.loading.load import Load, Readable, RejectAllowance, load
+from async_loader.loading.load import Load, load, supersede_nothing
+from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding, supersede
-from async_loader.records.key_sets import KeySet, key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
+from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
-from async_loader.tables import Column, Table
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.sources import Source
@@ -40,11 +43,12 @@ class Share:
     """Some parts of a table's sources, to be read one after another.
 
     number: which of the table's shares it is. parts: what is read.
-    sources: those that the parts are of, each with what tells that it is still the same.
+    sources: those that the parts are of, each with what identifies its content.
     tables: all that are declared in databases of the table and of those that it references.
     ranges: by table, the keys that its database held when the run began with it.
     grown: by referenced table, those that it held once that was loaded.
-    is_referenced: whether tables that are loaded behind it have to be told which keys it accepted.
+    is_referenced: whether tables that are loaded after it are to know which keys it accepted.
+    is_rehearsal: whether nothing is written.
     earlier: by share before this one, keys that both have. Those that were accepted there are taken.
     watched: keys that shares after this one have as well.
     """
@@ -61,7 +65,7 @@ class Share:
     is_referenced: bool
     on_conflict: str
     batch_size: int
-    dry_run: bool
+    is_rehearsal: bool
     lock_timeout: float
     report_rejects: int
     earlier: Mapping[int, pl.Series] = field(default_factory=dict)
@@ -69,12 +73,12 @@ class Share:
 
     @property
     def claim(self) -> str:
-        """What tells it from all others."""
+        """The name of the share in the ledger."""
         return claim_of(self.run, self.table.name, self.number)
 
     @property
     def session(self) -> str:
-        """What the server calls the session that loads it."""
+        """The server's name for the session that loads it."""
         return f"loader {self.run} {zlib.crc32(self.table.name.encode()):08x}.{self.number}"
 
     @property
@@ -83,9 +87,14 @@ class Share:
         names = {reference.table for reference in self.table.references}
         return tuple(table for table in self.tables if table.name in names)
 
+    def store(self, store: Store) -> Store:
+        """Return a database as this share uses it."""
+        named = store.in_session(self.session)
+        return dry(named) if self.is_rehearsal else named
+
 
 def claim_of(run: str, table: str, number: int) -> str:
-    """What the ledger calls a share."""
+    """Return the name of a share in the ledger."""
     return f"{run}:{table}:{number:09d}"
 
 
@@ -98,8 +107,8 @@ class KnownKeys:
     kept: dict[tuple[str, str], list[ReferencedKeys]] = field(default_factory=dict)
 
     def take(self, share: Share, target: Table, accepted: AcceptedKeys | None) -> ReferencedKeys:
-        """What is known; nobody else has it meanwhile. accepted: all keys that the run has committed of the target;
-        None where that is not known, so that the database must be asked about them as well.
+        """Return what is known, for this share alone until it gives it back. accepted: all keys that the run has
+        committed of the target; None where that is not known, so that the database must be asked about them as well.
         """
         if kept := self.kept.get((share.run, target.name)):
             return kept.pop()
@@ -107,7 +116,7 @@ class KnownKeys:
         return ReferencedKeys(target.column(target.key), accepted, ranges[target.name])
 
     def give_back(self, share: Share, known: Mapping[str, ReferencedKeys]) -> None:
-        """For the next share. What other runs knew is of no use any more."""
+        """Keep what a share has learned for the next one. What other runs knew is of no use any more."""
         self.kept = {key: value for key, value in self.kept.items() if key[0] == share.run}
         for name, keys in known.items():
             self.kept.setdefault((share.run, name), []).append(keys)
@@ -117,7 +126,7 @@ class KnownKeys:
 class Means:
     """What a worker has to load a share with.
 
-    known: by referenced table, what is known of its keys. earlier: in a dry run, what came of shares before this one.
+    known: by referenced table, what is known of its keys. earlier: in a rehearsal, what came of shares before this one.
     check: raises where a source is not what the run began with.
     """
 
@@ -128,107 +137,183 @@ class Means:
     check: Callable[[], None]
 
 
-def loading(share: Share, means: Means) -> Steps[Outcome]:
-    """Load a share, or find that it is loaded."""
-    table, stores = share.table, means.stores
-    database = stores[table.database]
-    asked = [target for target in share.targets if not means.known[target.name].is_whole]
-    for name in sorted({each.database for each in (table, *asked)}):
-        yield Connect(stores[name], share.lock_timeout)
-        if name != table.database or share.dry_run:
-            yield from stores[name].begin_reading()
-    if not share.dry_run and not (yield from _claimed(share, database)):
-        done = yield from database.shares.outcome(share.claim)
-        yield from database.roll_back()
-        return outcome_from(done or "", table)
-    accepted = AcceptedKeys(table.column(table.key))
-    taken = yield from _taken(share, database, means.earlier)
-    accepted.add(taken)
-    # Whether they can be referenced is told by the shares that have them.
-    accepted.refuse(taken)
-    tally = Tally(
-        table.database, tuple(dict.fromkeys(reader.source.path for reader in means.readers)), share.report_rejects
-    )
-    rejects = _Rejects() if share.dry_run else None
-    yield from load(_load(share, means, accepted, tally, rejects))
+def load_share(share: Share, means: Means) -> Steps[Outcome]:
+    """Load a share, or find that it is loaded. Returns what came of it."""
+    this = _Rehearsed(share, means) if share.is_rehearsal else _Claimed(share, means)
+    yield from _open_databases(share, means)
+    if (committed := (yield from this.begin())) is not None:
+        return committed
+    accepted = yield from _accepted_before(this)
+    paths = dict.fromkeys(reader.source.path for reader in means.readers)
+    tally = Tally(share.table.database, tuple(paths), share.report_rejects)
+    yield from load(_load(this, accepted, tally))
     yield Call(means.check)
-    outcome = _outcome(share, tally, accepted, rejects)
-    if not share.dry_run:
-        yield from database.shares.conclude(share.claim, outcome.as_json())
-        yield Complete(database.commit())
-    return outcome
+    return (yield from this.conclude(_outcome(share, tally, accepted)))
 
 
-def _claimed(share: Share, database: Store) -> Steps[bool]:
-    """In a transaction that is open then. Whoever has the share and goes on is waited for. A session that has it and no
-    longer answers is ended: a process that was stopped keeps it for as long as its server lets it.
+def _open_databases(share: Share, means: Means) -> Steps[None]:
+    """Connect to the table's database and to those that must be asked, which are held in one state."""
+    asked = [target for target in share.targets if not means.known[target.name].is_whole]
+    for name in sorted({each.database for each in (share.table, *asked)}):
+        yield Connect(means.stores[name], share.lock_timeout)
+        if name != share.table.database:
+            yield from means.stores[name].begin_reading()
+
+
+class _Transaction(ABC):
+    """The transaction in which a share is loaded; `files` takes its rejects besides the database."""
+
+    files: TakesRejects | None = None
+
+    def __init__(self, share: Share, means: Means) -> None:
+        self.share = share
+        self.means = means
+        self.database = means.stores[share.table.database]
+
+    @abstractmethod
+    def begin(self) -> Steps[Outcome | None]:
+        """Begin to load the share. Returns what came of it where it has been loaded before."""
+
+    @abstractmethod
+    def outcome_of(self, number: int) -> Steps[Outcome]:
+        """Return what came of a share before this one."""
+
+    @abstractmethod
+    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
+        """Return steps that delete the table's stored rejects that mended records name."""
+
+    @abstractmethod
+    def conclude(self, outcome: Outcome) -> Steps[Outcome]:
+        """Keep what came of the share. Returns it."""
+
+
+class _Claimed(_Transaction):
+    """A transaction that claims the share first, so that it is committed once."""
+
+    def begin(self) -> Steps[Outcome | None]:
+        """See _Transaction."""
+        if (yield from self._claim()):
+            return None
+        text = yield from self.database.shares.outcome(self.share.claim)
+        yield from self.database.roll_back()
+        return outcome_from(text or "", self.share.table)
+
+    def _claim(self) -> Steps[bool]:
+        """Claim the share in a transaction that is open then. Returns false where it has been committed.
+
+        A session that has the share and goes on is waited for. One that has it and no longer answers is ended: a
+        process that was stopped keeps its claim for as long as its server lets it.
+        """
+        share, shares = self.share, self.database.shares
+        while True:
+            yield from self.database.begin_share()
+            try:
+                claimed = yield from shares.claim(share.claim, share.run, share.table.name)
+            except LockedError:
+                yield from self.database.roll_back()
+                if not (yield from shares.end_silent(share.session, max(share.lock_timeout, _SILENCE))):
+                    raise
+            else:
+                if claimed:
+                    yield from shares.check_current(share.run, share.table.name)
+                return claimed
+
+    def outcome_of(self, number: int) -> Steps[Outcome]:
+        """See _Transaction."""
+        share = self.share
+        text = yield from self.database.shares.outcome(claim_of(share.run, share.table.name, number))
+        return outcome_from(text or "", share.table)
+
+    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
+        """See _Transaction."""
+        share = self.share
+        here = {each.name: each for each in share.tables if each.database == share.table.database}
+        return partial(supersede, Superseding(share.run, share.table, self.database, here))
+
+    def conclude(self, outcome: Outcome) -> Steps[Outcome]:
+        """See _Transaction."""
+        yield from self.database.shares.conclude(self.share.claim, outcome.as_json())
+        yield Complete(self.database.commit())
+        return outcome
+
+
+class _Rehearsed(_Transaction):
+    """A transaction that only reads; the rejects are part of what comes of it."""
+
+    def __init__(self, share: Share, means: Means) -> None:
+        super().__init__(share, means)
+        self._rejects = _CollectedRejects()
+        self.files = self._rejects
+
+    def begin(self) -> Steps[Outcome | None]:
+        """See _Transaction."""
+        yield from self.database.begin_reading()
+        return None
+
+    def outcome_of(self, number: int) -> Steps[Outcome]:
+        """See _Transaction."""
+        yield from ()
+        return self.means.earlier[number]
+
+    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
+        """See _Transaction."""
+        return supersede_nothing
+
+    def conclude(self, outcome: Outcome) -> Steps[Outcome]:
+        """See _Transaction."""
+        yield from ()
+        return replace(outcome, rejects=tuple(self._rejects.by_source))
+
+
+class _CollectedRejects:
+    """The rejects of a rehearsal, by source, in the place of files."""
+
+    def __init__(self) -> None:
+        self.by_source: list[tuple[str, pl.DataFrame]] = []
+
+    def write(self, source: Readable, rejects: pl.DataFrame) -> None:
+        self.by_source.append((source.source.path, rejects))
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+def _accepted_before(this: _Transaction) -> Steps[AcceptedKeys]:
+    """Return the keys that shares before this one have accepted, as taken and not to be referenced by what this share
+    says: whether they can be is said by the shares that have them.
     """
-    silence = max(share.lock_timeout, _SILENCE)
-    while True:
-        yield from database.begin_share()
-        try:
-            taken = yield from database.shares.claim(share.claim, share.run, share.table.name)
-        except LockedError:
-            yield from database.roll_back()
-            if not (yield from database.shares.end_silent(share.session, silence)):
-                raise
-        else:
-            if taken:
-                yield from database.shares.check_current(share.run, share.table.name)
-            return taken
-
-
-def _taken(share: Share, database: Store, earlier: Mapping[int, Outcome]) -> Steps[pl.Series]:
-    """Keys that shares before this one have accepted."""
-    key = share.table.column(share.table.key)
-    taken = pl.Series(key.name, [], dtype=key.dtype)
+    share = this.share
+    accepted = AcceptedKeys(share.table.column(share.table.key))
     for number, keys in share.earlier.items():
-        if share.dry_run:
-            outcome = earlier[number]
-        else:
-            text = yield from database.shares.outcome(claim_of(share.run, share.table.name, number))
-            outcome = outcome_from(text or "", share.table)
-        taken = taken.append(keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys)
-    return taken
+        outcome = yield from this.outcome_of(number)
+        taken = keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys
+        accepted.add(taken)
+        accepted.refuse(taken)
+    return accepted
 
 
-def _load(share: Share, means: Means, accepted: AcceptedKeys, tally: Tally, rejects: _Rejects | None) -> Load:
-    table, stores = share.table, means.stores
-    here = {each.name: each for each in share.tables if each.database == table.database}
+def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
+    share, means = this.share, this.means
     return Load(
         run=share.run,
         started_at=share.started_at,
-        table=table,
-        database=stores[table.database],
+        table=share.table,
+        database=this.database,
         readers=means.readers,
         on_conflict=share.on_conflict,
-        dry_run=share.dry_run,
-        allowance=RejectAllowance(None, [table.name]),
+        allowance=RejectAllowance(None, [share.table.name]),
         accepted=accepted,
         tally=tally,
-        targets={target.name: (target, stores[target.database]) for target in share.targets},
+        targets={target.name: (target, means.stores[target.database]) for target in share.targets},
         target_keys={},
         ranges=dict(share.ranges),
         known=means.known,
-        files=rejects,
-        supersede=partial(supersede, Superseding(share.run, table, stores[table.database], here)),
+        files=this.files,
+        supersede=this.supersede(),
     )
 
 
-class _Rejects:
-    """The rejects of a dry run, in the place of files."""
-
-    def __init__(self) -> None:
-        self.found: list[tuple[str, pl.DataFrame]] = []
-
-    def write(self, source: Readable, rejects: pl.DataFrame) -> None:
-        self.found.append((source.source.path, rejects))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys, rejects: _Rejects | None) -> Outcome:
+def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys) -> Outcome:
     watched = share.watched
     refused = () if watched is None else tuple(watched.filter(~accepted.are_taken(watched)).to_list())
     return Outcome(
@@ -239,35 +324,4 @@ def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys, rejects: _Rejec
         refused=refused,
         listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
         accepted=accepted.referable() if share.is_referenced else None,
-        rejects=tuple(rejects.found) if rejects is not None else (),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What a part's keys have to do with those of others, as a Share has it."""
-
-    earlier: Mapping[int, pl.Series] = field(default_factory=dict)
-    watched: pl.Series | None = None
-
-
-def shared_keys(column: Column, keys: Mapping[int, pl.Series]) -> dict[int, Shared]:
-    """By part, which of its keys stand in parts before it, and which in parts behind it; `keys` by part, in order."""
-    earlier: dict[int, dict[int, pl.Series]] = {}
-    watched: dict[int, list[pl.Series]] = {}
-    seen: dict[int, KeySet] = {}
-    all_seen = key_set(column)
-    for number, found in keys.items():
-        again = found.filter(all_seen.holds(found)).unique()
-        for before, those in seen.items() if len(again) else ():
-            both = again.filter(those.holds(again))
-            if len(both):
-                earlier.setdefault(number, {})[before] = both
-                watched.setdefault(before, []).append(both)
-        seen[number] = key_set(column)
-        seen[number].add(found)
-        all_seen.add(found)
-    return {
-        number: Shared(earlier.get(number, {}), pl.concat(watched[number]).unique() if number in watched else None)
-        for number in {*earlier, *watched}
-    }

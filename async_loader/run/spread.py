@@ -1,29 +1,31 @@
-"""One table's load, spread over workers: a generator of effects for whoever submits the shares, as `load` is for
-whoever loads a table alone. No I/O.
+"""One table's load, spread over workers: a generator of effects for the process that submits the shares, as `load` is
+for a process that loads a table alone. No I/O.
 
-What workers return tells of progress only; what the report says comes from the database, where each share's outcome is
-committed with its records. A dry run, which writes nothing, goes by what they return.
+What workers return serves to show progress; what the report says comes from the database, where each share's outcome is
+committed with its records. A rehearsal, which writes nothing, counts what workers return.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Pause, Show, Steps, Submit
 from async_loader.errors import LedgerError, UnreachableError
-from async_loader.ledger.entries import COMPLETE, RUNNING, Facts
+from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RUNNING, Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from, total
 from async_loader.ledger.tally import Tally
-from async_loader.loading.load import RejectAllowance, TakesRejects
+from async_loader.loading.sides import RejectAllowance, TakesRejects
 from async_loader.records.keys import KeyRange
 from async_loader.run.cluster import PAUSES
-from async_loader.run.plan import Plan
-from async_loader.run.shares import Share, Shared, shared_keys
+from async_loader.run.progress import save
+from async_loader.run.shared_keys import Shared, shared_keys
+from async_loader.run.shares import Share
+from async_loader.run.state import RunState
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
 from async_loader.stores import reject_queries
@@ -32,16 +34,16 @@ from async_loader.stores.store import Store
 from async_loader.tables import Table
 
 # What workers do: the parts of a source; the keys of a part; their least and greatest; loading a share; all keys that
-# shares have accepted, for those that reference them; and telling what came of a share without its keys.
-PARTS, KEYS, SPAN, MERGE, LOAD, TOLD = "parts", "keys", "span", "merge", "load", "told"
-# Bytes of the keys of one table that are told to every worker that needs them: of 30 million that lie apart, of a
-# billion that are counted up. In a run of more, each worker asks about those that it meets.
-MOST_TOLD = 256 << 20
+# shares have accepted, for those that reference them; and the outcome of a share without its keys.
+PARTS, KEYS, SPAN, MERGE, LOAD, SUMMARY = "parts", "keys", "span", "merge", "load", "summary"
+# Bytes of the keys of one table that are sent to every worker that needs them: of 30 million that lie apart, of a
+# billion that follow each other. In a run of more, each worker asks the database about those that it meets.
+MOST_SENT = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
-    """What an earlier process has said of a table that it did not finish: the range of the keys that it held."""
+class Beginning:
+    """The range of keys that a table held when an earlier process of this run began with it."""
 
     key_range: KeyRange | None
 
@@ -55,105 +57,193 @@ class _Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class SpreadTable:
     """All that spreading one table's load needs to know; `tally` fills as it goes.
 
-    phase: what stands before a table's name where others wait for it, so that a rehearsal is none of the run itself.
-    dry_run: nothing is written.
     ranges: fills with the keys that each table held when the run began with it.
     accepted: fills with tokens of the keys that were accepted, by table that others of the run reference.
-    sources: each with what tells that it is still the same.
-    began: what an earlier process has said of this table; None where none has begun with it.
-    save: steps, in the open transaction, that keep how far the run has come with this table.
+    loaded: the tables that this run loads, in reference order.
+    files: where rejects are written besides the database.
+    beginning: what an earlier process has kept of this table; None where none has begun with it.
+    grown: fills with the keys that each referenced table holds when this table begins.
     """
 
-    plan: Plan
-    run: str
-    started_at: str
+    # What precedes a table's name where others wait for it, so that a rehearsal is no part of the run itself.
+    phase: ClassVar[str] = ""
+    is_rehearsal: ClassVar[bool] = False
+
+    state: RunState
     table: Table
     tally: Tally
     allowance: RejectAllowance
     ranges: MutableMapping[str, KeyRange | None]
     accepted: MutableMapping[str, Any]
-    loaded: Sequence[str]
-    behind: Sequence[str]
-    save: Callable[[str], Steps[None]]
-    dry_run: bool
-    readers: Sequence[Any]
-    sources: Sequence[tuple[Source, Facts | None]]
+    loaded: Sequence[Table]
     files: TakesRejects | None = None
-    began: Began | None = None
-    phase: str = ""
+    beginning: Beginning | None = None
     grown: MutableMapping[str, KeyRange | None] = field(default_factory=dict)
     progress: _Progress = field(default_factory=_Progress)
 
     @property
     def database(self) -> Store:
-        """Where the table lives."""
-        return self.plan.database(self.table)
-
-    def take(self, outcome: Outcome) -> Show:
-        """Count what a worker says of a share."""
-        self.progress.done += 1
-        self.tally.add_share(outcome, is_kept=not self.dry_run)
-        self.allowance.check(self.table.name, self.tally.counts.rejected)
-        return self.shown()
-
-    def shown(self, waits_for: str | None = None) -> Show:
-        """How far this is: shares are about of a size."""
-        sizes = [reader.size for reader in self.readers]
-        size = None if None in sizes else sum(sizes)
-        read_to = (size or 0) * self.progress.done // self.progress.shares
-        return Show(self.table.name, self.tally.counts.given, self.tally.counts.rejected, read_to, size, waits_for)
+        """The database where the table lives."""
+        return self.state.database(self.table)
 
     @property
-    def is_referenced(self) -> bool:
-        """Whether others of the run are to know its keys."""
-        others = (table for table in self.plan.tables if table.name in self.loaded)
-        return any(reference.table == self.table.name for table in others for reference in table.references)
+    def readers(self) -> Sequence[Any]:
+        """The table's sources, open."""
+        return self.state.readers[self.table.name]
+
+    @property
+    def sources(self) -> list[tuple[Source, Facts | None]]:
+        """The table's sources, each with what identifies its content."""
+        facts: list[Facts | None] = self.state.facts["tables"][self.table.name]
+        return list(zip(self.state.plan.sources[self.table.name], facts, strict=True))
 
     @property
     def targets(self) -> tuple[Table, ...]:
         """The referenced tables."""
         names = {reference.table for reference in self.table.references}
-        return tuple(table for table in self.plan.tables if table.name in names)
+        return tuple(table for table in self.state.plan.tables if table.name in names)
+
+    @property
+    def is_referenced(self) -> bool:
+        """Whether other tables of the run are to know its keys."""
+        return any(reference.table == self.table.name for table in self.loaded for reference in table.references)
+
+    @property
+    def comes_after(self) -> Iterator[str]:
+        """The tables that must be complete before this one begins: earlier ones of its database, and its targets."""
+        before = self.loaded[: self.loaded.index(self.table)]
+        yield from (table.name for table in before if table.database == self.table.database)
+        yield from (target.name for target in self.targets if target in self.loaded)
+
+    @property
+    def most_sent(self) -> int | None:
+        """Bytes of its keys that are sent to workers at most; None is any number."""
+        return MOST_SENT
+
+    def take(self, outcome: Outcome) -> Show:
+        """Count what a worker says of a share."""
+        self.progress.done += 1
+        self.tally.add_share(outcome, is_kept=not self.is_rehearsal)
+        self.allowance.check(self.table.name, self.tally.counts.rejected)
+        return self.shown()
+
+    def shown(self, waits_for: str | None = None) -> Show:
+        """Return how far this is: shares are about of a size."""
+        sizes = [reader.size for reader in self.readers]
+        size = None if None in sizes else sum(sizes)
+        read_to = (size or 0) * self.progress.done // self.progress.shares
+        counts = self.tally.counts
+        return Show(self.table.name, counts.given, counts.rejected, read_to, size, waits_for)
+
+    def begin(self) -> Steps[None]:
+        """Keep in the ledger that this table has begun, and which keys it held then; see which keys its targets hold by
+        now. Workers that are still at another run's shares of it are waited for.
+        """
+        if self.beginning is None:
+            yield from self.database.shares.wait_for_others(self.table.name)
+        yield from self.read_ranges()
+        if self.beginning is None:
+            yield Complete(self._commit(RUNNING))
+
+    def read_ranges(self) -> Steps[None]:
+        """See which keys the targets hold by now, and which ones the table held when the run began with it."""
+        for target in self.targets:
+            self.grown[target.name] = yield from self.state.database(target).key_range(target)
+            self.ranges.setdefault(target.name, self.grown[target.name])
+        if self.beginning is None:
+            self.ranges[self.table.name] = yield from self.database.key_range(self.table)
+        else:
+            self.ranges[self.table.name] = self.beginning.key_range
+
+    def submit(self, share: Share, earlier: Mapping[int, Any], accepted: Mapping[str, Any]) -> Steps[Any]:
+        """Have a share loaded after the shares before it that have keys of its own; it reads their outcomes itself."""
+        return (yield Submit(LOAD, (share, {}, accepted), list(earlier.values()), share.number))
+
+    def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:  # noqa: ARG002 - of a rehearsal
+        """Count what came of all shares, as the database says."""
+        yield from _patiently(self, _read_ledger)
+
+    def end(self) -> Steps[None]:
+        """Keep in the ledger that this table is complete."""
+        yield Complete(self._commit(COMPLETE))
+
+    def _commit(self, state: str) -> Steps[None]:
+        """Keep how far this is, and begin again."""
+        yield from save(self.state, self.table, state, {KEY_RANGE: self.ranges[self.table.name]})
+        yield from self.database.commit()
+        self.tally.keep(whole=state == COMPLETE)
+        yield from self.database.begin(())
 
 
-def spread(this: Spread) -> Steps[None]:
+class Rehearsal(SpreadTable):
+    """A spread load that writes nothing: what came of shares is what workers return."""
+
+    __slots__ = ()
+
+    phase = "rehearsal of "
+    is_rehearsal = True
+
+    @property
+    def most_sent(self) -> int | None:
+        """Any number: no database can answer for what a rehearsal would accept."""
+        return None
+
+    def begin(self) -> Steps[None]:
+        """See which keys the tables hold."""
+        yield from self.read_ranges()
+
+    def submit(self, share: Share, earlier: Mapping[int, Any], accepted: Mapping[str, Any]) -> Steps[Any]:
+        """Have a share rehearsed, with the outcomes of the shares before it that have keys of its own."""
+        return (yield Submit(LOAD, (share, earlier, accepted), order=share.number))
+
+    def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:
+        """Count what workers returned."""
+        yield Call(self._take_all, (outcomes,))
+
+    def _take_all(self, outcomes: Sequence[Outcome]) -> None:
+        self.tally.take_total(total(outcomes))
+        readers = {reader.source.path: reader for reader in self.readers}
+        for outcome in outcomes:
+            for path, rejects in outcome.rejects:
+                _take_rejects(self.tally, self.files, readers[path], rejects)
+
+    def end(self) -> Steps[None]:
+        """Keep nothing."""
+        yield from ()
+
+
+def spread(this: SpreadTable) -> Steps[None]:
     """Load one table: cut its sources into shares, find the keys that several have, and have each share loaded."""
     began = yield Now()
     this.tally.samples.take(began, 0)
     yield this.shown()
-    yield from _await(this, [*this.behind, *(target.name for target in this.targets if target.name in this.loaded)])
-    yield from _patiently(this, _begin)
+    yield from _await(this)
+    yield from _patiently(this, lambda this: this.begin())
     parts: list[Part] = yield from _parts(this)
     tokens = yield from _submit(this, parts)
-
     this.progress.shares = max(1, len(tokens))
-    told = (yield from _submitted(TOLD, [(token,) for token in tokens])) if this.is_referenced else tokens
-    outcomes: list[Outcome] = yield Collect(told, this.take)
+    summaries = (yield from _submitted(SUMMARY, [(token,) for token in tokens])) if this.is_referenced else tokens
+    outcomes: list[Outcome] = yield Collect(summaries, this.take)
     if this.is_referenced:
-        # What a dry run would accept no database can tell.
-        most = None if this.dry_run else MOST_TOLD
-        this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens, most))
-    if this.dry_run:
-        yield Call(_take_dry, (this, outcomes))
-    else:
-        yield from _patiently(this, _read_ledger)
+        this.accepted[this.table.name] = yield Submit(MERGE, (this.table, tokens, this.most_sent))
+    yield from this.conclude(outcomes)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     yield this.shown()
-    yield from _patiently(this, _end)
+    yield from _patiently(this, lambda this: this.end())
     yield Announce(this.phase + this.table.name)
 
 
-def _await(this: Spread, tables: Sequence[str]) -> Steps[None]:
-    for name in dict.fromkeys(tables):
+def _await(this: SpreadTable) -> Steps[None]:
+    for name in dict.fromkeys(this.comes_after):
         yield this.shown(name)
         yield Await(this.phase + name)
     yield this.shown()
 
 
-def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[None]:
+def _patiently(this: SpreadTable, steps: Callable[[SpreadTable], Steps[None]]) -> Steps[None]:
     """Take steps, once more a little later where a server has gone away meanwhile: workers are as patient."""
     for pause in PAUSES:
         try:
@@ -161,112 +251,79 @@ def _patiently(this: Spread, steps: Callable[[Spread], Steps[None]]) -> Steps[No
         except UnreachableError as error:
             yield Pause(pause)
             with contextlib.suppress(UnreachableError):
-                database = this.plan.databases[error.database]
-                yield Connect(database, this.plan.options.lock_timeout)
+                database = this.state.plan.databases[error.database]
+                yield Connect(database, this.state.plan.options.lock_timeout)
                 yield from database.begin(())
     return (yield from steps(this))
 
 
-def _begin(this: Spread) -> Steps[None]:
-    """Say in the ledger that this table has begun, and which keys it held then; see which keys its targets hold by now.
-
-    What workers are still at of another run is waited for.
-    """
-    if not this.began and not this.dry_run:
-        yield from this.database.shares.wait_for_others(this.table.name)
-    for target in this.targets:
-        this.grown[target.name] = yield from this.plan.database(target).key_range(target)
-        this.ranges.setdefault(target.name, this.grown[target.name])
-    this.ranges[this.table.name] = (
-        this.began.key_range if this.began else (yield from this.database.key_range(this.table))
-    )
-    if not this.began and not this.dry_run:
-        yield Complete(_commit(this, RUNNING))
-
-
-def _end(this: Spread) -> Steps[None]:
-    """Say in the ledger that this table is complete."""
-    if not this.dry_run:
-        yield Complete(_commit(this, COMPLETE))
-
-
-def _commit(this: Spread, state: str) -> Steps[None]:
-    """Keep how far this is, and be next again."""
-    yield from this.save(state)
-    yield from this.database.commit()
-    this.tally.keep(whole=state == COMPLETE)
-    yield from this.database.begin(())
-
-
-def _parts(this: Spread) -> Steps[list[Part]]:
-    """The table's sources in parts, in order."""
-    assert this.plan.cluster is not None
-    size = this.plan.cluster.share_size
+def _parts(this: SpreadTable) -> Steps[list[Part]]:
+    """Return the table's sources in parts, in order."""
+    assert this.state.plan.cluster is not None
+    size = this.state.plan.cluster.share_size
     tokens = yield from _submitted(PARTS, [(source, this.table, size, facts) for source, facts in this.sources])
-    found: list[list[Part]] = yield Collect(tokens)
-    return [part for several in found for part in several]
+    parts: list[list[Part]] = yield Collect(tokens)
+    return [part for several in parts for part in several]
 
 
-def _submit(this: Spread, parts: Sequence[Part]) -> Steps[list[Any]]:
-    """Each share, behind those before it that have keys of its own."""
+def _submit(this: SpreadTable, parts: Sequence[Part]) -> Steps[list[Any]]:
+    """Submit each share, to come after those before it that have keys of its own. Returns their tokens."""
     if this.table.unique or len(parts) == 1:
-        # Which record has a value first is told by one who reads all of them.
+        # Which record has a value first is known only to a worker that reads all of them.
         return [(yield from _submit_one(this, _share(this, 0, tuple(parts)), []))]
-    found = yield from _shared(this, parts)
+    shared = yield from _shared(this, parts)
     tokens: list[Any] = []
     for number, part in enumerate(parts):
-        shared = found.get(number, Shared())
-        share = replace(_share(this, number, (part,)), earlier=shared.earlier, watched=shared.watched)
+        keys = shared.get(number, Shared())
+        share = replace(_share(this, number, (part,)), earlier=keys.earlier, watched=keys.watched)
         tokens.append((yield from _submit_one(this, share, tokens)))
     return tokens
 
 
-def _submit_one(this: Spread, share: Share, tokens: Sequence[Any]) -> Steps[Any]:
-    before = {number: tokens[number] for number in share.earlier}
+def _submit_one(this: SpreadTable, share: Share, tokens: Sequence[Any]) -> Steps[Any]:
+    earlier = {number: tokens[number] for number in share.earlier}
     accepted = {target.name: this.accepted[target.name] for target in share.targets if target.name in this.accepted}
-    if this.dry_run:
-        return (yield Submit(LOAD, (share, before, accepted), order=share.number))
-    return (yield Submit(LOAD, (share, {}, accepted), list(before.values()), share.number))
+    return (yield from this.submit(share, earlier, accepted))
 
 
-def _share(this: Spread, number: int, parts: tuple[Part, ...]) -> Share:
-    options = this.plan.options
+def _share(this: SpreadTable, number: int, parts: tuple[Part, ...]) -> Share:
+    plan = this.state.plan
     homes = {each.database for each in (this.table, *this.targets)}
     return Share(
-        run=this.run,
-        started_at=this.started_at,
+        run=this.state.run,
+        started_at=this.state.began,
         table=this.table,
         number=number,
         parts=parts,
         sources=tuple(each for each in this.sources if any(part.source == each[0] for part in parts)),
-        tables=tuple(table for table in this.plan.tables if table.database in homes),
+        tables=tuple(table for table in plan.tables if table.database in homes),
         ranges={name: this.ranges[name] for name in (this.table.name, *this.grown)},
         grown=this.grown,
         is_referenced=this.is_referenced,
-        on_conflict=options.on_conflict,
-        batch_size=options.batch_size,
-        dry_run=this.dry_run,
-        lock_timeout=options.lock_timeout,
-        report_rejects=options.report_rejects if this.dry_run else 0,
+        on_conflict=plan.options.on_conflict,
+        batch_size=plan.options.batch_size,
+        is_rehearsal=this.is_rehearsal,
+        lock_timeout=plan.options.lock_timeout,
+        report_rejects=plan.options.report_rejects if this.is_rehearsal else 0,
     )
 
 
-def _shared(this: Spread, parts: Sequence[Part]) -> Steps[dict[int, Shared]]:
-    """By part, the keys that it shares with others. Keys are fetched only of those parts whose ranges of keys meet."""
+def _shared(this: SpreadTable, parts: Sequence[Part]) -> Steps[dict[int, Shared]]:
+    """Return by part the keys that it shares with others; they are fetched only of parts whose ranges of keys meet."""
     keys = yield from _submitted(KEYS, [(part, this.table) for part in parts])
     spans: list[tuple[Any, Any] | None] = yield Collect((yield from _submitted(SPAN, [(token,) for token in keys])))
     meeting = _meeting(spans)
     if not meeting:
         return {}
-    found: list[pl.Series] = yield Collect([keys[number] for number in meeting])
+    fetched: list[pl.Series] = yield Collect([keys[number] for number in meeting])
     shared: dict[int, Shared] = yield Call(
-        shared_keys, (this.table.column(this.table.key), dict(zip(meeting, found, strict=True)))
+        shared_keys, (this.table.column(this.table.key), dict(zip(meeting, fetched, strict=True)))
     )
     return shared
 
 
 def _submitted(work: str, several: Sequence[tuple[Any, ...]]) -> Steps[list[Any]]:
-    """The tokens of the same work on several things."""
+    """Submit the same work on several things. Returns the tokens."""
     tokens = []
     for arguments in several:
         tokens.append((yield Submit(work, arguments)))  # noqa: PERF401 - a comprehension cannot yield
@@ -274,7 +331,7 @@ def _submitted(work: str, several: Sequence[tuple[Any, ...]]) -> Steps[list[Any]
 
 
 def _meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
-    """The numbers of the spans that have something in common with another."""
+    """Return the numbers of the spans that have something in common with another."""
     ordered = sorted((span, number) for number, span in enumerate(spans) if span is not None)
     meeting: set[int] = set()
     reached: tuple[Any, int] | None = None
@@ -286,28 +343,28 @@ def _meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
     return sorted(meeting)
 
 
-def _read_ledger(this: Spread) -> Steps[None]:
-    """What came of all shares, as their database says."""
-    shares = this.progress.shares
-    found = yield from retell(this.database, this.run, this.table, this.tally, readers=this.readers, files=this.files)
-    if found != shares:
-        problem = f"{found} of {shares} shares are committed: a defect, please report it"
+def _read_ledger(this: SpreadTable) -> Steps[None]:
+    """Count what came of all shares, as their database says."""
+    expected = this.progress.shares
+    committed = yield from recount(this.state, this.table)
+    if committed != expected:
+        problem = f"{committed} of {expected} shares are committed: a defect, please report it"
         raise LedgerError(f"table {this.table.name}: {problem}")
 
 
-def retell(
-    database: Store, run: str, table: Table, tally: Tally, *, readers: Sequence[Any], files: TakesRejects | None
-) -> Steps[int]:
-    """Count what came of all shares, as their database says, and write the files of their rejects. Returns how many
-    shares that were.
+def recount(state: RunState, table: Table) -> Steps[int]:
+    """Count what came of all shares of a table, as its database says, and write the files of their rejects. Returns how
+    many shares that were.
     """
-    texts = yield from database.shares.outcomes(run, table.name)
+    database, tally, files = state.database(table), state.tallies[table.name], state.files.get(table.name)
+    texts = yield from database.shares.outcomes(state.run, table.name)
     tally.take_total(total([outcome_from(text, table) for text in texts]))
-    for reader in {reader.source.path: reader for reader in readers}.values():
+    for reader in {reader.source.path: reader for reader in state.readers[table.name]}.values():
         last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
             # Shares are committed in any order.
-            page = yield from reject_queries.page_of_source(database, run, reader.source.path, last, order=BY_LINE)
+            path = reader.source.path
+            page = yield from reject_queries.page_of_source(database, state.run, path, last, order=BY_LINE)
             if not page:
                 break
             yield Call(_take_rejects, (tally, files, reader, as_judged(page)))
@@ -319,11 +376,3 @@ def _take_rejects(tally: Tally, files: TakesRejects | None, reader: Any, rejects
     tally.show_rejects(reader.source.path, rejects)
     if files is not None:
         files.write(reader, rejects)
-
-
-def _take_dry(this: Spread, outcomes: Sequence[Outcome]) -> None:
-    this.tally.take_total(total(outcomes))
-    readers = {reader.source.path: reader for reader in this.readers}
-    for outcome in outcomes:
-        for path, rejects in outcome.rejects:
-            _take_rejects(this.tally, this.files, readers[path], rejects)

@@ -100,7 +100,7 @@ def test_a_full_disk_at_any_commit_costs_nothing_but_the_same_command_with_more_
     failed = project.manage(*command)
     problem = f"database {on_disk}: database or disk is full ({project.directory / on_disk}.db)"
     advice = "free some room on its disk and run the same command again"
-    but = f"; {', '.join(kept)} kept, run the same command again to finish" if kept else ""
+    but = f"; {', '.join(kept)} kept, run the same command again to go on from there" if kept else ""
     assert (failed.returncode, failed.stderr) == (1, f"error: {problem}; {advice}{but}\n")
     report = json.loads(failed.stdout)
     assert (report["status"], f"error: {report['error']}\n") == ("failed", failed.stderr)

@@ -72,9 +72,9 @@ def perform(mode: str, one: Run, before: Callable[[Effect], None]) -> None:
             return super().perform(effect)
 
     drivers: Mapping[str, Callable[[], object]] = {
-        "async": lambda: asyncio.run(WatchedCoroutines(ignore).run(run(one._ledger))),
-        "threads": lambda: WatchedThreads(ignore).run(run(one._ledger)),
-        "sequential": lambda: WatchedSequential(ignore).run(run(one._ledger)),
+        "async": lambda: asyncio.run(WatchedCoroutines(ignore).run(run(one._state))),
+        "threads": lambda: WatchedThreads(ignore).run(run(one._state)),
+        "sequential": lambda: WatchedSequential(ignore).run(run(one._state)),
     }
     drivers[mode]()
 

@@ -379,7 +379,7 @@ def users(place: Place, records: list[Any]) -> str:
 def test_a_tally_changes_between_writes_and_never_while_one_goes_on(place: Place) -> None:
     made_anew(place, CHECK)
     one = Run(place.tables, sources(place), place.databases, Options(batch_size=3), mode="sequential")
-    tally = one._ledger.tallies["users"]
+    tally = one._state.tallies["users"]
     changed: list[bool] = []
 
     def counts() -> tuple[object, ...]:
@@ -393,7 +393,7 @@ def test_a_tally_changes_between_writes_and_never_while_one_goes_on(place: Place
                 changed.append(counts() != before)
             return result
 
-    Watching(lambda _: None).run(run(one._ledger))
+    Watching(lambda _: None).run(run(one._state))
     assert tally.reasons["refused"] > 0
     assert changed
     assert not any(changed)

@@ -44,9 +44,9 @@ def said(place: Place, cluster: Cluster, source: str | Source = "", **options: A
     path = source or place.file("users.csv", users((1, "a", "@"), (2, "", "@")))
     with pytest.raises(LoaderError) as failed:
         load(place, cluster, path, **options)
-    assert "\n" not in failed.value.told
+    assert "\n" not in failed.value.text
     assert place.rows("users") == []
-    return failed.value.told
+    return failed.value.text
 
 
 @pytest.mark.parametrize(

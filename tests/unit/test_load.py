@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from async_loader import LedgerError, Source, StoreError
-from async_loader.effects import Announce, Await, Call, Change, Effect, Finish, Now, Query, Show, Start, Steps
+from async_loader.effects import Announce, Await, Call, Change, Effect, Finish, Now, Query, Show, Start
 from async_loader.ledger.tally import Tally
-from async_loader.loading.load import Load, RejectAllowance, load
+from async_loader.loading.load import Load, load
+from async_loader.loading.sides import RejectAllowance
 from async_loader.records.batches import Batch, columns_as_json
 from async_loader.records.keys import AcceptedKeys
 from async_loader.stores.sqlite import Database
@@ -44,10 +45,6 @@ class Batches:
         return batch
 
 
-def nothing() -> Steps[None]:
-    yield from ()
-
-
 def orders(database: Database) -> Load:
     accepted = {table.name: AcceptedKeys(table.column("id")) for table in (USERS, PRODUCTS, ORDERS)}
     accepted["users"].add(pl.Series([1, 2, 3]))
@@ -59,15 +56,12 @@ def orders(database: Database) -> Load:
         database=database,
         readers=[Batches()],
         on_conflict="reject",
-        dry_run=False,
         allowance=RejectAllowance(None, ["orders"]),
         accepted=accepted["orders"],
         tally=Tally("orders", ("orders.csv",), 10),
         targets={table.name: (table, database) for table in (USERS, PRODUCTS)},
         target_keys={"users": accepted["users"], "products": accepted["products"]},
         ranges=dict.fromkeys(("users", "products", "orders")),
-        save=lambda _: nothing(),
-        confirm=nothing,
     )
 
 

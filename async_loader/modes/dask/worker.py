@@ -28,8 +28,8 @@ from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError
 from async_loader.records.keys import AcceptedKeys
 from async_loader.run.cluster import PAUSES
-from async_loader.run.shares import KnownKeys, Means, Share, loading
-from async_loader.run.spread import KEYS, LOAD, MERGE, PARTS, SPAN, TOLD
+from async_loader.run.shares import KnownKeys, Means, Share, load_share
+from async_loader.run.spread import KEYS, LOAD, MERGE, PARTS, SPAN, SUMMARY
 from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity
 from async_loader.sources.parts import Part
@@ -110,18 +110,18 @@ def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcom
 def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
     _check_sources(share)
     names = {each.database for each in (share.table, *share.targets)}
-    stores = {name: store_of(name, find(name)).in_session(share.session) for name in names}
+    stores = {name: share.store(store_of(name, find(name))) for name in names}
     with _KNOWING:
         learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
         known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
     readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
         means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
-        outcome = _AtWork(distributed.get_worker()).run(loading(share, means))
+        outcome = _AtWork(distributed.get_worker()).run(load_share(share, means))
     finally:
         for reader in readers:
             reader.close()
-    if not share.dry_run:
+    if not share.is_rehearsal:
         with _KNOWING:
             learned.give_back(share, known)
     return outcome
@@ -186,7 +186,7 @@ def _merged(_: Any, table: Table, outcomes: Sequence[Outcome], most: int | None)
     return merged
 
 
-def _told(_: Any, outcome: Outcome) -> Outcome:
+def _summary(_: Any, outcome: Outcome) -> Outcome:
     return replace(outcome, accepted=None)
 
 
@@ -196,5 +196,5 @@ _WORK: dict[str, Callable[..., Any]] = {
     SPAN: _span,
     MERGE: _merged,
     LOAD: _load,
-    TOLD: _told,
+    SUMMARY: _summary,
 }

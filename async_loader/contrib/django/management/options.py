@@ -79,7 +79,7 @@ def add_run_options(parser: CommandParser, *, with_dask: bool = False) -> None:
     running = group(parser, RUNNING)
     running.add_argument(
         "--mode",
-        choices=[*async_loader.MODES, async_loader.DASK] if with_dask else list(async_loader.MODES),
+        choices=[name for name, mode in async_loader.MODES.items() if with_dask or not mode.is_spread],
         default="async",
         help=f"how the run waits: coroutines, a thread for each table, {'' if with_dask else 'or '}one table after "
         f"another{', or spread over the workers of a Dask cluster' if with_dask else ''}; the same is stored in every "

@@ -123,7 +123,7 @@ class ReportCommand(LoaderCommand):
         except LoaderError as error:
             codes = {OverLimitError: OVER_LIMIT, ConfigurationError: assignment.misconfigured}
             code = codes.get(type(error), FAILED)
-            return work.report(error.status, error.told), Failure(error.told, code)
+            return work.report(error.status, error.text), Failure(error.text, code)
         except KeyboardInterrupt:
             message = assignment.interrupted(work)
             return work.report("interrupted", message), interrupts.ending(message)

@@ -1,0 +1,87 @@
+"""When a load commits: at the end with all others, or at checkpoints by itself. Steps, taken within the load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from async_loader.effects import Complete, Steps
+from async_loader.ledger.entries import COMPLETE, RUNNING
+from async_loader.records.keys import KeyRange
+
+if TYPE_CHECKING:
+    from async_loader.loading.load import Load
+
+
+class Commits:
+    """A load that commits nothing by itself: the run commits it in the end, or a worker its share."""
+
+    def begin(self, load: Load) -> Steps[KeyRange | None]:
+        """Prepare the load's database for writing. Returns bounds of the keys that the table holds."""
+        yield from ()
+        return load.ranges[load.table.name]
+
+    def borders(self, position: int, size: int) -> Iterable[int]:  # noqa: ARG002 - of a load with checkpoints
+        """Return after how many of the next `size` records, which follow the first `position`, a commit is due."""
+        return ()
+
+    def is_due(self, position: int) -> bool:  # noqa: ARG002 - of a load with checkpoints
+        """Return whether a commit is due after the first `position` records."""
+        return False
+
+    def commit(self, load: Load) -> Steps[None]:  # noqa: ARG002 - of a load with checkpoints
+        """Commit what has been written, and begin the next transaction."""
+        yield from ()
+
+    def end(self, load: Load) -> Steps[None]:  # noqa: ARG002 - of a load with checkpoints
+        """Commit the last records."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints(Commits):
+    """A load that commits its own database as it goes, and keeps there how far it has come.
+
+    every: records of the table per transaction.
+    after: the tables whose loads use the same connection before this one.
+    save: steps, in the open transaction, that keep how far the run has come with the table, in this state.
+    confirm: steps, in the open transaction, that fail where another process has resumed the run.
+    """
+
+    every: int
+    after: Sequence[str]
+    save: Callable[[str], Steps[None]]
+    confirm: Callable[[], Steps[None]]
+
+    def begin(self, load: Load) -> Steps[KeyRange | None]:
+        """Take the database, once no other load of the run needs the connection."""
+        yield from load.wait_for(self.after)
+        yield from load.database.begin([load.table])
+        yield from self.confirm()
+        load.ranges[load.table.name] = yield from load.database.key_range(load.table)
+        return load.ranges[load.table.name]
+
+    def borders(self, position: int, size: int) -> Iterable[int]:
+        """See Commits."""
+        return range(-position % self.every, size, self.every)
+
+    def is_due(self, position: int) -> bool:
+        """See Commits."""
+        return position % self.every == 0
+
+    def commit(self, load: Load) -> Steps[None]:
+        """See Commits."""
+        yield Complete(self._commit(load, RUNNING))
+        yield from load.database.begin_next([load.table])
+        yield from self.confirm()
+
+    def end(self, load: Load) -> Steps[None]:
+        """See Commits."""
+        yield Complete(self._commit(load, COMPLETE))
+
+    def _commit(self, load: Load, state: str) -> Steps[None]:
+        """Commit in one transaction what was written and how far that is."""
+        yield from self.save(state)
+        yield from load.database.commit()
+        load.tally.keep(whole=state == COMPLETE)

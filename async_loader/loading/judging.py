@@ -1,0 +1,179 @@
+"""How a batch is resolved: what its records leave open is asked of the databases, and makes the world to judge by.
+
+In steps: which questions are open (a call), what the databases answer (queries), and which world
+that makes (a function, to be called where the batch is judged: each crossing into a thread is felt, so there are few).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from async_loader.effects import Call, Finish, Start, Steps
+from async_loader.loading.learning import learn
+from async_loader.records.arrays import all_false
+from async_loader.records.batches import Batch
+from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
+from async_loader.records.validation import UniqueColumn, Verdict, World
+from async_loader.tables import Column, Reference, Table
+
+if TYPE_CHECKING:
+    from async_loader.stores.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReference:
+    """A reference of the table, and what is known of the keys that it may name."""
+
+    reference: Reference
+    target: Table
+    database: Store
+    keys: ReferencedKeys
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What a load knows of its table's keys and values and of the keys that it references, and learns as it goes.
+
+    key_range: bounds of the keys that the table may hold besides those of this run.
+    conflicts_reject: whether a record is rejected that differs from the row of its key; else it replaces the row.
+    """
+
+    table: Table
+    database: Store
+    accepted: AcceptedKeys
+    key_range: KeyRange | None
+    references: Sequence[KnownReference]
+    unique: Sequence[UniqueValues]
+    conflicts_reject: bool
+
+    def remember(self, verdict: Verdict, world: World) -> None:
+        """Take in the keys and the unique values of what was accepted."""
+        self.accepted.add(verdict.accepted[self.table.key])
+        accepted = set(verdict.places) if any(unique.given_up for unique in world.unique) else set()
+        for unique, values in zip(world.unique, self.unique, strict=True):
+            given_up = [value for place, value in unique.given_up.items() if place in accepted]
+            values.add(unique.values.gather(verdict.places), given_up)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What a batch's records leave open.
+
+    taken: for each record, whether its key was accepted before.
+    places, unsure: the others whose keys the table may hold: where they are, and what they are.
+    unknown: for each reference, the keys that only the database can answer for.
+    values: for each unique column, what the records would store.
+    """
+
+    taken: pl.Series
+    places: pl.Series
+    unsure: pl.DataFrame
+    unknown: list[pl.Series]
+    values: list[pl.Series]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What the database says of a batch's records.
+
+    same, differing: the places of those whose keys it holds, with the same values and with others.
+    owned: for each unique column, the places of those whose value another row has.
+    given_up: for each unique column, by place, the value of the row that a record would replace.
+    """
+
+    same: pl.Series
+    differing: pl.Series
+    owned: Sequence[pl.Series]
+    given_up: Sequence[Mapping[int, Any]]
+
+
+def resolve(known: Knowledge, batch: Batch) -> Steps[Callable[[], World]]:
+    """Ask what a batch's records leave open. Returns a function that gives the world to judge them by."""
+    questions: _Questions = yield Call(_questions, (known, batch))
+    answers = yield from _answers(known, batch, questions)
+    learning = []
+    for reference, unknown in zip(known.references, questions.unknown, strict=True):
+        if len(unknown):
+            learning.append((yield Start(learn(reference.target, reference.database, reference.keys, unknown))))
+    for token in learning:
+        yield Finish(token)
+    return partial(_world, known, batch, questions, answers)
+
+
+def _questions(known: Knowledge, batch: Batch) -> _Questions:
+    keys = batch.values[known.table.key]
+    taken = known.accepted.are_taken(keys)
+    places = (are_within(keys, known.key_range) & ~taken).arg_true()
+    unknown = [each.keys.unknown(batch.values[each.reference.column]) for each in known.references]
+    stored = known.database.as_stored(batch.values.select(column.name for column in known.table.unique))
+    return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
+
+
+def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_Answers]:
+    """Ask the table's database about a batch; nothing is asked of a table that can hold none of its keys or values."""
+    table, nothing = known.table, pl.Series([], dtype=pl.Int64)
+    same, differing = nothing, nothing
+    if len(questions.places):
+        places = yield from known.database.held(table, questions.unsure, batch.absent)
+        same, differing = (questions.places.gather(each) for each in places)
+    owned = [nothing for _ in table.unique]
+    given_up: list[dict[int, Any]] = [{} for _ in table.unique]
+    if known.key_range is not None:
+        for number, column in enumerate(table.unique):
+            records = batch.values.select(table.key, column.name)
+            owned[number] = yield from known.database.owned(table, column, records)
+    if table.unique and len(differing):
+        keys = batch.values[table.key].gather(differing)
+        for place, *values in (yield from known.database.values_of(table, table.unique, keys)):
+            for each, value in zip(given_up, values, strict=True):
+                each[differing[place]] = value
+    return _Answers(same, differing, owned, given_up)
+
+
+def _world(known: Knowledge, batch: Batch, questions: _Questions, answers: _Answers) -> World:
+    size = len(batch.lines)
+    differing = _mask(size, answers.differing)
+    held = _mask(size, answers.same) | differing
+    columns = zip(known.table.unique, questions.values, known.unique, answers.owned, answers.given_up, strict=True)
+    return World(
+        taken=questions.taken,
+        held=held,
+        differs=differing,
+        dangling=[each.keys.are_dangling(batch.values[each.reference.column]) for each in known.references],
+        conflicts_reject=known.conflicts_reject,
+        unique=[
+            _kept(column, values, taken, ~held, _mask(size, owned))
+            if column.name in batch.absent
+            else UniqueColumn(column.name, values, taken.are_taken(values, _mask(size, owned)), given_up)
+            for column, values, taken, owned, given_up in columns
+        ],
+    )
+
+
+def _kept(column: Column, values: pl.Series, taken: UniqueValues, is_new: pl.Series, owned: pl.Series) -> UniqueColumn:
+    """Return a unique column that the source lacks: new rows take its default, and rows that are there keep theirs."""
+    stored = pl.select(pl.when(is_new).then(values)).to_series()
+    return UniqueColumn(column.name, stored, taken.are_taken(stored, owned & is_new), {})
+
+
+def world_as_before(world: World, batch: Batch, used: Mapping[tuple[str, str], Sequence[int]]) -> World:
+    """Return the world with the answers that an earlier process had: values may have been given up since.
+
+    used: by source and unique column, the lines of the records whose value was another row's then.
+    """
+    lines = [used.get((batch.source, each.column), []) for each in world.unique]
+    unique = [
+        UniqueColumn(each.column, each.values, batch.lines.is_in(list(its_lines)), {})
+        for each, its_lines in zip(world.unique, lines, strict=True)
+    ]
+    return replace(world, unique=unique)
+
+
+def _mask(size: int, places: pl.Series) -> pl.Series:
+    """Return a mask of that size, true at these places."""
+    return all_false(size) if not len(places) else all_false(size).scatter(places, values=True)

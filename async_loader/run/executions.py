@@ -1,0 +1,77 @@
+"""How a run is executed: in this process with one commit, with checkpoints, spread over workers, or dry. Steps.
+
+Which of these it is is looked up once, by `execution_of`; all else asks the execution.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from async_loader.effects import Connect, Steps
+from async_loader.run.state import RunState
+from async_loader.tables import Table
+
+
+class Execution(ABC):
+    """One way to execute a run. `prepare` comes first, `load` for each table after it, `commit` last."""
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+
+    @abstractmethod
+    def prepare(self) -> Steps[None]:
+        """Make databases and files ready, and see what an earlier run has committed."""
+
+    @abstractmethod
+    def load(self, table: Table) -> Steps[None]:
+        """Load one table, beside others."""
+
+    @abstractmethod
+    def commit(self) -> Steps[None]:
+        """Commit what is not committed by then."""
+
+
+def execution_of(state: RunState) -> Execution:
+    """Look up how a run is executed."""
+    options = state.plan.options
+    if state.plan.cluster is not None:
+        from async_loader.run.spreading import DrySpread, Spread
+
+        return DrySpread(state) if options.dry_run else Spread(state)
+
+    from async_loader.run.local import Checkpointed, DryRun, OneCommit
+
+    if options.dry_run:
+        return DryRun(state)
+    return Checkpointed(state) if options.commit_every else OneCommit(state)
+
+
+def open_databases(state: RunState, held: Sequence[Table]) -> Steps[None]:
+    """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
+
+    held: the tables that no one else may write to from here on.
+    """
+    plan = state.plan
+    tables = plan.loaded + plan.referenced_only
+    names = sorted({table.database for table in tables})
+    written = {table.database for table in plan.loaded}
+    for name in names:
+        yield Connect(plan.databases[name], plan.options.lock_timeout, writable=name in written)
+        for table in tables:
+            if table.database == name:
+                yield from plan.databases[name].check(table, filled=table in plan.loaded)
+    for name in names:
+        database = plan.databases[name]
+        if name in written:
+            yield from database.begin([table for table in held if table.database == name])
+            yield from database.check_writable()
+        else:
+            yield from database.begin_reading()
+
+
+def release_databases(state: RunState) -> Steps[None]:
+    """Roll back what `open_databases` began."""
+    plan = state.plan
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        yield from plan.databases[name].roll_back()

@@ -1,0 +1,141 @@
+"""A run in this process: with one commit at the end, with checkpoints, or dry. Steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from async_loader.effects import Call, Complete, Steps
+from async_loader.ledger.entries import COMPLETE
+from async_loader.loading.commits import Checkpoints, Commits
+from async_loader.loading.load import Load, load, read_next, supersede_nothing
+from async_loader.loading.sides import RejectAllowance
+from async_loader.loading.superseding import Superseding, supersede
+from async_loader.records.batches import Batch
+from async_loader.records.keys import AcceptedKeys, KeyRange
+from async_loader.run.executions import Execution, open_databases, release_databases
+from async_loader.run.progress import confirm, save
+from async_loader.run.resuming import UsedValues, restore, resume
+from async_loader.tables import Table, databases_in_commit_order
+
+
+class OneCommit(Execution):
+    """Nothing is committed before all is loaded; then one database after another, in the order of references."""
+
+    _used: dict[str, UsedValues]
+    _ranges: dict[str, KeyRange | None]
+    _accepted: dict[str, AcceptedKeys]
+    _allowance: RejectAllowance
+
+    def prepare(self) -> Steps[None]:
+        """See Execution. All databases are locked until they are committed."""
+        state = self.state
+        yield from open_databases(state, held=state.plan.loaded)
+        yield from resume(state)
+        yield from self._release()
+        yield Call(state.open_reject_files)
+        self._used = {}
+        for name, line in state.committed.items():
+            self._used[name] = yield from restore(state, line)
+        self._ranges = {}
+        for table in state.plan.loaded + state.plan.referenced_only:
+            self._ranges[table.name] = yield from state.database(table).key_range(table)
+        self._accepted = {table.name: AcceptedKeys(table.column(table.key)) for table in state.remaining}
+        self._allowance = RejectAllowance(state.plan.options.max_rejects, self._accepted)
+
+    def _release(self) -> Steps[None]:
+        """Give databases free that are not needed yet."""
+        yield from ()
+
+    def load(self, table: Table) -> Steps[None]:
+        """See Execution."""
+        state = self.state
+        return load(
+            Load(
+                run=state.run,
+                started_at=state.began,
+                table=table,
+                database=state.database(table),
+                readers=state.readers[table.name],
+                on_conflict=state.plan.options.on_conflict,
+                allowance=self._allowance,
+                accepted=self._accepted[table.name],
+                tally=state.tallies[table.name],
+                targets={target.name: (target, state.database(target)) for target in state.plan.tables},
+                target_keys=self._accepted,
+                ranges=self._ranges,
+                commits=self._commits(table),
+                files=state.files.get(table.name),
+                read=self._read(table),
+                supersede=self._supersede(table),
+                checkpoint=state.tallies[table.name].kept.records,
+                used_before=self._used.get(table.name, {}),
+            )
+        )
+
+    def _commits(self, table: Table) -> Commits:  # noqa: ARG002 - of a run with checkpoints
+        """Return when the load of a table commits."""
+        return Commits()
+
+    def _read(self, table: Table) -> Callable[[Any], Steps[Batch | None]]:
+        """Return steps that give the next batch: of a source, or of rejects that the table's database has stored."""
+        if not self.state.plan.retried:
+            return read_next
+        from async_loader.loading.retrying import next_batch
+
+        return partial(next_batch, self.state.database(table))
+
+    def _supersede(self, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
+        """Return steps that delete the table's stored rejects that mended records name."""
+        here = {other.name: other for other in self.state.plan.tables if other.database == table.database}
+        return partial(supersede, Superseding(self.state.run, table, self.state.database(table), here))
+
+    def commit(self) -> Steps[None]:
+        """See Execution."""
+        for table in self.state.remaining:
+            yield from save(self.state, table, COMPLETE)
+        yield Complete(self._commit_all())
+
+    def _commit_all(self) -> Steps[None]:
+        """Commit each database after every one that its tables reference."""
+        state = self.state
+        for name in databases_in_commit_order(state.plan.loaded):
+            yield from state.plan.databases[name].commit()
+            for table in state.plan.loaded:
+                if table.database == name:
+                    state.tallies[table.name].keep(whole=True)
+
+
+class Checkpointed(OneCommit):
+    """Each load commits its own database at every checkpoint, and tables of one database come one after another."""
+
+    def _release(self) -> Steps[None]:
+        """Release all databases: a load takes its own when it begins."""
+        yield from release_databases(self.state)
+
+    def _commits(self, table: Table) -> Commits:
+        state = self.state
+        before = state.remaining[: state.remaining.index(table)]
+        return Checkpoints(
+            every=state.plan.options.commit_every,
+            after=[other.name for other in before if other.database == table.database],
+            save=partial(save, state, table),
+            confirm=partial(confirm, state, table),
+        )
+
+    def commit(self) -> Steps[None]:
+        """Commit nothing more: every load has committed its last records."""
+        yield from ()
+
+
+class DryRun(OneCommit):
+    """All is read and judged, and nothing is kept: the stores of a dry run swallow what is written."""
+
+    def _supersede(self, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:  # noqa: ARG002
+        return supersede_nothing
+
+    def commit(self) -> Steps[None]:
+        """Commit nothing."""
+        yield from ()

@@ -1,0 +1,51 @@
+"""The sources of a run: opened before anything is written, and described as the ledger keeps them. Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from async_loader.effects import Call, Steps
+from async_loader.ledger.entries import RETRY, SHARE_SIZE, Facts
+from async_loader.ledger.layouts import layout_as_json
+from async_loader.run.plan import Plan
+from async_loader.run.state import RunState
+from async_loader.sources import Reader
+from async_loader.sources.identity import identity
+from async_loader.tables import Table
+
+if TYPE_CHECKING:
+    from async_loader.sources.stored_rejects import StoredReader
+
+
+def open_sources(state: RunState) -> Steps[None]:
+    """Open all that the run reads, so that a source that cannot be read shows before anything is written."""
+    for table in state.plan.loaded:
+        yield from _open_sources_of(state, table)
+    state.facts = yield Call(_facts, (state.plan,))
+
+
+def _open_sources_of(state: RunState, table: Table) -> Steps[None]:
+    plan, opened = state.plan, list[Any]()
+    state.readers[table.name] = opened
+    for source in plan.sources.get(table.name, ()):
+        opened.append((yield Call(Reader, (source, table, plan.options.batch_size))))
+    if table.name in plan.retried:
+        from async_loader.sources.stored_rejects import StoredReader
+
+        opened += [StoredReader(selection, table, plan.options.batch_size) for selection in plan.retried[table.name]]
+
+
+def _facts(plan: Plan) -> Facts:
+    """Return what the run reads, as `loader_runs` keeps it."""
+    tables = {table.name: [identity(source) for source in plan.sources.get(table.name, ())] for table in plan.loaded}
+    facts: Facts = {"on_conflict": plan.options.on_conflict, "tables": tables}
+    if plan.cluster is not None:
+        facts[SHARE_SIZE] = plan.cluster.share_size
+    return facts | ({RETRY: True} if plan.retried else {})
+
+
+def layouts_read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
+    """Return how a table's sources are read, as `loader_runs` keeps it: each layout of a source once."""
+    layouts = dict.fromkeys((reader.source.path, layout) for reader in readers for layout in reader.layouts)
+    return [layout_as_json(path, layout) for path, layout in layouts]

@@ -1,0 +1,87 @@
+"""What an earlier run has committed, found in the ledgers and counted before this one goes on with it. Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from async_loader.effects import Call, Steps, Tell
+from async_loader.ledger.entries import PREVIOUS, TableRun
+from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
+from async_loader.records.validation import used_values
+from async_loader.run.plan import Plan
+from async_loader.run.state import RunState
+from async_loader.stores import reject_queries
+
+# By source and unique column, lines of records that were rejected because their value was another row's.
+UsedValues: TypeAlias = Mapping[tuple[str, str], Sequence[int]]
+
+
+def resume(state: RunState) -> Steps[None]:
+    """Find the earlier run that this one resumes, if there is one; where one is not resumed, report why."""
+    last = {}
+    for table in state.plan.loaded:
+        line = yield from state.database(table).last_run(table)
+        if line is not None:
+            last[table.name] = line
+    state.facts[PREVIOUS] = {name: line.run for name, line in last.items()}
+    earlier = None if state.plan.options.restart else run_to_resume(state.facts, last)
+    if isinstance(earlier, UnfinishedRun) and (why := _obstacle(state.plan)):
+        earlier = NotResumable(earlier.run, why)
+    match earlier:
+        case NotResumable():
+            yield Tell(earlier.message)
+        case UnfinishedRun():
+            yield Tell(earlier.message([table.name for table in state.plan.loaded]))
+            state.resume(earlier)
+
+
+def _obstacle(plan: Plan) -> str | None:
+    """Return why the rejects of an earlier run cannot be told from each other; None where they can."""
+    if twice := _path_read_twice(plan):
+        return f"{twice} is read twice, and its rejects cannot be told apart"
+    if shared := _path_of_two_tables(plan):
+        return f"{shared} went into two tables of one database, whose rejects cannot be told apart"
+    return None
+
+
+def _path_of_two_tables(plan: Plan) -> str | None:
+    """Return a path that two tables of one database are loaded from."""
+    seen: dict[tuple[str, str], str] = {}
+    for table in plan.loaded:
+        for source in plan.sources.get(table.name, ()):
+            if seen.setdefault((table.database, source.path), table.name) != table.name:
+                return source.path
+    return None
+
+
+def _path_read_twice(plan: Plan) -> str | None:
+    """Return a path that a table with unique columns is loaded from twice."""
+    for table in plan.loaded:
+        paths = [source.path for source in plan.sources[table.name]]
+        for path in paths:
+            if table.unique and paths.count(path) > 1:
+                return path
+    return None
+
+
+def restore(state: RunState, line: TableRun) -> Steps[UsedValues]:
+    """Count what has been committed of a table, and write the files of its rejects anew. Returns, by source and unique
+    column, the lines of the records that were rejected because their value was another row's.
+    """
+    used: dict[tuple[str, str], list[int]] = {}
+    tally, readers, files = state.tallies[line.table_name], state.readers[line.table_name], state.files
+    tally.restore(line)
+    for reader in readers:
+        tally.notice(reader.ignored)
+    database = state.plan.databases[tally.database]
+    for reader in {reader.source.path: reader for reader in readers}.values():
+        last = None
+        while page := (yield from reject_queries.page_of_source(database, state.run, reader.source.path, last)):
+            last, rejects = page[-1], reject_queries.as_judged(page)
+            yield Call(tally.restore_rejects, (reader.source.path, rejects))
+            if line.table_name in files:
+                yield Call(files[line.table_name].write, (reader, rejects))
+            for column, number in (yield Call(used_values, (rejects,))):
+                used.setdefault((reader.source.path, column), []).append(number)
+    return used

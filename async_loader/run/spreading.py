@@ -1,0 +1,109 @@
+"""A run that is spread over workers, or rehearsed by them. Steps for the process that leads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from async_loader.effects import Call, Steps, Together
+from async_loader.ledger.entries import COMPLETE, KEY_RANGE, TableRun
+from async_loader.ledger.tally import Tally
+from async_loader.loading.sides import RejectAllowance
+from async_loader.records.keys import KeyRange
+from async_loader.run.executions import Execution, open_databases, release_databases
+from async_loader.run.resuming import resume
+from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, recount, spread
+from async_loader.run.state import RunState
+from async_loader.tables import Table
+
+
+class Spread(Execution):
+    """Each share of a table is loaded by a worker, in a transaction of its own."""
+
+    _tables: dict[str, SpreadTable]
+
+    def prepare(self) -> Steps[None]:
+        """See Execution. No table is held: workers write to them, those of an earlier process too."""
+        state = self.state
+        yield from open_databases(state, held=())
+        yield from resume(state)
+        yield from release_databases(state)
+        yield Call(state.open_reject_files)
+        for name in sorted({table.database for table in state.plan.loaded}):
+            yield from state.plan.databases[name].begin(())
+        if state.plan.options.max_rejects is not None:
+            yield from _rehearse(state)
+        for table in state.plan.loaded:
+            line = state.committed.get(table.name)
+            if line is not None and line.state == COMPLETE:
+                state.tallies[table.name].restore(line)
+                yield from recount(state, table)
+        self._tables = _spread_tables(state, SpreadTable, state.tallies, state.committed)
+
+    def load(self, table: Table) -> Steps[None]:
+        """See Execution."""
+        return spread(self._tables[table.name])
+
+    def commit(self) -> Steps[None]:
+        """Commit nothing more: every share is committed by its worker."""
+        yield from ()
+
+
+class DrySpread(Execution):
+    """Each share of a table is judged by a worker, and nothing is written."""
+
+    _tables: dict[str, SpreadTable]
+
+    def prepare(self) -> Steps[None]:
+        """See Execution."""
+        yield from open_databases(self.state, held=())
+        yield Call(self.state.open_reject_files)
+        self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})
+
+    def load(self, table: Table) -> Steps[None]:
+        """See Execution."""
+        return spread(self._tables[table.name])
+
+    def commit(self) -> Steps[None]:
+        """Commit nothing."""
+        yield from ()
+
+
+def _rehearse(state: RunState) -> Steps[None]:
+    """Find out whether there are more rejects than are allowed before anything is written, with tallies of its own."""
+    tallies = {table.name: Tally(table.database, state.plan.paths(table), 0) for table in state.plan.loaded}
+    yield Together([spread(each) for each in _spread_tables(state, Rehearsal, tallies, {}).values()])
+
+
+def _spread_tables(
+    state: RunState, kind: type[SpreadTable], tallies: Mapping[str, Tally], committed: Mapping[str, TableRun]
+) -> dict[str, SpreadTable]:
+    """Return what spreading each table that is not complete needs to know, by its name."""
+    loaded = state.remaining
+    allowance = RejectAllowance(state.plan.options.max_rejects, [table.name for table in loaded])
+    ranges: dict[str, KeyRange | None] = {}
+    accepted: dict[str, Any] = {}
+    return {
+        table.name: kind(
+            state=state,
+            table=table,
+            tally=tallies[table.name],
+            allowance=allowance,
+            ranges=ranges,
+            accepted=accepted,
+            loaded=loaded,
+            # Where rejects are counted apart, they are not written.
+            files=state.files.get(table.name) if tallies is state.tallies else None,
+            beginning=_beginning(committed.get(table.name)),
+        )
+        for table in loaded
+    }
+
+
+def _beginning(line: TableRun | None) -> Beginning | None:
+    """Return the keys that a table held when an earlier process began with it."""
+    if line is None:
+        return None
+    key_range = json.loads(line.sources)[KEY_RANGE]
+    return Beginning(None if key_range is None else tuple(key_range))
