@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -238,11 +239,29 @@ def test_an_interrupt_reaches_the_caller_and_leaves_its_signals_alone(ours: Proj
     assert json.loads(report.read_text())["status"] == "interrupted"
 
 
+def load_sample() -> str:
+    """Load the sample's files: the function of a task, which must stand in a module."""
+    return called("insert_data")
+
+
+@pytest.mark.skipif(find_spec("django.tasks") is None, reason="tasks are of Django 6.0")
+def test_a_task_calls_a_command(ours: Project) -> None:
+    from django.tasks import task
+
+    result = task(load_sample).enqueue()
+    assert "ORDERS TABLE (Inserted)" in result.return_value
+    assert ours.query("orders", "SELECT count(*) FROM orders") == [(7,)]
+
+
 SCRIPT = """\
-import gc, os, sys
+import gc, importlib, os, sys
 import django
 django.setup()
 from django.core.management import call_command
+for name in ("init_db", "insert_data", "rejects", "check_references", "verify"):
+    importlib.import_module(f"async_loader.contrib.django.management.commands.{name}")
+# A process is tuned before these are imported.
+assert not {"numpy", "polars", "pyarrow"} & set(sys.modules)
 before = gc.get_threshold()
 call_command("init_db", stdout=open(os.devnull, "w"))
 call_command("insert_data", stdout=open(os.devnull, "w"))

@@ -34,6 +34,7 @@ def test_every_page_of_a_task_shows_how_it_is_done() -> None:
         "asyncio",
         "check",
         "cluster",
+        "django",
         "pipes",
         "postgresql",
         "rejects",
