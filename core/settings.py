@@ -18,7 +18,10 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "unused"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 ALLOWED_HOSTS: list[str] = []
 
-INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django", "benchmarks"]
+INSTALLED_APPS = ["core.apps.CoreConfig", "async_loader.contrib.django"]
+# `manage.py benchmark` and `scale`, which measure the loader. The sample needs neither.
+if (BASE_DIR / "benchmarks").is_dir():
+    INSTALLED_APPS += ["benchmarks"]
 ASYNC_LOADER_TABLES = "core.tables.tables"
 DATABASES: dict[str, dict[str, object]] = {"default": {}} | {
     alias: database(alias, DATABASE_DIR) for alias in ("users", "products", "orders")

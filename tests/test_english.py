@@ -25,7 +25,6 @@ PENDING = (
     "tests/cluster.py",
     "tests/commands",
     "tests/conftest.py",
-    "tests/costs.py",
     "tests/integration",
     "tests/plain.py",
     "tests/postgres.py",
