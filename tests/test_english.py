@@ -25,7 +25,6 @@ PENDING = (
     "tests/cluster.py",
     "tests/commands",
     "tests/conftest.py",
-    "tests/integration",
     "tests/plain.py",
     "tests/postgres.py",
     "tests/project",
@@ -35,7 +34,6 @@ PENDING = (
     "tests/test_layers.py",
     "tests/test_readme.py",
     "tests/transcripts.py",
-    "tests/unit",
 )
 
 

@@ -16,7 +16,7 @@ from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One body over all stores."""
+    """Run each test over all stores."""
     if "store" not in metafunc.fixturenames:
         return
     only = metafunc.definition.get_closest_marker("only")
@@ -34,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def store(request: pytest.FixtureRequest) -> Databases:
-    """Each store in turn."""
+    """Give each store in turn."""
     if request.param == "sqlite":
         return FILES
     versions = {"postgresql 15": "schemas_15", "postgresql 18": "schemas_18"}
@@ -52,19 +52,19 @@ def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def schemas() -> Iterator[Schemas]:
-    """A server of this process's own."""
+    """Give a server that only this process uses."""
     yield from _schemas(16)
 
 
 @pytest.fixture(scope="session")
 def schemas_15() -> Iterator[Schemas]:
-    """A server of this process's own, of the oldest version that is promised."""
+    """Give a server that only this process uses, of the oldest version that is supported."""
     yield from _schemas(15)
 
 
 @pytest.fixture(scope="session")
 def schemas_18() -> Iterator[Schemas]:
-    """A server of this process's own, of a newer version."""
+    """Give a server that only this process uses, of a newer version."""
     yield from _schemas(18)
 
 

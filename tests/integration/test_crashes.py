@@ -32,7 +32,7 @@ class Crash(BaseException):
 
 
 class Clock:
-    """Lets so many effects of all loads together be performed, and ends whatever comes then."""
+    """Lets a number of effects of all loads together be performed, and ends the run at the next one."""
 
     def __init__(self, effects: int) -> None:
         self._left = itertools.count(effects, -1)
@@ -43,11 +43,11 @@ class Clock:
 
 
 def ignore(_: Show | Tell) -> None:
-    """Nobody watches."""
+    """Ignore what the run shows."""
 
 
 def crash_after(effects: int, mode: str, one: Run) -> None:
-    """Perform so many effects of a run, then drop its connections uncommitted."""
+    """Perform `effects` effects of a run, then drop its connections uncommitted."""
     clock = Clock(effects)
     with contextlib.suppress(Crash):
         perform(mode, one, lambda _: clock.tick())
@@ -80,7 +80,7 @@ def perform(mode: str, one: Run, before: Callable[[Effect], None]) -> None:
 
 
 def dumped(place: Place) -> dict[str, Any]:
-    """All rows, and the rejects without run and time."""
+    """Return all rows, and the rejects without run and time."""
     return {table: (place.rows(table), place.stored_rejects(table)) for table in SOURCES}
 
 
@@ -103,7 +103,7 @@ def placed(directory: Path, store: Databases) -> Place:
 
 
 def some(steps: Iterable[int], store: Databases) -> Iterable[int]:
-    """Fewer of them where each takes longer."""
+    """Return fewer of the steps for a store in which each takes longer."""
     return itertools.islice(steps, None, None, 9 if store.name in MIXED else 1 if store.name == "sqlite" else 5)
 
 
@@ -137,7 +137,7 @@ def test_a_crash_after_any_step_costs_nothing_but_a_second_run(
 
 
 def facts(report: Report) -> dict[str, Any]:
-    """What two reports of the same load have in common, wherever their sources are."""
+    """Return what two reports of the same load have in common, wherever their sources are."""
     said = comparable(report)
     for table in said["tables"].values():
         del table["sources"]

@@ -233,7 +233,7 @@ def test_a_header_that_does_not_fit_is_one_clear_line_and_nothing_is_kept(
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("body", ['"1,a,@\n\n', '"\n\n', '91,a"b,@\n\n2,b,@\n', "\n1,a,@\n"])
-def test_nothing_behind_the_header_is_lost(place: Place, mode: str, end: str, body: str) -> None:
+def test_nothing_after_the_header_is_lost(place: Place, mode: str, end: str, body: str) -> None:
     report = place.load(mode, {"users": place.file("users.csv", f"id,name,email{end}{body}")})
     whole = [record["_raw"] for _, _, record, _ in place.stored_rejects("users")]
     whole += [",".join(map(str, row)) for row in place.rows("users")]
@@ -254,7 +254,9 @@ def test_another_delimiter_reads_such_files(place: Place, mode: str, delimiter: 
     assert place.rows("users") == [(1, f"a{delimiter}b", "@,")]
 
 
-def test_a_column_that_may_be_null_tells_nothing_from_empty_text(tmp_path: Path, mode: str, store: Databases) -> None:
+def test_a_column_that_may_be_null_distinguishes_nothing_from_empty_text(
+    tmp_path: Path, mode: str, store: Databases
+) -> None:
     columns = (
         Column("id", Type.TEXT),
         Column("note", Type.TEXT, nullable=True),

@@ -98,7 +98,7 @@ class Loads:
 
 
 def loads(file: Callable[[Table], st.SearchStrategy[File]]) -> st.SearchStrategy[Loads]:
-    """One to three such files for each table."""
+    """Generate one to three such files for each table."""
     # A byte order mark is looked for in the first block, which is never shorter than that.
     bytes_at_once = st.integers(4, 300) | st.just(2 << 20)
     on_conflict = st.sampled_from(["reject", "update", "stop"])
@@ -120,7 +120,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
 
 @st.composite
 def mutated(draw: st.DrawFn, content: bytes) -> bytes:
-    """The content as it is, or with a few bytes deleted, put in, swapped, or all cut off from somewhere."""
+    """Draw the content as it is, or with a few bytes deleted, inserted or swapped, or cut off."""
     for change in draw(st.just([]) | st.lists(CHANGES, max_size=3)):
         content = change(content, draw(st.integers(0, len(content))))
     return content
@@ -128,7 +128,7 @@ def mutated(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def one_replaced(draw: st.DrawFn, good: st.SearchStrategy[list[bytes]], other: st.SearchStrategy[bytes]) -> list[bytes]:
-    """A good record but for one of its values."""
+    """Draw a good record except for one of its values."""
     values = list(draw(good))
     values[draw(st.integers(0, len(values) - 1))] = draw(other)
     return values
@@ -169,7 +169,7 @@ OTHERS = st.sampled_from(
 
 @st.composite
 def csv_files(draw: st.DrawFn, table: Table) -> File:
-    """Nearly valid CSV. Its columns stand in any order, and it may have one that the table does not have."""
+    """Draw nearly valid CSV. Its columns are in any order, and it may have one that the table does not have."""
     columns = draw(st.permutations(table.columns))
     header = [column.name.encode() for column in columns]
     good = [CSV_GOOD[column.type] for column in columns]
@@ -212,7 +212,7 @@ JSON_ENDS = st.sampled_from([b"\n", b"\n", b"\r\n", b"\n\n", b"\n \t\n", b" \n",
 
 @st.composite
 def json_objects(draw: st.DrawFn, table: Table) -> bytes:
-    """An object with a key twice, or an unknown one, or one missing, or nothing of the kind."""
+    """Draw an object with a key twice, or an unknown one, or without one, or what is no object."""
     keys = [b'"%s"' % column.name.encode() for column in table.columns]
     good: st.SearchStrategy[list[bytes]] = st.tuples(*(JSON_GOOD[column.type] for column in table.columns)).map(list)
     members = [*zip(keys, draw(good | one_replaced(good, JSON_ANY)), strict=True)]
@@ -227,7 +227,7 @@ def json_objects(draw: st.DrawFn, table: Table) -> bytes:
 
 @st.composite
 def json_files(draw: st.DrawFn, table: Table) -> File:
-    """Nearly valid JSON Lines."""
+    """Draw nearly valid JSON Lines."""
     line = st.sampled_from([json_objects(table)] * 5 + [JSON_ANY]).flatmap(lambda chosen: chosen)
     lines = draw(st.lists(st.tuples(line, JSON_ENDS), max_size=12))
     top = draw(st.sampled_from([b"", b"", b"\xef\xbb\xbf", b"\n"]))
@@ -236,7 +236,7 @@ def json_files(draw: st.DrawFn, table: Table) -> File:
 
 @st.composite
 def any_files(draw: st.DrawFn, table: Table) -> File:
-    """Any bytes at all, most of them behind a record that is good."""
+    """Draw any bytes at all, most of them after a good record."""
     values = {Type.INTEGER: 1, Type.REAL: 0.5, Type.TEXT: "@"}
     record = {column.name: values[column.type] for column in table.columns}
     tops = {
@@ -250,7 +250,7 @@ def any_files(draw: st.DrawFn, table: Table) -> File:
 
 
 def _packed() -> dict[str, bytes]:
-    """Sound files of good records, by format."""
+    """Return sound files of good records, by format."""
     count = 40
     columns = {"id": range(count), "name": map(str, range(count)), "note": ["", "b"] * 20, "size": [0.5] * count}
     frame = pl.DataFrame({name: list(values) for name, values in columns.items()})
@@ -270,7 +270,7 @@ PACKED = _packed()
 
 @st.composite
 def packed_files(draw: st.DrawFn) -> File:
-    """A packed file, with some bytes deleted, put in or swapped, or cut off."""
+    """Draw a packed file with some bytes deleted, inserted or swapped, or cut off."""
     form = draw(st.sampled_from([*PACKED]))
     return File(form, ",", draw(mutated(PACKED[form])))
 
@@ -294,18 +294,18 @@ def test_any_bytes_at_all_are_loaded_as_plain_python_reads_them(length: settings
 def test_a_packed_file_with_other_bytes_in_it_is_loaded_or_refused_alike_in_all_modes(
     length: settings, store: Databases
 ) -> None:
-    """Nobody knows what such a file should hold: a changed byte that no checksum covers is read as it stands."""
+    """What such a file should hold is not known: a changed byte that no checksum covers is read as it stands."""
     length(given(packed_files(), st.just(store))(all_modes_load_or_refuse_alike))()
 
 
 def all_modes_load_or_refuse_alike(file: File, store: Databases) -> None:
     with tempfile.TemporaryDirectory() as directory:
         sources = _written({"things": [file]}, Path(directory))
-        results = [_told(mode, sources, _place(Path(directory) / mode, store)) for mode in MODES]
+        results = [_outcome(mode, sources, _place(Path(directory) / mode, store)) for mode in MODES]
     assert all(result == results[0] for result in results)
 
 
-def _told(mode: str, sources: dict[str, list[Source]], place: Place) -> tuple[str, dict[str, Any], list[Any]]:
+def _outcome(mode: str, sources: dict[str, list[Source]], place: Place) -> tuple[str, dict[str, Any], list[Any]]:
     report: Report | None
     try:
         told, report = "", place.load(mode, sources)
@@ -355,7 +355,7 @@ def _performed(mode: str, way: Way, sources: dict[str, list[Source]], place: Pla
 def _refusal(
     mode: str, way: Way, sources: dict[str, list[Source]], place: Place, _: dict[str, Outcome]
 ) -> dict[str, Any]:
-    """A source that cannot be read is one line, and nothing is kept."""
+    """Check that a source that cannot be read is one line, and that nothing is kept."""
     with pytest.raises(LoaderError) as caught:
         _performed(mode, way, sources, place)
     assert len(str(caught.value).splitlines()) == 1
@@ -367,7 +367,7 @@ def _refusal(
 def _load(
     mode: str, way: Way, sources: dict[str, list[Source]], place: Place, expected: dict[str, Outcome]
 ) -> dict[str, Any]:
-    """All that is stored and told is what was expected; to load it again changes nothing."""
+    """Check that what is stored and reported is as expected, and that loading it again changes nothing."""
     report = _performed(mode, way, sources, place)
     for table in TABLES:
         _check(place, table, report, expected[table.name], [source.path for source in sources[table.name]])

@@ -217,7 +217,7 @@ def test_text_keys_that_differ_by_case_are_two_keys_whatever_the_column_thinks(
     assert report.tables["tags"].unchanged == 1
 
 
-def test_keys_of_any_size_are_told_apart(place: Place, mode: str) -> None:
+def test_keys_of_any_size_are_distinguished(place: Place, mode: str) -> None:
     sources = {
         "users": place.file("u.csv", users(*EXTREMES, *EXTREMES)),
         "products": place.file("p.csv", PRODUCTS),

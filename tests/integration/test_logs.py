@@ -1,4 +1,4 @@
-"""The log that SQLite keeps beside a database goes to the disk while it grows; nothing of that is left behind."""
+"""SQLite's write-ahead log goes to the disk while it grows, and no file of it is left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CSV = "id,name,email\n" + "".join(f"{key},{'name' * 30},user{key}@example.com\n"
 
 
 def open_files(directory: Path) -> set[str]:
-    """Those below the directory that this process has open."""
+    """Return the files below the directory that this process has open."""
     descriptors = Path("/proc/self/fd").iterdir()
     found = {os.path.realpath(each) for each in descriptors}
     return {path for path in found if path.startswith(f"{directory.resolve()}{os.sep}")}

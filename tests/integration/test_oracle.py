@@ -90,7 +90,7 @@ records = st.fixed_dictionaries(
 
 
 def write(place: Place, given: Rows) -> dict[str, str]:
-    """The records as CSV files."""
+    """Write the records as CSV files."""
     paths = {}
     for table in TABLES:
         path = place.directory / f"{table.name}.csv"
@@ -130,7 +130,7 @@ def test_every_mode_does_what_one_insert_per_record_does(store: Databases) -> No
                             wanted.updated,
                             wanted.unchanged,
                         )
-                        # Lines are those of the file; which record is which, the order tells.
+                        # Lines are those of the file; the order says which record is which.
                         names = [reasons for _, _, reasons in reject_names(report, table.name)]
                         assert list(map(sorted, names)) == [reasons for _, reasons in wanted.rejects]
 

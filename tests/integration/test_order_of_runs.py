@@ -37,7 +37,7 @@ def crash_after_commits(number: int, mode: str, one: Run) -> None:
 
 
 def crashed(place: Place, mode: str, commits: int, sources: Mapping[str, str], *, commit_every: int = 0) -> str:
-    """A run that was killed after these commits."""
+    """Run a load that is killed after `commits` commits, and return its id."""
     one = Run(place.tables, sources, place.databases, Options(commit_every=commit_every), mode=mode)
     crash_after_commits(commits, mode, one)
     assert not one.is_kept
@@ -54,7 +54,7 @@ def set_clock(place: Place, run: str, time: str) -> None:
 
 
 def states(place: Place) -> dict[str, str]:
-    """The state of every run, the first one first."""
+    """Return the state of every run, the oldest first."""
     return {run.run: run.state for run in Verification(place.tables, place.databases).perform().runs}
 
 

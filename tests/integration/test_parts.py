@@ -34,12 +34,12 @@ from tests.integration.test_fuzz import LINKS, LONG, PHASES, THINGS, File, csv_f
 SHORT = settings(max_examples=20, derandomize=True, phases=PHASES)
 lengths = pytest.mark.parametrize("length", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
 
-# All that was read of a source: its records by line, and what a reader tells besides.
-Told = tuple[list[tuple[Any, ...]], list[str], Any]
+# All that was read of a source: its records by line, and what else a reader gives.
+Seen = tuple[list[tuple[Any, ...]], list[str], Any]
 
 
-def told(readers: Iterable[Reader]) -> Told:
-    """What readers tell, one after another: all of each record, and of the source, that a load can see."""
+def seen_of(readers: Iterable[Reader]) -> Seen:
+    """Return all that a load can see of readers, one after another: of each record, and of the source."""
     records: list[tuple[Any, ...]] = []
     ignored: list[str] = []
     layouts = None
@@ -58,7 +58,7 @@ def told(readers: Iterable[Reader]) -> Told:
 
 
 def _rows(batch: Any) -> Iterator[tuple[Any, ...]]:
-    """The records of a batch by their lines; NaN equals itself."""
+    """Yield the records of a batch by their lines, so that NaN equals itself."""
     faults = {name: [_fault(*row) for row in fault.rows()] for name, fault in batch.faults.items()}
     supersedes = [None] * len(batch.lines) if batch.supersedes is None else batch.supersedes
     kept = batch.to_json(batch.as_read)
@@ -72,13 +72,13 @@ def _rows(batch: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _fault(code: str | None, shown: str | None) -> tuple[str, str | None] | None:
-    """A code, and what its message shows, if that shows the value at all."""
+    """Return a code, and what its message shows, if that shows the value at all."""
     if code is None:
         return None
     return code, shown if SHOWN in FAULT_MESSAGES[code] else None
 
 
-def outcome(look: Callable[[], Told]) -> Told | str:
+def outcome(look: Callable[[], Seen]) -> Seen | str:
     try:
         return look()
     except LoaderError as error:
@@ -86,20 +86,20 @@ def outcome(look: Callable[[], Told]) -> Told | str:
 
 
 def divided(source: Source, table: Table, size: int) -> list[Part]:
-    """Parts, sent somewhere and back."""
+    """Divide a source into parts, and send them to another process and back."""
     found: list[Part] = pickle.loads(pickle.dumps(parts.parts(source, table, size=size)))
     assert [part.number for part in found] == list(range(1, len(found) + 1))
     return found
 
 
 def check(source: Source, table: Table, size: int) -> int:
-    """Parts of that size are the whole; how many they are."""
-    whole = outcome(lambda: told([Reader(source, table, 1_000)]))
+    """Check that parts of that size are the whole, and return how many they are."""
+    whole = outcome(lambda: seen_of([Reader(source, table, 1_000)]))
     if isinstance(whole, str):
-        assert outcome(lambda: told(read_part(part, table, 7) for part in divided(source, table, size))) == whole
+        assert outcome(lambda: seen_of(read_part(part, table, 7) for part in divided(source, table, size))) == whole
         return 0
     found = divided(source, table, size)
-    assert told(read_part(part, table, 7) for part in found) == whole
+    assert seen_of(read_part(part, table, 7) for part in found) == whole
     if any(len(row) == 3 and row[2].code == "invalid_quoting" for row in whole[0]):
         assert len(found) == 1
     for part in found:
@@ -108,7 +108,7 @@ def check(source: Source, table: Table, size: int) -> int:
 
 
 def check_keys(part: Part, table: Table) -> None:
-    """No key of a readable record goes missing."""
+    """Check that no key of a readable record is missing."""
     read: Counter[Any] = Counter()
     with closing(read_part(part, table, 100)) as reader:
         while (batch := reader.read()) is not None:
@@ -119,7 +119,7 @@ def check_keys(part: Part, table: Table) -> None:
 
 
 def check_files(files: st.SearchStrategy[File], length: settings, table: Table) -> None:
-    """Any such file, in parts of any size, read and counted in blocks of any size."""
+    """Check any such file, in parts of any size, read and counted in blocks of any size."""
     small = st.integers(1, 40)
 
     @length
@@ -154,7 +154,7 @@ ENDS = ["\n", "\n", "\r\n", "\r", "\n\n", "\r\n\r\n", "\n\r"]
 
 
 def well_formed(chance: random.Random, delimiter: str) -> bytes:
-    """CSV whose quotes are all in place, with everything odd that this allows."""
+    """Make CSV whose quotes are all in place, with everything odd that this allows."""
     ends = chance.choice([ENDS, ["\n"], ["\r\n"], ["\r"]])
     header = chance.choice([["id", "name", "note", "size"], ['"id"', '"name"', "note", "size", '"o\n""t"']])
     texts = chance.choice([FIELDS, FIELDS[:2]])
@@ -182,7 +182,7 @@ def test_well_formed_csv_is_divided_wherever_a_record_ends(tmp_path: Path, count
             ends = [end for batch in iter(reader.read, None) for end in sorted([*batch.line_ends, *_ends(batch)])]
         if len(finest) > 1:
             begins = [part.stretch.line for part in finest if part.stretch]
-            # Another part begins on the line behind each record.
+            # Another part begins on the line after each record.
             assert {end + 1 for end in ends[:-1]} <= set(begins)
         else:
             assert len(ends) <= 1
@@ -237,8 +237,8 @@ def test_a_record_that_a_reader_may_give_up_for_its_length_is_never_cut(
             assert (count > 1) == (length <= 100)
 
 
-def test_what_the_records_at_the_front_lack_is_told_alike_by_every_part(tmp_path: Path) -> None:
-    """Of JSON Lines: a default fills it, and a record behind that has it all the same ends the load."""
+def test_every_part_sees_alike_what_the_records_at_the_front_lack(tmp_path: Path) -> None:
+    """Of JSON Lines: a default fills it, and a later record that has it nevertheless ends the load."""
     table = Table("t", "d", (Column("id", Type.INTEGER), Column("size", Type.INTEGER, default=7)))
     path = tmp_path / "u.jsonl"
     lines = [json.dumps({"id": key, f"x{key % 5}": 1}) for key in range(40)]

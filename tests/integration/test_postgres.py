@@ -89,7 +89,7 @@ ROWS = [
 
 
 def as_json(row: tuple[Any, ...]) -> str:
-    """A line of JSON."""
+    """Return a row as a line of JSON."""
     record = dict(zip(THINGS.column_names, row, strict=True))
     price, more = record["price"], record["more"]
     record["price"] = None if price is None else "PRICE"
@@ -100,8 +100,8 @@ def as_json(row: tuple[Any, ...]) -> str:
     return text.replace('"PRICE"', f"{price:f}" if price is not None else "")
 
 
-def found(place: Place) -> list[tuple[Any, ...]]:
-    """All rows, with times in UTC."""
+def stored_rows(place: Place) -> list[tuple[Any, ...]]:
+    """Return all rows, with times in UTC."""
     return [
         tuple(value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value for value in row)
         for row in place.rows("things")
@@ -113,8 +113,8 @@ def test_values_of_every_type_come_back_as_they_are(tmp_path: Path, mode: str, s
     source = place.file("things.jsonl", "".join(as_json(row) + "\n" for row in ROWS))
     report = place.load(mode, {"things": source}, batch_size=20)
     assert report.tables["things"].rejects == ()
-    assert found(place) == ROWS
-    assert [math.copysign(1, row[2]) for row in found(place) if row[2] == 0] == [-1]
+    assert stored_rows(place) == ROWS
+    assert [math.copysign(1, row[2]) for row in stored_rows(place) if row[2] == 0] == [-1]
     again = place.load(mode, {"things": source}, batch_size=20, on_conflict="update")
     assert (again.tables["things"].unchanged, again.tables["things"].rejected) == (len(ROWS), 0)
 
@@ -133,23 +133,23 @@ def test_values_that_take_the_place_of_others_come_back_too(
     report = place.load("sequential", {"things": place.file("t.jsonl", "\n".join(lines))}, on_conflict="update")
     counts = report.tables["things"]
     assert (counts.inserted, counts.updated, counts.rejected) == (len(ROWS) // 2, (len(ROWS) + 1) // 2, int(refused))
-    assert found(place) == ROWS
+    assert stored_rows(place) == ROWS
 
 
-def of(*columns: Column) -> Table:
+def table_with(*columns: Column) -> Table:
     return Table("things", "things", (Column("id", Type.INTEGER), *columns))
 
 
 def made(directory: Path, store: Databases, declaration: str, *columns: Column) -> Place:
-    """The table as its user has made it."""
-    place = Place(directory, (of(*columns),), store=store)
+    """Create a table as its user has declared it."""
+    place = Place(directory, (table_with(*columns),), store=store)
     place.query("things", "DROP TABLE things")
     place.query("things", f"CREATE TABLE things (id bigint PRIMARY KEY, {declaration})")
     return place
 
 
 def messages(place: Place, lines: str, **options: Any) -> list[tuple[int, str]]:
-    """By line, why records were not stored."""
+    """Return by line why records were not stored."""
     report = place.load("sequential", {"things": place.file("t.csv", lines)}, **options)
     return [(reject.line, reason.message) for reject in report.tables["things"].rejects for reason in reject.reasons]
 
@@ -323,7 +323,7 @@ def test_a_constraint_that_waits_for_the_commit_is_asked_about_each_statement(
 
 
 def test_a_foreign_key_of_the_database_that_waits_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = Place(tmp_path, (of(Column("x", Type.INTEGER)),), store=store)
+    place = Place(tmp_path, (table_with(Column("x", Type.INTEGER)),), store=store)
     place.query("things", "CREATE TABLE parents (id bigint PRIMARY KEY)")
     place.query("things", "INSERT INTO parents VALUES (1)")
     place.query("things", "ALTER TABLE things ADD FOREIGN KEY (x) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
@@ -337,7 +337,7 @@ def test_a_foreign_key_of_the_database_that_waits_refuses_rows(tmp_path: Path, s
 
 
 def test_a_key_that_waits_for_the_commit_is_one_line(tmp_path: Path, store: Databases) -> None:
-    place = Place(tmp_path, (of(),), store=store)
+    place = Place(tmp_path, (table_with(),), store=store)
     place.query("things", "DROP TABLE things")
     place.query("things", "CREATE TABLE things (id bigint PRIMARY KEY DEFERRABLE)")
     with pytest.raises(StoreError, match="table things: key id is neither primary key nor unique"):
@@ -348,7 +348,7 @@ def test_a_key_that_waits_for_the_commit_is_one_line(tmp_path: Path, store: Data
 def test_a_key_that_the_server_counts_up_takes_the_records_own(
     tmp_path: Path, store: Databases, mode: str, identity: str
 ) -> None:
-    place = Place(tmp_path, (of(TEXT),), store=store)
+    place = Place(tmp_path, (table_with(TEXT),), store=store)
     place.query("things", "DROP TABLE things")
     counted, computed = f"GENERATED {identity} AS IDENTITY PRIMARY KEY", "GENERATED ALWAYS AS (length(x)) STORED"
     place.query("things", f"CREATE TABLE things (id bigint {counted}, x text UNIQUE, size int {computed})")
@@ -360,10 +360,10 @@ def test_a_key_that_the_server_counts_up_takes_the_records_own(
 
 @pytest.mark.parametrize("options", [{}, {"commit_every": 1}])
 @pytest.mark.parametrize(("keys", "following"), [((5, 9, 2), 10), ((), 1), ((-3,), 1)])
-def test_keys_that_the_server_counts_up_come_behind_those_that_were_loaded(
+def test_keys_that_the_server_generates_come_after_those_that_were_loaded(
     tmp_path: Path, store: Databases, keys: tuple[int, ...], following: int, options: dict[str, int]
 ) -> None:
-    place = Place(tmp_path, (of(TEXT),), store=store)
+    place = Place(tmp_path, (table_with(TEXT),), store=store)
     place.query("things", "DROP TABLE things")
     place.query("things", "CREATE TABLE things (id bigserial PRIMARY KEY, x text)")
     given = place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))
@@ -377,7 +377,7 @@ def test_keys_that_the_server_counts_up_come_behind_those_that_were_loaded(
 def test_a_table_that_the_planner_believes_to_be_empty_is_looked_up_by_its_index(place: Place, mode: str) -> None:
     with psycopg.connect(str(place.databases["products"])) as other:
         other.execute("INSERT INTO products SELECT key, 'p', 1 FROM generate_series(1, 20000) AS key")
-        # It sees rows that nobody has committed, and takes the table for one of many pages and none.
+        # It sees rows that are not committed, and takes the table for one of many pages and none.
         place.query("products", "VACUUM products")
     orders = "id,user_id,product_id,quantity\n" + "".join(f"{key},1,{key * 19},1\n" for key in range(1, 1001))
     sources = {"users": place.file("u.csv", "id,name,email\n1,a,@\n"), "orders": place.file("o.csv", orders)}
@@ -386,15 +386,15 @@ def test_a_table_that_the_planner_believes_to_be_empty_is_looked_up_by_its_index
 
 
 def looked_up(place: Place) -> int:
-    """How often the products' index has been asked, as far as sessions that have ended told."""
-    [(found,)] = place.query(
+    """Return how often the products' index has been used, as far as sessions that have ended reported."""
+    [(stored_rows,)] = place.query(
         "products", "SELECT idx_scan FROM pg_stat_user_tables WHERE relid = to_regclass('products')"
     )
-    return int(found)
+    return int(stored_rows)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """What the server does a little later."""
+    """Wait until the server has done what it does a little later."""
     for _ in range(200):
         if condition():
             return
@@ -403,7 +403,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_trigger_of_each_statement_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = Place(tmp_path, (of(TEXT),), store=store)
+    place = Place(tmp_path, (table_with(TEXT),), store=store)
     place.query(
         "things",
         """CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -465,8 +465,8 @@ def test_text_keys_in_an_order_of_their_own_are_read_in_parts(
         place.query("words", "INSERT INTO words VALUES (?, NULL)", (key,))
         place.query("texts", "INSERT INTO texts VALUES (?, ?)", (f"{key}!", key))
     place.query("texts", "INSERT INTO texts VALUES ('lost', 'e')")
-    found = ReferenceCheck(place.tables, place.databases).perform().tables["texts"]
-    assert (found.given, [orphan.key for orphan in found.rejects]) == (len(keys) + 1, ["lost"])
+    stored_rows = ReferenceCheck(place.tables, place.databases).perform().tables["texts"]
+    assert (stored_rows.given, [orphan.key for orphan in stored_rows.rejects]) == (len(keys) + 1, ["lost"])
     lines = "".join(json.dumps({"word": key, "next": key}) + "\n" for key in [*keys, "E"])
     report = place.load("sequential", {"words": place.file("w.jsonl", lines)}, on_conflict="update", batch_size=4)
     assert (report.tables["words"].updated, report.tables["words"].inserted) == (len(keys), 1)

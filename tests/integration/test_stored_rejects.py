@@ -1,4 +1,4 @@
-"""Stored rejects are mended and loaded, tried again or discarded, and the ledger always tells where they went."""
+"""Stored rejects are mended and loaded, tried again or discarded, and the ledger always says what became of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stored(place: Place) -> StoredRejects:
 
 
 def exported(place: Place, name: str, wanted: RejectFilter = ALL) -> Path:
-    """A file of stored rejects."""
+    """Export stored rejects into a file, and return it."""
     found = stored(place).export(wanted, place.directory / name)
     assert found is not None
     return found.files[0][0]
@@ -69,7 +69,7 @@ def discarded(place: Place, wanted: RejectFilter = ALL) -> int | None:
 
 
 def places(place: Place) -> list[tuple[str, int, list[str]]]:
-    """Of each stored reject, the file and line that it comes from, and its reasons."""
+    """Return file, line and reasons of each stored reject."""
     return [
         (Path(each.reject.source).name, each.reject.line, [reason.name for reason in each.reject.reasons])
         for each in shown(place)
@@ -82,7 +82,7 @@ def findings(place: Place) -> list[str]:
 
 
 def facts(place: Place, database: str) -> list[dict[str, Any]]:
-    """What the ledger's lines say of earlier rejects."""
+    """Return what the ledger's lines say of earlier rejects."""
     lines = place.query(database, "SELECT sources FROM loader_runs ORDER BY started_at")
     return [
         {name: value for name, value in json.loads(text).items() if name in ("superseded", "discarded")}
@@ -91,7 +91,7 @@ def facts(place: Place, database: str) -> list[dict[str, Any]]:
 
 
 def edit(place: Place, database: str, **values: Any) -> None:
-    """Change what stored rejects hold, behind the loader's back; a function is asked about the value there is."""
+    """Change stored rejects without the loader; a function gets the value that is there."""
     for number, text in place.query(database, "SELECT id, record FROM loader_rejects"):
         record = json.loads(text)
         record |= {name: value(record[name]) if callable(value) else value for name, value in values.items()}
@@ -222,7 +222,7 @@ def test_odd_values_go_through_a_file_as_they_are(tmp_path: Path, mode: str, suf
     assert again.tables["notes"].reasons == {"id.missing": len(values)}
     file = exported(place, f"bad.{suffix}")
     if suffix == "csv":
-        # As a person would, who leaves the apostrophes where they are: polars could not tell empty from null.
+        # As a person would do it, leaving the apostrophes: polars could not distinguish empty from null.
         header, *rows = file.read_bytes().decode().split("\r\n,")
         text = "".join([header, *(f"\r\n{number},{row}" for number, row in enumerate(rows, 1))])
         (tmp_path / "mended.csv").write_bytes(text.encode())
@@ -343,7 +343,7 @@ def test_nothing_to_try_again_is_a_run_that_leaves_no_trace(place: Place, mode: 
     assert place.query("users", "SELECT * FROM loader_runs") == []
 
 
-def test_a_discard_is_told_in_the_ledger_and_a_deletion_behind_its_back_is_found(place: Place, mode: str) -> None:
+def test_a_discard_is_in_the_ledger_and_a_deletion_without_it_is_found(place: Place, mode: str) -> None:
     first = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
     assert stored(place).count(RejectFilter(reason="not_empty")) == {"users": 2}
     assert stored(place).discard(RejectFilter(reason="not_empty"), lambda counts: counts != {"users": 2}) is None
@@ -443,7 +443,7 @@ PAIR = (
 )
 
 
-def test_of_two_tables_from_one_source_the_reasons_tell_or_nobody_can(
+def test_of_two_tables_from_one_source_the_reasons_decide_or_it_stays_open(
     tmp_path: Path, mode: str, store: Databases
 ) -> None:
     place = Place(tmp_path, PAIR, store=store)
@@ -567,7 +567,7 @@ def test_a_run_or_table_that_is_not_is_named(place: Place, mode: str) -> None:
         retry(place, mode, RejectFilter(table="x"))
 
 
-def test_lines_that_an_older_version_wrote_tell_enough(place: Place, mode: str) -> None:
+def test_lines_that_an_older_version_wrote_say_enough(place: Place, mode: str) -> None:
     run = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
     [(text,)] = place.query("users", "SELECT sources FROM loader_runs")
     older = {name: value for name, value in json.loads(text).items() if name != "read"}
@@ -588,7 +588,7 @@ def test_rejects_that_no_ledger_names_are_listed_and_left_alone(place: Place, mo
     assert findings(place) == []
 
 
-def test_rejects_that_nobody_can_read_are_one_line(place: Place, mode: str) -> None:
+def test_rejects_that_cannot_be_read_are_one_line(place: Place, mode: str) -> None:
     place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
     place.query("users", "UPDATE loader_rejects SET record = '[' WHERE id = 2")
     for act in (lambda: retry(place, mode), lambda: shown(place), lambda: exported(place, "bad.csv")):

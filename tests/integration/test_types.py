@@ -20,11 +20,11 @@ from tests.stores import Databases
 DAY = 86_400_000_000
 # The microseconds at both ends of the years that Python has.
 FIRST, LAST = -719_162 * DAY, 2_932_897 * DAY - 1
-# Left out by clocks in Berlin, shown twice, behind what Polars knows of summers, and of the year 0 in UTC.
+# In a DST gap of Berlin, in an hour that comes twice, after the last summer time of Polars, in the year 0 in UTC.
 CLOCKS = [datetime(2024, 3, 31, 2, 30), datetime(2024, 10, 27, 2, 30), datetime(2150, 7, 1), datetime(1, 1, 1)]  # noqa: DTZ001
 
 
-def of(*columns: Column) -> Table:
+def table_with(*columns: Column) -> Table:
     return Table("things", "things", (Column("id", Type.INTEGER), *columns))
 
 
@@ -96,7 +96,7 @@ PARQUET: dict[str, tuple[Column, pa.Array, dict[int, Any], list[str]]] = {
 
 
 def as_files_have_it(value: Any) -> Any:
-    """As SQLite stores what PostgreSQL has a type for."""
+    """Return the value as SQLite stores it, if PostgreSQL has a type for it."""
     match value:
         case datetime():
             return str(value).removesuffix("+00:00")
@@ -114,7 +114,7 @@ def test_what_parquet_can_hold_is_stored_exactly_or_rejected_and_can_be_loaded_a
     name: str, tmp_path: Path, store: Databases
 ) -> None:
     column, values, wanted, reasons = PARQUET[name]
-    place = Place(tmp_path, (of(column),), store=store)
+    place = Place(tmp_path, (table_with(column),), store=store)
     report = place.load("sequential", {"things": parquet(place, values)}, rejects_dir=tmp_path / "rejects")
     assert {key: as_files_have_it(value) for key, value in place.rows("things")} == wanted
     assert [each for _, _, names in reject_names(report, "things") for each in names] == reasons
@@ -136,7 +136,7 @@ def test_what_parquet_can_hold_is_stored_exactly_or_rejected_and_can_be_loaded_a
 def test_a_parquet_column_of_a_type_that_does_not_fit_is_one_line(
     column: Column, values: pa.Array, place: Place, store: Databases
 ) -> None:
-    other = Place(place.directory, (of(column),), store=store)
+    other = Place(place.directory, (table_with(column),), store=store)
     with pytest.raises(SourceError, match=r"column 'x' is .*, and the table wants .*; convert it"):
         other.load("sequential", {"things": parquet(other, values)})
 
@@ -144,7 +144,7 @@ def test_a_parquet_column_of_a_type_that_does_not_fit_is_one_line(
 @pytest.mark.parametrize("exact", [True, False], ids=["beside decimals", "without decimals"])
 def test_no_exponent_is_too_much_for_json_lines(exact: bool, tmp_path: Path, store: Databases) -> None:  # noqa: FBT001
     columns = [Column("real", Type.REAL), *([Column("x", Type.DECIMAL, digits=4, nullable=True)] if exact else [])]
-    place = Place(tmp_path, (of(*columns),), store=store)
+    place = Place(tmp_path, (table_with(*columns),), store=store)
     numbers = ["1.5", "1e99999999999999999999", "-1e99999999999999999999", "1e-99999999999999999999", "1e999999999"]
     lines = [f'{{"id": {n}, "real": {number}, "more": {number}}}\n' for n, number in enumerate(numbers)]
     lines += [f'{{"id": {n}, "real": 1, "x": {number}}}\n' for n, number in enumerate(numbers, 10)] if exact else []
@@ -176,7 +176,7 @@ def test_a_time_without_a_zone_is_the_instant_that_zoneinfo_says_however_it_is_r
     """In all spellings of all formats: what Django would have made of it."""
     time = datetime.fromisoformat(written)
     instant = time.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    place = Place(tmp_path, (of(Column("x", Type.DATETIME, zone=zone)),), store=store)
+    place = Place(tmp_path, (table_with(Column("x", Type.DATETIME, zone=zone)),), store=store)
     plain, odd = time.isoformat(" "), f"{time.year}-{time.month}-{time.day} {time.time().isoformat()}"
     sources = [
         place.file("plain.csv", f"id,x\n1,{plain}\n2,{plain.replace(' ', 'T')}\n3,{instant.isoformat()}\n"),
@@ -208,7 +208,7 @@ DECIMALS = {
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "text in jsonl"])
 def test_a_decimal_with_any_exponent_is_its_value_or_a_reject(kind: str, tmp_path: Path, store: Databases) -> None:
-    place = Place(tmp_path, (of(PRICE),), store=store)
+    place = Place(tmp_path, (table_with(PRICE),), store=store)
     written = [number for number in DECIMALS if kind != "jsonl" or not number.endswith("x")]
     lines = {
         "csv": ["id,x", *(f"{key},{number}" for key, number in enumerate(written))],
@@ -227,7 +227,7 @@ def test_a_default_that_cannot_be_had_is_one_line(tmp_path: Path, store: Databas
     def fail() -> None:
         raise RuntimeError("no\nluck")
 
-    place = Place(tmp_path, (of(Column("x", Type.INTEGER, default=fail)),), store=store)
+    place = Place(tmp_path, (table_with(Column("x", Type.INTEGER, default=fail)),), store=store)
     with pytest.raises(ConfigurationError, match=r"^column x: its default cannot be had: no luck$"):
         place.load("sequential", {"things": place.file("things.csv", "id\n1\n")})
 
@@ -240,4 +240,4 @@ def test_a_column_says_what_it_cannot_have() -> None:
 @pytest.mark.only("sqlite")
 def test_a_decimal_of_more_digits_than_sqlite_keeps_is_refused(tmp_path: Path, store: Databases) -> None:
     with pytest.raises(StoreError, match="SQLite keeps 15 significant digits"):
-        Place(tmp_path, (of(Column("x", Type.DECIMAL)),), store=store)
+        Place(tmp_path, (table_with(Column("x", Type.DECIMAL)),), store=store)

@@ -106,7 +106,7 @@ def stored(place: Place) -> Rows:
 
 
 def existing(records: Sequence[Record]) -> Rows:
-    """Those of the records that can stand side by side."""
+    """Return the records that can be stored side by side."""
     rows: Rows = {}
     oracle(rows, [records], "reject")
     return rows
@@ -156,7 +156,7 @@ def test_every_mode_judges_unique_values_one_record_at_a_time(many: int, store: 
     holds()
 
 
-# What a record at the front was refused for is given up behind it, and taken once more after a crash.
+# The value for which an early record was refused is given up later, and taken once more after a crash.
 REFUSED_ONCE = [
     {"id": 2, "name": "a", "number": None, "note": ""},
     {"id": 1, "name": "c", "number": None, "note": ""},

@@ -57,18 +57,18 @@ class Gate:
         self._connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
 
     def sessions(self, condition: str) -> list[int]:
-        """Processes of the server of which that is true."""
+        """Return the processes of the server for which the condition is true."""
         rows = self._server.query("tests", f"SELECT pid FROM pg_stat_activity WHERE {condition}")
         return [pid for (pid,) in rows]
 
     def databases_of(self, session: int) -> int:
-        """How many the share has a session with of which this is one."""
+        """Return how many databases the share that has this session is connected to."""
         return len(
             self.sessions(f"application_name = (SELECT application_name FROM pg_stat_activity WHERE pid = {session})")
         )
 
     def wait(self) -> int:
-        """Until a share stands at it; the process of the server that serves it."""
+        """Wait until a share stands at the gate, and return the server's process that serves it."""
         [pid] = until(lambda: self.sessions(_AT_THE_GATE), "a share at the gate")
         return int(pid)
 
@@ -100,17 +100,17 @@ class Scene:
         return self._pool.submit(self.load)
 
     def load(self) -> Report:
-        """Load by workers."""
+        """Load the sources by workers."""
         return self.pair.spread(self.sources, self.size, lock_timeout=1)
 
     def at_the_gate(self) -> subprocess.Popen[bytes]:
-        """The worker whose share stands there, once all others have nothing to do."""
+        """Return the worker whose share stands at the gate, when all others have nothing to do."""
         self.gate.wait()
         [name] = until(lambda: names if len(names := self.cluster.at_work()) == 1 else None, "rest")
         return self.cluster.workers[name]
 
     def check(self, report: Report) -> None:
-        """As if nothing had happened."""
+        """Check that all is as if nothing had happened."""
         assert comparable(report) == self.undisturbed
         assert held(self.pair.many) == held(self.pair.one)
         orderly(self.pair.many)
@@ -118,7 +118,7 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Schemas]:
-    """A server of these tests' own, because some end it; what it has committed outlives that."""
+    """Run a server for these tests alone, because some end it. What it has committed outlives that."""
     with postgres.server() as server:
         schemas = Schemas(server)
         server.query("postgres", "ALTER DATABASE tests SET synchronous_commit = on")
@@ -130,7 +130,7 @@ def served() -> Iterator[Schemas]:
 
 @pytest.fixture(scope="session")
 def fragile() -> Iterator[Workers]:
-    """A cluster whose scheduler gives a worker up after six seconds. Workers do two things at once."""
+    """Run a cluster whose scheduler gives a worker up after six seconds. Workers do two things at once."""
     with workers(0, threads=2, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}) as started:
         yield started
 
@@ -146,7 +146,7 @@ def scene(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Itera
 
 @pytest.fixture
 def orders(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iterator[Scene]:
-    """A scene whose gate is in orders, once users and products are loaded."""
+    """Give a scene whose gate is in orders, after users and products are loaded."""
     fragile.ready(2)
     found = Scene(Pair(tmp_path, served, fragile), served.server, seed, "orders")
     yield found
@@ -177,7 +177,7 @@ def test_keys_that_an_earlier_process_has_committed_are_asked_about(orders: Scen
 
 
 def interrupted(scene: Scene) -> None:
-    """A load that ends when its first order is about to be stored; nothing of it goes on."""
+    """End a load when its first order is about to be stored, with all of its work."""
     load = scene.begin()
     scene.gate.wait()
     end(scene.cluster.scheduler)
@@ -206,7 +206,7 @@ def test_all_workers_are_killed_and_others_come(scene: Scene) -> None:
 
 
 @rounds
-def test_all_workers_are_killed_and_nobody_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_workers_are_killed_and_no_other_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     load = scene.begin()
     scene.gate.wait()
     monkeypatch.setattr("async_loader.modes.dask.driver._ANSWER", 1)

@@ -1,4 +1,4 @@
-"""What cannot be spread over workers is said in one line, and who does not belong to a cluster is not let in."""
+"""A load that cannot be spread over workers ends with one line, and strangers are not let into a cluster."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def load(place: Place, cluster: Cluster, source: str | Source, **options: Any) -
 
 
 def said(place: Place, cluster: Cluster, source: str | Source = "", **options: Any) -> str:
-    """The line that a load ends with."""
+    """Return the line that a load ends with."""
     path = source or place.file("users.csv", users((1, "a", "@"), (2, "", "@")))
     with pytest.raises(LoaderError) as failed:
         load(place, cluster, path, **options)
@@ -50,7 +50,7 @@ def said(place: Place, cluster: Cluster, source: str | Source = "", **options: A
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"scheduler": "tcp://host"}, "a scheduler is at tcp://HOST:PORT or tls://HOST:PORT"),
         ({"scheduler": "tcp://host:1", "workers": 1}, "not both"),
@@ -61,12 +61,12 @@ def said(place: Place, cluster: Cluster, source: str | Source = "", **options: A
         ({"scheduler": "tcp://host:1", **NO_TLS}, "and only that does"),
     ],
 )
-def test_a_cluster_that_cannot_be_is_told(options: Mapping[str, Any], told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_a_cluster_that_cannot_be_is_one_line(options: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         Cluster(**options)
 
 
-def test_what_workers_cannot_do_is_told_before_any_is_asked(spread: Place, tmp_path: Path) -> None:
+def test_what_workers_cannot_do_is_refused_before_any_is_asked(spread: Place, tmp_path: Path) -> None:
     nowhere = Cluster(scheduler="tcp://127.0.0.1:1")
     assert "workers commit share by share" in said(spread, nowhere, commit_every=1)
     assert "cannot read this process's stdin" in said(spread, nowhere, Source("-"))
@@ -75,15 +75,15 @@ def test_what_workers_cannot_do_is_told_before_any_is_asked(spread: Place, tmp_p
     assert "is an SQLite file, which one process writes" in said(files, nowhere)
 
 
-def test_a_cluster_that_does_not_answer_or_has_no_workers_is_told(
+def test_a_cluster_that_does_not_answer_or_has_no_workers_is_one_line(
     spread: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modes, "_ANSWER", 1)
     assert "no scheduler answers" in said(spread, Cluster(scheduler="tcp://127.0.0.1:1"))
     files = {name: tmp_path / path for name, path in NO_TLS.items()}
     wrong = Cluster(scheduler="tls://127.0.0.1:1", ca=files["ca"], certificate=files["certificate"], key=files["key"])
-    assert "certificate and key cannot be used" in (told := said(spread, wrong))
-    assert "ca.pem" in told
+    assert "certificate and key cannot be used" in (message := said(spread, wrong))
+    assert "ca.pem" in message
     for path in files.values():
         path.write_text("none")
     assert "certificate and key cannot be used" in said(spread, wrong)
@@ -91,7 +91,7 @@ def test_a_cluster_that_does_not_answer_or_has_no_workers_is_told(
         assert "has no workers; start some" in said(spread, empty.cluster(spread.databases))
 
 
-def test_sources_that_workers_do_not_find_as_they_were_are_told(
+def test_sources_that_workers_do_not_find_as_they_were_are_named(
     spread: Place, plain: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spread.file("here.csv", users((1, "a", "@")))
@@ -102,7 +102,7 @@ def test_sources_that_workers_do_not_find_as_they_were_are_told(
     assert "here.csv: a worker finds it other than it was" in said(spread, cluster, "here.csv")
 
 
-def test_a_source_that_changes_meanwhile_is_told(
+def test_a_source_that_changes_meanwhile_is_named(
     spread: Place, plain: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(spread.file("users.csv", users(*((n, "a", "@") for n in range(20)))))
@@ -119,12 +119,12 @@ def test_a_source_that_changes_meanwhile_is_told(
     assert spread.rows("users") == []
 
 
-def test_workers_of_another_version_or_without_the_package_are_told(
+def test_workers_of_another_version_or_without_the_package_are_named(
     spread: Place, plain: Workers, tmp_path: Path
 ) -> None:
-    told = tmp_path / "django_async_loader-9.9.dist-info" / "METADATA"
-    told.parent.mkdir()
-    told.write_text("Metadata-Version: 2.1\nName: django-async-loader\nVersion: 9.9\n")
+    metadata = tmp_path / "django_async_loader-9.9.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: django-async-loader\nVersion: 9.9\n")
     (tmp_path / "missing" / "async_loader").mkdir(parents=True)
     (tmp_path / "missing" / "async_loader" / "__init__.py").write_text("raise ModuleNotFoundError('no such module')")
     for path, problem in ((tmp_path, "has django-async-loader 9.9, not "), (tmp_path / "missing", "no such module")):
@@ -139,7 +139,7 @@ def test_workers_of_another_version_or_without_the_package_are_told(
 
 
 def authority(directory: Path, name: str) -> dict[str, Path]:
-    """A new authority, and a certificate of it for 127.0.0.1; as docs/cluster.md makes them."""
+    """Make a new authority and its certificate for 127.0.0.1, as docs/cluster.md does."""
     page = (ROOT / "docs" / "cluster.md").read_text()
     script = page.split("`certificates.sh`:\n\n```sh\n")[1].split("```")[0]
     (directory / name).mkdir()

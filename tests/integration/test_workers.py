@@ -61,7 +61,7 @@ class Pair:
         self.own: Cluster | None = None
 
     def spread(self, sources: Sources, share_size: int = 60, **options: Any) -> Report:
-        """Load by workers."""
+        """Load the sources by workers."""
         cluster = self.own or self.cluster.cluster(self.many.databases, share_size=share_size)
         return Run(
             self.many.tables, sources, self.many.databases, Options(**options), mode="dask", cluster=cluster
@@ -78,18 +78,18 @@ class Pair:
         return spread
 
     def check(self) -> None:
-        """Both hold the same, and workers left their ledgers in order."""
+        """Check that both hold the same, and that workers left their ledgers in order."""
         assert held(self.many) == held(self.one)
         orderly(self.many)
 
     def query(self, database: str, sql: str) -> None:
-        """Change both alike."""
+        """Change both places alike by SQL."""
         for place in (self.one, self.many):
             place.query(database, sql)
 
 
 def held(place: Place) -> dict[str, Any]:
-    """All rows of all tables, and what the databases say of rejects and runs."""
+    """Return all rows of all tables, and what the databases say of rejects and runs."""
     databases = dict.fromkeys(table.database for table in place.tables)
     return {
         "rows": {table.name: place.rows(table.name) for table in place.tables},
@@ -113,7 +113,7 @@ def held(place: Place) -> dict[str, Any]:
 
 
 def orderly(place: Place) -> None:
-    """Ledgers agree with databases, shares with the ledger, and no reference leads nowhere."""
+    """Check that ledgers agree with databases and shares with the ledger, and that every reference exists."""
     report = Verification(place.tables, place.databases).perform()
     assert [finding for run in report.runs for finding in run.findings] == []
     check = ReferenceCheck(place.tables, place.databases).perform()
@@ -146,7 +146,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def sample(chance: random.Random, size: int = 40) -> Rows:
-    """Users, products and orders of which some are wrong, some twice and some lead nowhere."""
+    """Make users, products and orders, of which some are wrong, some double, and some reference what does not exist."""
     keys = [chance.randint(1, size) for _ in range(size)]
     names = ["a", "b", "", 'say "so"', "two\nlines", "a,b"]
     return {
@@ -165,7 +165,7 @@ def sample(chance: random.Random, size: int = 40) -> Rows:
 
 
 def write(place: Place, rows: Rows, kind: str, part: str = "") -> dict[str, str]:
-    """A source for each table."""
+    """Write a source for each table."""
     paths = {}
     for name, records in rows.items():
         path = place.directory / f"{name}{part}.{kind}"
@@ -183,7 +183,7 @@ def write(place: Place, rows: Rows, kind: str, part: str = "") -> dict[str, str]
 
 
 def shares(place: Place, table: str) -> int:
-    """How many have been committed of a table."""
+    """Return how many shares of a table have been committed."""
     [(count,)] = place.query(table, f"SELECT count(*) FROM loader_shares WHERE table_name = '{table}'")
     return int(count)
 
@@ -289,7 +289,7 @@ def test_workers_of_a_runs_own_leave_what_one_process_leaves(
 
 
 def no_swearing(value: str) -> bool:
-    """A rule of a user's own."""
+    """Return whether a text has no swear word: a user's own rule."""
     return "damn" not in value
 
 
@@ -324,7 +324,7 @@ def test_tables_of_one_database_text_keys_unique_columns_and_own_rules(
     assert count == 2
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(pair: Pair, tmp_path: Path) -> None:
+def test_a_dry_run_reports_the_same_and_writes_nothing(pair: Pair, tmp_path: Path) -> None:
     sources = write(pair.one, sample(random.Random(7), 30), "csv")
     before = held(pair.many)
     report = pair.load(sources, 200, dry_run=True, rejects_dir=tmp_path / "rejects")
@@ -353,7 +353,7 @@ def test_files_of_rejects_and_the_first_of_them_are_the_same(pair: Pair, tmp_pat
     assert same_files(tmp_path / "rejects")
 
 
-def test_progress_is_told_of_every_table_as_its_shares_are_done(pair: Pair) -> None:
+def test_progress_is_shown_of_every_table_as_its_shares_are_done(pair: Pair) -> None:
     """By bytes of its sources, up to their end; and what it waits for."""
     sources = write(pair.many, sample(random.Random(6)), "csv")
     shown: list[Show] = []
@@ -378,7 +378,7 @@ def test_progress_is_told_of_every_table_as_its_shares_are_done(pair: Pair) -> N
 
 
 def same_files(directory: Path) -> bool:
-    """Whether both runs wrote the same files of rejects, and some."""
+    """Return whether both runs wrote the same files of rejects, and some."""
     alone, spread = ({path.name: path.read_text() for path in run.iterdir()} for run in directory.iterdir())
     return bool(alone) and alone == spread
 
@@ -403,7 +403,7 @@ def test_mended_records_supersede_their_rejects_once(pair: Pair) -> None:
 
 
 def check_seed(pair: Pair, seed: int) -> None:
-    """Random tables, into databases that hold some of the records, in shares of any size, one way or the other."""
+    """Load random tables into databases that hold some of the records, in shares of any size, in both ways."""
     chance = random.Random(seed)
     for number in range(2):
         size = chance.choice([3, 12, 40])

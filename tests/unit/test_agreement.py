@@ -22,7 +22,10 @@ def sources(*names: str) -> str:
 
 
 def line(table: str, run: str = "a", **changes: Any) -> TableRun:
-    """Seven of ten records are new, one changed, one there already, one rejected. Runs begin in their names' order."""
+    """Return a line of the ledger: of ten records seven are new, one changed, one unchanged, one rejected.
+
+    Runs begin in the order of their names.
+    """
     counts = replace(Counts(10, 7, 1, 1, 1), **{name: changes.pop(name) for name in NAMES if name in changes})
     ten = {"counts": counts, "checkpoint": 10}
     facts = {"mode": "async", "sources": sources(*ALL), "state": "complete", "finished_at": "later"}
@@ -30,7 +33,7 @@ def line(table: str, run: str = "a", **changes: Any) -> TableRun:
 
 
 def half(table: str, run: str = "a") -> TableRun:
-    """As a checkpoint leaves it."""
+    """Return a line as a checkpoint leaves it."""
     return line(table, run, state="running", finished_at=None, given=5, inserted=2, checkpoint=5)
 
 
@@ -39,7 +42,7 @@ def held(
     rejects: Mapping[str, Mapping[str, int]] | None = None,
     rows: Mapping[str, int] | None = None,
 ) -> list[DatabaseState]:
-    """The databases of these lines, each called after its table; all agrees but for what is given by table."""
+    """Return databases that hold these lines, each named after its table. By table, changes to what would agree."""
     return [
         DatabaseState(
             name,
@@ -51,7 +54,7 @@ def held(
     ]
 
 
-def told(runs: Sequence[VerifiedRun]) -> list[tuple[str, str, str | None, str | None, str]]:
+def reported(runs: Sequence[VerifiedRun]) -> list[tuple[str, str, str | None, str | None, str]]:
     """run, code, database, table and problem of each finding."""
     return [
         (run.run, finding.code, finding.database, finding.table, finding.problem)
@@ -66,7 +69,7 @@ def states(runs: Sequence[VerifiedRun]) -> dict[str, str]:
 
 def test_nothing_is_found_where_all_agrees() -> None:
     runs = verify_ledgers(held([line(table, run) for run in "ab" for table in ALL]))
-    assert (states(runs), told(runs)) == ({"a": "complete", "b": "complete"}, [])
+    assert (states(runs), reported(runs)) == ({"a": "complete", "b": "complete"}, [])
     assert list(runs[0].tables) == list(ALL)
     assert verify_ledgers(held([])) == ()
 
@@ -90,7 +93,7 @@ def test_runs_come_in_the_order_of_their_lines_and_only_where_that_is_open_of_th
 )
 def test_counts_that_do_not_add_up(changes: dict[str, Any], problem: str) -> None:
     runs = verify_ledgers(held([line("users", sources=sources("users"), **changes)]))
-    assert told(runs) == [("a", "counts", "users", "users", problem)]
+    assert reported(runs) == [("a", "counts", "users", "users", problem)]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_counts_that_do_not_add_up(changes: dict[str, Any], problem: str) -> Non
 )
 def test_a_line_that_cannot_be_read_is_a_finding_and_no_crash(changes: dict[str, Any], problem: str) -> None:
     runs = verify_ledgers(held([line("users", **{"sources": sources("users"), **changes})]))
-    assert told(runs)[0] == ("a", "unreadable", "users", "users", problem)
+    assert reported(runs)[0] == ("a", "unreadable", "users", "users", problem)
     assert json.dumps(runs[0].tables["users"].rejected) in {"1", "\"'many'\""}
 
 
@@ -117,7 +120,7 @@ STRANGE = ["", "[]", "{}", "null", "7", '{"tables": []}', '{"tables": {"users": 
 def test_sources_that_are_none_of_ours_leave_the_state_unknown(text: Any) -> None:
     runs = verify_ledgers(held([line("users", sources=text)]))
     assert states(runs) == {"a": "unknown"}
-    [(_, code, database, table, problem)] = told(runs)
+    [(_, code, database, table, problem)] = reported(runs)
     assert (code, database, table) == ("unreadable", "users", "users")
     assert problem.startswith("sources is ")
     assert len(problem) < 300
@@ -125,7 +128,7 @@ def test_sources_that_are_none_of_ours_leave_the_state_unknown(text: Any) -> Non
 
 def test_two_lines_of_one_run_and_table() -> None:
     runs = verify_ledgers(held([line("users", sources=sources("users"))] * 2, {"users": {"a": 2}}))
-    assert told(runs) == [
+    assert reported(runs) == [
         ("a", "unreadable", "users", "users", "there is more than one line of this run and table"),
     ]
 
@@ -133,7 +136,7 @@ def test_two_lines_of_one_run_and_table() -> None:
 def test_rejects_that_are_missing_and_rejects_too_many() -> None:
     lines = [line(table, run) for run in "ab" for table in ALL]
     runs = verify_ledgers(held(lines, {"users": {"b": 1}, "orders": {"a": 1, "b": 3}}))
-    assert told(runs) == [
+    assert reported(runs) == [
         ("a", "rejects", "users", None, "loader_rejects has 0 where 1 were rejected"),
         ("b", "rejects", "orders", None, "loader_rejects has 3 where 1 were rejected"),
     ]
@@ -141,7 +144,7 @@ def test_rejects_that_are_missing_and_rejects_too_many() -> None:
 
 def test_rejects_of_a_run_without_lines() -> None:
     runs = verify_ledgers(held([], {"users": {"lost": 2}}))
-    assert told(runs) == [("lost", "rejects", "users", None, "loader_rejects has 2 of a run that has no line here")]
+    assert reported(runs) == [("lost", "rejects", "users", None, "loader_rejects has 2 of a run that has no line here")]
     assert (runs[0].state, runs[0].started_at, runs[0].tables) == ("unknown", "", {})
 
 
@@ -149,7 +152,7 @@ def test_tables_in_one_database_have_their_rejects_together() -> None:
     lines = (line("users", sources=sources("users", "groups")), line("groups", sources=sources("users", "groups")))
     for rejects, findings in ((2, 0), (1, 1)):
         assert (
-            len(told(verify_ledgers([DatabaseState("one", lines, {"a": rejects}, {"users": 9, "groups": 9})])))
+            len(reported(verify_ledgers([DatabaseState("one", lines, {"a": rejects}, {"users": 9, "groups": 9})])))
             == findings
         )
 
@@ -161,7 +164,7 @@ def test_a_run_whose_tables_are_not_all_complete_is_unfinished() -> None:
         "unfinished: users (database users) complete, products (database products) up to record 5, "
         "orders (database orders) not begun"
     )
-    assert told(runs) == [("a", "unfinished", None, None, problem)]
+    assert reported(runs) == [("a", "unfinished", None, None, problem)]
     assert "--restart" in runs[0].findings[0].advice
 
 
@@ -174,7 +177,7 @@ def test_later_runs_of_all_that_it_left_supersede_it() -> None:
     crashed = [line("users"), half("products")]
     products, orders = (line(table, "b", sources=sources(table)) for table in ("products", "orders"))
     runs = verify_ledgers(held([*crashed, products, orders]))
-    assert (states(runs), told(runs)) == ({"a": "superseded", "b": "complete"}, [])
+    assert (states(runs), reported(runs)) == ({"a": "superseded", "b": "complete"}, [])
     runs = verify_ledgers(held([*crashed, products]))
     assert states(runs) == {"a": "unfinished", "b": "complete"}
 
@@ -186,46 +189,46 @@ def test_earlier_runs_supersede_nothing() -> None:
 
 def test_a_crashed_run_and_its_crashed_repetition_are_one_to_finish() -> None:
     runs = verify_ledgers(held([half("users"), half("users", "b")]))
-    assert [run for run, code, *_ in told(runs) if code == "unfinished"] == ["a", "b"]
+    assert [run for run, code, *_ in reported(runs) if code == "unfinished"] == ["a", "b"]
     runs = verify_ledgers(held([half("users"), *(line(table, "b") for table in ALL)]))
-    assert (states(runs), told(runs)) == ({"a": "superseded", "b": "complete"}, [])
+    assert (states(runs), reported(runs)) == ({"a": "superseded", "b": "complete"}, [])
 
 
 def test_rows_that_are_gone_are_missed_by_the_last_run_that_completed_the_table() -> None:
     complete = [line(table, run) for run in "ab" for table in ALL]
     missed = ("b", "rows", "users", "users", "8 rows where the run left 9 or more")
-    assert told(verify_ledgers(held(complete, rows={"users": 8}))) == [missed]
+    assert reported(verify_ledgers(held(complete, rows={"users": 8}))) == [missed]
     runs = verify_ledgers(held([*complete, half("users", "c")], rows={"users": 8}))
-    assert [finding for finding in told(runs) if finding[1] == "rows"] == [missed]
-    assert told(verify_ledgers(held(complete, rows={"users": 10}))) == []
+    assert [finding for finding in reported(runs) if finding[1] == "rows"] == [missed]
+    assert reported(verify_ledgers(held(complete, rows={"users": 10}))) == []
 
 
 def test_tables_that_are_declared_no_more_are_not_counted() -> None:
     here = DatabaseState("users", (line("gone", sources=sources("gone")),), {"a": 1}, {})
-    assert told(verify_ledgers([here])) == []
+    assert reported(verify_ledgers([here])) == []
 
 
 def gone(database: str, run: str, **counts: Mapping[str, int]) -> TableRun:
-    """A line of a run that took rejects away: a discard where it has discarded them."""
-    told = json.dumps({"on_conflict": "reject", "tables": {database: []}, **counts})
+    """Return the line of a run that superseded rejects, or of a discard if it discarded them."""
+    sources = json.dumps({"on_conflict": "reject", "tables": {database: []}, **counts})
     if "discarded" not in counts:
-        return line(database, run, sources=told)
+        return line(database, run, sources=sources)
     zeros = dict.fromkeys(("given", "inserted", "updated", "unchanged", "rejected", "checkpoint"), 0)
-    return line(database, run, mode="discard", sources=told, **zeros)
+    return line(database, run, mode="discard", sources=sources, **zeros)
 
 
-@pytest.mark.parametrize("what", ["superseded", "discarded"])
-def test_rejects_that_the_ledger_says_are_gone_are_not_missed(what: str) -> None:
-    lines = [*map(line, ALL), gone("users", "b", **{what: {"a": 1}})]
-    left = {"b": 1} if what == "superseded" else {}
-    assert told(verify_ledgers(held(lines, {"users": left}))) == []
-    [(_, code, database, _, problem)] = told(verify_ledgers(held(lines, {"users": left | {"a": 1}})))
+@pytest.mark.parametrize("field", ["superseded", "discarded"])
+def test_rejects_that_the_ledger_says_are_gone_are_not_missed(field: str) -> None:
+    lines = [*map(line, ALL), gone("users", "b", **{field: {"a": 1}})]
+    left = {"b": 1} if field == "superseded" else {}
+    assert reported(verify_ledgers(held(lines, {"users": left}))) == []
+    [(_, code, database, _, problem)] = reported(verify_ledgers(held(lines, {"users": left | {"a": 1}})))
     later = "where 1 were rejected, and 1 superseded or discarded since"
     assert (code, database, problem) == ("rejects", "users", f"loader_rejects has 1 {later}")
 
 
 def test_a_discard_hides_neither_an_unfinished_run_nor_missing_rows() -> None:
     lines = [half("users"), gone("users", "b", discarded={"a": 1})]
-    assert [code for _, code, *_ in told(verify_ledgers(held(lines, {"users": {}})))] == ["unfinished"]
+    assert [code for _, code, *_ in reported(verify_ledgers(held(lines, {"users": {}})))] == ["unfinished"]
     lines = [*map(line, ALL), gone("users", "b", discarded={"a": 1})]
-    assert [code for _, code, *_ in told(verify_ledgers(held(lines, {"users": {}}, {"users": 3})))] == ["rows"]
+    assert [code for _, code, *_ in reported(verify_ledgers(held(lines, {"users": {}}, {"users": 3})))] == ["rows"]

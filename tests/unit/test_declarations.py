@@ -13,7 +13,7 @@ FACE = "async_loader.contrib.django.tables"
 
 
 def names_taken(source: str) -> set[str]:
-    """The names that a source text imports from the app, wherever in it they stand."""
+    """Return the names that a source text imports from the app, at any place in it."""
     return {
         f"{node.module}.{alias.name}"
         for node in ast.walk(ast.parse(source))

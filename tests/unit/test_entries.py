@@ -1,4 +1,4 @@
-"""Whether a run goes on with an earlier one is told by what `loader_runs` says alone."""
+"""What `loader_runs` says decides alone whether a run resumes an earlier one."""
 
 from __future__ import annotations
 

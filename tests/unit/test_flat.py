@@ -1,4 +1,4 @@
-"""Lines that can be decoded at once are told from lines that only look so."""
+"""Lines that can be decoded at once are distinguished from lines that only look so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST = b'{"id": 1, "text": "a"}\n'
 
 
 def values(block: bytes) -> dict[str, list[object]] | None:
-    """By key, what is decoded at once; None where the block has to be read line by line."""
+    """Return by key the values that are decoded at once; None if the block must be read line by line."""
     lines, alike = flat_lines(block), shape(("id", "text"), None)
     assert alike is not None
     return None if lines is None else alike.values(lines)

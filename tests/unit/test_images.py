@@ -37,7 +37,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
 
 
 def rows_in(image: bytearray, width: int) -> Iterator[tuple[Any, ...]]:
-    """What SQLite reads from an image that it finds to be sound."""
+    """Yield the rows that SQLite reads from an image, which it must find to be sound."""
     connection = sqlite3.connect(":memory:")
     try:
         connection.deserialize(image)
@@ -80,7 +80,7 @@ def test_more_columns_than_a_short_header_holds() -> None:
 
 
 def test_a_statement_prepared_for_one_layout_reads_another_as_it_is() -> None:
-    """A number that is there in every row stands first in an image, one that may be null behind; and back again."""
+    """A number that every row has is first in an image, one that may be null comes after; and the other way round."""
     sql = f"SELECT c0, c1 FROM image.{images.TABLE}"
     frames = [pl.DataFrame({"text": ["a", "b"], "number": [1, number]}) for number in (None, 2, None)]
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -58,7 +58,7 @@ UUIDS = st.sampled_from(["0" * 32, "f" * 32, "0" * 30 + "0a", "a" * 30 + "00"]) 
 
 
 def hashed_alike(spread: int) -> Callable[[pl.Series], Any]:
-    """A hash function that has only so many values."""
+    """Return a hash function that has only `spread` different values."""
     honest = text_keys.hashes_of
     return lambda encoded: honest(encoded) % np.uint64(spread)
 
@@ -144,7 +144,7 @@ def test_keys_that_were_refused_cannot_be_referenced_wherever_the_others_are_sen
     assert received.are_referable(pl.Series([1, 2])).to_list() == [True, False]
 
 
-def test_nothing_is_asked_of_a_database_that_held_no_keys_or_has_told_all_of_them() -> None:
+def test_nothing_is_asked_of_a_database_that_held_no_keys_or_whose_keys_are_all_known() -> None:
     column = Column("id", Type.INTEGER)
     assert ReferencedKeys(column, AcceptedKeys(column), None).is_whole
     known = ReferencedKeys(column, AcceptedKeys(column), (5, 10))

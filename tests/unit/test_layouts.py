@@ -56,7 +56,7 @@ def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
     assert layouts_by_table(both, "h") == {}
 
 
-def test_an_older_line_tells_what_it_knows() -> None:
+def test_an_older_line_gives_what_it_knows() -> None:
     identity = {"path": "f.ndjson.gz", "format": "ndjson.gz", "delimiter": ",", "size": 1}
     known, pipe = line("towns", tables={"towns": [identity]}), line("roads", tables={"roads": [None]})
     assert layouts_by_table([known, pipe], "f.ndjson.gz") == {"towns": [Layout("jsonl")]}
@@ -66,7 +66,7 @@ def test_an_older_line_tells_what_it_knows() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", "7", '{"read": 5, "superseded": [], "discarded": {"a": "x"}}', "[" * 9999, STRANGE]
 )
-def test_what_nobody_wrote_tells_nothing(text: str) -> None:
+def test_what_the_loader_did_not_write_says_nothing(text: str) -> None:
     strange = TableRun("a", "towns", "async", text, "complete", Counts(), 0, "then", None)
     assert layouts_by_table([strange], "f") == {}
     assert removed_rejects(strange) == {"superseded": {}, "discarded": {}}
@@ -88,7 +88,7 @@ def test_what_was_removed_is_counted_by_run() -> None:
         (PARQUET, {"id": None, "road": ""}, ["town"], None),
     ],
 )
-def test_the_reasons_tell_the_table_or_nobody_can(
+def test_the_reasons_decide_the_table_or_it_stays_open(
     layout: Layout, record: dict[str, Any], columns: list[str | None], wanted: str | None
 ) -> None:
     reasons = json.dumps([{"code": "x", "column": column, "message": ""} for column in columns])

@@ -77,7 +77,7 @@ def rows_in(image: bytearray) -> int:
 
 
 def answer(effect: Effect) -> Any:
-    """What a database that does all it is told would say."""
+    """Return what a database would answer that does everything it is asked."""
     if isinstance(effect, Change):
         return sum(rows_in(image) for image in effect.batch or ())
     if isinstance(effect, Call):

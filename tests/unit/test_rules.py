@@ -43,7 +43,7 @@ RULES: list[tuple[Rule, list[object], list[object]]] = [
 
 
 @pytest.mark.parametrize(("rule", "good", "bad"), RULES, ids=[rule.code for rule, _, _ in RULES])
-def test_a_rule_tells_good_from_bad(rule: Rule, good: list[object], bad: list[object]) -> None:
+def test_a_rule_separates_good_from_bad(rule: Rule, good: list[object], bad: list[object]) -> None:
     assert pl.DataFrame({"x": good}).clear().select(rule.holds).height == 0
     held = pl.DataFrame({"x": pl.Series(good + bad)}).select(rule.holds).to_series().fill_null(value=True)
     assert held.to_list() == [True] * len(good) + [False] * len(bad)

@@ -18,7 +18,7 @@ EMPTY = TableReport("users", ("u.csv",), Counts(), (), 0.0, {}, ())
 
 
 def taken(batches: int, size: int = 1000) -> Samples:
-    """A table that began a second after the run, with a batch each tenth of a second."""
+    """Return samples of a table that began a second after the run, with a batch each tenth of a second."""
     samples = Samples(BEGAN)
     for batch in range(batches + 1):
         samples.take(BEGAN + timedelta(seconds=1 + batch / 10), batch * size)

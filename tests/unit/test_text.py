@@ -16,7 +16,7 @@ RUN = "5f0e"
 COUNTS = TableReport("users", ("data/u.csv",), Counts(1000, 900, 0, 0, 100), (), 0.25, {"name.missing": 100}, ())
 
 
-def told(reports: dict[str, TableReport], tables: tuple[Table, ...] = TABLES, **facts: object) -> list[str]:
+def summary(reports: dict[str, TableReport], tables: tuple[Table, ...] = TABLES, **facts: object) -> list[str]:
     report = Report(RUN, "async", "complete", dry_run=False, seconds=2.0, error=None, tables=reports)
     return list(report_lines(replace(report, **facts), tables))  # type: ignore[arg-type]
 
@@ -33,7 +33,7 @@ def with_reasons(rejected: int, **reasons: int) -> TableReport:
 def test_counts_are_aligned_and_summed_up() -> None:
     orders = replace(counted(given=2_000_000, inserted=1_999_995, updated=5, rejected=0), seconds=1.75)
     users = counted(rejected=0, unchanged=100)
-    assert told({"users": users, "orders": orders}) == [
+    assert summary({"users": users, "orders": orders}) == [
         "table       given   inserted  updated  unchanged  rejected  seconds",
         "orders  2,000,000  1,999,995        5          0         0      1.8",
         "users       1,000        900        0        100         0      0.2",
@@ -54,11 +54,11 @@ def test_counts_are_aligned_and_summed_up() -> None:
     ],
 )
 def test_it_says_how_few_reasons_explain_most(counts: TableReport, text: str) -> None:
-    assert f"users: {text}" in told({"users": counts})
+    assert f"users: {text}" in summary({"users": counts})
 
 
-def test_reasons_are_told_with_their_shares() -> None:
-    lines = told({"users": with_reasons(1000, a=999, b=900, c=10, d=9, e=1, f=1, g=1)})
+def test_reasons_are_listed_with_their_shares() -> None:
+    lines = summary({"users": with_reasons(1000, a=999, b=900, c=10, d=9, e=1, f=1, g=1)})
     begins = next(place for place, line in enumerate(lines) if line.startswith("users: "))
     assert lines[begins + 1 : begins + 7] == [
         "         999   99 %  name.a",
@@ -75,14 +75,14 @@ def test_what_comes_from_records_and_names_is_escaped() -> None:
     reject = Reject("u\x1b.csv", 2, 2, {"id": "\x1b[2J", "name": "\u202e", "email": "\r"}, (reason,))
     table = replace(USERS, name="us\x1bers")
     counts = replace(COUNTS, sources=("u\x1b.csv",), rejects=(reject,), reasons={reason.name: 100})
-    lines = told({table.name: counts}, (table,))
+    lines = summary({table.name: counts}, (table,))
     assert all(line.isprintable() for line in lines)
     assert "  u\\x1b.csv, line 2: ('\\x1b[2J', '\\u202e', '\\r') --> Failed validation: is \\x1b[31m" in lines
 
 
 def advice(reports: dict[str, TableReport], tables: tuple[Table, ...] = TABLES, **facts: object) -> list[str]:
-    """What stands behind the last empty line."""
-    lines = told(reports, tables, **facts)
+    """Return the lines after the last empty one."""
+    lines = summary(reports, tables, **facts)
     return lines[len(lines) - lines[::-1].index("") :]
 
 
@@ -114,13 +114,13 @@ def test_what_may_pass_later_is_tried_again_and_what_differs_can_be_replaced() -
 
 
 def test_a_dry_run_has_no_rejects_to_export() -> None:
-    lines = told({"users": COUNTS}, dry_run=True)
+    lines = summary({"users": COUNTS}, dry_run=True)
     assert lines[0] == "Dry run: nothing was written."
     assert lines[-1] == "Next: mend the sources, or run the same command without --dry-run to load the good records"
 
 
 def test_a_run_that_went_on_with_another_claims_no_speed() -> None:
-    lines = told({"users": counted(rejected=0)}, resumed=True)
+    lines = summary({"users": counted(rejected=0)}, resumed=True)
     assert lines[-1] == "1,000 records, with those of the earlier process; this one took 2.0 s"
 
 
@@ -130,5 +130,5 @@ def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:
     )
     accepted = (("a'b", Decimal("12.50"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC)), ("c", None, None))
     counts = TableReport("shop", ("s.csv",), Counts(2, 2), (), 0.1, {}, (), accepted)
-    lines = told({"sales": counts}, (table,))
+    lines = summary({"sales": counts}, (table,))
     assert lines[3:5] == ['("a\'b", 12.50, 2026-03-01 09:30:00+00:00)', "('c', None, None)"]

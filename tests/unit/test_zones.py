@@ -36,7 +36,7 @@ def test_any_times_of_any_zone(zone: str, times: list[datetime | None]) -> None:
 
 
 def around_changes(zone: str) -> list[datetime | None]:
-    """Times on both sides of each change of a zone's offset, within it too."""
+    """Return times on both sides of each change of a zone's offset, and within it."""
     home, times = zoneinfo.ZoneInfo(zone), list[datetime | None]()
     noon, before = datetime(1850, 1, 1, 12), None  # noqa: DTZ001
     while noon.year < 2045:
