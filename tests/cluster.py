@@ -22,6 +22,7 @@ from typing import Any
 from distributed import Client
 
 from async_loader import Cluster, Run
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where workers find the file.
@@ -68,10 +69,10 @@ class Workers:
         self._started = 0
         self.scheduler = self.start_scheduler(0)
         self.address: str = self._contact()["address"]
-        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.workers: dict[str, subprocess.Popen[str]] = {}
         self.fill(count)
 
-    def start_scheduler(self, port: int) -> subprocess.Popen[bytes]:
+    def start_scheduler(self, port: int) -> subprocess.Popen[str]:
         """A scheduler at a port, or at any for 0."""
         (self.directory / "scheduler.json").unlink(missing_ok=True)
         place = ["--host=127.0.0.1", f"--port={port}", f"--scheduler-file={self.directory / 'scheduler.json'}"]
@@ -89,7 +90,7 @@ class Workers:
             self.restart_scheduler()
         self.fill(count)
 
-    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """One more worker; without a nanny, unless options say otherwise."""
         name = f"worker-{self._started}"
         nanny = [] if "--nanny" in options else ["--no-nanny"]
@@ -163,12 +164,18 @@ class Workers:
         told: dict[str, Any] = until(read, "the scheduler")
         return told
 
-    def _start(self, program: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    def _start(self, program: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         self._started += 1
-        command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments, *self._options]
+        command = ["-m", f"distributed.cli.dask_{program}", *arguments, *self._options]
         with (self.directory / f"{program}-{self._started}.log").open("wb") as log:
-            return subprocess.Popen(
-                command, cwd=self.directory, env=self._environment | environment, stdout=log, stderr=subprocess.STDOUT
+            return processes.start(
+                command,
+                # A fork has the package of this repository.
+                is_real="PYTHONPATH" in environment,
+                cwd=self.directory,
+                env=self._environment | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
 
@@ -180,10 +187,10 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
-def client(sources: Mapping[str, str], databases: Mapping[str, Any], cluster: Cluster) -> subprocess.Popen[bytes]:
+def client(sources: Mapping[str, str], databases: Mapping[str, Any], cluster: Cluster) -> subprocess.Popen[str]:
     """A load of the sample's tables in a process of its own."""
     told = json.dumps([sources, {name: str(where) for name, where in databases.items()}, asdict(cluster)])
-    return subprocess.Popen([sys.executable, "-m", "tests.cluster", told], cwd=ROOT)
+    return processes.start(["-m", "tests.cluster", told], cwd=ROOT, env=os.environ)
 
 
 @contextlib.contextmanager

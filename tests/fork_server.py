@@ -41,6 +41,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = (
     "aiosqlite",
     "distributed",
+    "distributed.cli.utils",
+    "distributed.deploy.local",
+    "distributed.http",
     "django.core.management.commands.check",
     "django.core.management.commands.migrate",
     "django.db.backends.postgresql.base",
@@ -59,7 +62,10 @@ LIBRARIES = (
 )
 
 # Variables that are read when the interpreter starts or a library is imported, so that a fork would not heed them.
-_READ_AT_START = re.compile(r"PYTHON(?!PATH$|UNBUFFERED$|DONTWRITEBYTECODE$)|LC_|LANG|LD_|MALLOC_|POLARS_|DASK_")
+_READ_AT_START = re.compile(
+    r"PYTHON(?!PATH$|WARNINGS$|UNBUFFERED$|DONTWRITEBYTECODE$)|LC_|LANG|LD_|MALLOC_|POLARS_"
+    r"|DASK_(?!DISTRIBUTED__SCHEDULER__(ALLOWED_FAILURES|WORKER_TTL)$)"
+)
 _MOST_DESCRIPTORS = 50
 _HELD_BACK = (signal.SIGCHLD, signal.SIGINT)
 # The exit code of an interpreter that could not write what its program had written (`Py_Exit`).
@@ -71,8 +77,9 @@ def main(descriptor: int) -> None:
     search_path = sys.path[1:]
     sys.path[0] = str(ROOT)
     # What libraries want ignored is theirs to say in the forks: there they are imported already, or not at all.
+    environment = dict(os.environ)
     with warnings.catch_warnings():
-        environment = dict(os.environ)
+        warnings.simplefilter("error")
         _preload()
     with socket.socket(fileno=descriptor) as listener:
         request = Server(listener, environment).serve()
@@ -95,7 +102,8 @@ def _preload() -> None:
     package = importlib.import_module("async_loader")
     parts = (part.name for part in pkgutil.walk_packages(package.__path__, "async_loader."))
     for name in (*LIBRARIES, *parts):
-        with suppress(ImproperlyConfigured):
+        # What is not installed is missing in the forks as well.
+        with suppress(ImproperlyConfigured, ImportError):
             importlib.import_module(name)
     # A fork need not copy the pages of these objects for the sake of the collector's marks.
     gc.freeze()
@@ -191,6 +199,10 @@ def _become(request: dict[str, Any], search_path: list[str]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
+    if any(name.startswith("DASK_") for name in os.environ):
+        importlib.import_module("dask").config.refresh()
+    sys.warnoptions[:] = filter(None, os.environ.get("PYTHONWARNINGS", "").split(","))
+    warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[1:] = [*named, *search_path]

@@ -47,8 +47,10 @@ class _Server:
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="forks")
         self.address = str(Path(self._directory.name) / "socket")
-        environment = os.environ | {"PYTHONWARNINGS": "error"}
-        environment.pop("PYTHONPATH", None)
+        # Each fork has its own.
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")
+        }
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.address)
             listener.listen()

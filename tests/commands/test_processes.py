@@ -68,7 +68,16 @@ def environment(**more: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "arguments", [["program.py"], ["-m", "program"], ["-c", FACTS]], ids=["script", "module", "code"]
 )
-@pytest.mark.parametrize("options", [{}, {"start_new_session": True}, {"stdin": subprocess.PIPE}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"start_new_session": True},
+        {"stdin": subprocess.PIPE},
+        {"env": dict(os.environ)},
+    ],
+    ids=["plain", "session", "pipe", "environment"],
+)
 def test_a_program_sees_the_same(tmp_path: Path, arguments: list[str], options: dict[str, Any]) -> None:
     (tmp_path / "program.py").write_text(FACTS)
     forked, real = both([*arguments, "one", "--two=\udcfe"], tmp_path, **options)

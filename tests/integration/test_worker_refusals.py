@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from async_loader import Cluster, ClusterError, ConfigurationError, LoaderError, Options, Run, Source, SourceError
-from tests.cluster import ROOT, Workers, workers
+from tests.cluster import PATIENCE, ROOT, Workers, workers
 from tests.integration.test_workers import Pair, users
 from tests.sample import TABLES, Place
 from tests.stores import Schemas
@@ -155,7 +155,7 @@ def authority(directory: Path, name: str) -> dict[str, Path]:
 def test_only_who_has_a_certificate_of_the_authority_is_let_in_and_no_secret_leaves_the_environment(
     tmp_path: Path, store: Schemas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modes, "_ANSWER", 10)
+    monkeypatch.setattr(modes, "_ANSWER", PATIENCE)
     ours, others = authority(tmp_path, "ours"), authority(tmp_path, "others")
     tls = [f"--tls-ca-file={ours['ca']}", f"--tls-cert={ours['certificate']}", f"--tls-key={ours['key']}"]
     with workers(1, options=["--protocol=tls", *tls], environment={"DASK_LOGGING__DISTRIBUTED": "debug"}) as secure:
