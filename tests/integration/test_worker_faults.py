@@ -103,7 +103,7 @@ class Scene:
         """Load the sources by workers."""
         return self.pair.spread(self.sources, self.size, lock_timeout=1)
 
-    def at_the_gate(self) -> subprocess.Popen[bytes]:
+    def at_the_gate(self) -> subprocess.Popen[str]:
         """Return the worker whose share stands at the gate, when all others have nothing to do."""
         self.gate.wait()
         [name] = until(lambda: names if len(names := self.cluster.at_work()) == 1 else None, "rest")
