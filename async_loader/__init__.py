@@ -1,6 +1,6 @@
 """A loader for tables that live in several databases: fast, checked, and with nothing lost.
 
-Its public names stand in `__init__.pyi`. Each is imported when somebody asks for it, because a Django project imports
+Its public names stand in `__init__.pyi`. Each is imported when it is first used, because a Django project imports
 this package whatever its command. Nothing but `contrib.django` knows of Django.
 """
 

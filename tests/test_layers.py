@@ -129,7 +129,7 @@ def test_only_modes_and_the_stopwatch_read_a_clock_or_sleep(path: Path) -> None:
 
 
 def printed(script: str, environment: Mapping[str, str]) -> str:
-    """What it prints in a process of its own, with these variables besides."""
+    """Return what a script prints in a process of its own, with these variables besides."""
     return subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,

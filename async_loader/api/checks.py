@@ -20,7 +20,7 @@ from async_loader.tables import Table
 
 class ReferenceCheck:
     """One check of what is stored, to be performed once: are there rows that reference what does not exist? It writes
-    nothing. `report` tells what it has found so far, also after it was interrupted.
+    nothing. `report` is what it has found so far, also after it was interrupted.
 
     names: the tables to look at; none are all that reference something.
     report_rejects: how many of the rows found a table's report names.
@@ -61,7 +61,7 @@ class ReferenceCheck:
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> ReferenceReport:
-        """What has been found by now, under this status."""
+        """Return what has been found by now, under this status."""
         tables = {name: found.report() for name, found in self._found.items()}
         return ReferenceReport(status, round(self._watch.seconds, 3), error, tables)
 
@@ -108,7 +108,7 @@ class Verification:
         return self.report("complete")
 
     def report(self, status: str, error: str | None = None) -> VerificationReport:
-        """What was found, under this status."""
+        """Return what was found, under this status."""
         return VerificationReport(status, round(self._watch.seconds, 3), error, self._runs)
 
 

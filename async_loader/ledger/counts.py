@@ -27,7 +27,7 @@ class Counts:
     deleted: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        """Return the sums."""
+        """Return the sum of each count."""
         return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counts)))
 
     @property

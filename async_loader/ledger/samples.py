@@ -1,4 +1,4 @@
-"""How fast a table was read: when how many of its records had been counted. Pure: who calls knows the time."""
+"""How fast a table was read: when how many of its records had been counted. Pure: the caller knows the time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Samples:
     _last: Sample | None = None
 
     def take(self, moment: datetime, given: int) -> None:
-        """So many records have been counted at this moment, or, at first, had been before."""
+        """Take a sample: that many records have been counted at this moment, or, at first, had been counted before."""
         self.origin = self.origin or moment
         # A clock may be put back.
         self._last = (max(0.0, round((moment - self.origin).total_seconds(), 6)), given)
@@ -38,7 +38,7 @@ class Samples:
             self._every *= 2
 
     def as_tuple(self) -> tuple[Sample, ...]:
-        """In the order of time, the first and the last among them."""
+        """Return the samples in the order of time, the first and the last among them."""
         if self._last is None or self._last == self._kept[-1]:
             return tuple(self._kept)
         return (*self._kept, self._last)

@@ -63,21 +63,21 @@ class Checkpoints(Commits):
         return load.ranges[load.table.name]
 
     def borders(self, position: int, size: int) -> Iterable[int]:
-        """See Commits."""
+        """Return the places of checkpoints among the next `size` records."""
         return range(-position % self.every, size, self.every)
 
     def is_due(self, position: int) -> bool:
-        """See Commits."""
+        """Return whether a checkpoint follows the first `position` records."""
         return position % self.every == 0
 
     def commit(self, load: Load) -> Steps[None]:
-        """See Commits."""
+        """Commit at a checkpoint, and begin the next transaction."""
         yield Complete(self._commit(load, RUNNING))
         yield from load.database.begin_next([load.table])
         yield from self.confirm()
 
     def end(self, load: Load) -> Steps[None]:
-        """See Commits."""
+        """Commit the last records, and say that the table is complete."""
         yield Complete(self._commit(load, COMPLETE))
 
     def _commit(self, load: Load, state: str) -> Steps[None]:

@@ -20,7 +20,7 @@ from async_loader.tables import Table
 if TYPE_CHECKING:
     from async_loader.stores.store import Store
 
-# So many rows one by one take about as long as one statement with a part of a batch.
+# That many rows one by one take about as long as one statement with a part of a batch.
 ONE_BY_ONE = 256
 
 # By key, what the database said of a record that it refused.
@@ -55,7 +55,7 @@ def write_apart(
 
 
 def rejects_with(refused: Refused, table: Table, batch: Batch, verdict: Verdict) -> pl.DataFrame:
-    """A verdict's rejects, and with them the accepted records that were refused, in order of lines."""
+    """Return a verdict's rejects, and with them the accepted records that were refused, in order of lines."""
     keys = verdict.accepted[table.key]
     among = keys.is_in(list(refused))
     places = verdict.places.filter(among)

@@ -46,7 +46,7 @@ class Written:
 
 
 def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
-    """Store a verdict."""
+    """Store a verdict, and count what came of it."""
     verdict, source = judged.verdict, judged.batch.source
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
@@ -69,7 +69,7 @@ def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
 
 
 def _refuse(load: Load, judged: Judged, refused: Refused) -> pl.DataFrame:
-    """Bar what the database refused from being referenced. Returns the batch's rejects, with those among them."""
+    """Exclude refused keys from what can be referenced. Returns the batch's rejects, with the refused records."""
     keys = judged.verdict.accepted[load.table.key]
     load.accepted.refuse(keys.filter(keys.is_in(list(refused))))
     return rejects_with(refused, load.table, judged.batch, judged.verdict)

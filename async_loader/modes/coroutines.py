@@ -39,7 +39,7 @@ from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 
 
 class Coroutines:
-    """Takes steps to their end; `show` is told how far they are, in the event loop."""
+    """Takes steps to their end; `show` is called with how far they are, in the event loop."""
 
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
@@ -49,7 +49,7 @@ class Coroutines:
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, steps: Steps[Result]) -> Result:
-        """All of it. Whatever is not committed at the end is rolled back."""
+        """Take all steps; what is not committed at the end is rolled back."""
         try:
             return await self._drive(steps)
         finally:
@@ -64,7 +64,7 @@ class Coroutines:
         return await drive_async(steps, self._perform)
 
     async def _perform(self, effect: Effect) -> Any:
-        """One effect's result."""
+        """Perform one effect. Returns its result."""
         match effect:
             case Call(function, arguments):
                 return await self._call(function, arguments)
@@ -93,8 +93,8 @@ class Coroutines:
                 return datetime.now(UTC)
 
     async def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """In a thread of the pool. A cancelled call is waited for, as its thread may be using what is closed next; what
-        comes of it then interests nobody.
+        """Call a function in a thread of the pool. A cancelled call is waited for, as its thread may be using what is
+        closed next; its result is then dropped.
         """
         future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         try:
@@ -105,7 +105,7 @@ class Coroutines:
             raise
 
     async def _together(self, several: Sequence[Steps[None]]) -> None:
-        """A task each. The task group ends the others when one fails; its error is the one to tell."""
+        """Take all of them, in a task each. The task group ends the others when one fails, whose error is reported."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for steps in several:
@@ -114,7 +114,7 @@ class Coroutines:
             raise group.exceptions[0] from None
 
     async def _complete(self, steps: Steps[None]) -> None:
-        """With Ctrl-C and cancellation put off until the end."""
+        """Take the steps; Ctrl-C and cancellation are put off until their end."""
         with CTRL_C.put_off():
             await _to_the_end(self._drive(steps))
 
@@ -122,7 +122,7 @@ class Coroutines:
         return self._known.setdefault(table, asyncio.Event())
 
     async def _execute(self, name: str, statement: Query | Change | Each) -> Any:
-        """Rows of a query, or how many rows a change made."""
+        """Return the rows of a query, or the number of rows that were changed."""
         return await self._connections[name].perform(statement)
 
     async def _connect(self, effect: Connect) -> None:
@@ -133,7 +133,7 @@ class Coroutines:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Whatever is cancelled meanwhile is cancelled when this is done."""
+    """Wait for work to end; where this is cancelled meanwhile, that takes effect afterwards."""
     task = asyncio.create_task(work)
     cancelled = None
     while not task.done():

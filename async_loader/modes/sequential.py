@@ -1,6 +1,6 @@
-"""Sequential: one table after another, each effect done at once in the calling thread.
+"""Sequential: one table after another, each effect performed at once in the calling thread.
 
-The threads mode stands on this one: it changes only what happens side by side.
+The mode `threads` is made of this one: it changes only what happens side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from async_loader.effects import (
 
 
 class _CtrlC:
-    """However often it comes, Ctrl-C is felt once and behind the outermost block. Only the main thread feels it."""
+    """Ctrl-C while something must be completed: however often it comes, it takes effect once, after the outermost
+    block. Only the main thread feels it.
+    """
 
     def __init__(self) -> None:
         self._blocks = 0
@@ -76,14 +78,14 @@ CTRL_C = _CtrlC()
 
 
 class Sequential:
-    """Takes steps to their end; `show` is told how far they are."""
+    """Takes steps to their end; `show` is called with how far they are."""
 
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
         self._connections: dict[str, tuple[Database, Connection]] = {}
 
     def run(self, steps: Steps[Result]) -> Result:
-        """All of it. Whatever is not committed at the end is rolled back."""
+        """Take all steps; what is not committed at the end is rolled back."""
         try:
             return self.drive(steps)
         finally:
@@ -94,7 +96,7 @@ class Sequential:
         return drive(steps, self.perform)
 
     def perform(self, effect: Effect) -> Any:
-        """One effect's result."""
+        """Perform one effect. Returns its result."""
         match effect:
             case Call(function, arguments):
                 return function(*arguments)
@@ -122,40 +124,40 @@ class Sequential:
                 return datetime.now(UTC)
 
     def start(self, steps: Steps[Any]) -> Any:
-        """Nothing goes on by itself here: begun is done."""
+        """Take the steps at once: nothing goes on by itself here."""
         return self.drive(steps)
 
     def finish(self, token: Any) -> Any:
-        """What `start` gave is the result."""
+        """Return what `start` gave: it is the result."""
         return token
 
     def together(self, several: Sequence[Steps[None]]) -> None:
-        """One after another."""
+        """Take the steps of one after another."""
         for steps in several:
             self.drive(steps)
 
     def complete(self, steps: Steps[None]) -> None:
-        """Whatever interrupts is felt behind them."""
+        """Take the steps; what interrupts them takes effect after them."""
         with CTRL_C.put_off():
             self.drive(steps)
 
     def announce(self, table: str) -> None:
-        """Nobody waits."""
+        """Do nothing: no other table is waiting."""
 
     def wait_for(self, table: str) -> None:
-        """Tables come in reference order, so what is waited for is done."""
+        """Do nothing: tables come in reference order, so what is waited for is done."""
 
     def pause(self, seconds: float) -> None:
         """Sleep, and let the interpreter handle signals meanwhile."""
         time.sleep(seconds)
 
     def execute(self, name: str, statement: Query | Change | Each) -> Any:
-        """Rows of a query, or how many rows a change made."""
+        """Return the rows of a query, or the number of rows that were changed."""
         database, connection = self._connections[name]
         return database.perform(connection, statement)
 
     def close_all(self, names: Sequence[str]) -> None:
-        """One after another."""
+        """Close connections one after another."""
         for name in names:
             self.close(name)
 

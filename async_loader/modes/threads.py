@@ -1,4 +1,4 @@
-"""Threads: a thread for each table, and one more for what each table has started; sqlite3 called directly.
+"""Threads: a thread for each table, and one more for what each table has started; sqlite3 is called directly.
 
 A connection is shared under a lock, a statement at a time.
 """
@@ -35,20 +35,20 @@ class Threads(Sequential):
         self._completing = threading.local()
 
     def run(self, steps: Steps[Result]) -> Result:
-        """See Sequential."""
+        """Take all steps as Sequential does, and give the threads free."""
         try:
             return super().run(steps)
         finally:
             self._pool.shutdown(wait=False)
 
     def perform(self, effect: Effect) -> Any:
-        """See Sequential. A run that is given up goes no further than the effect in hand, or what must be completed."""
+        """Perform one effect. A run that is given up only finishes the effect in hand, and what must be completed."""
         if self._given_up and not getattr(self._completing, "now", False):
             raise GivenUpError
         return super().perform(effect)
 
     def complete(self, steps: Steps[None]) -> None:
-        """See Sequential."""
+        """Take the steps as Sequential does, even where the run is given up meanwhile."""
         self._completing.now = True
         try:
             super().complete(steps)
@@ -56,18 +56,18 @@ class Threads(Sequential):
             self._completing.now = False
 
     def start(self, steps: Steps[Any]) -> Future[Any]:
-        """In a thread of the pool."""
+        """Take the steps in a thread of the pool."""
         future = self._pool.submit(self.drive, steps)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
 
     def finish(self, token: Future[Any]) -> Any:
-        """Wait for that thread."""
+        """Wait for the thread that `start` began."""
         return token.result()
 
     def together(self, several: Sequence[Steps[None]]) -> None:
-        """A thread each. The first failure, or an interrupt of this thread, makes all others stop."""
+        """Take all of them, in a thread each. The first failure, or an interrupt of this thread, stops all others."""
         futures = [self.start(steps) for steps in several]
         for future in futures:
             future.add_done_callback(self._give_up_on_failure)
@@ -82,13 +82,13 @@ class Threads(Sequential):
             raise self._failure
 
     def announce(self, table: str) -> None:
-        """Wake whoever waits."""
+        """Wake the threads that wait for a table."""
         with self._news:
             self._known.add(table)
             self._news.notify_all()
 
     def wait_for(self, table: str) -> None:
-        """Sleep until it is announced."""
+        """Sleep until a table is announced."""
         with self._news:
             self._news.wait_for(lambda: table in self._known or self._given_up)
         if self._given_up:
@@ -102,21 +102,21 @@ class Threads(Sequential):
             raise GivenUpError
 
     def execute(self, name: str, statement: Query | Change | Each) -> Any:
-        """See Sequential; one statement of a database at a time."""
+        """Execute a statement as Sequential does, one of a database at a time."""
         with self._locks[name]:
             return super().execute(name, statement)
 
     def connect(self, effect: Connect) -> None:
-        """See Sequential."""
+        """Open a database's connection, with a lock for it."""
         self._locks.setdefault(effect.database.name, threading.Lock())
         super().connect(effect)
 
     def close_all(self, names: Sequence[str]) -> None:
-        """Side by side."""
+        """Close connections side by side."""
         list(self._pool.map(self.close, names))
 
     def close(self, name: str) -> None:
-        """See Sequential; never while a statement is being run, which would crash the process."""
+        """Close a database's connection, but never while a statement is being run: that would crash the process."""
         with self._locks[name]:
             super().close(name)
 
@@ -125,7 +125,7 @@ class Threads(Sequential):
             self._give_up(future.exception())
 
     def _give_up(self, failure: BaseException | None = None) -> None:
-        """The first failure is the one to tell: what fails after it may do so because of it."""
+        """Stop all threads. The first failure is the one to report: what fails after it may do so because of it."""
         with self._news:
             self._failure = self._failure or failure
             self._given_up = True

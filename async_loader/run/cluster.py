@@ -57,5 +57,5 @@ class Cluster:
 
     @property
     def is_secure(self) -> bool:
-        """Whether files say who belongs to the cluster."""
+        """Whether certificates show which processes belong to the cluster."""
         return any((self.ca, self.certificate, self.key))

@@ -30,7 +30,7 @@ class OneCommit(Execution):
     _allowance: RejectAllowance
 
     def prepare(self) -> Steps[None]:
-        """See Execution. All databases are locked until they are committed."""
+        """Lock all databases until they are committed, and read what is known of their keys."""
         state = self.state
         yield from open_databases(state, held=state.plan.loaded)
         yield from resume(state)
@@ -50,7 +50,7 @@ class OneCommit(Execution):
         yield from ()
 
     def load(self, table: Table) -> Steps[None]:
-        """See Execution."""
+        """Load one table in this process."""
         state = self.state
         return load(
             Load(
@@ -93,7 +93,7 @@ class OneCommit(Execution):
         return partial(supersede, Superseding(self.state.run, table, self.state.database(table), here))
 
     def commit(self) -> Steps[None]:
-        """See Execution."""
+        """Commit all databases, with what the ledger says of their tables."""
         for table in self.state.remaining:
             yield from save(self.state, table, COMPLETE)
         yield Complete(self._commit_all())
@@ -137,5 +137,5 @@ class DryRun(OneCommit):
         return supersede_nothing
 
     def commit(self) -> Steps[None]:
-        """Commit nothing."""
+        """Commit nothing: nothing was written."""
         yield from ()

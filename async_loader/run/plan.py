@@ -20,7 +20,7 @@ from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
-# Seconds to wait for a database that another program writes to, unless told otherwise.
+# Seconds to wait for a lock, unless the caller says otherwise.
 LOCK_TIMEOUT = 30.0
 # SQLite counts milliseconds in 32 bits.
 LONGEST_LOCK_TIMEOUT = 2_147_483
@@ -112,7 +112,7 @@ class Plan:
             self._check_spread()
 
     def _check_spread(self) -> None:
-        """ConfigurationError for what cannot be done by several workers."""
+        """Raise ConfigurationError for what cannot be done by several workers."""
         if self.options.commit_every:
             raise ConfigurationError("--commit-every: workers commit share by share; say how large with --share-size")
         if self.retried:
@@ -141,13 +141,13 @@ class Plan:
         return tuple(table for table in self.tables if table.name in names and table not in self.loaded)
 
     def paths(self, table: Table) -> tuple[str, ...]:
-        """What the table is loaded from, each once where rejects are tried again."""
+        """Return what the table is loaded from, each path once where rejects are tried again."""
         again = dict.fromkeys(selection.path for selection in self.retried.get(table.name, ()))
         return (*(source.path for source in self.sources.get(table.name, ())), *again)
 
 
 def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:
-    """ConfigurationError for a table in a database that is not there."""
+    """Raise ConfigurationError for a table in a database that is not configured."""
     for table in tables:
         if table.database not in databases:
             raise ConfigurationError(f"table {table.name} is in database {table.database!r}, which is not configured")

@@ -37,11 +37,11 @@ def resume(state: RunState) -> Steps[None]:
 
 
 def _obstacle(plan: Plan) -> str | None:
-    """Return why the rejects of an earlier run cannot be told from each other; None where they can."""
+    """Return why the rejects of an earlier run could not be attributed to their records; None where they can."""
     if twice := _path_read_twice(plan):
-        return f"{twice} is read twice, and its rejects cannot be told apart"
+        return f"{twice} is read twice, and its rejects cannot be attributed"
     if shared := _path_of_two_tables(plan):
-        return f"{shared} went into two tables of one database, whose rejects cannot be told apart"
+        return f"{shared} went into two tables of one database, whose rejects cannot be attributed"
     return None
 
 

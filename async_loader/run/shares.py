@@ -83,7 +83,7 @@ class Share:
 
     @property
     def targets(self) -> tuple[Table, ...]:
-        """The referenced tables."""
+        """The tables that are referenced."""
         names = {reference.table for reference in self.table.references}
         return tuple(table for table in self.tables if table.name in names)
 
@@ -191,7 +191,7 @@ class _Claimed(_Transaction):
     """A transaction that claims the share first, so that it is committed once."""
 
     def begin(self) -> Steps[Outcome | None]:
-        """See _Transaction."""
+        """Claim the share, or return what came of it where it has been committed."""
         if (yield from self._claim()):
             return None
         text = yield from self.database.shares.outcome(self.share.claim)
@@ -219,19 +219,19 @@ class _Claimed(_Transaction):
                 return claimed
 
     def outcome_of(self, number: int) -> Steps[Outcome]:
-        """See _Transaction."""
+        """Read the outcome that is committed."""
         share = self.share
         text = yield from self.database.shares.outcome(claim_of(share.run, share.table.name, number))
         return outcome_from(text or "", share.table)
 
     def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """See _Transaction."""
+        """Return steps that delete stored rejects."""
         share = self.share
         here = {each.name: each for each in share.tables if each.database == share.table.database}
         return partial(supersede, Superseding(share.run, share.table, self.database, here))
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
-        """See _Transaction."""
+        """Keep the outcome in the database, and commit."""
         yield from self.database.shares.conclude(self.share.claim, outcome.as_json())
         yield Complete(self.database.commit())
         return outcome
@@ -246,21 +246,21 @@ class _Rehearsed(_Transaction):
         self.files = self._rejects
 
     def begin(self) -> Steps[Outcome | None]:
-        """See _Transaction."""
+        """Hold one state of the database."""
         yield from self.database.begin_reading()
         return None
 
     def outcome_of(self, number: int) -> Steps[Outcome]:
-        """See _Transaction."""
+        """Return the outcome that was sent with the share."""
         yield from ()
         return self.means.earlier[number]
 
     def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """See _Transaction."""
+        """Return steps that delete nothing."""
         return supersede_nothing
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
-        """See _Transaction."""
+        """Return the outcome with the rejects, which are stored nowhere."""
         yield from ()
         return replace(outcome, rejects=tuple(self._rejects.by_source))
 

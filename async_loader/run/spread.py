@@ -102,7 +102,7 @@ class SpreadTable:
 
     @property
     def targets(self) -> tuple[Table, ...]:
-        """The referenced tables."""
+        """The tables that are referenced."""
         names = {reference.table for reference in self.table.references}
         return tuple(table for table in self.state.plan.tables if table.name in names)
 
@@ -159,7 +159,7 @@ class SpreadTable:
             self.ranges[self.table.name] = self.beginning.key_range
 
     def submit(self, share: Share, earlier: Mapping[int, Any], accepted: Mapping[str, Any]) -> Steps[Any]:
-        """Have a share loaded after the shares before it that have keys of its own; it reads their outcomes itself."""
+        """Send a share to a worker, to come after earlier shares with keys of its own, whose outcomes it reads."""
         return (yield Submit(LOAD, (share, {}, accepted), list(earlier.values()), share.number))
 
     def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:  # noqa: ARG002 - of a rehearsal
@@ -196,7 +196,7 @@ class Rehearsal(SpreadTable):
         yield from self.read_ranges()
 
     def submit(self, share: Share, earlier: Mapping[int, Any], accepted: Mapping[str, Any]) -> Steps[Any]:
-        """Have a share rehearsed, with the outcomes of the shares before it that have keys of its own."""
+        """Send a share to be rehearsed, with the outcomes of the shares before it that have keys of its own."""
         return (yield Submit(LOAD, (share, earlier, accepted), order=share.number))
 
     def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:
@@ -211,7 +211,7 @@ class Rehearsal(SpreadTable):
                 _take_rejects(self.tally, self.files, readers[path], rejects)
 
     def end(self) -> Steps[None]:
-        """Keep nothing."""
+        """Keep nothing: nothing was written."""
         yield from ()
 
 
@@ -267,7 +267,7 @@ def _parts(this: SpreadTable) -> Steps[list[Part]]:
 
 
 def _submit(this: SpreadTable, parts: Sequence[Part]) -> Steps[list[Any]]:
-    """Submit each share, to come after those before it that have keys of its own. Returns their tokens."""
+    """Send each share to a worker, after those before it that have keys of its own. Returns their tokens."""
     if this.table.unique or len(parts) == 1:
         # Which record has a value first is known only to a worker that reads all of them.
         return [(yield from _submit_one(this, _share(this, 0, tuple(parts)), []))]
@@ -323,7 +323,7 @@ def _shared(this: SpreadTable, parts: Sequence[Part]) -> Steps[dict[int, Shared]
 
 
 def _submitted(work: str, several: Sequence[tuple[Any, ...]]) -> Steps[list[Any]]:
-    """Submit the same work on several things. Returns the tokens."""
+    """Give workers the same work on several things. Returns the tokens."""
     tokens = []
     for arguments in several:
         tokens.append((yield Submit(work, arguments)))  # noqa: PERF401 - a comprehension cannot yield

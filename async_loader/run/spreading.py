@@ -24,7 +24,7 @@ class Spread(Execution):
     _tables: dict[str, SpreadTable]
 
     def prepare(self) -> Steps[None]:
-        """See Execution. No table is held: workers write to them, those of an earlier process too."""
+        """Prepare the databases; no table is held: workers write to them, those of an earlier process too."""
         state = self.state
         yield from open_databases(state, held=())
         yield from resume(state)
@@ -42,7 +42,7 @@ class Spread(Execution):
         self._tables = _spread_tables(state, SpreadTable, state.tallies, state.committed)
 
     def load(self, table: Table) -> Steps[None]:
-        """See Execution."""
+        """Lead the load of one table."""
         return spread(self._tables[table.name])
 
     def commit(self) -> Steps[None]:
@@ -56,17 +56,17 @@ class DrySpread(Execution):
     _tables: dict[str, SpreadTable]
 
     def prepare(self) -> Steps[None]:
-        """See Execution."""
+        """Open the databases for reading."""
         yield from open_databases(self.state, held=())
         yield Call(self.state.open_reject_files)
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})
 
     def load(self, table: Table) -> Steps[None]:
-        """See Execution."""
+        """Lead the load of one table."""
         return spread(self._tables[table.name])
 
     def commit(self) -> Steps[None]:
-        """Commit nothing."""
+        """Commit nothing: nothing was written."""
         yield from ()
 
 

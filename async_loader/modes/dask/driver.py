@@ -1,6 +1,6 @@
-"""Workers: Dask's, in this process, in others of this machine or of many. Tables are led side by side in threads, as in
-`threads`; their shares are loaded by whichever worker is free. This is the side of who asks for work; `work` is the
-worker's, and `own` starts workers where there is no cluster.
+"""Workers of Dask: in this process, or in others of this machine or of many. Tables are led side by side in threads, as
+in mode `threads`; their shares are loaded by whichever worker is free. This is the side of the process that asks for
+work; `worker` is the side of a worker, and `local` starts workers where there is no cluster.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from distributed import Client, Future, Security
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
 from async_loader.errors import ClusterError, LoaderError, one_line
 from async_loader.modes.dask.local import OwnWorkers
-from async_loader.modes.dask.worker import check_versions, done, packed, versions
+from async_loader.modes.dask.worker import check_versions, do_work, pickled, versions
 from async_loader.modes.threads import GivenUpError, Threads
 from async_loader.run.cluster import Cluster
 
-# Seconds between looks at what is done, and to wait for a cluster to answer or to begin.
+# Seconds between two looks at what is done, and seconds to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
-# And between looks at who is there.
+# Seconds between two looks at whether there are workers.
 _LOOK_FOR_WORKERS = 1
 
 
 class Workers(Threads):
-    """Threads, but for what is submitted."""
+    """Threads, but what is submitted is done by workers."""
 
     def __init__(self, show: Callable[[Show | Tell], None], cluster: Cluster) -> None:
         super().__init__(show)
@@ -39,12 +39,12 @@ class Workers(Threads):
         self._name = cluster.scheduler or "of this run"
         self._client: Client | None = None
         self._own: OwnWorkers | None = None
-        # What nobody waits for any more is let go of.
+        # Futures that are dropped elsewhere are dropped here too.
         self._submitted: weakref.WeakSet[Future] = weakref.WeakSet()
         self._submitting = threading.Lock()
 
     def run(self, steps: Steps[Result]) -> Result:
-        """See Sequential."""
+        """Take all steps as Threads does, with workers."""
         try:
             self._begin()
             return super().run(steps)
@@ -52,7 +52,7 @@ class Workers(Threads):
             self._end()
 
     def perform(self, effect: Effect) -> Any:
-        """See Threads."""
+        """Perform one effect as Threads does, or have it done by workers."""
         match effect:
             case Submit():
                 return self._submit(effect)
@@ -61,7 +61,7 @@ class Workers(Threads):
         return super().perform(effect)
 
     def _begin(self) -> None:
-        """Connect to the cluster, or start one, and see that all of it is of one kind with this process."""
+        """Connect to the cluster, or start one, and check that all of it has this process's versions."""
         try:
             security = _security(self._cluster)
         except OSError as error:
@@ -86,16 +86,16 @@ class Workers(Threads):
 
     def _check(self, client: Client) -> None:
         try:
-            found = {"the scheduler": client.run_on_scheduler(versions)}
-            found |= {f"worker {address}": theirs for address, theirs in client.run(versions).items()}
+            kinds = {"the scheduler": client.run_on_scheduler(versions)}
+            kinds |= {f"worker {address}": theirs for address, theirs in client.run(versions).items()}
         except Exception as error:
             problem = f"not all of it can do this work ({one_line(error)}); install the same packages everywhere"
             raise ClusterError(self._name, problem) from error
-        for who, theirs in found.items():
-            check_versions(self._name, who, theirs, versions())
+        for member, theirs in kinds.items():
+            check_versions(self._name, member, theirs, versions())
 
     def _end(self) -> None:
-        """Whatever is not done is done by nobody any more, but for what a worker of others is at."""
+        """Cancel all that is not done; a worker of another cluster finishes what it is doing."""
         if self._client is not None:
             with suppress(Exception):
                 self._client.cancel(list(self._submitted), force=True)
@@ -106,11 +106,11 @@ class Workers(Threads):
 
     def _submit(self, effect: Submit) -> Future:
         assert self._client is not None
-        arguments = [packed(each) for each in effect.arguments]
+        arguments = [pickled(each) for each in effect.arguments]
         asked_by = self._name, versions()
         try:
             future = self._client.submit(
-                *(done, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after)),
+                *(do_work, asked_by, effect.work, self._cluster.stores, arguments, list(effect.after)),
                 priority=-effect.order,
                 pure=False,
             )
@@ -145,12 +145,12 @@ class Workers(Threads):
 
     @property
     def _has_workers(self) -> bool:
-        """As the scheduler has said some seconds ago."""
+        """Whether there are workers, as the scheduler reported some seconds ago."""
         assert self._client is not None
         return bool(self._client.scheduler_info().get("workers"))
 
     def _result(self, future: Future) -> Any:
-        """TimeoutError where it cannot be had now."""
+        """Return what came of work. Raises TimeoutError where it cannot be had now."""
         status = future.status
         try:
             error = future.exception(timeout=_ANSWER) if status == "error" else None
@@ -176,7 +176,7 @@ class Workers(Threads):
 
 
 def _security(cluster: Cluster) -> Security | None:
-    """What shows that this process belongs to the cluster, and tells who else does. OSError where its files do not."""
+    """Return the certificates that this process shows to the cluster. Raises OSError where they cannot be read."""
     if not cluster.is_secure:
         return None
     for path in (cluster.ca, cluster.certificate, cluster.key):

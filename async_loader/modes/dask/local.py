@@ -1,4 +1,4 @@
-"""Workers of a run's own: threads of this process where they are few, else processes of this machine. Nobody else can
+"""Workers of a run's own: threads of this process where they are few, else processes of this machine. No other run can
 give them work, and nothing is left of them: no process, file or port.
 """
 
@@ -25,14 +25,14 @@ _NOWHERE = "127.0.0.1:0"
 _ANSWER = 30
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
-# They show nobody what they are at: to look a hundred times a second costs a fifth of a core.
+# Workers are not profiled: to look at them a hundred times a second costs a fifth of a core.
 _UNWATCHED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-# Seconds after which a process that is not heard of any more is given up.
+# Seconds without a sign of life after which a process is given up.
 _SILENCE = "30s"
 
 
 class OwnWorkers:
-    """So many of them, to be started once, and ended whatever came of that. `name`: what errors call them."""
+    """A number of workers, to be started once, and ended whatever came of that. `name`: what errors call them."""
 
     def __init__(self, name: str, workers: int | None) -> None:
         self._name = name
@@ -42,9 +42,10 @@ class OwnWorkers:
         self._scratch = tempfile.TemporaryDirectory(prefix="loader", ignore_cleanup_errors=True)
 
     def start(self) -> LocalCluster:
-        """What is half started cannot be ended: where Ctrl-C comes meanwhile, all is there before it is felt.
+        """Start the workers. What is half started cannot be ended: where Ctrl-C comes meanwhile, they are all started
+        before it takes effect.
 
-        ClusterError where they cannot be started.
+        Raises ClusterError where they cannot be started.
         """
         with ThreadPoolExecutor(1, initializer=_keep_signals_out) as starter:
             starting = starter.submit(_own_cluster, self._workers, self._scratch.name)
@@ -60,7 +61,7 @@ class OwnWorkers:
         return self._cluster
 
     def end(self) -> None:
-        """What a thread is at ends behind the statement in hand, which nobody waits for."""
+        """End the workers. What a thread is doing ends after the statement in hand, which is not waited for."""
         if self._cluster is not None:
             with suppress(Exception):
                 _close(self._cluster)
@@ -68,7 +69,7 @@ class OwnWorkers:
 
 
 def _own_cluster(workers: int | None, directory: str) -> LocalCluster:
-    """So many workers; None for one to a core. directory: for what memory does not hold."""
+    """Start that many workers; None for one to a core. directory: for what memory does not hold."""
     from dask.system import CPU_COUNT
 
     number = workers or CPU_COUNT
@@ -76,14 +77,14 @@ def _own_cluster(workers: int | None, directory: str) -> LocalCluster:
 
 
 def _threads(workers: int, directory: str) -> LocalCluster:
-    """They start in no time, and hold the keys of references once. When they are silent so is this process, which may
-    have slept.
+    """Start workers that are threads: they start in no time, and hold the keys of references once. They are never given
+    up for being silent: then this process, which may have slept, was silent too.
     """
     return _started(directory, None, processes=False, n_workers=1, threads_per_worker=workers)
 
 
 def processes(workers: int, directory: str) -> LocalCluster:
-    """They listen on this machine alone, with certificates of the run's own."""
+    """Start workers that are processes. They listen on this machine alone, with certificates of the run's own."""
     return _started(
         directory,
         _SILENCE,
@@ -103,10 +104,10 @@ def _started(directory: str, silence: str | None, **options: Any) -> LocalCluste
         "distributed.scheduler.worker-ttl": silence,
         "distributed.scheduler.allowed-failures": _RETRIES,
     }
-    # Over HTTP, which has no lock, nothing is told.
+    # Over HTTP, which is open to all, nothing is served.
     settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
     with dask.config.set({**settings, **_UNWATCHED}):
-        # What a worker raises comes to this process, which tells it; nobody reads a log besides.
+        # What a worker raises comes to this process, which reports it: there is no log besides.
         return LocalCluster(
             **options,
             dashboard_address=_NOWHERE,
@@ -117,10 +118,10 @@ def _started(directory: str, silence: str | None, **options: Any) -> LocalCluste
 
 
 def _keep_signals_out() -> None:
-    """Of this thread, and of all threads and processes that it starts: the run ends those, and a terminal sends Ctrl-C
-    to every process.
+    """Block signals in this thread, and in all threads and processes that it starts: the run ends those, and a terminal
+    sends Ctrl-C to every process.
     """
-    # Who starts this one lets signals in again.
+    # Starting the tracker unblocks signals again, so it is started before they are blocked.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 

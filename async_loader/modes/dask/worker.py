@@ -47,18 +47,18 @@ _KNOWING = threading.Lock()
 _GIVEN_UP: WeakSet[distributed.Worker] = WeakSet()
 
 
-class Packed(bytes):
-    """What is to be unpickled where the project is set up."""
+class Pickled(bytes):
+    """A value that is to be unpickled where the project is set up."""
 
 
-def packed(argument: Any) -> Any:
-    """As it is sent: tables, and what has them, whose rules may be functions of the project's own."""
-    return Packed(cloudpickle.dumps(argument)) if isinstance(argument, Share | Table | Part | Source) else argument
+def pickled(argument: Any) -> Any:
+    """Return an argument as it is sent: tables are pickled here, since rules may be functions of the project."""
+    return Pickled(cloudpickle.dumps(argument)) if isinstance(argument, Share | Table | Part | Source) else argument
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Of what must be the same everywhere, lest a record be read in two ways."""
+    """Return the versions that must be the same everywhere, lest a record be read in two ways."""
     python = ".".join(platform.python_version_tuple()[:2])
     return {
         _PACKAGE: importlib.metadata.version(_PACKAGE),
@@ -68,33 +68,34 @@ def versions() -> dict[str, str]:
     }
 
 
-def check_versions(cluster: str, who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """ClusterError unless they are the same."""
-    names = [
-        f"{name} {found.get(name)}, not {version}" for name, version in wanted.items() if found.get(name) != version
-    ]
-    if names:
-        raise ClusterError(cluster, f"{who} has {', '.join(names)}; install the same everywhere")
+def check_versions(cluster: str, member: str, installed: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Raise ClusterError unless a member of the cluster has the versions that are wanted."""
+    others = {name: installed.get(name) for name, version in wanted.items() if installed.get(name) != version}
+    if others:
+        differences = ", ".join(f"{name} {version}, not {wanted[name]}" for name, version in others.items())
+        raise ClusterError(cluster, f"{member} has {differences}; install the same everywhere")
 
 
-def done(
+def do_work(
     asked_by: tuple[str, Mapping[str, str]], work: str, stores: str, arguments: Sequence[Any], _: Sequence[Any]
 ) -> Any:
-    """What a worker does, and what comes of it. Workers may join while the run goes on: each sees whether it is of one
-    kind with who asks, which is what the cluster is called and the versions there.
+    """Do a piece of work. Returns what came of it. Workers may join while the run goes on, so each checks whether it
+    has the versions of the process that asks.
+
+    asked_by: the name of the cluster, and the versions of the process that asks.
     """
     cluster, wanted = asked_by
     check_versions(cluster, f"worker {distributed.get_worker().address}", versions(), wanted)
-    find = _found(stores)
-    unpacked = [cloudpickle.loads(each) if isinstance(each, Packed) else each for each in arguments]
+    find = _finder(stores)
+    unpacked = [cloudpickle.loads(each) if isinstance(each, Pickled) else each for each in arguments]
     return _WORK[work](find, *unpacked)
 
 
-def _found(stores: str) -> Callable[[str], Any]:
-    """The function that tells where a database is."""
+def _finder(stores: str) -> Callable[[str], Any]:
+    """Import the function that says where a database is."""
     module, _, name = stores.partition(":")
-    found: Callable[[str], Any] = getattr(importlib.import_module(module), name)
-    return found
+    finder: Callable[[str], Any] = getattr(importlib.import_module(module), name)
+    return finder
 
 
 def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
@@ -128,32 +129,32 @@ def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, O
 
 
 def give_up(worker: distributed.Worker) -> None:
-    """Have a worker of this process begin nothing more, not even what is left of its shares: who asked has gone."""
+    """Stop a worker of this process, also amid a share: the process that asked for the work has gone."""
     _GIVEN_UP.add(worker)
 
 
 class _AtWork(Sequential):
-    """Sequential, until the worker is given up."""
+    """Sequential, but it stops where the worker is given up."""
 
     def __init__(self, worker: distributed.Worker) -> None:
         super().__init__(lambda _: None)
         self._worker = worker
 
     def perform(self, effect: Effect) -> Any:
-        """See Sequential."""
+        """Perform one effect as Sequential does."""
         if self._worker in _GIVEN_UP:
             raise GivenUpError
         return super().perform(effect)
 
 
 def _reach(source: Source, facts: Identity | None) -> None:
-    """SourceError unless this worker reads what the run began with."""
+    """Raise SourceError unless this worker reads what the run began with."""
     try:
-        found = identity(source)
+        own = identity(source)
     except SourceError as error:
         problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
         raise SourceError(source.path, problem) from error
-    if found != facts:
+    if own != facts:
         problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
         raise SourceError(source.path, problem)
 
@@ -173,8 +174,8 @@ def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
 
 
 def _merged(_: Any, table: Table, outcomes: Sequence[Outcome], most: int | None) -> AcceptedKeys | None:
-    """None where not all of them are known, as of shares that an earlier process has committed or whose worker is lost;
-    and where they are too many to be told to every worker.
+    """Return all keys that shares have accepted. None where not all of them are known, as of shares that an earlier
+    process has committed or whose worker is lost; and where they are too many to be sent to every worker.
     """
     merged = AcceptedKeys(table.column(table.key))
     for outcome in outcomes:
