@@ -33,7 +33,7 @@ _LONGEST = 240
 _BLOCK = re.compile(
     r"(?:^(?P<lead>[^\n]*)\n\n?)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_PATH = re.compile(r"(?P<end>\bend of )?`(?P<path>[^`]+)`:$")
+_PATH = re.compile(r"(?P<end>\bend of )?`(?P<path>[\w./-]+\.[a-z]{1,5})`:$")
 _COMMAND = "$ "
 _ANY_LINES = "..."
 # Stands where a command has ended. No command prints it.
