@@ -7,10 +7,10 @@ Where one source went into two tables of one database, a reject's own columns ma
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+
+import polars as pl
 
 from async_loader.ledger.entries import TableRun
 from async_loader.ledger.layouts import Layout, layouts_by_table
@@ -20,22 +20,22 @@ from async_loader.tables import Table
 BROKEN = {"invalid_quoting", "wrong_field_count", "invalid_json"}
 UNDECODABLE = "invalid_utf8"
 
-_NAME = re.compile(r"(.+):([1-9][0-9]{0,18})", re.DOTALL)
-_GREATEST_ID = 2**63 - 1
-
-# A run and an id in `loader_rejects`.
-RejectName: TypeAlias = tuple[str, int]
+# The name that a stored reject has by itself: its run, and its id in `loader_rejects`.
+_NAME = r"(?s)^(?<run>[^\x00]+):(?<id>[1-9][0-9]{0,18})$"
 
 
 @dataclass(frozen=True, slots=True)
 class RejectRow:
-    """One row of `loader_rejects`; `record` and `reasons` are JSON."""
+    """One row of `loader_rejects`; `record` and `reasons` are JSON. `name` is what it is called, now and, as long as no
+    other one is called so, when its record is mended and fails again.
+    """
 
     id: int
     line: int
     line_end: int
     record: str
     reasons: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +135,11 @@ def select(groups: Iterable[RejectGroup], tables: Mapping[str, Table], wanted: R
                 yield Selection(group, table, wanted.reason, tables)
 
 
-def reject_name(run: str, number: int) -> str:
-    """Return what a file of rejects calls a stored reject, under `_reject`."""
-    return f"{run}:{number}"
-
-
-def parse_reject_name(text: str) -> RejectName | None:
-    """Return the run and the id that such a name is made of; None for any other text."""
-    match = _NAME.fullmatch(text)
-    if match is None or int(match[2]) > _GREATEST_ID:
-        return None
-    return match[1], int(match[2])
+def with_parsed_names(named: pl.DataFrame) -> pl.DataFrame:
+    """Return those rows whose `name` is that of a reject, as in `3f...9c:12`, with the `run` and the `id` in it."""
+    parts = pl.col("name").str.extract_groups(_NAME).struct
+    parsed = named.with_columns(parts.field("run"), parts.field("id").cast(pl.Int64, strict=False))
+    return parsed.filter(pl.col("id").is_not_null())
 
 
 def table_of_record(

@@ -10,7 +10,7 @@ neither counted nor written.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
+from async_loader.loading.superseding import Superseding
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
@@ -42,12 +43,6 @@ def read_next(reader: Any) -> Steps[Batch | None]:
     return batch
 
 
-def supersede_nothing(_: Sequence[str]) -> Steps[Counter[str]]:
-    """Delete no stored rejects, where no record names any or nothing is written."""
-    yield from ()
-    return Counter()
-
-
 @dataclass(frozen=True, slots=True)
 class Load:
     """All that one table's load needs to know; `accepted` and `tally` fill as it goes.
@@ -60,7 +55,7 @@ class Load:
     checkpoint: records, from the first on, that an earlier process has committed.
     used_before: of those, by source and unique column, the lines of the records whose value was another row's.
     read: steps that give the next batch of a reader.
-    supersede: steps, in the open transaction, that delete the stored rejects of these names, and count them by run.
+    superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
     """
 
     run: str
@@ -78,7 +73,7 @@ class Load:
     commits: Commits = field(default_factory=Commits)
     files: TakesRejects | None = None
     read: Callable[[Any], Steps[Batch | None]] = read_next
-    supersede: Callable[[Sequence[str]], Steps[Counter[str]]] = supersede_nothing
+    superseding: Superseding | None = None
     known: Mapping[str, ReferencedKeys] = field(default_factory=dict)
     checkpoint: int = 0
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)

@@ -1,7 +1,9 @@
 """Deletes a stored reject when its record is loaded again, in the transaction of that load. Steps, and no I/O.
 
 A record names the reject that it is mended from. Whatever becomes of the record then, accepted or rejected again, it
-has been judged anew, and the old reject goes. A name that leads nowhere, or to a reject of another table, does nothing.
+has been judged anew, and the old reject goes. A reject that takes its place is found under the old name too: the file
+that gives the name may be mended and loaded once more. A name that leads nowhere, or to a reject of another table,
+deletes nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import polars as pl
+
 from async_loader.effects import Steps
 from async_loader.errors import LedgerError
 from async_loader.ledger.layouts import Layout, layouts_by_table
-from async_loader.ledger.reject_groups import parse_reject_name, table_of_record
+from async_loader.ledger.reject_groups import table_of_record, with_parsed_names
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
 from async_loader.tables import Table
@@ -39,26 +43,59 @@ class Superseding:
     candidates: dict[tuple[str, str], _Candidates] = field(default_factory=dict)
 
 
-def supersede(this: Superseding, texts: Iterable[str]) -> Steps[Counter[str]]:
-    """Delete the table's stored rejects that these texts name. Returns how many, by the run that had stored them."""
-    names = {name for name in map(parse_reject_name, texts) if name is not None and name[0] != this.run}
-    if not names:
-        return Counter()
-    rejects = yield from reject_queries.find_named(this.database, sorted(names, key=lambda name: name[1]))
-    yield from _learn_candidates(this, {(run, path) for _, run, path in rejects} - set(this.candidates))
-    ours: list[tuple[int, str]] = []
-    uncertain: dict[int, tuple[str, str]] = {}
-    for number, run, path in rejects:
-        candidates = this.candidates[run, path]
-        if list(candidates) == [this.table.name]:
-            ours.append((number, run))
-        elif this.table.name in candidates:
-            uncertain[number] = run, path
-    ours += yield from _of_this_table(this, uncertain)
-    deleted = yield from reject_queries.delete_ids(this.database, [number for number, _ in ours])
-    if deleted != len(ours):
-        raise LedgerError(f"table {this.table.name}: {deleted} of {len(ours)} superseded rejects could be deleted")
-    return Counter(run for _, run in ours)
+def replace_rejects(
+    this: Superseding, path: str, named: pl.DataFrame, lines: pl.Series, add: Steps[int]
+) -> Steps[tuple[int, Counter[str]]]:
+    """Delete the table's stored rejects that records name, and add those of the batch, which keep the names.
+
+    named: the line of each record of the batch that names a reject, and the name. lines: those of the batch's rejects,
+    all of this source, that the steps `add` store. Returns how many these were, and how many were deleted, by the run
+    that had stored them.
+    """
+    named = with_parsed_names(named).filter(pl.col("run") != this.run)
+    replaced = (yield from _find(this, named)).filter(pl.col("run") != this.run)
+    kept = yield from _names_to_keep(this, named.filter(pl.col("line").is_in(lines.implode())), replaced)
+    rejects = replaced.unique("id")
+    deleted = yield from reject_queries.delete_ids(this.database, rejects["id"])
+    if deleted != len(rejects):
+        raise LedgerError(f"table {this.table.name}: {deleted} of {len(rejects)} superseded rejects could be deleted")
+    after = (yield from reject_queries.last_id(this.database)) if len(kept) else 0
+    added = yield from add
+    if len(kept):
+        yield from reject_queries.keep_names(this.database, this.run, path, after, kept)
+    return added, Counter(rejects["run"])
+
+
+def _find(this: Superseding, named: pl.DataFrame) -> Steps[pl.DataFrame]:
+    """Return the table's stored rejects that these names call, each with the name, run and path."""
+    if not len(named):
+        return pl.DataFrame(schema=reject_queries.NAMED)
+    rejects = yield from reject_queries.find_named(this.database, named)
+    groups = rejects.select("run", "path").unique().rows()
+    yield from _learn_candidates(this, set(groups) - set(this.candidates))
+    certain = [group for group in groups if list(this.candidates[group]) == [this.table.name]]
+    possible = [group for group in groups if this.table.name in this.candidates[group] and group not in certain]
+    return pl.concat([_of_groups(rejects, certain), (yield from _of_this_table(this, _of_groups(rejects, possible)))])
+
+
+def _of_groups(rejects: pl.DataFrame, groups: Sequence[tuple[str, str]]) -> pl.DataFrame:
+    """Return the rejects of these runs and paths."""
+    wanted = pl.DataFrame(groups, schema={"run": pl.String, "path": pl.String}, orient="row")
+    return rejects.join(wanted, on=["run", "path"], how="semi")
+
+
+def _names_to_keep(this: Superseding, failing: pl.DataFrame, replaced: pl.DataFrame) -> Steps[pl.DataFrame]:
+    """Return, with the lines of their records, the names under which the rejects to come are to be found.
+
+    A record that fails again is found under the name that it gives, so that the same file can be loaded again, and
+    under those of the reject that it replaces, so that an older file can.
+    """
+    given = failing.select("line", "name")
+    if not len(given) or not len(replaced):
+        return given
+    earlier = yield from reject_queries.earlier_names(this.database, replaced["id"].unique())
+    inherited = replaced.select("name", "id").join(earlier.rename({"name": "earlier"}), on="id")
+    return pl.concat([given, given.join(inherited, on="name").select("line", name="earlier")])
 
 
 def _learn_candidates(this: Superseding, groups: Iterable[tuple[str, str]]) -> Steps[None]:
@@ -67,13 +104,15 @@ def _learn_candidates(this: Superseding, groups: Iterable[tuple[str, str]]) -> S
         this.candidates[run, path] = layouts_by_table(lines, path)
 
 
-def _of_this_table(this: Superseding, uncertain: Mapping[int, tuple[str, str]]) -> Steps[list[tuple[int, str]]]:
-    """Return id and run of the rejects whose own columns show that they are of the table; `uncertain` by id."""
-    if not uncertain:
-        return []
-    rows = yield from reject_queries.records_of(this.database, list(uncertain))
-    return [
-        (number, uncertain[number][0])
+def _of_this_table(this: Superseding, rejects: pl.DataFrame) -> Steps[pl.DataFrame]:
+    """Return those of the rejects whose own columns show that they are of the table."""
+    if not len(rejects):
+        return rejects
+    groups = {number: (run, path) for number, run, path in rejects.select("id", "run", "path").rows()}
+    rows = yield from reject_queries.records_of(this.database, groups)
+    ours = [
+        number
         for number, record, reasons in rows
-        if table_of_record(this.candidates[uncertain[number]], this.tables, record, reasons) == this.table.name
+        if table_of_record(this.candidates[groups[number]], this.tables, record, reasons) == this.table.name
     ]
+    return rejects.filter(pl.col("id").is_in(ours))

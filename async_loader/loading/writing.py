@@ -14,6 +14,7 @@ from async_loader.errors import LedgerError
 from async_loader.ledger.counts import Counts
 from async_loader.loading.refused import Refused, rejects_with, write_apart
 from async_loader.loading.sides import Readable
+from async_loader.loading.superseding import replace_rejects
 from async_loader.records.batches import Batch
 from async_loader.records.validation import Verdict
 from async_loader.tables import Table
@@ -60,12 +61,23 @@ def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
         packed = yield Call(load.database.pack, (rejects,))
     if load.files is not None and len(rejects):
         yield Call(load.files.write, (reader, rejects))
-    kept = yield from load.database.add_rejects(load.run, load.started_at, reader.source.path, packed)
+    kept, superseded = yield from _keep_rejects(load, reader.source.path, judged.batch, rejects["line"], packed)
     check_count(load.table, "rejects kept", kept, len(rejects))
-    names = judged.batch.superseded
-    superseded = (yield from load.supersede(names)) if names else Counter[str]()
     updated = len(held) - sum(key in refused for key in held) if refused else len(held)
     return Written(Counts(inserted=stored - updated, updated=updated), superseded, source, refused, rejects)
+
+
+def _keep_rejects(
+    load: Load, path: str, batch: Batch, lines: pl.Series, packed: Sequence[Packed]
+) -> Steps[tuple[int, Counter[str]]]:
+    """Store a batch's rejects in place of those that its records name. Returns how many were stored, and how many they
+    replace, by the run that had stored them.
+    """
+    add = load.database.add_rejects(load.run, load.started_at, path, packed)
+    named = batch.named_rejects
+    if load.superseding is None or named is None:
+        return (yield from add), Counter()
+    return (yield from replace_rejects(load.superseding, path, named, lines, add))
 
 
 def _refuse(load: Load, judged: Judged, refused: Refused) -> pl.DataFrame:

@@ -70,10 +70,16 @@ class Batch:
         return len(self.lines) + len(self.broken)
 
     @property
-    def superseded(self) -> list[str]:
-        """The stored rejects that records name, as they name them."""
-        readable = [] if self.supersedes is None else self.supersedes.drop_nulls().to_list()
-        return readable + [record.supersedes for record in self.broken if record.supersedes is not None]
+    def named_rejects(self) -> pl.DataFrame | None:
+        """The `line` of each record that names a stored reject, and the `name`; None where there is none."""
+        broken = [(record.line, record.supersedes) for record in self.broken if record.supersedes is not None]
+        if self.supersedes is None and not broken:
+            return None
+        named = pl.DataFrame(broken, schema={"line": pl.Int64, "name": pl.String}, orient="row")
+        if self.supersedes is not None:
+            readable = pl.DataFrame({"line": self.lines.cast(pl.Int64), "name": self.supersedes})
+            named = pl.concat([named, readable.drop_nulls()])
+        return named if len(named) else None
 
 
 def slices(batch: Batch, size: int) -> list[Batch]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.layouts import Layout
-from async_loader.ledger.reject_groups import RejectFilter, RejectRow, Selection, reject_name
+from async_loader.ledger.reject_groups import RejectFilter, RejectRow, Selection
 from async_loader.rejects.selection import count_selections, format_or_problem, take_pages, why_table_is_unknown
 from async_loader.run.inspection import Inspection
 from async_loader.tables import Table
@@ -116,7 +116,6 @@ def _fits(selection: Selection, kind: str) -> bool:
 
 
 def _write(files: ExportedFiles, counts: Counter[Layout], selection: Selection, rows: Sequence[RejectRow]) -> bool:
-    run = selection.group.run
-    named = [(row.line, row.line_end, row.record, row.reasons, reject_name(run, row.id)) for row in rows]
+    named = [(row.line, row.line_end, row.record, row.reasons, row.name) for row in rows]
     counts.update(files.write_rows(selection.layouts, named))
     return True

@@ -14,7 +14,7 @@ from async_loader.effects import Steps
 from async_loader.ledger.entries import DISCARD, DISCARDED, SUPERSEDED, TableRun, is_retry, removed_rejects
 from async_loader.ledger.layouts import layouts_by_path
 from async_loader.ledger.order import order_of_runs
-from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, reject_name, select
+from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, select
 from async_loader.ledger.report import Reason, Reject, plain_json
 from async_loader.records.reasons import commonest_first
 from async_loader.rejects.selection import Survey, find_selections, survey, take_pages
@@ -142,8 +142,7 @@ def show(inspection: Inspection, wanted: RejectFilter, take: Callable[[Sequence[
 def _stored_reject(selection: Selection, row: RejectRow) -> StoredReject:
     group = selection.group
     reject = Reject(group.path, row.line, row.line_end, plain_json(row.record), _reasons(row))
-    name = reject_name(group.run, row.id)
-    return StoredReject(name, group.database, selection.table, tuple(group.tables), group.run, reject)
+    return StoredReject(row.name, group.database, selection.table, tuple(group.tables), group.run, reject)
 
 
 def _reasons(row: RejectRow) -> tuple[Reason, ...]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from async_loader.effects import Call, Complete, Steps
 from async_loader.ledger.entries import COMPLETE
 from async_loader.loading.commits import Checkpoints, Commits
-from async_loader.loading.load import Load, load, read_next, supersede_nothing
+from async_loader.loading.load import Load, load, read_next
 from async_loader.loading.sides import RejectAllowance
-from async_loader.loading.superseding import Superseding, supersede
+from async_loader.loading.superseding import Superseding
 from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, open_databases, release_databases
@@ -69,7 +68,7 @@ class OneCommit(Execution):
                 commits=self._commits(table),
                 files=state.files.get(table.name),
                 read=self._read(table),
-                supersede=self._supersede(table),
+                superseding=self._superseding(table),
                 checkpoint=state.tallies[table.name].kept.records,
                 used_before=self._used.get(table.name, {}),
             )
@@ -87,10 +86,10 @@ class OneCommit(Execution):
 
         return partial(next_batch, self.state.database(table))
 
-    def _supersede(self, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """Return steps that delete the table's stored rejects that mended records name."""
+    def _superseding(self, table: Table) -> Superseding | None:
+        """Return what is needed to delete the table's stored rejects that mended records name."""
         here = {other.name: other for other in self.state.plan.tables if other.database == table.database}
-        return partial(supersede, Superseding(self.state.run, table, self.state.database(table), here))
+        return Superseding(self.state.run, table, self.state.database(table), here)
 
     def commit(self) -> Steps[None]:
         """Commit all databases, with what the ledger says of their tables."""
@@ -133,8 +132,8 @@ class Checkpointed(OneCommit):
 class DryRun(OneCommit):
     """All is read and judged, and nothing is kept: the stores of a dry run swallow what is written."""
 
-    def _supersede(self, table: Table) -> Callable[[Sequence[str]], Steps[Counter[str]]]:  # noqa: ARG002
-        return supersede_nothing
+    def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
+        return None
 
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,9 +20,9 @@ from async_loader.ledger.entries import Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
-from async_loader.loading.load import Load, load, supersede_nothing
+from async_loader.loading.load import Load, load
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
-from async_loader.loading.superseding import Superseding, supersede
+from async_loader.loading.superseding import Superseding
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
@@ -178,9 +176,10 @@ class _Transaction(ABC):
     def outcome_of(self, number: int) -> Steps[Outcome]:
         """Return what came of a share before this one."""
 
+    @property
     @abstractmethod
-    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """Return steps that delete the table's stored rejects that mended records name."""
+    def superseding(self) -> Superseding | None:
+        """What is needed to delete the table's stored rejects that mended records name; None where none is deleted."""
 
     @abstractmethod
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
@@ -224,11 +223,12 @@ class _Claimed(_Transaction):
         text = yield from self.database.shares.outcome(claim_of(share.run, share.table.name, number))
         return outcome_from(text or "", share.table)
 
-    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """Return steps that delete stored rejects."""
+    @property
+    def superseding(self) -> Superseding:
+        """The rejects of the table's database."""
         share = self.share
         here = {each.name: each for each in share.tables if each.database == share.table.database}
-        return partial(supersede, Superseding(share.run, share.table, self.database, here))
+        return Superseding(share.run, share.table, self.database, here)
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
         """Keep the outcome in the database, and commit."""
@@ -255,9 +255,9 @@ class _Rehearsed(_Transaction):
         yield from ()
         return self.means.earlier[number]
 
-    def supersede(self) -> Callable[[Sequence[str]], Steps[Counter[str]]]:
-        """Return steps that delete nothing."""
-        return supersede_nothing
+    @property
+    def superseding(self) -> None:
+        """Nothing: it deletes no rejects."""
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
         """Return the outcome with the rejects, which are stored nowhere."""
@@ -309,7 +309,7 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
         ranges=dict(share.ranges),
         known=means.known,
         files=this.files,
-        supersede=this.supersede(),
+        superseding=this.superseding,
     )
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from async_loader.errors import StoreError, one_line
 from async_loader.ledger.layouts import Layout, layout_with_columns
-from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, RejectRow, Selection, reject_name
+from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, RejectRow, Selection
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources import Source
@@ -78,11 +78,10 @@ class StoredReader:
     def _batch(self, layout: Layout, rows: Sequence[RejectRow]) -> Batch:
         broken, readable, names = [], [], []
         for row in rows:
-            name = reject_name(self.source.group.run, row.id)
-            fault = _broken(row, name)
+            fault = _broken(row, row.name)
             if fault is None:
                 readable.append(row)
-                names.append(name)
+                names.append(row.name)
             else:
                 broken.append(fault)
         fields = _fields(self._table, layout, readable)

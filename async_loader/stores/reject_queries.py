@@ -13,7 +13,7 @@ import polars as pl
 
 from async_loader.effects import Change, Query, Steps
 from async_loader.ledger.entries import TableRun
-from async_loader.ledger.reject_groups import RejectGroup, RejectName, RejectRow
+from async_loader.ledger.reject_groups import RejectGroup, RejectRow
 from async_loader.records.validation import REJECTS
 from async_loader.stores.store import Store
 
@@ -22,6 +22,14 @@ PAGE = 10_000
 # The orders of pages: as rejects were stored, and as they stand in their source.
 AS_STORED, BY_LINE = ("id",), ("line", "id")
 
+# A reject, and the name by which a record calls it.
+NAMED = {"name": pl.String, "id": pl.Int64, "run": pl.String, "path": pl.String}
+# How a reject is called: by a name that it has from a reject whose place it took, unless another one has the name too
+# (a person has made two records of one); else by its own run and id.
+_CALLED = """coalesce((SELECT min(names.name) FROM loader_reject_names AS names
+    WHERE names.run = loader_rejects.run AND names.id = loader_rejects.id AND NOT EXISTS (
+        SELECT 1 FROM loader_reject_names AS others
+        WHERE others.name = names.name AND (others.run <> names.run OR others.id <> names.id))), run || ':' || id)"""
 _CODE, _COLUMN = "reason.value ->> 'code'", "reason.value ->> 'column'"
 # As counts name a reason: `column.code`, or `code` where the whole record is at fault.
 _REASON_NAME = f"coalesce(({_COLUMN}) || '.', '') || ({_CODE})"
@@ -79,7 +87,7 @@ def as_judged(rows: Iterable[RejectRow]) -> pl.DataFrame:
 def _page(database: Store, wanted: tuple[str, tuple[Any, ...]], order: Sequence[str]) -> Steps[list[RejectRow]]:
     """Return the first rejects, in this order, that meet a condition, given with its values; none at the end."""
     condition, parameters = wanted
-    sql = f"""SELECT id, line, line_end, record, reasons FROM loader_rejects
+    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED} FROM loader_rejects
         WHERE {condition} ORDER BY {", ".join(order)} LIMIT {PAGE}"""
     rows = yield Query(database.name, sql, parameters)
     return [RejectRow(*row) for row in rows]
@@ -95,37 +103,74 @@ def count(database: Store, group: RejectGroup, reason: str | None) -> Steps[int]
 def delete(database: Store, group: RejectGroup, reason: str | None) -> Steps[int]:
     """Delete the rejects of a group that have a reason, as in `page`. Returns how many."""
     condition, parameters = _condition(database, group, reason, group.first)
+    gone = f"(run, id) IN (SELECT run, id FROM loader_rejects WHERE {condition})"
+    yield Change(database.name, f"DELETE FROM loader_reject_names WHERE {gone}", parameters)
     deleted: int = yield Change(database.name, f"DELETE FROM loader_rejects WHERE {condition}", parameters)
     return deleted
 
 
-def delete_ids(database: Store, ids: Sequence[int]) -> Steps[int]:
+def delete_ids(database: Store, ids: Iterable[int]) -> Steps[int]:
     """Delete the rejects of these ids. Returns how many."""
-    if not ids:
+    frame = pl.DataFrame({"id": list(ids)}, schema={"id": pl.Int64})
+    if not len(frame):
         return 0
-    frame = pl.DataFrame({"id": ids}, schema={"id": pl.Int64})
-    sql = f"DELETE FROM loader_rejects WHERE id IN (SELECT c0 FROM {database.batch})"
-    deleted: int = yield Change(database.name, sql, (), database.pack(frame))
+    condition, packed = f"id IN (SELECT c0 FROM {database.batch})", database.pack(frame)
+    gone = f"(run, id) IN (SELECT run, id FROM loader_rejects WHERE {condition})"
+    yield Change(database.name, f"DELETE FROM loader_reject_names WHERE {gone}", (), packed)
+    deleted: int = yield Change(database.name, f"DELETE FROM loader_rejects WHERE {condition}", (), packed)
     return deleted
 
 
-def find_named(database: Store, names: Iterable[RejectName]) -> Steps[list[tuple[int, str, str]]]:
-    """Return id, run and source of the rejects that have these names. No other transaction deletes them before the open
-    one ends; those that another one is deleting are waited for.
+def find_named(database: Store, names: pl.DataFrame) -> Steps[pl.DataFrame]:
+    """Return name, id, run and path of the rejects that are, or were, called by these names, which are given with the
+    run and the id in them. No other transaction deletes these rejects before the open one ends; those that another one
+    is deleting are waited for.
     """
-    frame = pl.DataFrame(list(names), schema={"run": pl.String, "id": pl.Int64}, orient="row")
-    if not len(frame):
-        return []
-    sql = f"""SELECT rejects.id, rejects.run, rejects.source
-        FROM {database.batch} AS batch CROSS JOIN loader_rejects AS rejects
-        WHERE rejects.id = batch.c1 AND rejects.run = batch.c0 ORDER BY rejects.id {database.keeping_rejects}"""
-    rows: list[tuple[int, str, str]] = yield Query(database.name, sql, batch=database.pack(frame))
-    return rows
+    packed = database.pack(names.select("name", "run", "id").unique().sort("id"))
+    select = "SELECT batch.c0, rejects.id, rejects.run, rejects.source"
+    own = f"""{select} FROM {database.batch} AS batch CROSS JOIN loader_rejects AS rejects
+        WHERE rejects.id = batch.c2 AND rejects.run = batch.c1 ORDER BY rejects.id {database.keeping_rejects}"""
+    earlier = f"""{select} FROM {database.batch} AS batch
+        CROSS JOIN loader_reject_names AS names CROSS JOIN loader_rejects AS rejects
+        WHERE names.name = batch.c0 AND rejects.id = names.id AND rejects.run = names.run
+        ORDER BY rejects.id {database.keeping_rejects}"""
+    rows: list[tuple[str, int, str, str]] = yield Query(database.name, own, batch=packed)
+    rows += yield Query(database.name, earlier, batch=packed)
+    return pl.DataFrame(rows, schema=NAMED, orient="row").unique()
 
 
-def records_of(database: Store, ids: Sequence[int]) -> Steps[list[tuple[int, str, str]]]:
+def earlier_names(database: Store, ids: pl.Series) -> Steps[pl.DataFrame]:
+    """Return id and name, of the rejects of these ids, for each name that one has from a reject whose place it took."""
+    sql = f"""SELECT rejects.id, names.name FROM {database.batch} AS batch
+        CROSS JOIN loader_rejects AS rejects CROSS JOIN loader_reject_names AS names
+        WHERE rejects.id = batch.c0 AND names.run = rejects.run AND names.id = rejects.id"""
+    rows = yield Query(database.name, sql, batch=database.pack(ids.to_frame()))
+    return pl.DataFrame(rows, schema={"id": pl.Int64, "name": pl.String}, orient="row")
+
+
+def last_id(database: Store) -> Steps[int]:
+    """Return the greatest id of all stored rejects, or 0: those that are added later in the transaction have greater
+    ones.
+    """
+    [(last,)] = yield Query(database.name, "SELECT max(id) FROM loader_rejects")
+    return last or 0
+
+
+def keep_names(database: Store, run: str, path: str, after: int, names: pl.DataFrame) -> Steps[None]:
+    """Keep names for the rejects that a run has added of a source, with ids greater than `after`; given with their
+    lines.
+    """
+    marks = [f"{database.mark}{number}" for number in (1, 2, 3)]
+    sql = f"""INSERT INTO loader_reject_names (run, id, name) SELECT rejects.run, rejects.id, batch.c1
+        FROM (SELECT run, id, line FROM loader_rejects
+            WHERE id > {marks[0]} AND run = {marks[1]} AND source = {marks[2]}) AS rejects
+        JOIN {database.batch} AS batch ON batch.c0 = rejects.line"""
+    yield Change(database.name, sql, (after, run, path), database.pack(names.select("line", "name").unique()))
+
+
+def records_of(database: Store, ids: Iterable[int]) -> Steps[list[tuple[int, str, str]]]:
     """Return id, record and reasons of the rejects of these ids."""
-    frame = pl.DataFrame({"id": ids}, schema={"id": pl.Int64})
+    frame = pl.DataFrame({"id": list(ids)}, schema={"id": pl.Int64})
     sql = f"""SELECT rejects.id, rejects.record, rejects.reasons
         FROM {database.batch} AS batch CROSS JOIN loader_rejects AS rejects WHERE rejects.id = batch.c0"""
     rows: list[tuple[int, str, str]] = yield Query(database.name, sql, batch=database.pack(frame))

@@ -131,7 +131,19 @@ def test_the_database_s_own_refusal_takes_the_place_of_the_reject_too(place: Pla
 def test_names_that_lead_nowhere_are_ignored(place: Place, mode: str) -> None:
     run = place.load(mode, {"users": place.file("u.csv", USERS_CSV)}).run
     other = place.load(mode, {"products": place.file("p.csv", "id,name,price\n1,a,0\n")}).run
-    strange = ["", run, f"{run}:", f"{run}:0", f"{run}:x", f"{run}:99", f"{other}:1", "no:1", f"{run}:{2**64}", "a:b:c"]
+    strange = [
+        "",
+        "\0:1",
+        run,
+        f"{run}:",
+        f"{run}:0",
+        f"{run}:x",
+        f"{run}:99",
+        f"{other}:1",
+        "no:1",
+        f"{run}:{2**64}",
+        "a:b:c",
+    ]
     lines = "".join(f'{number},x,x@,"{name}"\n' for number, name in enumerate(strange, 10))
     before = shown(place)
     report = place.load(mode, {"users": place.file("v.csv", f"id,name,email,_reject\n{lines}")})
@@ -658,4 +670,83 @@ def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_def
     assert retry(place, mode).tables["bills"].inserted == 2
     assert [row[0] for row in place.rows("bills")] == [1, 2]
     assert {row[5:] for row in place.rows("bills")} == {("bill", "none")}
+    assert findings(place) == []
+
+
+def lines_left(place: Place) -> list[str]:
+    """The keys of the stored rejects, as they were read."""
+    return sorted(str(each.reject.record.get("id")) for each in shown(place))
+
+
+def test_a_file_is_mended_and_loaded_as_often_as_it_takes(place: Place, mode: str) -> None:
+    """One record after the other is mended in the same file, which keeps naming the rejects that it was made of."""
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    file = exported(place, "bad.csv")
+    for before, after, left in [
+        ("2,,b@", "2,Bo,b@", ["3", "4"]),
+        ("3,Cy,c,", "3,Cy,,", ["3", "4"]),
+        ("4,,d,", "4,Di,d@,", ["3"]),
+        ("3,Cy,,", "3,Cy,c@,", []),
+    ]:
+        file.write_text(file.read_text().replace(before, after))
+        for _ in range(2):
+            place.load(mode, {"users": str(file)})
+            assert lines_left(place) == left
+            assert findings(place) == []
+    assert [row[0] for row in place.rows("users")] == [1, 2, 3, 4, 5]
+    assert place.query("users", "SELECT * FROM loader_reject_names") == []
+
+
+def test_a_reject_keeps_its_name_until_its_record_is_accepted(place: Place, mode: str) -> None:
+    """Through retries and new exports, so that the oldest file still supersedes what became of its records."""
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    oldest = exported(place, "oldest.csv")
+    names = [each.name for each in shown(place)]
+    retry(place, mode)
+    newer = exported(place, "newer.csv")
+    place.load(mode, {"users": place.file("copy.csv", newer.read_text())})
+    retry(place, mode)
+    assert [each.name for each in shown(place)] == names
+    assert newer.read_text() == oldest.read_text()
+    mended = oldest.read_text().replace("2,,b@", "2,Bo,b@").replace("3,Cy,c", "3,Cy,c@").replace("4,,d", "4,Di,d@")
+    place.load(mode, {"users": place.file("mended.csv", mended)})
+    assert shown(place) == []
+    assert findings(place) == []
+
+
+def test_two_records_that_are_made_of_one_reject_are_told_apart(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.csv", "id,name,email\n2,,b@\n3,,c@\n")})
+    file = exported(place, "bad.csv")
+    header, second, third = file.read_text().splitlines()
+    both = f"{header}\n{second}\n{second.replace('2,,b@', '4,,d@')}\n{third}\n"
+    for _ in range(2):
+        place.load(mode, {"users": place.file("both.csv", both)})
+        assert lines_left(place) == ["2", "3", "4"]
+    of_four = [each for each in shown(place) if each.reject.record["id"] == "4"]
+    assert len({each.name for each in shown(place)}) == 3
+    apart = exported(place, "apart.csv")
+    keep_two = [line for line in apart.read_text().splitlines() if not line.startswith("4,")]
+    place.load(mode, {"users": place.file("two.csv", "\n".join(keep_two) + "\n")})
+    assert lines_left(place) == ["2", "3", "4"]
+    assert [each for each in shown(place) if each.reject.record["id"] == "4"] == of_four
+    assert retry(place, mode, batch_size=1).tables["users"].rejected == 3
+    assert lines_left(place) == ["2", "3", "4"]
+    # The first file names what all of them have become.
+    mended = both.replace("2,,b@", "2,Bo,b@").replace("3,,c@", "3,Cy,c@").replace("4,,d@", "4,Di,d@")
+    place.load(mode, {"users": place.file("mended.csv", mended)})
+    assert shown(place) == []
+    assert findings(place) == []
+
+
+def test_a_file_that_names_rejects_which_are_gone_piles_up_none(place: Place, mode: str) -> None:
+    place.load(mode, {"users": place.file("u.csv", USERS_CSV)})
+    file = exported(place, "bad.csv")
+    discarded(place)
+    for number in range(3):
+        file.write_text(file.read_text().replace("3,Cy", f"3,Cy{number}"))
+        place.load(mode, {"users": str(file)}, commit_every=number)
+        assert lines_left(place) == ["2", "3", "4"]
+    assert discarded(place, RejectFilter(reason="email.contains")) == 2
+    assert discarded(place) == 1
+    assert place.query("users", "SELECT * FROM loader_reject_names") == []
     assert findings(place) == []

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from async_loader import Column, Table, Type
@@ -16,10 +17,9 @@ from async_loader.ledger.reject_groups import (
     RejectFilter,
     RejectGroup,
     RejectRow,
-    parse_reject_name,
-    reject_name,
     select,
     table_of_record,
+    with_parsed_names,
 )
 
 STRANGE = (
@@ -39,12 +39,16 @@ def line(table: str, *, run: str = "a", **facts: Any) -> TableRun:
 
 @pytest.mark.parametrize("name", [("a", 1), ("a:b", 2**63 - 1), ("\n", 7)])
 def test_a_name_is_read_as_it_was_written(name: tuple[str, int]) -> None:
-    assert parse_reject_name(reject_name(*name)) == name
+    named = pl.DataFrame({"line": [7], "name": [f"{name[0]}:{name[1]}"]})
+    assert with_parsed_names(named).select("line", "run", "id").rows() == [(7, *name)]
 
 
-@pytest.mark.parametrize("text", ["", ":", "a:", ":1", "a:0", "a:-1", "a:01", "a:1 ", "a:x", "a:٣", f"a:{2**63}", "a"])
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "a:", ":1", "a:0", "a:-1", "a:01", "a:1 ", "a:1\n", "\0:1", "a\0:1", "a:x", "a:٣", f"a:{2**63}", "a"],
+)
 def test_any_other_text_names_nothing(text: str) -> None:
-    assert parse_reject_name(text) is None
+    assert not len(with_parsed_names(pl.DataFrame({"name": [text]})))
 
 
 def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
@@ -104,7 +108,7 @@ def test_the_reasons_decide_the_table_or_it_stays_open(
 def test_each_reject_is_chosen_once() -> None:
     group = RejectGroup("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
     rows = [
-        RejectRow(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]))
+        RejectRow(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]), "a:1")
         for number, column in enumerate(("town", "road", "id"), 1)
     ]
     kept = {each.table: [row.id for row in each.of_table(rows)] for each in select([group], TABLES, RejectFilter())}

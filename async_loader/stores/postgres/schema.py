@@ -49,6 +49,13 @@ OWN_TABLES = {
         "reasons": "text NOT NULL",
         "created_at": "text NOT NULL",
     },
+    # Under which names records may still call a stored reject: those of the rejects whose place it took. A reject and a
+    # name are each looked up.
+    "loader_reject_names": {
+        "run": "text NOT NULL",
+        "id": "bigint NOT NULL",
+        "name": "text NOT NULL, PRIMARY KEY (run, id, name), UNIQUE (name, run, id)",
+    },
     "loader_runs": {
         "run": "text NOT NULL",
         "table_name": "text NOT NULL",

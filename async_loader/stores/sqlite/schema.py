@@ -46,6 +46,13 @@ OWN_TABLES = {
         "reasons": "TEXT NOT NULL",
         "created_at": "TEXT NOT NULL",
     },
+    # Under which names records may still call a stored reject: those of the rejects whose place it took. A reject and a
+    # name are each looked up.
+    "loader_reject_names": {
+        "run": "TEXT NOT NULL",
+        "id": "INTEGER NOT NULL",
+        "name": "TEXT NOT NULL, PRIMARY KEY (run, id, name), UNIQUE (name, run, id)",
+    },
     "loader_runs": {
         "run": "TEXT NOT NULL",
         "table_name": "TEXT NOT NULL",
