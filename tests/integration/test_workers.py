@@ -400,6 +400,14 @@ def test_mended_records_supersede_their_rejects_once(pair: Pair) -> None:
     ]
     assert lines[0] == lines[1]
     assert len(lines[0]) == 4
+    for name in ("", "c"):
+        # The same file again, as it was and then with one more record mended.
+        for place in (pair.one, pair.many):
+            place.file("mended.csv", (place.directory / "mended.csv").read_text().replace("2,,@", f"2,{name},@"))
+        pair.one.load("sequential", {"users": str(pair.one.directory / "mended.csv")})
+        pair.spread({"users": str(pair.many.directory / "mended.csv")}, 20)
+        counts = [place.query("users", "SELECT count(*) FROM loader_rejects") for place in (pair.one, pair.many)]
+        assert counts == [[(4 if name == "" else 3,)]] * 2
 
 
 def check_seed(pair: Pair, seed: int) -> None:
