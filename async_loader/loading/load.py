@@ -194,7 +194,8 @@ def _judge(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], Wo
     known.remember(verdict, world)
     this.tally.take(batch, verdict)
     pack = this.database.pack
-    return Judged(batch, verdict, pack(verdict.written, this.table.key), pack(verdict.rejects))
+    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
+    return Judged(batch, verdict, written, pack(verdict.rejects))
 
 
 def _conflict(this: Load, batch: Batch, verdict: Verdict) -> ConflictError:

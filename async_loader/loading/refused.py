@@ -6,6 +6,7 @@ k bad rows of n cost about k log n statements, and n single ones where most are 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -47,7 +48,7 @@ def write_apart(
     changed, refused = 0, dict[Any, str]()
     middle = len(records) // 2
     for half in (records.head(middle), records.slice(middle)):
-        parts: Sequence[Packed] = yield Call(database.pack, (half, table.key))
+        parts: Sequence[Packed] = yield Call(partial(database.pack, replace=len(held) > 0), (half, table.key))
         more, others = yield from write_apart(database, table, half, parts, held, absent=absent)
         changed += more
         refused |= others

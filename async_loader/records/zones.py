@@ -1,4 +1,4 @@
-"""Times that name no time zone, in UTC. Pure.
+"""Times that name no time zone, in UTC, and the other way round. Pure.
 
 Python's `zoneinfo` alone says what a clock showed, as it does for Django: libraries that come with tables of their own
 disagree about years before 1970, and about rules that changed after they were built. What makes it fast is that an
@@ -53,6 +53,25 @@ def all_in_utc(local: pl.Series, zone: str) -> pl.Series:
     return pl.select(pl.when(times.is_not_null()).then(stamps)).to_series() if times.null_count() else stamps
 
 
+def all_of_zone(stamps: pl.Series, zone: str) -> pl.Series:
+    """Return times in UTC, in microseconds, as clocks of that zone show them."""
+    if zone == "UTC":
+        return stamps.dt.replace_time_zone(None)
+    times = stamps.to_physical()
+    instants = times.fill_null(0).to_numpy()
+    days = instants // _DAY
+    # A clock may show the day before or after that of UTC.
+    kept = _kept_of_days(days, zone)
+    same = (kept != _CHANGES) & (_kept_of_days(np.maximum(days - 1, _FIRST_DAY), zone) == kept)
+    offsets = np.where(same, kept.astype(np.int64) - _KNOWN, 0)
+    clocks = from_integers(instants + offsets * _SECOND).cast(pl.Datetime("us"))
+    single = (from_flags(~same) & times.is_not_null()).arg_true()
+    if len(single):
+        shown = [_shown(value, zone) for value in stamps.gather(single)]
+        clocks = clocks.scatter(single, pl.Series(shown, dtype=clocks.dtype))
+    return pl.select(pl.when(times.is_not_null()).then(clocks)).to_series() if times.null_count() else clocks
+
+
 def _kept_of_days(days: npt.NDArray[np.int64], zone: str) -> npt.NDArray[np.int32]:
     """Return what is kept of each of some days."""
     table = _table(zone)
@@ -87,3 +106,11 @@ def _in_utc_or_none(value: datetime, zone: str) -> datetime | None:
         return in_utc(value, zone)
     except OverflowError:
         return None
+
+
+def _shown(value: datetime, zone: str) -> datetime:
+    """Return a time as clocks of a zone show it; as in UTC where the calendar has no such day."""
+    try:
+        return value.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except OverflowError:
+        return value.replace(tzinfo=None)

@@ -16,12 +16,12 @@ from types import ModuleType
 from typing import TypeAlias
 
 from async_loader.errors import ConfigurationError, one_line
-from async_loader.locations import PostgreSQL
+from async_loader.locations import PostgreSQL, SQLite
 from async_loader.stores.store import Store
 
 # A database, as callers may name it: the path of an SQLite file, the URL of a PostgreSQL database or the
 # parameters of a connection to it, or a store made for it.
-StoreLike: TypeAlias = str | PathLike[str] | PostgreSQL | Store
+StoreLike: TypeAlias = str | PathLike[str] | SQLite | PostgreSQL | Store
 
 _URLS = ("postgresql:", "postgres:")
 
@@ -32,8 +32,13 @@ def store_of(name: str, where: StoreLike) -> Store:
     """
     if isinstance(where, Store):
         return where
+    if isinstance(where, SQLite):
+        from async_loader.stores.sqlite import Database
+
+        return Database(name, where.path, where.zone, where.lend, where.identity)
     if isinstance(where, PostgreSQL):
-        return _postgres(name).Database(name, where.parameters, where.zone)  # type: ignore[no-any-return]
+        place = (where.parameters, where.zone, where.lend, where.settings, where.identity)
+        return _postgres(name).Database(name, *place)  # type: ignore[no-any-return]
     if fspath(where).startswith(_URLS):
         return _postgres(name).from_url(name, fspath(where))  # type: ignore[no-any-return]
     if isinstance(where, str) and "://" in where:

@@ -171,9 +171,10 @@ class Store(ABC):
         """Return all of the table's integer keys from `least` to `greatest`, both included."""
 
     @abstractmethod
-    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
-        """Return a frame's rows, made ready for a statement in any thread; columns keep their order. `key`: the column
-        by which a store may sort the rows, where their order says nothing.
+    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:
+        """Return a frame's rows, made ready for a statement in any thread; columns keep their order.
+
+        key: of records that `write` is to store, the column by which they may be sorted; `replace` as there.
         """
 
     @abstractmethod

@@ -5,59 +5,50 @@ for connections that block and those of event loops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import psycopg
-from psycopg import errors
+from psycopg import AsyncRawCursor, RawCursor, pq
+from psycopg.adapt import AdaptersMap
+from psycopg.rows import tuple_row
 
 from async_loader.effects import Change, Each, Query, drive, drive_async
-from async_loader.stores.postgres.copies import FORMAT, Copy
+from async_loader.stores.postgres.arrays import Arrays
 from async_loader.stores.postgres.faults import REFUSALS, PassedOverError, said
-from async_loader.stores.postgres.statements import BATCH
+from async_loader.stores.postgres.sessions import (
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    Answer,
+    CopyIn,
+    Execute,
+    Operations,
+    Session,
+)
+from async_loader.stores.postgres.statements import COPY, with_batch
 from async_loader.stores.store import PASSED_OVER
-
-# How a statement begins that takes the batch itself, from its client.
-COPY = "COPY "
 
 _SAVEPOINT = "SAVEPOINT loader"
 _UNDO = "ROLLBACK TO SAVEPOINT loader"
 _RELEASE = "RELEASE SAVEPOINT loader"
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
-    """Run SQL with bound values. Result: an Answer."""
-
-    sql: str
-    values: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of SQL: its rows, how many rows it changed, and what the server calls it."""
-
-    rows: list[tuple[Any, ...]]
-    changed: int
-    status: str | None
+def operations(session: Session, statement: Query | Change | Each) -> Operations:
+    """Return what a statement takes; its result is the effect's."""
+    if isinstance(statement, Change):
+        if statement.sql.startswith(BEGIN):
+            return session.begin(statement.sql)
+        if statement.sql == COMMIT:
+            return session.commit()
+        if statement.sql == ROLLBACK:
+            return session.roll_back()
+    steps = _performed(statement)
+    return steps if session.is_open else session.alone(steps)
 
 
-@dataclass(frozen=True, slots=True)
-class CopyIn:
-    """Give CSV to a COPY. Result: how many rows the server took."""
-
-    sql: str
-    csv: memoryview
-
-
-# What is sent in is the result; what psycopg raises is thrown in.
-Operations: TypeAlias = Generator[Execute | CopyIn, Any, Any]
-
-
-def operations(statement: Query | Change | Each) -> Operations:
-    """What a statement takes, and its result, as its effect says."""
+def _performed(statement: Query | Change | Each) -> Operations:
     match statement:
         case Query():
             return _queried(statement)
@@ -72,17 +63,13 @@ def _queried(query: Query) -> Operations:
         return (yield Execute(query.sql, query.parameters)).rows
     rows: list[tuple[Any, ...]] = []
     for part in query.batch:
-        yield from _hand_over(part)
-        rows += (yield Execute(query.sql, query.parameters)).rows
+        rows += (yield _execute(query, part)).rows
     return rows
 
 
 def _changed(change: Change) -> Operations:
     if change.batch is None:
-        answer = yield Execute(change.sql, change.parameters)
-        if change.sql == "COMMIT" and answer.status != "COMMIT":
-            raise errors.InFailedSqlTransaction("the transaction had failed, and was rolled back")
-        return answer.changed
+        return (yield Execute(change.sql, change.parameters)).changed
     return (yield from _all_or_nothing(_changed_by(change)))
 
 
@@ -92,19 +79,14 @@ def _changed_by(change: Change) -> Operations:
         if change.sql.startswith(COPY):
             changed += yield CopyIn(change.sql, part.csv)
         else:
-            yield from _hand_over(part)
-            changed += (yield Execute(change.sql, change.parameters)).changed
+            changed += (yield _execute(change, part)).changed
     if change.rows not in {None, changed}:
         raise PassedOverError
     return changed
 
 
-def _hand_over(part: Copy) -> Operations:
-    """A table of the session's own, filled with a part of a batch: a look-up need not be in a transaction."""
-    columns = ", ".join(f"c{place} {kind}" for place, kind in enumerate(part.types))
-    yield Execute(f"DROP TABLE IF EXISTS pg_temp.{BATCH}")
-    yield Execute(f"CREATE TEMPORARY TABLE {BATCH} ({columns})")
-    yield CopyIn(f"{COPY}pg_temp.{BATCH} FROM STDIN {FORMAT}", part.csv)
+def _execute(statement: Query | Change, part: Arrays) -> Execute:
+    return Execute(with_batch(statement.sql, part, len(statement.parameters)), (*statement.parameters, *part.literals))
 
 
 def _each(each: Each) -> Operations:
@@ -119,7 +101,7 @@ def _each(each: Each) -> Operations:
     return changed, refused
 
 
-def _one(sql: str, row: Sequence[Any]) -> Operations:
+def _one(sql: str, row: Any) -> Operations:
     if (yield Execute(sql, row)).changed != 1:
         raise PassedOverError
     return 1
@@ -131,85 +113,142 @@ def _all_or_nothing(steps: Operations) -> Operations:
     try:
         result = yield from steps
     except (PassedOverError, *REFUSALS):
-        yield Execute(_UNDO)
-        yield Execute(_RELEASE)
+        yield Execute(f"{_UNDO}; {_RELEASE}")
         raise
     yield Execute(_RELEASE)
     return result
 
 
-def perform(connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:
-    """The statement's result."""
-    return drive(operations(statement), partial(_done, connection))
+class _Cursor(RawCursor[tuple[Any, ...]]):
+    """A cursor that reads and writes values as psycopg does by default, whatever a project has made of a connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+        self._adapters = AdaptersMap(psycopg.adapters)
 
 
-def _done(connection: psycopg.Connection[Any], operation: Execute | CopyIn) -> Any:
-    if isinstance(operation, Execute):
-        cursor = connection.execute(operation.sql, operation.values)
-        return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount, cursor.statusmessage)
-    with connection.cursor() as cursor:
+class _AsyncCursor(AsyncRawCursor[tuple[Any, ...]]):
+    """The same, for event loops."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+        self._adapters = AdaptersMap(psycopg.adapters)
+
+
+class Connection:
+    """A connection that blocks.
+
+    explained: makes the loader's errors of what psycopg raises. give_back: ends the use of psycopg's connection.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        session: Session,
+        explained: Callable[[BaseException], BaseException],
+        give_back: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._explained = explained
+        self._give_back = give_back
+
+    def perform(self, statement: Query | Change | Each) -> Any:
+        """Return the statement's result."""
+        try:
+            return drive(operations(self._session, statement), self._done)
+        except (psycopg.Error, PassedOverError) as error:
+            raise self._explained(error) from error
+
+    def interrupt(self) -> None:
+        """Have the server give up the statement that it is at; from any thread."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe()
+
+    def close(self) -> None:
+        """Roll back what is not committed, and end the use of the connection."""
+        try:
+            if self._connection.pgconn.transaction_status in {
+                pq.TransactionStatus.INTRANS,
+                pq.TransactionStatus.INERROR,
+            }:
+                with suppress(psycopg.Error):
+                    drive(self._session.roll_back(), self._done)
+        finally:
+            self._give_back()
+
+    def _done(self, operation: Execute | CopyIn) -> Any:
+        with _Cursor(self._connection) as cursor:
+            if isinstance(operation, CopyIn):
+                return _copied(cursor, operation)
+            cursor.execute(operation.sql, operation.values or None, prepare=False)
+            rows = cursor.fetchall() if cursor.description else []
+            return Answer(rows, cursor.rowcount, cursor.statusmessage)
+
+
+def _copied(cursor: _Cursor, operation: CopyIn) -> int:
+    lost: psycopg.Error | None = None
+    try:
         with cursor.copy(operation.sql) as copy:
-            copy.write(operation.csv)
-        return cursor.rowcount
+            try:
+                copy.write(operation.csv)
+            except psycopg.Error as error:
+                # Of what it is told here psycopg would write a line of its own into the log.
+                lost = error
+    except psycopg.Error as error:
+        raise (lost or error) from None
+    if lost is not None:
+        raise lost
+    return cursor.rowcount
 
 
 class AsyncConnection:
-    """psycopg's, for an event loop; `explained` makes what it raises into what the loader says."""
+    """A connection for an event loop, of the loader's own making."""
 
     def __init__(
-        self, connection: psycopg.AsyncConnection[Any], explained: Callable[[BaseException], BaseException]
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        session: Session,
+        explained: Callable[[BaseException], BaseException],
     ) -> None:
         self._connection = connection
+        self._session = session
         self._explained = explained
         # A statement is several operations, between which no other may come.
         self._lock = asyncio.Lock()
 
     async def perform(self, statement: Query | Change | Each) -> Any:
-        """See store.AsyncConnection."""
+        """See effects.AsyncConnection."""
         async with self._lock:
             try:
-                return await drive_async(operations(statement), self._done)
+                return await drive_async(operations(self._session, statement), self._done)
             except (psycopg.Error, PassedOverError) as error:
                 raise self._explained(error) from error
 
-    async def _done(self, operation: Execute | CopyIn) -> Any:
-        if isinstance(operation, Execute):
-            cursor = await self._connection.execute(operation.sql, operation.values)
-            return Answer(await cursor.fetchall() if cursor.description else [], cursor.rowcount, cursor.statusmessage)
-        async with self._connection.cursor() as cursor:
-            async with cursor.copy(operation.sql) as copy:
-                await copy.write(operation.csv)
-            return cursor.rowcount
-
     async def close(self) -> None:
-        """See store.AsyncConnection."""
+        """See effects.AsyncConnection."""
         await self._connection.close()
 
+    async def _done(self, operation: Execute | CopyIn) -> Any:
+        async with _AsyncCursor(self._connection) as cursor:
+            if isinstance(operation, CopyIn):
+                return await _copied_async(cursor, operation)
+            await cursor.execute(operation.sql, operation.values or None, prepare=False)
+            rows = await cursor.fetchall() if cursor.description else []
+            return Answer(rows, cursor.rowcount, cursor.statusmessage)
 
-# Sets a session up; what a version of the server does not know is left out. What is committed must outlive the server,
-# since other databases will reference it; who waits for still more than that goes on doing so.
-SET_UP = """\
-SELECT set_config(name, value, FALSE) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
-WHERE CASE name WHEN 'synchronous_commit' THEN current_setting(name) = 'off'
-ELSE current_setting(name, TRUE) IS NOT NULL END"""
 
-
-def settings(lock_timeout: float, zone: str) -> tuple[list[str], list[str]]:
-    """The values of SET_UP. lock_timeout: seconds to wait for a lock; 0 is not to wait."""
-    wanted = {
-        "client_encoding": "UTF8",
-        "TimeZone": zone,
-        "DateStyle": "ISO",
-        "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
-        # By an index, where there is one, however small the planner believes a table to be that was filled just now.
-        "enable_seqscan": "off",
-        # Statements are many and short, whatever the planner believes of a table that was filled just now.
-        "jit": "off",
-        # A long COPY is no accident here.
-        "statement_timeout": "0",
-        "idle_in_transaction_session_timeout": "0",
-        "idle_session_timeout": "0",
-        "transaction_timeout": "0",
-        "synchronous_commit": "on",
-    }
-    return list(wanted), list(wanted.values())
+async def _copied_async(cursor: _AsyncCursor, operation: CopyIn) -> int:
+    lost: psycopg.Error | None = None
+    try:
+        async with cursor.copy(operation.sql) as copy:
+            try:
+                await copy.write(operation.csv)
+            except psycopg.Error as error:
+                # Of what it is told here psycopg would write a line of its own into the log.
+                lost = error
+    except psycopg.Error as error:
+        raise (lost or error) from None
+    if lost is not None:
+        raise lost
+    return cursor.rowcount

@@ -34,11 +34,11 @@ _AS_TEXT: Mapping[type[pl.DataType], Callable[[pl.Expr, pl.DataType], pl.Expr]] 
 class Copy:
     """Rows as CSV without a header.
 
-    types: by column, what SQL calls its type.
+    frame: the rows, as they were given.
     spaced: by column, the most characters of a text that ends in a space.
     """
 
-    types: tuple[str, ...]
+    frame: pl.DataFrame
     spaced: tuple[int, ...]
     csv: memoryview
 
@@ -47,10 +47,22 @@ def copy_of(frame: pl.DataFrame) -> tuple[Copy, ...]:
     """Return the frame's rows, in their order; nothing where there are none."""
     if frame.is_empty():
         return ()
-    texts = [_AS_TEXT[type(kind)](pl.col(name), kind) for name, kind in frame.schema.items() if type(kind) in _AS_TEXT]
     target = io.BytesIO()
-    frame.with_columns(texts).write_csv(target, include_header=False, quote_style="non_numeric")
-    return (Copy(tuple(map(_sql_type, frame.dtypes)), tuple(map(_spaced, frame)), target.getbuffer()),)
+    as_text(frame).write_csv(target, include_header=False, quote_style="non_numeric")
+    return (Copy(frame, spaces(frame), target.getbuffer()),)
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with dates and times as texts, which the server reads."""
+    texts = [_AS_TEXT[type(kind)](pl.col(name), kind) for name, kind in frame.schema.items() if type(kind) in _AS_TEXT]
+    return frame.with_columns(texts) if texts else frame
+
+
+def sql_type(kind: pl.DataType) -> str:
+    """Return what SQL calls a type of values."""
+    if isinstance(kind, pl.Datetime):
+        return "timestamptz" if _has_zone(kind) else "timestamp"
+    return _SQL_TYPES[type(kind)]
 
 
 def cut(frame: pl.DataFrame, widths: Sequence[int | None]) -> pl.Series:
@@ -65,7 +77,12 @@ def cut(frame: pl.DataFrame, widths: Sequence[int | None]) -> pl.Series:
     return frame.select(pl.coalesce([*found, pl.repeat(None, pl.len(), dtype=pl.Int64)]).alias("width")).to_series()
 
 
-def _spaced(column: pl.Series) -> int:
+def spaces(frame: pl.DataFrame) -> tuple[int, ...]:
+    """Return, by column, the most characters of a text that ends in a space; 0 where there is none."""
+    return tuple(map(_most_spaced, frame))
+
+
+def _most_spaced(column: pl.Series) -> int:
     if column.dtype != pl.String:
         return 0
     longest = column.to_frame().select(pl.first().filter(_ends_in_space(pl.first())).str.len_chars().max()).item()
@@ -74,12 +91,6 @@ def _spaced(column: pl.Series) -> int:
 
 def _ends_in_space(text: pl.Expr) -> pl.Expr:
     return text.str.ends_with(" ")
-
-
-def _sql_type(kind: pl.DataType) -> str:
-    if isinstance(kind, pl.Datetime):
-        return "timestamptz" if _has_zone(kind) else "timestamp"
-    return _SQL_TYPES[type(kind)]
 
 
 def _has_zone(kind: pl.DataType) -> bool:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import polars as pl
 import psycopg
-from psycopg import AsyncRawCursor, RawCursor, conninfo
+from psycopg import conninfo
 
 from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
+from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
+from async_loader.stores.connections import InOwnThread
 from async_loader.stores.postgres import schema
-from async_loader.stores.postgres.connections import COPY, SET_UP, AsyncConnection, perform, settings
+from async_loader.stores.postgres.arrays import Arrays, arrays_of
+from async_loader.stores.postgres.connections import AsyncConnection, Connection
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
-from async_loader.stores.postgres.faults import UNREACHABLE, Explainer, PassedOverError
+from async_loader.stores.postgres.faults import UNREACHABLE, Explainer, driver_error
 from async_loader.stores.postgres.rows import stored_rows
+from async_loader.stores.postgres.sessions import BEGIN, Session
 from async_loader.stores.postgres.shares import KeptShares
 from async_loader.stores.postgres.statements import (
     BATCH,
     CASTS,
+    COPY,
     comparable,
     counter,
     insertion,
@@ -37,6 +43,8 @@ from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
 CONNECT_TIMEOUT = 10
+# How the server calls our sessions, where the project has no name for them.
+APPLICATION_NAME = "async_loader"
 # Two runs that create the same tables at once take turns by this number.
 _CREATING = 0x6C6F61646572
 
@@ -45,12 +53,14 @@ _CREATING = 0x6C6F61646572
 class Database(Store):
     """A database of a server.
 
-    parameters: what libpq calls them, from https://www.postgresql.org/docs/current/libpq-connect.html.
-    zone: the time zone in which the database takes times that name none.
+    parameters, zone, lend, settings, identity: as in locations.PostgreSQL.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
     zone: str = "UTC"
+    lend: Lend | None = field(default=None, repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    identity: object = None
 
     mark: ClassVar[str] = "$"
     batch: ClassVar[str] = BATCH
@@ -68,11 +78,11 @@ class Database(Store):
 
     def in_session(self, session: str) -> Self:
         """See Store."""
-        return replace(self, parameters={**self.parameters, "application_name": session})
+        return replace(self, settings={**self.settings, "application_name": session})
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """See Store."""
-        yield Change(self.name, "BEGIN")
+        yield Change(self.name, BEGIN)
         yield Query(self.name, f"SELECT pg_advisory_xact_lock({_CREATING})")
         statements = schema.creation(tables)
         if fresh:
@@ -85,7 +95,7 @@ class Database(Store):
     def begin(self, tables: Iterable[Table]) -> Steps[None]:
         """See Store. Sessions that only read are not shut out."""
         names = ", ".join(quoted(table.name) for table in tables)
-        yield Change(self.name, "BEGIN")
+        yield Change(self.name, BEGIN)
         # Loaders take turns by the first one.
         yield Change(self.name, "LOCK TABLE loader_runs IN SHARE ROW EXCLUSIVE MODE")
         if names:
@@ -95,12 +105,12 @@ class Database(Store):
 
     def begin_share(self) -> Steps[None]:
         """See Store."""
-        yield Change(self.name, "BEGIN")
+        yield Change(self.name, BEGIN)
         yield Change(self.name, "SET CONSTRAINTS ALL IMMEDIATE")
 
     def begin_reading(self) -> Steps[None]:
         """See Store."""
-        yield Change(self.name, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+        yield Change(self.name, f"{BEGIN} ISOLATION LEVEL REPEATABLE READ")
         # The state is that of the first statement.
         yield Query(self.name, "SELECT 1")
 
@@ -132,7 +142,7 @@ class Database(Store):
                 string_agg(place::text, ',') FILTER (WHERE NOT same)
             FROM (SELECT batch.c{records.width} AS place, {same} AS same
                 FROM {looked_up(table, is_same(key, table.column(table.key), "="))}) AS found"""
-        rows = yield Query(self.name, sql, batch=placed(records, table.key))
+        rows = yield Query(self.name, sql, batch=(yield Call(placed, (records, table.key))))
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
@@ -141,21 +151,23 @@ class Database(Store):
         found = looked_up(table, f"{is_same(1, column, '=')} AND {other}")
         sql = f"SELECT string_agg(batch.c2::text, ',') FROM {found}"
         frame = records.with_columns(comparable(column.name)) if column.type is Type.JSON else records
-        rows = yield Query(self.name, sql, batch=placed(frame, column.name))
+        rows = yield Query(self.name, sql, batch=(yield Call(placed, (frame, column.name))))
         return integers(places for (places,) in rows).sort()
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """See Store."""
         values = ", ".join(stored_value(column) for column in columns)
         sql = f"SELECT batch.c1, {values} FROM {looked_up(table, is_same(0, table.column(table.key), '='))}"
-        rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=placed(keys.to_frame(), keys.name))
+        rows: list[tuple[Any, ...]] = yield Query(
+            self.name, sql, batch=(yield Call(placed, (keys.to_frame(), keys.name)))
+        )
         return rows
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """See Store."""
         found = looked_up(table, is_same(0, table.column(table.key), "="))
         sql = f"SELECT string_agg(batch.c1::text, ',') FROM {found}"
-        rows = yield Query(self.name, sql, batch=placed(keys.to_frame(), keys.name))
+        rows = yield Query(self.name, sql, batch=(yield Call(placed, (keys.to_frame(), keys.name))))
         return keys.gather(integers(places for (places,) in rows).sort())
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
@@ -167,23 +179,32 @@ class Database(Store):
         keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
         return keys
 
-    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:
+    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:
         """See Store. With a primary key, the server's index is what takes longest: in the order of keys, far less."""
-        return copy_of(frame if key is None else frame.sort(key))
+        if key is None:
+            return arrays_of(frame)
+        return arrays_of(frame.sort(key)) if replace else copy_of(frame.sort(key))
 
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
-        """See Store."""
+        """See Store. Rows are copied into a table unless its policies forbid that, or they may replace others."""
         yield from self._refuse_cut(table, records)
+        is_copy = not replace and all(isinstance(part, Copy) for part in records)
+        if not is_copy or (yield from schema.has_policies(self.name, table)):
+            return (yield from self._insert(table, records, size, replacing(table, absent) if replace else ""))
         names = ", ".join(map(quoted, table.column_names))
-        if not replace:
-            sql = f"{COPY}{quoted(table.name)} ({names}) FROM STDIN {FORMAT}"
-        else:
-            values = ", ".join(f"c{place}{CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
-            order = f"c{table.column_names.index(table.key)}"
-            sql = f"{insertion(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{replacing(table, absent)}"
+        sql = f"{COPY}{quoted(table.name)} ({names}) FROM STDIN {FORMAT}"
         return (yield from self.change(sql, (), records, size))
+
+    def _insert(self, table: Table, records: Sequence[Packed], size: int, conflicts: str) -> Steps[int]:
+        arrays: list[Arrays] = []
+        for part in records:
+            arrays += (yield Call(arrays_of, (part.frame,))) if isinstance(part, Copy) else [part]
+        values = ", ".join(f"c{place}{CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
+        order = f"c{table.column_names.index(table.key)}"
+        sql = f"{insertion(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{conflicts}"
+        return (yield from self.change(sql, (), arrays, size))
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
@@ -203,7 +224,7 @@ class Database(Store):
         too_long = zip(records[table.key], narrow, strict=True)
         return stored, problems | {key: schema.too_long(width) for key, width in too_long if width is not None}
 
-    def _refuse_cut(self, table: Table, records: Sequence[Copy]) -> Steps[None]:
+    def _refuse_cut(self, table: Table, records: Sequence[Copy | Arrays]) -> Steps[None]:
         """RefusedError where the server would cut spaces at the end of a text, and not say so."""
         longest = [max(column) for column in zip(*(part.spaced for part in records), strict=True)]
         if not any(longest):
@@ -221,57 +242,85 @@ class Database(Store):
         """See Store."""
         return (yield from stored_rows(self.name, table))
 
-    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> psycopg.Connection[Any]:  # noqa: ARG002
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:  # noqa: ARG002
         """See Store. The databases of a server are made by its administrator."""
-        try:
-            connection = psycopg.connect(
-                **self._parameters(), autocommit=True, cursor_factory=RawCursor, prepare_threshold=None
-            )
-        except psycopg.Error as error:
-            raise self._explainer.explained(error, UNREACHABLE) from error
-        try:
-            connection.execute(SET_UP, settings(lock_timeout, self.zone))
-            self._check_encoding(connection.info.parameter_status("server_encoding"))
-        except psycopg.Error as error:
-            connection.close()
-            raise self._explainer.explained(error) from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        lent = self._borrow()
+        session = Session(self.name, self._settings(lock_timeout), is_joined=lent.is_joined)
+        return Connection(lent.connection, session, self._explainer.explained, lent.give_back)
 
-    async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> AsyncConnection:  # noqa: ARG002
-        """See Store."""
+    def _borrow(self) -> Lent:
+        """Return a connection that the project has made, or one of our own."""
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                **self._parameters(), autocommit=True, cursor_factory=AsyncRawCursor, prepare_threshold=None
-            )
+            lent = self._connect() if self.lend is None else self.lend()
+        except Exception as error:
+            raise self._explainer.explained(driver_error(error), UNREACHABLE) from error
+        try:
+            self._check_connection(lent.connection)
+        except BaseException:
+            lent.give_back()
+            raise
+        return lent
+
+    def _connect(self) -> Lent:
+        connection = psycopg.connect(**self._parameters(), autocommit=True)
+        return Lent(connection, connection.close)
+
+    async def connect_async(
+        self, *, lock_timeout: float, writable: bool, create: bool
+    ) -> AsyncConnection | InOwnThread:
+        """See Store. A connection that a project has made blocks, so it has a thread of its own."""
+        if self.lend is not None:
+            connect = partial(self.connect, lock_timeout=lock_timeout, writable=writable, create=create)
+            return await InOwnThread.open(connect)
+        try:
+            connection = await psycopg.AsyncConnection.connect(**self._parameters(), autocommit=True)
         except psycopg.Error as error:
             raise self._explainer.explained(error, UNREACHABLE) from error
         try:
-            await connection.execute(SET_UP, settings(lock_timeout, self.zone))
-            self._check_encoding(connection.info.parameter_status("server_encoding"))
-        except psycopg.Error as error:
-            await connection.close()
-            raise self._explainer.explained(error) from error
+            self._check_encoding(connection)
         except BaseException:
             await connection.close()
             raise
-        return AsyncConnection(connection, self._explainer.explained)
+        return AsyncConnection(connection, Session(self.name, self._settings(lock_timeout)), self._explainer.explained)
 
     def _parameters(self) -> dict[str, Any]:
-        return {"connect_timeout": CONNECT_TIMEOUT, "application_name": "async_loader", **self.parameters}
+        own = {"connect_timeout": CONNECT_TIMEOUT, "application_name": APPLICATION_NAME}
+        return own | dict(self.parameters) | {"client_encoding": "UTF8"}
 
-    def _check_encoding(self, encoding: str | None) -> None:
+    def _settings(self, lock_timeout: float) -> dict[str, str]:
+        """Return the settings that hold in each transaction. lock_timeout: seconds; 0 is not to wait."""
+        return {
+            "application_name": str(self.parameters.get("application_name") or APPLICATION_NAME),
+            "TimeZone": self.zone,
+            "DateStyle": "ISO",
+            "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
+            # By an index, where there is one, however small the planner believes a table to be that was just filled.
+            "enable_seqscan": "off",
+            # Statements are many and short, whatever the planner believes of such a table.
+            "jit": "off",
+            # A long COPY is no accident here.
+            "statement_timeout": "0",
+            "idle_in_transaction_session_timeout": "0",
+            "transaction_timeout": "0",
+            # What is committed must outlive the server, since other databases will reference it.
+            "synchronous_commit": "on",
+            **self.settings,
+        }
+
+    def _check_connection(self, connection: Any) -> None:
+        if not isinstance(connection, psycopg.Connection):
+            problem = f"its connections are of {type(connection).__module__}; the loader needs those of psycopg 3"
+            raise ConfigurationError(f"database {self.name}: {problem}")
+        self._check_encoding(connection)
+
+    def _check_encoding(self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+        encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise StoreError(self.name, f"its text is in {encoding} ({self._explainer.place}); make it anew in UTF8")
 
-    def perform(self, connection: psycopg.Connection[Any], statement: Query | Change | Each) -> Any:
+    def perform(self, connection: Connection, statement: Query | Change | Each) -> Any:
         """See Store."""
-        try:
-            return perform(connection, statement)
-        except (psycopg.Error, PassedOverError) as error:
-            raise self._explainer.explained(error) from error
+        return connection.perform(statement)
 
     @property
     def _explainer(self) -> Explainer:

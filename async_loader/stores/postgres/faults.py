@@ -69,6 +69,11 @@ class Explainer:
         return f"{database} at {known.get('host') or known.get('hostaddr') or 'the local socket'}"
 
 
+def driver_error(error: Exception) -> Exception:
+    """Return the error of psycopg for which a framework has raised one of its own."""
+    return error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+
+
 def said(error: psycopg.Error) -> str:
     """Return what the server said, without the statement that it was at."""
     parts = [error.diag.message_primary, error.diag.message_detail]

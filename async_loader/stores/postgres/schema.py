@@ -127,6 +127,12 @@ def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
             raise StoreError(database, f"has no table {name} as this version makes it; run init_db first")
 
 
+def has_policies(database: str, table: Table) -> Steps[bool]:
+    """Return whether policies of row-level security hold for the table and the role."""
+    [(active,)] = yield Query(database, "SELECT row_security_active(to_regclass($1))", (quoted(table.name),))
+    return bool(active)
+
+
 def too_long(width: int) -> str:
     """Return what the server itself says of a text that is longer."""
     return f"value too long for type character varying({width})"

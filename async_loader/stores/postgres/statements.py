@@ -11,12 +11,14 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from async_loader.effects import Packed
-from async_loader.stores.postgres.copies import copy_of
+from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.store import quoted
 from async_loader.tables import Column, Table, Type
 
-# The table in which a statement finds its batch.
+# The table in which a statement finds its batch, which lives as long as the statement.
 BATCH = "loader_batch"
+# How a statement begins that takes the batch itself, from its client.
+COPY = "COPY "
 
 # Values that a batch has as text.
 CASTS = {Type.UUID: "::uuid", Type.JSON: "::jsonb"}
@@ -31,6 +33,13 @@ SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::re
 LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
 WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
 THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+
+
+def with_batch(sql: str, batch: Arrays, bound: int) -> str:
+    """Return a statement that finds a batch under its name. The arrays of the batch are bound after `bound` values."""
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(batch.types, bound + 1))
+    names = ", ".join(f"c{place}" for place in range(len(batch.types)))
+    return f"WITH {BATCH} AS (SELECT * FROM unnest({arrays}) AS batch ({names})) {sql}"
 
 
 def counter(table: Table) -> str:
@@ -92,7 +101,7 @@ def stored_value(column: Column) -> str:
 def placed(frame: pl.DataFrame, key: str) -> Sequence[Packed]:
     """Return rows packed, with their places as the last column, in the order in which the server finds them fastest."""
     places = pl.int_range(pl.len(), dtype=pl.Int64).alias(f"c{uuid.uuid4().hex}")
-    return copy_of(frame.with_columns(places).sort(key))
+    return arrays_of(frame.with_columns(places).sort(key))
 
 
 def comparable(name: str) -> pl.Expr:

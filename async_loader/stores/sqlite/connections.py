@@ -16,15 +16,15 @@ _ROWS_AT_ONCE = 1
 
 
 class Connection(aiosqlite.Connection):
-    """A connection of aiosqlite, which also performs a statement as a whole in its thread."""
+    """A connection of aiosqlite, which also performs a statement as a whole in its thread. It holds a Session."""
 
     _database: Database
 
     @classmethod
     async def open(cls, database: Database, *, lock_timeout: float, writable: bool, create: bool) -> Self:
-        """Connect. Where that fails, the thread has ended before the event loop may end."""
+        """Connect, in the thread. Where that fails, the thread has ended before the event loop may end."""
         connect = functools.partial(database.connect, lock_timeout=lock_timeout, writable=writable, create=create)
-        connection = cls(connect, _ROWS_AT_ONCE)
+        connection = cls(connect, _ROWS_AT_ONCE)  # type: ignore[arg-type]
         connection._database = database
         try:
             await connection
@@ -34,5 +34,5 @@ class Connection(aiosqlite.Connection):
         return connection
 
     async def perform(self, statement: Query | Change | Each) -> Any:
-        """See AsyncConnection."""
+        """See effects.AsyncConnection."""
         return await self._execute(self._database.perform, self._conn, statement)  # type: ignore[no-untyped-call]

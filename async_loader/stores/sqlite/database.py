@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,28 +15,39 @@ import polars as pl
 
 from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
+from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
 from async_loader.stores.shares import Shares
 from async_loader.stores.sqlite import images, schema
 from async_loader.stores.sqlite.connections import Connection
-from async_loader.stores.sqlite.faults import explained
-from async_loader.stores.sqlite.performing import REFUSALS, is_of_records, perform
+from async_loader.stores.sqlite.faults import driver_error, explained, missing
+from async_loader.stores.sqlite.performing import REFUSALS, is_commit, is_of_records, perform
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
-from async_loader.stores.sqlite.statements import BATCH, IMAGE, as_stored, insertion, is_exactly, is_key, replacing
-from async_loader.stores.sqlite.wal import LoggedConnection
+from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, Session
+from async_loader.stores.sqlite.statements import (
+    BATCH,
+    as_stored,
+    insertion,
+    is_exactly,
+    is_key,
+    is_unchanged,
+    replacing,
+)
 from async_loader.stores.store import Store, integers, numbered, quoted
 from async_loader.tables import Column, Table
-
-# Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
-# costs the same, and changing one writes this much.
-PAGE_SIZE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Database(Store):
-    """An SQLite file."""
+    """A database of SQLite.
 
-    path: Path
+    path, zone, lend, identity: as in locations.SQLite.
+    """
+
+    path: Path | None
+    zone: str = "UTC"
+    lend: Lend | None = field(default=None, repr=False)
+    identity: object = None
 
     mark: ClassVar[str] = "?"
     batch: ClassVar[str] = BATCH
@@ -63,16 +74,16 @@ class Database(Store):
 
     def begin(self, tables: Iterable[Table]) -> Steps[None]:  # noqa: ARG002 - the lock is on the whole file
         """See Store. In a file that cannot be written SQLite takes no lock, and says nothing."""
-        yield Change(self.name, "BEGIN IMMEDIATE")
+        yield Change(self.name, f"{BEGIN} IMMEDIATE")
 
     def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
         """See Store. What the commit left in the log goes into the file first, lest the log only grow."""
-        yield Query(self.name, "PRAGMA wal_checkpoint(PASSIVE)")
+        yield Change(self.name, CHECKPOINT)
         yield from self.begin(tables)
 
     def begin_reading(self) -> Steps[None]:
         """See Store."""
-        yield Change(self.name, "BEGIN")
+        yield Change(self.name, BEGIN)
 
     def hold(self) -> Steps[None]:
         """See Store. The connection is one for writing. One that may only read is refused where a writer was killed in
@@ -105,13 +116,13 @@ class Database(Store):
     ) -> Steps[tuple[pl.Series, pl.Series]]:
         """See Store."""
         columns = {name: f"c{place}" for place, name in enumerate(table.column_names)}
-        compared = [name for name in columns if name != table.key and name not in absent]
-        same = " AND ".join(is_exactly(columns[name], name) for name in compared) or "TRUE"
+        compared = [each for each in table.columns if each.name != table.key and each.name not in absent]
+        same = " AND ".join(is_unchanged(columns[each.name], each) for each in compared) or "TRUE"
         sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
             SELECT batch._rowid_ AS place, {same} AS same
             FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {is_key(columns[table.key], table)})"""
-        rows = yield Query(self.name, sql, batch=images.images(as_stored(records)))
+        rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
@@ -120,12 +131,13 @@ class Database(Store):
         sql = f"""SELECT group_concat(batch._rowid_)
             FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON stored.{quoted(column.name)} = batch.c1 AND {is_exactly("c1", column.name)} AND {key}"""
-        rows = yield Query(self.name, sql, batch=images.images(as_stored(records)))
+        rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(places for (places,) in rows)
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """See Store."""
-        names = ", ".join(f"stored.{quoted(column.name)}" for column in columns)
+        # Signs keep sqlite3 from converting values by the types of their columns, as a project may have told it to.
+        names = ", ".join(f"+stored.{quoted(column.name)}" for column in columns)
         sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {is_key("c0", table)}"""
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
@@ -133,7 +145,7 @@ class Database(Store):
 
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
         """See Store."""
-        return as_stored(frame)
+        return as_stored(frame, self.zone)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """See Store."""
@@ -154,9 +166,15 @@ class Database(Store):
         keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
         return keys
 
-    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:  # noqa: ARG002
+    def pack(
+        self,
+        frame: pl.DataFrame,
+        key: str | None = None,  # noqa: ARG002
+        *,
+        replace: bool = False,  # noqa: ARG002
+    ) -> Sequence[Packed]:
         """See Store. Rows are written as fast in any order that is nearly that of their keys, so none is sorted."""
-        return tuple(images.images(as_stored(frame)))
+        return tuple(images.images(self.as_stored(frame)))
 
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
@@ -175,7 +193,7 @@ class Database(Store):
         keys, replaced = records[table.key].to_list(), set(held)
         statements = [
             (insert + replacing(table, absent) if key in replaced else insert, row)
-            for key, row in zip(keys, as_stored(records).iter_rows(), strict=True)
+            for key, row in zip(keys, self.as_stored(records).iter_rows(), strict=True)
         ]
         stored, refused = yield Each(self.name, statements)
         return stored, {keys[number]: problem for number, problem in refused.items()}
@@ -193,49 +211,49 @@ class Database(Store):
         """See Store."""
         return await Connection.open(self, lock_timeout=lock_timeout, writable=writable, create=create)
 
-    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> LoggedConnection:
-        """Open the file. `lock_timeout`: seconds to wait for a lock."""
+    def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Session:
+        """See Store."""
+        is_new = create and self.path is not None and _is_new(self.path)
+        try:
+            lent = self._borrow(lock_timeout, writable=writable, create=create)
+        except Exception as error:
+            raise explained(self.name, self.path, driver_error(error)) from error
+        session = Session(self.name, lent, self.path)
+        try:
+            session.set_up(lock_timeout=lock_timeout, writable=writable, is_new=is_new)
+        except sqlite3.Error as error:
+            session.close()
+            raise explained(self.name, self.path, error) from error
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _borrow(self, lock_timeout: float, *, writable: bool, create: bool) -> Lent:
+        """Return a connection that the project has made, or one of our own."""
+        if self.lend is not None:
+            # Whatever connects there makes a file that is missing.
+            if self.path is not None and not create and not self.path.exists():
+                raise missing()
+            return self.lend()
+        assert self.path is not None
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
-        is_new = create and _is_new(self.path)
-        try:
-            connection = LoggedConnection.to(self.path, target, lock_timeout)
-        except sqlite3.Error as error:
-            raise explained(self.name, self.path, error) from error
-        try:
-            self._set_up(connection, is_new=is_new)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        connection = sqlite3.connect(target, lock_timeout, isolation_level=None, check_same_thread=False, uri=True)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return Lent(connection, connection.close)
 
-    def _set_up(self, connection: sqlite3.Connection, *, is_new: bool) -> None:
-        try:
-            if is_new:
-                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-                # With a log of its own a load shuts no reader out, however large its transaction.
-                connection.execute("PRAGMA journal_mode = WAL")
-            # From the log into the file when the connection is closed, then for all databases at once, or by
-            # `begin_next`: not within a commit, for which other databases wait.
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            [(encoding,)] = connection.execute("PRAGMA encoding").fetchall()
-            if encoding != "UTF-8":
-                raise StoreError(self.name, f"its text is in {encoding} ({self.path}); make it anew in UTF-8")
-            connection.execute(f"ATTACH ':memory:' AS {IMAGE}")
-        except sqlite3.Error as error:
-            raise explained(self.name, self.path, error) from error
-
-    def perform(self, connection: LoggedConnection, statement: Query | Change | Each) -> Any:
+    def perform(self, session: Session, statement: Query | Change | Each) -> Any:
         """See Store. Done as a whole: that costs one crossing into the thread of the connection, and SQLite works
         through a batch without the interpreter's lock.
         """
-        if not connection.in_transaction and is_of_records(statement):
+        if not session.in_transaction and is_of_records(statement):
             # A trigger or a full disk may have ended it while another table of the database was being loaded.
-            raise StoreError(self.name, f"its transaction has been rolled back ({self.path})")
+            raise StoreError(self.name, f"its transaction has been rolled back ({session.place})")
         try:
-            return perform(connection, statement)
+            return perform(session, statement)
         except REFUSALS as error:
-            if connection.in_transaction:
+            if session.in_transaction and not is_commit(statement):
                 raise RefusedError(self.name, str(error)) from error
             raise explained(self.name, self.path, error) from error
         except sqlite3.Error as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from async_loader.errors import StoreError
+from async_loader.errors import StoreError, one_line
 
 _ADVICE = (
     (sqlite3.SQLITE_BUSY, "another program is writing to it; try again when it is done, or wait longer"),
@@ -22,8 +22,11 @@ _ADVICE = (
 )
 
 
-def explained(database: str, path: Path, error: sqlite3.Error) -> StoreError:
-    """Return what SQLite said of a database, as one line with advice."""
+def explained(database: str, path: Path | None, error: BaseException) -> StoreError:
+    """Return what SQLite said of a database, as one line with advice; `path` is None for one in memory."""
+    if path is None or not isinstance(error, sqlite3.Error):
+        place = "in memory" if path is None else path
+        return StoreError(database, f"{one_line(error)} ({place})")
     if _is_directory(path.parent) is False:
         return StoreError(database, f"the directory {path.parent} does not exist; create it first")
     if _is_directory(path):
@@ -31,6 +34,18 @@ def explained(database: str, path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     advice = next((text for known, text in _ADVICE if code is not None and known in (code, code & 0xFF)), None)
     return StoreError(database, f"{error} ({path}); {advice}" if advice else f"{error} ({path})")
+
+
+def missing() -> sqlite3.Error:
+    """Return the error of a file that is not there, as SQLite itself has it."""
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    return error
+
+
+def driver_error(error: Exception) -> BaseException:
+    """Return the error of sqlite3 for which a framework has raised one of its own."""
+    return error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error
 
 
 def _is_directory(path: Path) -> bool | None:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import polars as pl
 
+from async_loader.records.zones import all_of_zone
 from async_loader.stores.sqlite import images
+from async_loader.stores.sqlite.json_values import SAME_JSON
 from async_loader.stores.store import quoted
-from async_loader.tables import Table, Type
+from async_loader.tables import Column, Table, Type
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 IMAGE = "loader_image"
@@ -44,8 +46,23 @@ def is_exactly(read: str, name: str) -> str:
     return f"+batch.{read} IS +stored.{quoted(name)} COLLATE BINARY"
 
 
-def as_stored(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return values in the types that SQLite has."""
+def is_unchanged(read: str, column: Column) -> str:
+    """Return that a stored value is the one read; JSON is compared as a value."""
+    exactly = is_exactly(read, column.name)
+    if column.type is not Type.JSON:
+        return exactly
+    return f"iif({exactly}, TRUE, {SAME_JSON}(batch.{read}, stored.{quoted(column.name)}))"
+
+
+def as_stored(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """Return values in the types that SQLite has; times in the zone in which the database keeps them."""
+    local = [
+        all_of_zone(frame[name], zone).alias(name)
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Datetime) and kind.time_zone is not None
+    ]
+    if local:
+        frame = frame.with_columns(local)
     converted = [
         _AS_STORED[type(kind)](pl.col(name)) for name, kind in frame.schema.items() if type(kind) in _AS_STORED
     ]

@@ -1,4 +1,4 @@
-"""A connection that cares for the database's log (its -wal file), so that little is left to be done at the commit.
+"""The database's log (its -wal file), cared for so that little is left to be done at the commit.
 
 The log is handed to the disk while it grows. Left to itself the system begins to write when a commit waits for all of
 it; what has been handed over by then goes to the disk beside the work of the next batches.
@@ -22,23 +22,16 @@ _STORED = 2
 _MOST_ROOM, _LEAST_ROOM = 64 << 20, 2_000 << 10
 
 
-class LoggedConnection(sqlite3.Connection):
-    """sqlite3's, of a file. A database that keeps no log is left alone."""
+class Log:
+    """The log of a file that a connection writes to; a database that keeps none is left alone."""
 
-    _path: Path
-    # The largest batch by statement, in bytes.
-    _batches: dict[str, int]
-    _log: int | None = None
-    _handed_over = 0
-
-    @classmethod
-    def to(cls, path: Path, uri: str, lock_timeout: float) -> LoggedConnection:
-        """Open the file at `path` as `uri` says, to be used by any thread; only statements begin transactions."""
-        connection = sqlite3.connect(
-            uri, timeout=lock_timeout, isolation_level=None, check_same_thread=False, uri=True, factory=cls
-        )
-        connection._path, connection._batches = path, {}
-        return connection
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        # The largest batch by statement, in bytes.
+        self._batches: dict[str, int] = {}
+        self._log: int | None = None
+        self._handed_over = 0
 
     def make_room(self, statement: str, size: int) -> None:
         """Make the cache large enough before a statement writes a batch of `size` bytes. A load repeats its statements
@@ -48,7 +41,7 @@ class LoggedConnection(sqlite3.Connection):
             return
         self._batches[statement] = size
         room = min(max(_STORED * sum(self._batches.values()), _LEAST_ROOM), _MOST_ROOM)
-        self.execute(f"PRAGMA main.cache_size = -{room >> 10}")
+        self._connection.execute(f"PRAGMA main.cache_size = -{room >> 10}")
 
     def hand_over(self) -> None:
         """Have the disk begin to write what the log has got since the last time; nothing is waited for."""
@@ -56,17 +49,16 @@ class LoggedConnection(sqlite3.Connection):
             return
         with suppress(OSError):
             if self._log is None:
-                # SQLite puts it beside the file itself. It holds no lock, so closing it lets go of none.
+                # SQLite puts it beside the file itself. It holds no lock, so closing it gives up none.
                 self._log = os.open(f"{self._path.resolve()}-wal", os.O_RDONLY)
             size = os.fstat(self._log).st_size
             if size - self._handed_over >= _ENOUGH:
-                # Linux writes what is not on the disk yet before it lets go of it.
+                # Linux writes what is not on the disk yet before it drops it from memory.
                 os.posix_fadvise(self._log, self._handed_over, size - self._handed_over, os.POSIX_FADV_DONTNEED)
                 self._handed_over = size
 
     def close(self) -> None:
-        """Close the log as well."""
+        """Close the log, not the connection."""
         if self._log is not None:
             os.close(self._log)
             self._log = None
-        super().close()
