@@ -41,7 +41,7 @@ class SQLite:
     path: its file; None for one in memory.
     zone: the time zone in which it keeps times that have one.
     lend: opens a connection; None where the store opens connections of its own.
-    identity: what tells it from other databases, where the file does not; two locations that have the same are one.
+    identity: of the database, where the file is none; two locations of the same identity are one database.
     """
 
     path: Path | None

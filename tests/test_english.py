@@ -13,7 +13,6 @@ from tests.english import ROOT
 # Rooms and documents that are still to be rewritten. This list only shrinks.
 PENDING = (
     "async_loader/sources",
-    "async_loader/stores",
     "tests/certificates.py",
     "tests/cluster.py",
     "tests/commands",

@@ -71,5 +71,5 @@ def from_environment(name: str) -> Store:
     variable = f"{re.sub('[^A-Za-z0-9]', '_', name).upper()}_DATABASE_URL"
     where = os.environ.get(variable)
     if not where:
-        raise ConfigurationError(f"database {name}: nothing tells where it is; set {variable}")
+        raise ConfigurationError(f"database {name}: nothing says where it is; set {variable}")
     return store_of(name, where)

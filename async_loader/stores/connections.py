@@ -42,7 +42,7 @@ class InOwnThread:
         return own
 
     async def perform(self, statement: Query | Change | Each) -> Any:
-        """See effects.AsyncConnection."""
+        """Do what `AsyncConnection.perform` says."""
         assert self._connection is not None
         try:
             return await self._call(self._connection.perform, statement)
@@ -52,7 +52,7 @@ class InOwnThread:
             raise
 
     async def close(self) -> None:
-        """See effects.AsyncConnection."""
+        """Do what `AsyncConnection.close` says."""
         assert self._connection is not None
         try:
             await self._call(self._connection.close)

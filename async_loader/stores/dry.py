@@ -50,7 +50,7 @@ class _Dry(Store):
         yield from ()
         return None
 
-    def pack(self, frame: pl.DataFrame, key: str | None = None) -> Sequence[Packed]:  # noqa: ARG002 - see Store
+    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:  # noqa: ARG002
         """Return the number of rows."""
         return (len(frame),)
 

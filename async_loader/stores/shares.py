@@ -26,7 +26,7 @@ class Shares(ABC):
 
     @abstractmethod
     def check_current(self, run: str, table: str) -> Steps[None]:
-        """StoreError where another load of the table has begun since this run did. None begins until the open
+        """Raise StoreError where another load of the table has begun since this run did. None begins until the open
         transaction ends.
         """
 

@@ -121,7 +121,7 @@ class Store(ABC):
         yield from self.begin_reading()
 
     def check_writable(self) -> Steps[None]:
-        """StoreError where nothing can be written."""
+        """Raise StoreError where nothing can be written."""
         yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")
 
     def commit(self) -> Steps[None]:
@@ -134,8 +134,8 @@ class Store(ABC):
 
     @abstractmethod
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
-        """StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless the
-        declared columns are enough to make a row of.
+        """Raise StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless
+        the declared columns are enough to make a row of.
         """
 
     @abstractmethod

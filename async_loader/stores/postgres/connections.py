@@ -161,7 +161,7 @@ class Connection:
             raise self._explained(error) from error
 
     def interrupt(self) -> None:
-        """Have the server give up the statement that it is at; from any thread."""
+        """Make the server give up the statement that it is at; from any thread."""
         with suppress(psycopg.Error):
             self._connection.cancel_safe()
 
@@ -193,7 +193,7 @@ def _copied(cursor: _Cursor, operation: CopyIn) -> int:
             try:
                 copy.write(operation.csv)
             except psycopg.Error as error:
-                # Of what it is told here psycopg would write a line of its own into the log.
+                # Of an error that leaves this block psycopg would write a line of its own into the log.
                 lost = error
     except psycopg.Error as error:
         raise (lost or error) from None
@@ -218,7 +218,7 @@ class AsyncConnection:
         self._lock = asyncio.Lock()
 
     async def perform(self, statement: Query | Change | Each) -> Any:
-        """See effects.AsyncConnection."""
+        """Do what `AsyncConnection.perform` says."""
         async with self._lock:
             try:
                 return await drive_async(operations(self._session, statement), self._done)
@@ -226,7 +226,7 @@ class AsyncConnection:
                 raise self._explained(error) from error
 
     async def close(self) -> None:
-        """See effects.AsyncConnection."""
+        """Do what `AsyncConnection.close` says."""
         await self._connection.close()
 
     async def _done(self, operation: Execute | CopyIn) -> Any:
@@ -245,7 +245,7 @@ async def _copied_async(cursor: _AsyncCursor, operation: CopyIn) -> int:
             try:
                 await copy.write(operation.csv)
             except psycopg.Error as error:
-                # Of what it is told here psycopg would write a line of its own into the log.
+                # Of an error that leaves this block psycopg would write a line of its own into the log.
                 lost = error
     except psycopg.Error as error:
         raise (lost or error) from None

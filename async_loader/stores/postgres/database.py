@@ -73,15 +73,15 @@ class Database(Store):
 
     @property
     def shares(self) -> KeptShares:
-        """See Store."""
+        """Do what `Store.shares` says."""
         return KeptShares(self.name)
 
     def in_session(self, session: str) -> Self:
-        """See Store."""
+        """Do what `Store.in_session` says."""
         return replace(self, settings={**self.settings, "application_name": session})
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.create` says."""
         yield Change(self.name, BEGIN)
         yield Query(self.name, f"SELECT pg_advisory_xact_lock({_CREATING})")
         statements = schema.creation(tables)
@@ -93,7 +93,7 @@ class Database(Store):
             yield Change(self.name, statement)
 
     def begin(self, tables: Iterable[Table]) -> Steps[None]:
-        """See Store. Sessions that only read are not shut out."""
+        """Do what `Store.begin` says. Sessions that only read are not shut out."""
         names = ", ".join(quoted(table.name) for table in tables)
         yield Change(self.name, BEGIN)
         # Loaders take turns by the first one.
@@ -104,22 +104,24 @@ class Database(Store):
         yield Change(self.name, "SET CONSTRAINTS ALL IMMEDIATE")
 
     def begin_share(self) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.begin_share` says."""
         yield Change(self.name, BEGIN)
         yield Change(self.name, "SET CONSTRAINTS ALL IMMEDIATE")
 
     def begin_reading(self) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.begin_reading` says."""
         yield Change(self.name, f"{BEGIN} ISOLATION LEVEL REPEATABLE READ")
         # The state is that of the first statement.
         yield Query(self.name, "SELECT 1")
 
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.check` says."""
         yield from schema.check(self.name, table, filled=filled)
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """See Store. Texts are in an order of the server's own: all that is known of them is whether there are any."""
+        """Do what `Store.key_range` says. Texts are in an order of the server's own: all that is known of them is
+        whether there are any.
+        """
         key, name = quoted(table.key), quoted(table.name)
         if table.column(table.key).type is not Type.INTEGER:
             return ("", None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
@@ -130,7 +132,7 @@ class Database(Store):
     def held(
         self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
     ) -> Steps[tuple[pl.Series, pl.Series]]:
-        """See Store."""
+        """Do what `Store.held` says."""
         compared = [
             (place, column)
             for place, column in enumerate(table.columns)
@@ -146,7 +148,7 @@ class Database(Store):
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.owned` says."""
         other = f"NOT ({is_same(0, table.column(table.key))})"
         found = looked_up(table, f"{is_same(1, column, '=')} AND {other}")
         sql = f"SELECT string_agg(batch.c2::text, ',') FROM {found}"
@@ -155,7 +157,7 @@ class Database(Store):
         return integers(places for (places,) in rows).sort()
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        """See Store."""
+        """Do what `Store.values_of` says."""
         values = ", ".join(stored_value(column) for column in columns)
         sql = f"SELECT batch.c1, {values} FROM {looked_up(table, is_same(0, table.column(table.key), '='))}"
         rows: list[tuple[Any, ...]] = yield Query(
@@ -164,14 +166,14 @@ class Database(Store):
         return rows
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.present` says."""
         found = looked_up(table, is_same(0, table.column(table.key), "="))
         sql = f"SELECT string_agg(batch.c1::text, ',') FROM {found}"
         rows = yield Query(self.name, sql, batch=(yield Call(placed, (keys.to_frame(), keys.name))))
         return keys.gather(integers(places for (places,) in rows).sort())
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.keys_between` says."""
         key = quoted(table.key)
         sql = f"SELECT string_agg({key}::text, ',') FROM {quoted(table.name)} WHERE {key} BETWEEN $1 AND $2"
         rows = yield Query(self.name, sql, (least, greatest))
@@ -180,7 +182,9 @@ class Database(Store):
         return keys
 
     def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:
-        """See Store. With a primary key, the server's index is what takes longest: in the order of keys, far less."""
+        """Do what `Store.pack` says. With a primary key, the server's index is what takes longest: in the order of
+        keys, far less.
+        """
         if key is None:
             return arrays_of(frame)
         return arrays_of(frame.sort(key)) if replace else copy_of(frame.sort(key))
@@ -188,7 +192,9 @@ class Database(Store):
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
-        """See Store. Rows are copied into a table unless its policies forbid that, or they may replace others."""
+        """Do what `Store.write` says. Rows are copied into a table unless its policies forbid that, or they may replace
+        others.
+        """
         yield from self._refuse_cut(table, records)
         is_copy = not replace and all(isinstance(part, Copy) for part in records)
         if not is_copy or (yield from schema.has_policies(self.name, table)):
@@ -209,7 +215,7 @@ class Database(Store):
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
     ) -> Steps[tuple[int, dict[Any, str]]]:
-        """See Store."""
+        """Do what `Store.write_each` says."""
         values = ", ".join(f"${number}" for number in range(1, records.width + 1))
         insert, replaced = f"{insertion(table)} VALUES ({values})", set(held)
         narrow = cut(records, (yield from schema.widths(self.name, table)))
@@ -225,7 +231,7 @@ class Database(Store):
         return stored, problems | {key: schema.too_long(width) for key, width in too_long if width is not None}
 
     def _refuse_cut(self, table: Table, records: Sequence[Copy | Arrays]) -> Steps[None]:
-        """RefusedError where the server would cut spaces at the end of a text, and not say so."""
+        """Raise RefusedError where the server would cut spaces at the end of a text, and not say so."""
         longest = [max(column) for column in zip(*(part.spaced for part in records), strict=True)]
         if not any(longest):
             return
@@ -234,16 +240,16 @@ class Database(Store):
                 raise RefusedError(self.name, schema.too_long(width))
 
     def go_on_counting(self, table: Table) -> Steps[None]:
-        """See Store. The counter of a role that may not move it stays."""
+        """Do what `Store.go_on_counting` says. The counter of a role that may not move it stays."""
         if table.column(table.key).type is Type.INTEGER:
             yield Query(self.name, counter(table), (quoted(table.name), table.key))
 
     def rows(self, table: Table) -> Steps[StoredRows]:
-        """See Store."""
+        """Do what `Store.rows` says."""
         return (yield from stored_rows(self.name, table))
 
     def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:  # noqa: ARG002
-        """See Store. The databases of a server are made by its administrator."""
+        """Do what `Store.connect` says. The databases of a server are made by its administrator."""
         lent = self._borrow()
         session = Session(self.name, self._settings(lock_timeout), is_joined=lent.is_joined)
         return Connection(lent.connection, session, self._explainer.explained, lent.give_back)
@@ -268,7 +274,9 @@ class Database(Store):
     async def connect_async(
         self, *, lock_timeout: float, writable: bool, create: bool
     ) -> AsyncConnection | InOwnThread:
-        """See Store. A connection that a project has made blocks, so it has a thread of its own."""
+        """Do what `Store.connect_async` says. A connection that a project has made blocks, so it has a thread of its
+        own.
+        """
         if self.lend is not None:
             connect = partial(self.connect, lock_timeout=lock_timeout, writable=writable, create=create)
             return await InOwnThread.open(connect)
@@ -319,7 +327,7 @@ class Database(Store):
             raise StoreError(self.name, f"its text is in {encoding} ({self._explainer.place}); make it anew in UTF8")
 
     def perform(self, connection: Connection, statement: Query | Change | Each) -> Any:
-        """See Store."""
+        """Do what `Store.perform` says."""
         return connection.perform(statement)
 
     @property

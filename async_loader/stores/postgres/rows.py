@@ -37,7 +37,7 @@ class Rows:
     extent: tuple[Any, Any] | None
 
     def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
-        """See StoredRows."""
+        """Do what `StoredRows.read` says."""
         chosen = [self.table.column(name) for name in columns]
         texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
         sql = f"""SELECT (array_agg(place ORDER BY number DESC))[1], count(*), {texts}
@@ -47,7 +47,7 @@ class Rows:
         return part
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
-        """See StoredRows."""
+        """Do what `StoredRows.whole` says."""
         names, bound = self.table.column_names, self._bound(after, numbers[-1] + 1)
         shown = ", ".join(_shown(f"c{place}", column.type) for place, column in enumerate(self.table.columns))
         sql = f"""SELECT {shown} FROM ({self._part(after, names)}) AS part
@@ -57,10 +57,10 @@ class Rows:
 
     def _part(self, after: Any, columns: Sequence[str]) -> str:
         key = quoted(self.table.key)
-        behind = "" if after is None else f"WHERE {key} > $2"
+        following = "" if after is None else f"WHERE {key} > $2"
         named = ", ".join([f"{key} AS place", *(f"{quoted(name)} AS c{n}" for n, name in enumerate(columns))])
-        part = f"SELECT {named} FROM {quoted(self.table.name)} {behind} ORDER BY {key} LIMIT $1"
-        return f"SELECT row_number() OVER (ORDER BY place) AS number, * FROM ({part}) AS behind"
+        part = f"SELECT {named} FROM {quoted(self.table.name)} {following} ORDER BY {key} LIMIT $1"
+        return f"SELECT row_number() OVER (ORDER BY place) AS number, * FROM ({part}) AS part"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
         return (most,) if after is None else (most, after)

@@ -115,7 +115,7 @@ def migrations(database: str) -> Steps[Sequence[str]]:
 
 
 def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
-    """StoreError unless the database has the table as declared, and the loader's own tables; `filled` is Store's."""
+    """Raise StoreError unless the database has the table as declared, and the loader's own. `filled` is Store's."""
     columns = yield Query(database, _COLUMNS, (quoted(table.name),))
     unique = yield Query(database, _UNIQUE_COLUMNS, (quoted(table.name),))
     _check_columns(database, table, columns, {name for (name,) in unique})
@@ -161,7 +161,7 @@ def _check_columns(database: str, table: Table, rows: Sequence[tuple[Any, ...]],
 
 
 def _check_others(database: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """StoreError for a column that a new row needs and no source has."""
+    """Raise StoreError for a column that a new row needs and no source has."""
     for name, _, _, not_null, has_default in rows:
         if not_null and not has_default and name not in table.column_names:
             raise StoreError(database, f"table {table.name}: column {name} must not be null, and no source fills it")

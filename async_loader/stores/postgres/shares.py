@@ -16,13 +16,13 @@ class KeptShares(Shares):
     """The shares in one database of a server."""
 
     def claim(self, claim: str, run: str, table: str) -> Steps[bool]:
-        """See Shares."""
+        """Do what `Shares.claim` says."""
         sql = "INSERT INTO loader_shares (claim, run, table_name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
         taken: int = yield Change(self.database, sql, (claim, run, table))
         return taken > 0
 
     def check_current(self, run: str, table: str) -> Steps[None]:
-        """See Shares."""
+        """Do what `Shares.check_current` says."""
         yield Change(self.database, f"LOCK TABLE {quoted(table)} IN ROW EXCLUSIVE MODE")
         sql = """SELECT run FROM loader_runs WHERE table_name = $1 AND mode <> $2
             ORDER BY number DESC LIMIT 1"""
@@ -33,26 +33,26 @@ class KeptShares(Shares):
             raise StoreError(self.database, f"table {table}: {problem}")
 
     def wait_for_others(self, table: str) -> Steps[None]:
-        """See Shares."""
+        """Do what `Shares.wait_for_others` says."""
         yield Change(self.database, f"LOCK TABLE {quoted(table)} IN SHARE ROW EXCLUSIVE MODE")
 
     def conclude(self, claim: str, outcome: str) -> Steps[None]:
-        """See Shares."""
+        """Do what `Shares.conclude` says."""
         yield Change(self.database, "UPDATE loader_shares SET outcome = $1 WHERE claim = $2", (outcome, claim))
 
     def outcome(self, claim: str) -> Steps[str | None]:
-        """See Shares."""
+        """Do what `Shares.outcome` says."""
         rows = yield Query(self.database, "SELECT outcome FROM loader_shares WHERE claim = $1", (claim,))
         return rows[0][0] if rows else None
 
     def outcomes(self, run: str, table: str) -> Steps[list[str]]:
-        """See Shares."""
+        """Do what `Shares.outcomes` says."""
         sql = "SELECT outcome FROM loader_shares WHERE run = $1 AND table_name = $2 ORDER BY claim"
         rows = yield Query(self.database, sql, (run, table))
         return [outcome for (outcome,) in rows]
 
     def end_silent(self, session: str, seconds: float) -> Steps[bool]:
-        """See Shares."""
+        """Do what `Shares.end_silent` says."""
         sql = """SELECT CASE WHEN silent THEN pg_terminate_backend(pid) END FROM (
                 SELECT pid, wait_event_type = 'Client'
                     AND state_change < clock_timestamp() - make_interval(secs => $2::double precision) AS silent

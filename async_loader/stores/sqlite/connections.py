@@ -34,5 +34,5 @@ class Connection(aiosqlite.Connection):
         return connection
 
     async def perform(self, statement: Query | Change | Each) -> Any:
-        """See effects.AsyncConnection."""
+        """Do what `AsyncConnection.perform` says."""
         return await self._execute(self._database.perform, self._conn, statement)  # type: ignore[no-untyped-call]

@@ -58,12 +58,12 @@ class Database(Store):
 
     @property
     def shares(self) -> Shares:
-        """See Store."""
+        """Do what `Store.shares` says."""
         problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
         raise ConfigurationError(f"database {self.name}: {problem}")
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.create` says."""
         statements = schema.creation(tables)
         if fresh:
             names = [*(table.name for table in tables), *schema.OWN_TABLES]
@@ -73,28 +73,30 @@ class Database(Store):
             yield Change(self.name, statement)
 
     def begin(self, tables: Iterable[Table]) -> Steps[None]:  # noqa: ARG002 - the lock is on the whole file
-        """See Store. In a file that cannot be written SQLite takes no lock, and says nothing."""
+        """Do what `Store.begin` says. In a file that cannot be written SQLite takes no lock, and says nothing."""
         yield Change(self.name, f"{BEGIN} IMMEDIATE")
 
     def begin_next(self, tables: Iterable[Table]) -> Steps[None]:
-        """See Store. What the commit left in the log goes into the file first, lest the log only grow."""
+        """Do what `Store.begin_next` says. What the commit left in the log goes into the file first, lest the log only
+        grow.
+        """
         yield Change(self.name, CHECKPOINT)
         yield from self.begin(tables)
 
     def begin_reading(self) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.begin_reading` says."""
         yield Change(self.name, BEGIN)
 
     def hold(self) -> Steps[None]:
-        """See Store. The connection is one for writing. One that may only read is refused where a writer was killed in
-        the middle of a large transaction and the database keeps no log of its own: the next writer must first undo what
-        the killed one had written.
+        """Do what `Store.hold` says. The connection is one for writing. One that may only read is refused where a
+        writer was killed in the middle of a large transaction and the database keeps no log of its own: the next writer
+        must first undo what the killed one had written.
         """
         yield Change(self.name, "PRAGMA query_only = ON")
         yield from self.begin_reading()
 
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
-        """See Store."""
+        """Do what `Store.check` says."""
         yield from schema.check(self.name, table, filled=filled)
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
@@ -114,7 +116,7 @@ class Database(Store):
     def held(
         self, table: Table, records: pl.DataFrame, absent: Collection[str] = ()
     ) -> Steps[tuple[pl.Series, pl.Series]]:
-        """See Store."""
+        """Do what `Store.held` says."""
         columns = {name: f"c{place}" for place, name in enumerate(table.column_names)}
         compared = [each for each in table.columns if each.name != table.key and each.name not in absent]
         same = " AND ".join(is_unchanged(columns[each.name], each) for each in compared) or "TRUE"
@@ -126,7 +128,7 @@ class Database(Store):
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
 
     def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.owned` says."""
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
         sql = f"""SELECT group_concat(batch._rowid_)
             FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
@@ -135,8 +137,8 @@ class Database(Store):
         return integers(places for (places,) in rows)
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
-        """See Store."""
-        # Signs keep sqlite3 from converting values by the types of their columns, as a project may have told it to.
+        """Do what `Store.values_of` says."""
+        # Signs keep sqlite3 from converting values by the types of their columns, as Django lets it.
         names = ", ".join(f"+stored.{quoted(column.name)}" for column in columns)
         sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
             ON {is_key("c0", table)}"""
@@ -144,18 +146,18 @@ class Database(Store):
         return rows
 
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """See Store."""
+        """Do what `Store.as_stored` says."""
         return as_stored(frame, self.zone)
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.present` says."""
         stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
-        """See Store."""
+        """Do what `Store.keys_between` says."""
         key = quoted(table.key)
         sql = f"SELECT group_concat({key}) FROM main.{quoted(table.name)} WHERE {key} BETWEEN ? AND ?"
         rows = yield Query(self.name, sql, (least, greatest))
@@ -173,13 +175,15 @@ class Database(Store):
         *,
         replace: bool = False,  # noqa: ARG002
     ) -> Sequence[Packed]:
-        """See Store. Rows are written as fast in any order that is nearly that of their keys, so none is sorted."""
+        """Do what `Store.pack` says. Rows are written as fast in any order that is nearly that of their keys, so none
+        is sorted.
+        """
         return tuple(images.images(self.as_stored(frame)))
 
     def write(
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
-        """See Store."""
+        """Do what `Store.write` says."""
         values = f"SELECT {numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = insertion(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
@@ -188,7 +192,7 @@ class Database(Store):
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
     ) -> Steps[tuple[int, dict[Any, str]]]:
-        """See Store."""
+        """Do what `Store.write_each` says."""
         insert = insertion(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
         keys, replaced = records[table.key].to_list(), set(held)
         statements = [
@@ -199,7 +203,7 @@ class Database(Store):
         return stored, {keys[number]: problem for number, problem in refused.items()}
 
     def rows(self, table: Table) -> Steps[StoredRows]:
-        """See Store."""
+        """Do what `Store.rows` says."""
         return (yield from stored_rows(self.name, table))
 
     def undecoded(self, name: str) -> str:
@@ -208,11 +212,11 @@ class Database(Store):
         return f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), {column})"
 
     async def connect_async(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:
-        """See Store."""
+        """Do what `Store.connect_async` says."""
         return await Connection.open(self, lock_timeout=lock_timeout, writable=writable, create=create)
 
     def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Session:
-        """See Store."""
+        """Do what `Store.connect` says."""
         is_new = create and self.path is not None and _is_new(self.path)
         try:
             lent = self._borrow(lock_timeout, writable=writable, create=create)
@@ -244,8 +248,8 @@ class Database(Store):
         return Lent(connection, connection.close)
 
     def perform(self, session: Session, statement: Query | Change | Each) -> Any:
-        """See Store. Done as a whole: that costs one crossing into the thread of the connection, and SQLite works
-        through a batch without the interpreter's lock.
+        """Do what `Store.perform` says. Done as a whole: that costs one crossing into the thread of the connection, and
+        SQLite works through a batch without the interpreter's lock.
         """
         if not session.in_transaction and is_of_records(statement):
             # A trigger or a full disk may have ended it while another table of the database was being loaded.

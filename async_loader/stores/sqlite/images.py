@@ -42,8 +42,8 @@ _ROOT = 2
 
 _DECLARED: dict[pl.DataType, str] = {pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.String(): "TEXT"}
 
-# By a cookie that it has not seen SQLite tells that an image is laid out otherwise than the one before it, and does not
-# run a statement that was prepared for that one.
+# A cookie that it has not seen makes SQLite notice that an image is laid out otherwise than the one before it, so that
+# it does not run a statement that was prepared for that one.
 _cookies = itertools.count(1)
 
 # A page, in pieces that stand one after the other.

@@ -44,7 +44,7 @@ class Log:
         self._connection.execute(f"PRAGMA main.cache_size = -{room >> 10}")
 
     def hand_over(self) -> None:
-        """Have the disk begin to write what the log has got since the last time; nothing is waited for."""
+        """Let the disk begin to write what the log has got since the last time; nothing is waited for."""
         if not hasattr(os, "posix_fadvise"):
             return
         with suppress(OSError):

@@ -84,7 +84,7 @@ def _each(session: Session, each: Each) -> tuple[int, dict[int, str]]:
 
 
 def _at_hand(session: Session, batch: Iterable[Packed] | None) -> Iterator[None]:
-    """Hang the batch beside the database, part after part; without a batch there is nothing to hang, once."""
+    """Put the batch beside the database, part after part; without a batch there is nothing to hang, once."""
     if batch is None:
         yield
         return

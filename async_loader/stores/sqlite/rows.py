@@ -43,7 +43,7 @@ class StoredRows:
     extent: tuple[Any, Any] | None
 
     def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
-        """See store.StoredRows."""
+        """Do what `StoredRows.read` says."""
         chosen = [self.table.column(name) for name in columns]
         texts = ", ".join(_texts(f"c{number}", column.type) for number, column in enumerate(chosen))
         named = [f"{quoted(column.name)} AS c{number}" for number, column in enumerate(chosen)]
@@ -53,7 +53,7 @@ class StoredRows:
         return part
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
-        """See store.StoredRows. Text that is not UTF-8 has escapes."""
+        """Do what `StoredRows.whole` says. Text that is not UTF-8 has escapes."""
         names = self.table.column_names
         # sqlite3 refuses to fetch text that is not UTF-8.
         values = ", ".join(
@@ -68,9 +68,9 @@ class StoredRows:
         return [tuple(map(_readable, row[::2], row[1::2])) for row in rows]
 
     def _part(self, after: Any, named: Iterable[str]) -> str:
-        behind = "" if after is None else f"WHERE {self.place} > ?"
+        following = "" if after is None else f"WHERE {self.place} > ?"
         columns = ", ".join([f"{self.place} AS place", *named])
-        return f"SELECT {columns} FROM main.{quoted(self.table.name)} {behind} ORDER BY {self.place} LIMIT ?"
+        return f"SELECT {columns} FROM main.{quoted(self.table.name)} {following} ORDER BY {self.place} LIMIT ?"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
         return (most,) if after is None else (after, most)

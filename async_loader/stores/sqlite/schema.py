@@ -83,7 +83,7 @@ def creation(tables: Iterable[Table]) -> list[str]:
 
 
 def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
-    """StoreError unless the database has the table as declared, and the loader's own tables; `filled` is Store's."""
+    """Raise StoreError unless the database has the table as declared, and the loader's own. `filled` is Store's."""
     columns = yield Query(database, _COLUMNS, (table.name,))
     unique = yield Query(database, _UNIQUE_COLUMNS, (table.name,))
     _check_columns(database, table, columns, {name for (name,) in unique})
@@ -117,7 +117,7 @@ def _check_type(database: str, table: Table, column: Column, kind: str) -> None:
 
 
 def _check_others(database: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """StoreError for a column that a new row needs and no source has."""
+    """Raise StoreError for a column that a new row needs and no source has."""
     for name, _, not_null, default, place in rows:
         if not_null and default is None and not place and name not in table.column_names:
             raise StoreError(database, f"table {table.name}: column {name} must not be null, and no source fills it")

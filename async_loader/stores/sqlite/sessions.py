@@ -111,21 +111,21 @@ class Session:
             self.execute(CHECKPOINT)
 
     def hang(self, image: bytearray) -> None:
-        """Hang an image beside the database, in the place of the one before."""
+        """Put an image beside the database, in the place of the one before."""
         self._raw.deserialize(image, name=IMAGE)
 
     def make_room(self, statement: str, size: int) -> None:
-        """See Log."""
+        """Do what `Log.make_room` says."""
         if self._log is not None:
             self._log.make_room(statement, size)
 
     def hand_over(self) -> None:
-        """See Log."""
+        """Do what `Log.hand_over` says."""
         if self._log is not None:
             self._log.hand_over()
 
     def check_file(self) -> None:
-        """StoreError where another file, or none, is in the place of the one that was opened."""
+        """Raise StoreError where another file, or none, is in the place of the one that was opened."""
         if self._inode is not None and self._look() != self._inode:
             advice = "put it back, and run the same command again"
             problem = f"its file was moved, replaced or deleted while it was in use ({self.path}); {advice}"
@@ -174,7 +174,7 @@ class Session:
             self.execute(f"DETACH {IMAGE}")
 
     def _look(self) -> tuple[int, int] | None:
-        """Return what tells the file from others; None where there is no file."""
+        """Return the identity of the file; None where there is no file."""
         if self.path is None:
             return None
         try:
