@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Authority:
-    """One that somebody may trust; its files are in a directory of its own, `ca.pem` among them."""
+    """A certificate authority. Its files are in a directory of its own, `ca.pem` among them."""
 
     directory: Path
     key: ec.EllipticCurvePrivateKey
@@ -23,11 +23,11 @@ class Authority:
 
     @property
     def file(self) -> Path:
-        """Its own certificate."""
+        """The path of its own certificate."""
         return self.directory / "ca.pem"
 
     def signed(self, name: str) -> tuple[Path, Path]:
-        """The files of a certificate made out to a host or a user of that name, and of its key."""
+        """Return the files of a certificate with the name of a host or user, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         host = x509.SubjectAlternativeName([x509.DNSName(name)])
         made = _certificate(name, self.certificate.subject, key).add_extension(host, critical=False)
@@ -39,7 +39,7 @@ class Authority:
 
 
 def authority(directory: Path) -> Authority:
-    """A new one, called as its directory."""
+    """Make a new authority with the name of its directory."""
     directory.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     made = _certificate(directory.name, _named(directory.name), key)

@@ -31,17 +31,17 @@ _VARIABLE = "TEST_CLUSTER_DATABASES"
 PATIENCE = 60.0
 
 
-def found(name: str) -> str:
-    """Where a database is: what workers call."""
+def location(name: str) -> str:
+    """Return where a database is. Workers call this."""
     where: str = json.loads(Path(os.environ[_VARIABLE]).read_text())[name]
     return where
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def until(condition: Callable[[], Any], awaited: str) -> Any:
     """Wait for something, and say what it was if it never comes."""
     end = time.monotonic() + PATIENCE
     while not (value := condition()):
-        assert time.monotonic() < end, f"{what} never came"
+        assert time.monotonic() < end, f"{awaited} never came"
         time.sleep(0.02)
     return value
 
@@ -73,25 +73,25 @@ class Workers:
         self.fill(count)
 
     def start_scheduler(self, port: int) -> subprocess.Popen[str]:
-        """A scheduler at a port, or at any for 0."""
+        """Start a scheduler at a port, or at any free port for 0."""
         (self.directory / "scheduler.json").unlink(missing_ok=True)
         place = ["--host=127.0.0.1", f"--port={port}", f"--scheduler-file={self.directory / 'scheduler.json'}"]
         return self._start("scheduler", *place, "--no-show", "--dashboard-address=127.0.0.1:0")
 
     def fill(self, count: int) -> None:
-        """Start workers until there are so many; those that have ended are none."""
+        """Start workers until `count` of them run; those that have ended do not count."""
         self.workers = {name: process for name, process in self.workers.items() if process.poll() is None}
         while len(self.workers) < count:
             self.start_worker()
 
     def ready(self, count: int) -> None:
-        """A scheduler and so many workers, whatever has become of those before."""
+        """Provide a scheduler and `count` workers, whatever has become of earlier ones."""
         if self.scheduler.poll() is not None:
             self.restart_scheduler()
         self.fill(count)
 
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """One more worker; without a nanny, unless options say otherwise."""
+        """Start one more worker; without a nanny, unless options say otherwise."""
         name = f"worker-{self._started}"
         nanny = [] if "--nanny" in options else ["--no-nanny"]
         place = [
@@ -111,41 +111,41 @@ class Workers:
             end(process)
 
     def wait_for(self, count: int) -> None:
-        """Until the scheduler knows of just so many workers."""
+        """Wait until the scheduler knows exactly `count` workers."""
         with Client(self.address, set_as_default=False) as asked:
             until(lambda: len(asked.scheduler_info(n_workers=-1)["workers"]) == count, f"{count} workers")
 
     def at_work(self) -> list[str]:
-        """The names of the workers that are at something."""
+        """Return the names of the workers that have work."""
         with Client(self.address, set_as_default=False) as asked:
             known = asked.scheduler_info(n_workers=-1)["workers"]
             return [known[address]["id"] for address, tasks in asked.processing().items() if tasks]
 
     def restart_scheduler(self) -> None:
-        """Another one at the same address, in the place of the first."""
+        """Start another scheduler at the same address in the place of the first."""
         end(self.scheduler)
         self.scheduler = self.start_scheduler(int(self.address.rpartition(":")[2]))
         self._contact()
 
     def cluster(self, databases: Mapping[str, Any], **options: Any) -> Cluster:
-        """The cluster, for loads into these databases."""
-        self.tell(databases)
+        """Return the cluster for loads into these databases."""
+        self._write_locations(databases)
         wanted: dict[str, Any] = {"scheduler": self.address, "share_size": 60} | options
-        return Cluster(**wanted, stores="tests.cluster:found")
+        return Cluster(**wanted, stores="tests.cluster:location")
 
-    def told(self, databases: Mapping[str, Any]) -> Mapping[str, str]:
-        """What other workers must have in their environment to know where databases are."""
-        self.tell(databases)
+    def environment(self, databases: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the variables by which other workers find the databases."""
+        self._write_locations(databases)
         return {_VARIABLE: str(self._databases)}
 
-    def tell(self, databases: Mapping[str, Any]) -> None:
+    def _write_locations(self, databases: Mapping[str, Any]) -> None:
         """Let workers know where databases are."""
         new = self._databases.with_suffix(".new")
         new.write_text(json.dumps({name: str(where) for name, where in databases.items()}))
         new.replace(self._databases)
 
     def logs(self) -> str:
-        """All that the programs have said."""
+        """Return all that the programs have printed."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("*.log")))
 
     def end(self) -> None:
@@ -161,8 +161,8 @@ class Workers:
             with contextlib.suppress(OSError, ValueError):
                 return json.loads(file.read_text())
 
-        told: dict[str, Any] = until(read, "the scheduler")
-        return told
+        address: dict[str, Any] = until(read, "the scheduler")
+        return address
 
     def _start(self, program: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         self._started += 1
@@ -188,16 +188,16 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 
 def client(sources: Mapping[str, str], databases: Mapping[str, Any], cluster: Cluster) -> subprocess.Popen[str]:
-    """A load of the sample's tables in a process of its own."""
-    told = json.dumps([sources, {name: str(where) for name, where in databases.items()}, asdict(cluster)])
-    return processes.start(["-m", "tests.cluster", told], cwd=ROOT, env=os.environ)
+    """Start a load of the sample's tables in a process of its own."""
+    arguments = json.dumps([sources, {name: str(where) for name, where in databases.items()}, asdict(cluster)])
+    return processes.start(["-m", "tests.cluster", arguments], cwd=ROOT, env=os.environ)
 
 
 @contextlib.contextmanager
 def workers(
     count: int = 2, threads: int = 1, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> Iterator[Workers]:
-    """A new cluster, and its end."""
+    """Run a new cluster, and end it."""
     directory = Path(tempfile.mkdtemp(prefix="workers"))
     try:
         started = Workers(directory, count, threads, options, environment)
@@ -209,10 +209,10 @@ def workers(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _main(told: str) -> None:
+def _main(arguments: str) -> None:
     from tests.sample import TABLES
 
-    sources, databases, cluster = json.loads(told)
+    sources, databases, cluster = json.loads(arguments)
     Run(TABLES, sources, databases, mode="dask", cluster=Cluster(**cluster)).perform()
 
 

@@ -28,18 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, store: Databases) -> Place:
-    """Fresh databases of the sample."""
+    """Give fresh databases of the sample."""
     return Place(tmp_path, store=store)
 
 
 @pytest.fixture(scope="session")
 def store() -> Databases:
-    """Where databases are, for tests that do not care."""
+    """Give a place for databases to tests that work with any store."""
     return FILES
 
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
-    """Each mode in turn."""
+    """Give each mode in turn."""
     chosen: str = request.param
     return chosen

@@ -1,7 +1,7 @@
-"""What becomes of whole files, told in plain Python, one record after another: what any load must agree with.
+"""What becomes of whole files, in plain Python, one record after another: any load must agree with it.
 
 Fields are cut by the `csv` module in its strict mode, JSON by `json`; numbers are Python's own. Where the loader is
-stricter or goes on where these give up, that is stated here: `_csv_records` and `_object` say how.
+stricter, or goes on where these give up, it is stated here: `_csv_records` and `_object` say how.
 """
 
 from __future__ import annotations
@@ -55,36 +55,36 @@ class Outcome:
 
 
 def outcomes(tables: Sequence[Table], reads: Mapping[str, Sequence[Sequence[Read]]]) -> dict[str, Outcome]:
-    """What a load into empty tables makes of what was read of each table's sources; targets come first in `tables`."""
-    found: dict[str, Outcome] = {}
+    """Return what a load into empty tables makes of what was read of each table's sources. Targets come first."""
+    by_table: dict[str, Outcome] = {}
     for table in tables:
-        outcome = found[table.name] = Outcome()
+        outcome = by_table[table.name] = Outcome()
         for number, source in enumerate(reads[table.name]):
             for record in source:
                 outcome.given += 1
-                reasons = [record.broken] if record.broken else _reasons(table, record, found)
+                reasons = [record.broken] if record.broken else _reasons(table, record, by_table)
                 if reasons:
                     outcome.rejects.append((number, record, reasons))
                 else:
                     row = tuple(record.values[name].value for name in table.column_names)
                     outcome.rows[record.values[table.key].value] = row
-    return found
+    return by_table
 
 
-def _reasons(table: Table, record: Read, found: Mapping[str, Outcome]) -> list[str]:
+def _reasons(table: Table, record: Read, by_table: Mapping[str, Outcome]) -> list[str]:
     reasons = [f"{name}.{judged.code}" for name, judged in record.values.items() if judged.code]
     values = {name: judged.value for name, judged in record.values.items() if judged.value is not None}
     rules = [(rule.columns[0], rule.code) for rule in table.rules if rule.column in values]
     reasons += [f"{column}.{code}" for column, code in rules if BROKEN[code](values[column])]
     references = [reference for reference in table.references if reference.column in values]
-    reasons += [f"{r.column}.exists_in" for r in references if values[r.column] not in found[r.table].rows]
-    if values.get(table.key) in found[table.name].rows:
+    reasons += [f"{r.column}.exists_in" for r in references if values[r.column] not in by_table[r.table].rows]
+    if values.get(table.key) in by_table[table.name].rows:
         reasons.append(f"{table.key}.duplicate")
     return reasons
 
 
 def read_csv(content: bytes, table: Table, delimiter: str) -> list[Read] | None:
-    """All records of a CSV file, or None where its header does not fit the table."""
+    """Return all records of a CSV file, or None if its header does not fit the table."""
     if _is_utf_16(content):
         return None
     # In Latin-1 all bytes are text; fields are UTF-8 or not, each by itself.
@@ -107,17 +107,18 @@ class _CsvRecord(NamedTuple):
 
 
 def _csv_records(text: str, delimiter: str) -> Iterator[_CsvRecord]:
-    """The records of CSV text, but for empty lines. Strict by RFC 4180: a quote opens a field at its very beginning or
-    breaks its record, while the `csv` module takes one inside an unquoted field for a character like any other. Of a
-    record that breaks the first physical line is given up, and reading starts again at the next one, while the `csv`
-    module gives up.
+    """Yield the records of CSV text, except empty lines.
 
-    Where no record breaks, that module reads the whole text, and divides it into just these records.
+    By RFC 4180 a quote opens a field at its very beginning or breaks its record; the `csv` module takes one inside an
+    unquoted field for a character like any other. Of a record that breaks, the first physical line is given up, and
+    reading starts again at the next one; the `csv` module gives up.
+
+    If no record breaks, that module reads the whole text, and divides it into just these records.
     """
     edge = re.escape(delimiter)
     one = rf'(?:"(?:[^"]|"")*+"|[^"{edge}\r\n]*+)'
     whole, cut = re.compile(rf"{one}(?:{edge}{one})*+(?=[\r\n]|\Z)"), re.compile(rf"({one}){edge}")
-    found, at, line = [], 0, 1
+    records, at, line = [], 0, 1
     while at < len(text):
         match = whole.match(text, at)
         end = match.end() if match else next((each.start() for each in LINE_END.finditer(text, at)), len(text))
@@ -125,18 +126,18 @@ def _csv_records(text: str, delimiter: str) -> Iterator[_CsvRecord]:
         line_end = line + len(LINE_END.findall(raw))
         if raw:
             fields = next(_strict(raw, delimiter)) if match else []
-            found.append(
+            records.append(
                 _CsvRecord(
                     line, line_end, raw, bool(match), fields, [not each for each in cut.findall(raw + delimiter)]
                 )
             )
-        behind = LINE_END.match(text, end)
-        at, line = behind.end() if behind else end, line_end + 1
-    if all(record.is_whole for record in found):
+        line_ending = LINE_END.match(text, end)
+        at, line = line_ending.end() if line_ending else end, line_end + 1
+    if all(record.is_whole for record in records):
         reader = _strict(text, delimiter)
         ends = [(fields, reader.line_num) for fields in reader if fields]
-        assert ends == [(record.fields, record.line_end) for record in found]
-    return iter(found)
+        assert ends == [(record.fields, record.line_end) for record in records]
+    return iter(records)
 
 
 def _strict(text: str, delimiter: str) -> Any:
@@ -223,7 +224,7 @@ _TEXT_AS: dict[Type, Callable[[str], Judged]] = {Type.INTEGER: _whole_text, Type
 
 
 def read_json_lines(content: bytes, table: Table) -> list[Read] | None:
-    """All records of a JSON Lines file, or None where it is UTF-16, or a JSON array, or begins as packed files do."""
+    """Return all records of a JSON Lines file; None if it is UTF-16, or a JSON array, or begins as packed files do."""
     if _is_utf_16(content):
         return None
     content = content.removeprefix(b"\xef\xbb\xbf")
@@ -243,8 +244,10 @@ def _json_read(number: int, line: bytes, table: Table) -> Read:
 
 
 def _object(line: bytes) -> dict[str, Any] | str:
-    """The object on a line, numbers as they are written; or the code of what is wrong. Stricter than the `json` module:
-    no key comes twice in one object, NaN and Infinity are no numbers, and text can be written as UTF-8 again.
+    """Return the object on a line, with numbers as they are written; or the code of what is wrong with it.
+
+    It is stricter than the `json` module: no key comes twice in one object, NaN and Infinity are no numbers, and text
+    can be written as UTF-8 again.
     """
     try:
         text = line.decode()

@@ -24,6 +24,6 @@ _SETTINGS = (
 
 @contextlib.contextmanager
 def server(version: int = 16, settings: tuple[str, ...] = _SETTINGS) -> Iterator[Server]:
-    """A new one, with no databases of its user's."""
+    """Run a new server without any database of a user."""
     with servers.server(version, settings) as started:
         yield started

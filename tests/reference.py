@@ -32,7 +32,7 @@ DJANGOS = {"-h", "--version", "-v", "--settings", "--pythonpath", "--traceback",
 
 
 def option_tables() -> dict[str, str]:
-    """By heading of the page, the rows of its table."""
+    """Return by heading of the page the rows of its table."""
     django.setup()
     tables = {}
     for name, app in COMMANDS.items():
@@ -51,16 +51,16 @@ def _subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argpars
 
 
 def _rows(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """In the order in which `--help` has them."""
+    """Yield the rows in the order in which `--help` has the options."""
     for group in parser._action_groups:
         for action in group._group_actions:
             if isinstance(action, argparse._SubParsersAction) or DJANGOS & set(action.option_strings):
                 continue
-            meaning, default = _told(action)
-            yield f"| `{_called(action)}` | {default} | {meaning} |\n"
+            meaning, default = _meaning_and_default(action)
+            yield f"| `{_synopsis(action)}` | {default} | {meaning} |\n"
 
 
-def _called(action: argparse.Action) -> str:
+def _synopsis(action: argparse.Action) -> str:
     if not action.option_strings:
         return str(action.metavar)
     value = "" if action.nargs == 0 else f" {action.metavar or _choices(action) or action.dest.upper()}"
@@ -71,8 +71,8 @@ def _choices(action: argparse.Action) -> str:
     return "\\|".join(map(str, action.choices or ()))
 
 
-def _told(action: argparse.Action) -> tuple[str, str]:
-    """What the help says, and what it says of the default."""
+def _meaning_and_default(action: argparse.Action) -> tuple[str, str]:
+    """Return what the help says, and what it says of the default."""
     text = " ".join(argparse.HelpFormatter("")._expand_help(action).split())
     meaning, _, default = text.removesuffix(")").partition(" (default: ")
     return meaning.replace("|", "\\|"), _code(default)
@@ -83,24 +83,24 @@ def _code(text: str) -> str:
 
 
 def section(heading: str, page: str) -> str:
-    """The part of the page under a heading, up to the next one of any rank."""
+    """Return the part of the page under a heading, up to the next one of any rank."""
     return re.split(rf"^#+ {re.escape(heading)}$\n", page, flags=re.MULTILINE)[1].split("\n#", 1)[0]
 
 
-def told_options(page: str) -> dict[str, str]:
-    """By heading, the rows that the page has."""
+def documented_options(page: str) -> dict[str, str]:
+    """Return by heading the rows that the page has."""
     headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
     return {heading: found[2] for heading in headings if (found := _table(heading).search(page))}
 
 
 def _table(heading: str) -> re.Pattern[str]:
-    """Up to a table of options, and its rows."""
+    """Return a pattern for the text up to a table of options, and for its rows."""
     above = rf"^#+ {re.escape(heading)}$\n(?:(?!#).*\n)*?\| option \| default \| meaning \|\n.*\n"
     return re.compile(rf"({above})((?:\|.*\n)*)", re.MULTILINE)
 
 
 def first_cells(heading: str, page: str) -> list[str]:
-    """What stands as code in the first cells of the table under a heading."""
+    """Return the code in the first cells of the table under a heading."""
     rows = [line.split(" | ", 1)[0] for line in section(heading, page).splitlines() if line.startswith("| `")]
     return [name for row in rows for name in re.findall(r"`([^`]*)`", row)]
 

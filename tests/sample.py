@@ -59,7 +59,7 @@ class Place:
         init(tables, self.databases, fresh=True)
 
     def kind(self, database: str) -> str:
-        """Which store one of its databases is in."""
+        """Return which store one of its databases is in."""
         return "sqlite" if isinstance(self.databases[database], Path) else "postgresql"
 
     @property
@@ -82,11 +82,11 @@ class Place:
         return self.store.query(self.databases[database], sql, parameters)
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
-        """All of a table, by key."""
+        """Return all rows of a table, by key."""
         return self.query(self._home(table).database, f'SELECT * FROM "{table}" ORDER BY 1')
 
     def stored_rejects(self, table: str) -> list[tuple[int, int, Any, list[str]]]:
-        """line, line_end, record and `column.code` names of every reject that the table's database holds."""
+        """Return line, line_end, record and `column.code` names of every reject that the table's database holds."""
         rows = self.query(
             self._home(table).database, "SELECT line, line_end, record, reasons FROM loader_rejects ORDER BY id"
         )
@@ -101,12 +101,12 @@ class Place:
 
 
 def names(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Reasons as counts name them: `column.code`, or `code` where the whole record is at fault."""
+    """Return reasons as counts name them: `column.code`, or `code` if the whole record is at fault."""
     return [f"{reason['column']}.{reason['code']}" if reason["column"] else reason["code"] for reason in reasons]
 
 
 def reject_names(report: Report, table: str) -> list[tuple[int, int, list[str]]]:
-    """line, line_end and reasons of each reject that a report names."""
+    """Return line, line_end and reasons of each reject that a report names."""
     return [
         (reject.line, reject.line_end, [f"{r.column}.{r.code}" if r.column else r.code for r in reject.reasons])
         for reject in report.tables[table].rejects
@@ -114,7 +114,7 @@ def reject_names(report: Report, table: str) -> list[tuple[int, int, list[str]]]
 
 
 def comparable(report: Report) -> dict[str, Any]:
-    """A report less what differs from run to run."""
+    """Return a report without what differs from run to run."""
     facts = report.as_dict()
     del facts["run"], facts["mode"], facts["seconds"]
     for table in facts["tables"].values():

@@ -27,7 +27,7 @@ LONG_STORES = ("postgresql 18", *MIXED)
 
 
 def examples(many: int, store: Databases) -> settings:
-    """How many examples of a property: fewer where each takes longer."""
+    """Return settings with the number of examples of a property: fewer if each takes longer."""
     return settings(max_examples=many if store.name == "sqlite" else max(5, many // 5))
 
 
@@ -37,33 +37,33 @@ class Databases(Protocol):
     name: str
 
     def new(self, directory: Path, name: str) -> Path | str:
-        """One more, empty, with a file in this directory or none. What the loader takes for a database."""
+        """Make a new database, with a file in this directory or none. Return what the loader takes for a database."""
 
     def query(self, where: Any, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """What comes of SQL; values stand for `?`."""
+        """Execute SQL, in which `?` stands for values, and return its rows."""
 
     def tidy(self) -> None:
-        """Whatever was given is used no longer."""
+        """Remove all databases that were made: they are used no longer."""
 
 
 class Files:
-    """SQLite."""
+    """Files of SQLite, in directories of the tests."""
 
     name = "sqlite"
 
     def new(self, directory: Path, name: str) -> Path:
-        """See Databases. What stands there is taken for empty: who makes its tables anew empties them."""
+        """Return the path of a file. An existing file is kept: tests that make its tables anew empty them."""
         return directory / f"{name}.db"
 
     def query(self, where: Path, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """See Databases."""
+        """Execute SQL in a file, and return its rows."""
         with closing(sqlite3.connect(where)) as connection:
             rows = connection.execute(statement, tuple(parameters)).fetchall()
             connection.commit()
         return rows
 
     def tidy(self) -> None:
-        """See Databases. Directories are pytest's."""
+        """Do nothing: pytest removes the directories of tests."""
 
 
 class Schemas:
@@ -80,12 +80,12 @@ class Schemas:
         self.open()
 
     def open(self) -> None:
-        """There is a server."""
+        """Take note that there is a server."""
         # What a failed test left locked is not waited for without end.
         self._connection = psycopg.connect(self._url, autocommit=True, options="-clock_timeout=20s")
 
     def new(self, directory: Path, name: str) -> str:  # noqa: ARG002
-        """See Databases."""
+        """Make a new schema, and return a URL that leads to it."""
         schema = f"{name} {next(self._numbers)}"
         self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         path = sql.Identifier(schema).as_string().replace(" ", "\\ ")
@@ -94,7 +94,7 @@ class Schemas:
         return url
 
     def query(self, where: str, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """See Databases."""
+        """Execute SQL in a schema, and return its rows."""
         path = sql.Identifier(self._schemas[where])
         self._connection.execute(sql.SQL("SET search_path TO {}").format(path))
         values = tuple(parameters)
@@ -102,13 +102,13 @@ class Schemas:
         return cursor.fetchall() if cursor.description else []
 
     def tidy(self) -> None:
-        """See Databases."""
+        """Drop all schemas that were made."""
         for schema in self._schemas.values():
             self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
         self._schemas.clear()
 
     def close(self) -> None:
-        """There are no more to come, or no server for a while."""
+        """Close the connections: no more databases are needed, or the server stops for a while."""
         self._connection.close()
 
 
@@ -120,15 +120,15 @@ class Mixed:
         self._files, self._schemas, self._in_schemas = Files(), schemas, frozenset(in_schemas)
 
     def new(self, directory: Path, name: str) -> Path | str:
-        """See Databases."""
+        """Make a new schema or return the path of a file, by the name."""
         return (self._schemas if name in self._in_schemas else self._files).new(directory, name)
 
     def query(self, where: Path | str, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """See Databases."""
+        """Execute SQL in a file or a schema, and return its rows."""
         if isinstance(where, Path):
             return self._files.query(where, statement, parameters)
         return self._schemas.query(where, statement, parameters)
 
     def tidy(self) -> None:
-        """See Databases."""
+        """Drop all schemas that were made."""
         self._schemas.tidy()

@@ -14,12 +14,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language, in order."""
+    """Return the fenced blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def first_cells(header: str) -> list[str]:
-    """The first words of the first cells of the table with this header."""
+    """Return the first words of the first cells of the table with this header."""
     table = README.split(header)[1].split("\n\n")[0]
     return [re.sub(r"^\| [`\[]*([\w.]+).*", r"\1", line) for line in table.splitlines()[2:]]
 

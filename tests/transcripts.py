@@ -1,7 +1,7 @@
 """Pages of the documentation as what they show: files that a reader writes, commands, and what these print.
 
 A line that ends in a path, as in "`shop/models.py`:", before a block of code makes that file, and one that ends in
-"end of `shop/models.py`:" adds to it. A block of `console` is a transcript: lines behind `$ ` are commands, the others
+"end of `shop/models.py`:" adds to it. A block of `console` is a transcript: lines after `$ ` are commands, the others
 what they print, where a line of `...` stands for any lines. Other blocks are only to be looked at.
 
 `python -m tests.transcripts docs/PAGE.md` puts into a page what its commands print now.
@@ -59,7 +59,7 @@ class File:
     is_added: bool
 
     def script(self) -> str:
-        """Shell that does it."""
+        """Return shell code that writes the file."""
         path, directory = shlex.quote(self.path), shlex.quote(str(Path(self.path).parent))
         return f"mkdir -p {directory}\ncat {'>>' if self.is_added else '>'} {path} <<'{_MARK}'\n{self.text}{_MARK}"
 
@@ -72,12 +72,12 @@ class Command:
     printed: str
 
     def script(self) -> str:
-        """Shell that runs it, and leaves its exit code to the next one."""
+        """Return shell code that runs the command, and leaves its exit code to the next one."""
         return f"{self.line}\n{{ left=$?; printf '\\n{_MARK}\\n'; (exit $left); }} 2>/dev/null"
 
 
 def steps(page: str) -> Iterator[File | Command]:
-    """What the reader does, in order."""
+    """Yield what the reader does, in order."""
     for block in _BLOCK.finditer(page):
         if block["language"] == "console":
             yield from _commands(block["text"])
@@ -96,7 +96,7 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
     """Do all of it in a directory; each command with what it printed on both streams, as a terminal shows it."""
     done = list(steps(page))
     script = "\n".join(step.script() for step in done)
-    with tempfile.TemporaryDirectory() as packages, _surroundings(page) as found:
+    with tempfile.TemporaryDirectory() as packages, _surroundings(page) as surroundings:
         # The package as it is installed: without the rest of this repository.
         (Path(packages) / "async_loader").symlink_to(ROOT / "async_loader")
         _put_python(Path(packages) / "bin")
@@ -104,7 +104,7 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
             ["bash", "-u"],
             input=script,
             cwd=directory,
-            env=_environment(packages) | found,
+            env=_environment(packages) | surroundings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -141,13 +141,13 @@ def _environment(packages: str) -> dict[str, str]:
 
 
 def is_of_a_server(page: str) -> bool:
-    """Whether the page says that it needs a PostgreSQL server."""
+    """Return whether the page says that it needs a PostgreSQL server."""
     return "where a PostgreSQL server runs" in " ".join(page.split())
 
 
 @contextmanager
 def _surroundings(page: str) -> Iterator[dict[str, str]]:
-    """What else the page finds in its environment."""
+    """Give the variables that the page needs in its environment."""
     if not is_of_a_server(page):
         yield {}
         return
@@ -161,7 +161,7 @@ def _ended(text: str) -> str:
 
 
 def copy_of_the_sample(directory: Path) -> Path:
-    """The sample project in a directory of its own, as a clone has it."""
+    """Copy the sample project into a directory, as a clone has it."""
     shutil.copy(ROOT / "manage.py", directory)
     for package in ("core", "benchmarks"):
         shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -176,22 +176,22 @@ def new_project(directory: Path) -> Path:
     return directory
 
 
-def fits(told: str, printed: str) -> bool:
-    """Whether a command printed what the page says, but for what is never the same twice."""
-    parts = re.split(rf"^{re.escape(_ANY_LINES)}$\n?", told, flags=re.MULTILINE)
+def fits(shown: str, printed: str) -> bool:
+    """Return whether a command printed what the page says, except for what is never the same twice."""
+    parts = re.split(rf"^{re.escape(_ANY_LINES)}$\n?", shown, flags=re.MULTILINE)
     wanted = "(.*\n)*".join(re.escape(unchanging(part)) for part in parts)
     return re.fullmatch(wanted, unchanging(printed)) is not None
 
 
 def unchanging(text: str) -> str:
-    """The text less what is never the same twice."""
+    """Return the text without what is never the same twice."""
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)
     return text
 
 
 def differences(page: str, directory: Path) -> str:
-    """What commands printed otherwise than the page says; nothing where all is as it says."""
+    """Return what commands printed otherwise than the page says; empty if all is as it says."""
     return "\n".join(
         f"$ {command.line}\nis said to print\n{command.printed}but printed\n{printed}"
         for command, printed in run(page, directory)
@@ -200,24 +200,24 @@ def differences(page: str, directory: Path) -> str:
 
 
 def mended(page: str, directory: Path) -> str:
-    """The page with what its commands print now."""
+    """Return the page with what its commands print now."""
     results = iter(run(page, directory))
 
-    def block(found: re.Match[str]) -> str:
-        if found["language"] != "console":
-            return found[0]
+    def block(match: re.Match[str]) -> str:
+        if match["language"] != "console":
+            return match[0]
         parts = []
-        for command in _commands(found["text"]):
+        for command in _commands(match["text"]):
             _, printed = next(results)
-            told = command.printed if fits(command.printed, printed) else printed
-            parts.append(f"{_COMMAND}{command.line}\n{told}")
-        return found[0].replace(found["text"], "".join(parts))
+            shown = command.printed if fits(command.printed, printed) else printed
+            parts.append(f"{_COMMAND}{command.line}\n{shown}")
+        return match[0].replace(match["text"], "".join(parts))
 
     return _BLOCK.sub(block, page)
 
 
 def is_of_the_sample(page: str) -> bool:
-    """Whether the page says that it begins in a clone of this repository."""
+    """Return whether the page says that it begins in a clone of this repository."""
     return "in a clone of this repository" in " ".join(page.lower().split())
 
 

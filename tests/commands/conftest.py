@@ -54,7 +54,7 @@ class Project:
         return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """As `manage`, but in this process, ten times as fast: where nothing depends on its having one of its own."""
+        """Run a command in this process, ten times as fast, if nothing depends on its having one of its own."""
         django.setup()
         out, error = io.BytesIO(), io.BytesIO()
         with (
@@ -86,7 +86,7 @@ class Project:
 
 
 def _left_with(arguments: list[str]) -> Any:
-    """The exit code of a command."""
+    """Return the exit code of a command."""
     try:
         execute_from_command_line(arguments)
     except SystemExit as left:
@@ -99,7 +99,7 @@ def _left_with(arguments: list[str]) -> Any:
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with databases as `init_db` makes them: to be copied, never written to."""
+    """Make a directory with databases as `init_db` makes them: to be copied, never written to."""
     project = Project(tmp_path_factory.mktemp("empty"))
     assert project.manage("init_db").returncode == 0
     return project.directory
@@ -107,14 +107,14 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(empty: Path, tmp_path: Path) -> Project:
-    """The project with fresh databases."""
+    """Give the project with fresh databases."""
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Somebody's project with its databases just made, which stay empty."""
+    """Give a user's project with its databases just made, which stay empty."""
     shop = Shop(tmp_path_factory.mktemp("new"))
     shop.create()
     return shop
@@ -122,13 +122,13 @@ def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture
 def shop(new_shop: Shop, tmp_path: Path) -> Shop:
-    """That project with databases of the test's own."""
+    """Give that project with databases of the test's own."""
     return new_shop.copy_to(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A PostgreSQL server."""
+    """Run a PostgreSQL server."""
     if binaries() is None:
         pytest.skip("no wheel of this platform brings a PostgreSQL server")
     with postgres_server() as started:
@@ -137,7 +137,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def new_served_shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
-    """Somebody's project with its databases just made on a server, which stay empty."""
+    """Give a user's project with its databases just made on a server, which stay empty."""
     shop = ServedShop(tmp_path_factory.mktemp("new"), server)
     shop.create()
     return shop
@@ -145,7 +145,7 @@ def new_served_shop(server: Server, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    """A process of that project, with databases of the module's own: files, unless a test is of EVERY_STORE."""
+    """Give a process of that project, with the module's own databases: files, unless a test is of EVERY_STORE."""
     made: Shop = request.getfixturevalue(getattr(request, "param", "new_shop"))
     with Oracle(made.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
         yield oracle

@@ -51,7 +51,7 @@ class Disk:
 
 @contextmanager
 def mounted(path: Path, kibibytes: int) -> Iterator[Disk]:
-    """A new disk of so many KiB at this path, gone afterwards. Skips the test where mounting is not permitted."""
+    """Mount a new disk of `kibibytes` KiB, and unmount it in the end. Skips the test if mounting is not permitted."""
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(path)]
     try:

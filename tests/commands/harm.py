@@ -31,7 +31,7 @@ class Outcome:
 
 
 def write_sources(project: Project, records: int, suffix: str = "csv") -> list[str]:
-    """So many records a table, some of them wrong in every way there is; as arguments for `insert_data`."""
+    """Write `records` records for each table, with every kind of fault, and return arguments for `insert_data`."""
     users = (f"{key},{f'name {key}' if key % 97 else ''},{key}{'@' if key % 89 else ''}b" for key in _keys(records))
     products = (f"{key},name {key},{key % 83}.25{'x' if key % 101 == 0 else ''}" for key in _keys(records))
     orders = (f"{key},{key * 7 % records},{key * 11 % records},{key % 79}" for key in _keys(records))
@@ -47,7 +47,7 @@ def write_sources(project: Project, records: int, suffix: str = "csv") -> list[s
 
 
 def _keys(records: int) -> list[int]:
-    """Keys from 1 on, some of which come twice."""
+    """Return keys from 1 on, some of which come twice."""
     return [key - 1 if key % 103 == 0 else key for key in range(1, records + 1)]
 
 
@@ -63,12 +63,12 @@ def emptied(project: Project, template: Path | None = None) -> None:
 
 
 def outcome(project: Project, report: str) -> Outcome:
-    """After a load that printed this report, as JSON."""
-    told = json.loads(report)
-    assert told["status"] == "complete"
-    counts = {name: _counted(table) for name, table in told["tables"].items()}
+    """Return the outcome of a load that printed this report, as JSON."""
+    message = json.loads(report)
+    assert message["status"] == "complete"
+    counts = {name: _counted(table) for name, table in message["tables"].items()}
     rows = {table: project.query(table, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
-    sql = f"SELECT source, line, line_end, record, reasons FROM loader_rejects WHERE run = '{told['run']}'"
+    sql = f"SELECT source, line, line_end, record, reasons FROM loader_rejects WHERE run = '{message['run']}'"
     rejects = {table: Counter(project.query(table, sql)) for table in TABLES}
     assert all(rejects[name].total() == table["rejected"] for name, table in counts.items())
     return Outcome(rows, rejects, counts)
@@ -81,19 +81,19 @@ def _counted(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def orphans(project: Project) -> list[Any]:
-    """Orders whose user or product is not there."""
+    """Return the orders whose user or product does not exist."""
     users, products = ({key for (key,) in project.query(table, f"SELECT id FROM {table}")} for table in TABLES[:2])
     orders = project.query("orders", "SELECT * FROM orders")
     return [row for row in orders if row[1] not in users or row[2] not in products]
 
 
 def stored(project: Project) -> dict[str, int]:
-    """How many rows each table holds."""
+    """Return how many rows each table holds."""
     return {table: project.query(table, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
 
 
 def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> None:
-    """The same command goes on with what was committed, and leaves as many rows as a load of its own does."""
+    """Check that the same command resumes after what was committed, and leaves as many rows as a load of its own."""
     again = project.manage(*command)
     assert again.returncode == 0
     assert again.stderr.startswith("resuming run ")
@@ -105,15 +105,15 @@ def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> N
 
 @contextmanager
 def readers_shut_out(project: Project) -> Iterator[sqlite3.Connection]:
-    """The users' database is held as a writer may hold one that keeps no log of its own."""
+    """Hold the users' database as a writer may hold one without a write-ahead log."""
     with closing(sqlite3.connect(project.directory / "users.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN EXCLUSIVE")
         yield connection
 
 
-def assert_told_of_an_interrupt(project: Project, command: str, number: signal.Signals, code: int, told: str) -> None:
-    """A command that looks at all databases is interrupted: one line on stderr, and in the report."""
+def assert_interrupted(project: Project, command: str, number: signal.Signals, code: int, message: str) -> None:
+    """Interrupt a command that looks at all databases: one line on stderr, and in the report."""
     report = project.directory / "report.json"
     # It waits for the lock when the signal comes, and feels that once SQLite's wait is over.
     with readers_shut_out(project) as writer, project.start(command, "--report", str(report)) as process:
@@ -125,13 +125,13 @@ def assert_told_of_an_interrupt(project: Project, command: str, number: signal.S
         time.sleep(0.2)
         writer.execute("ROLLBACK")
         out, error = process.communicate(timeout=30)
-    assert (process.returncode, out, error) == (code, "", f"error: {told}\n")
+    assert (process.returncode, out, error) == (code, "", f"error: {message}\n")
     written = json.loads(report.read_text())
-    assert (written["status"], written["error"]) == ("interrupted", told)
+    assert (written["status"], written["error"]) == ("interrupted", message)
 
 
 def difference(one: Outcome, other: Outcome) -> Sequence[str]:
-    """Where two outcomes differ, in few words: they hold hundreds of thousands of rows."""
+    """Return in few words how two outcomes differ: they hold hundreds of thousands of rows."""
     return [
         f"{part} of {table}"
         for part in ("rows", "rejects", "counts")

@@ -1,4 +1,4 @@
-"""Somebody's project (`tests/project`) with the package installed: its processes, and what Django says there."""
+"""A user's project (`tests/project`) with the package installed: its processes, and what Django says there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Shop:
         return processes.run(["-m", "django", *arguments], cwd=self.directory, env=self.environment)
 
     def load(self, *arguments: str) -> dict[str, Any]:
-        """The report of a load that must succeed."""
+        """Return the report of a load that must succeed."""
         done = self.manage("insert_data", *arguments, "--format=json")
         assert done.returncode == 0, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
@@ -59,7 +59,7 @@ class Shop:
             assert done.returncode == 0, done.stderr
 
     def copy_to(self, directory: Path) -> Shop:
-        """The same databases elsewhere."""
+        """Copy the databases to another directory."""
         for alias in ALIASES:
             shutil.copy(self.directory / f"{alias}.db", directory)
         return Shop(directory)
@@ -94,7 +94,7 @@ class ServedShop(Shop):
         super().create()
 
     def copy_to(self, directory: Path) -> ServedShop:
-        """The same databases under another name."""
+        """Copy the databases under other names."""
         copied = ServedShop(directory, self.server)
         for alias in ALIASES:
             self.server.query("postgres", f"CREATE DATABASE {copied.name}_{alias} TEMPLATE {self.name}_{alias}")
@@ -113,7 +113,7 @@ class Oracle:
         self._process = shop.start(str(PROJECT / "oracle.py"), stdin=subprocess.PIPE, stderr=None)
 
     def ask(self, question: str, *arguments: Any) -> Any:
-        """The answer."""
+        """Return the answer to a question."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([question, *arguments]) + "\n")
@@ -123,12 +123,12 @@ class Oracle:
         return json.loads(answer)
 
     def manage(self, *arguments: str) -> dict[str, Any]:
-        """A command's report."""
+        """Run a command, and return its report."""
         report: dict[str, Any] = self.ask("manage", arguments)
         return report
 
     def add(self, label: str, records: Sequence[dict[str, Any]]) -> None:
-        """Save rows."""
+        """Save records as rows by the ORM."""
         self.ask("add", label, records)
 
     def __enter__(self) -> Self:

@@ -360,7 +360,7 @@ def _strict(text: str) -> bool:
 
 
 def _left_out(text: str) -> bool:
-    """Whether a time is one that clocks in Berlin do not show."""
+    """Return whether a time is in a DST gap of Berlin."""
     try:
         time = datetime.fromisoformat(re.sub(r"\b(\d)\b", r"0\1", text))
     except ValueError:
@@ -370,7 +370,7 @@ def _left_out(text: str) -> bool:
 
 
 def _loose(text: str) -> bool:
-    """Whether JSON says something twice, or names what is no number."""
+    """Return whether JSON says something twice, or has what is no number."""
     found: list[object] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -427,12 +427,12 @@ LAXER: dict[str, Difference] = {
 
 
 def sources(label: str, tried: Sequence[tuple[str, Value]]) -> list[dict[str, Value]]:
-    """A record for each value tried in a field, numbered, with good values in the others."""
+    """Return a record for each value tried in a field, numbered, with good values in the others."""
     return [{"id": str(n), **NEEDED[label], field: value} for n, (field, value) in enumerate(tried, 1)]
 
 
 def write_csv(path: Path, columns: Sequence[str], records: Sequence[dict[str, Value]]) -> None:
-    """Quotes around all but what is nothing."""
+    """Write CSV with quotes around all values but null."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(columns) + "\n")
         for record in records:
@@ -482,12 +482,12 @@ def compare(
 
 
 def _unsigned(value: str) -> str:
-    """A zero of a server's without its sign, which psycopg loses where Django saves it."""
+    """Return a server's zero without its sign, which psycopg loses when Django saves it."""
     return {"double precision '-0'": "double precision '0'", "-0.0": "0.0"}.get(value, value)
 
 
 def _as_django_reads(label: str, records: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
-    """Columns that a record goes without are null in CSV, or empty text, not the model's default."""
+    """Return records in which columns that one lacks are null or, in CSV, empty text, not the model's default."""
     nothing: dict[str, Value] = dict.fromkeys(FIELDS[label])
     whole = [{**nothing, **record} for record in records]
     return [{name: "" if text is None and name in NOT_NULL else text for name, text in each.items()} for each in whole]
@@ -495,7 +495,7 @@ def _as_django_reads(label: str, records: Sequence[dict[str, Value]]) -> list[di
 
 @pytest.fixture(scope="module", params=["files", "server"])
 def without_zones(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    """Where settings have USE_TZ = False."""
+    """Give an oracle whose settings have USE_TZ = False."""
     directory = tmp_path_factory.mktemp("shop")
     if request.param == "files":
         shop = Shop(directory, PROJECT_USE_TZ="0")
@@ -535,7 +535,7 @@ def test_times_with_zones_are_held_to_limits_as_django_does(oracle: Oracle, tmp_
 
 
 def mutations(values: Sequence[str]) -> st.SearchStrategy[str]:
-    """The hostile values, with some characters changed."""
+    """Generate the hostile values, with some characters changed."""
     pieces = st.sampled_from([*"0159-+.,:eE TZ_{}[]\"'@/\n", "", "é", "00", "٣", "1e", "null"])
     changes = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), pieces), min_size=1, max_size=3)
     return st.builds(_changed, st.sampled_from(values), changes)

@@ -84,7 +84,7 @@ def ours(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]
     connections.close_all()
 
 
-def called(*arguments: str, **options: Any) -> str:
+def call(*arguments: str, **options: Any) -> str:
     """Call a command without progress, and return what it prints."""
     out = io.StringIO()
     call_command(*arguments, stdout=out, verbosity=0, **options)
@@ -94,31 +94,31 @@ def called(*arguments: str, **options: Any) -> str:
 def failure(*arguments: str, **options: Any) -> CommandError:
     """Return the error of a command that must fail."""
     with pytest.raises(CommandError) as caught:
-        called(*arguments, **options)
+        call(*arguments, **options)
     return caught.value
 
 
 @ANYWHERE
 @pytest.mark.parametrize("mode", MODES)
 def test_a_load_works_anywhere(ours: Project, place: Callable[[Call], Any], mode: str) -> None:
-    printed = place(lambda: called("insert_data", f"--mode={mode}"))
+    printed = place(lambda: call("insert_data", f"--mode={mode}"))
     assert printed == ours.call("insert_data").stdout
     assert ours.query("orders", "SELECT count(*) FROM orders") == [(7,)]
 
 
 @ANYWHERE
 def test_every_other_command_works_anywhere(ours: Project, place: Callable[[Call], Any]) -> None:
-    place(lambda: called("init_db", "--fresh"))
-    place(lambda: called("insert_data"))
-    assert "7 rows, every reference exists" in place(lambda: called("check_references"))
-    assert place(lambda: called("verify")) == "1 run, 3 tables: every count agrees\n"
-    assert "1 of 1 rejects stored" in place(lambda: called("rejects"))
-    assert "name.not_" in place(lambda: called("rejects", "show", "--table=users"))
+    place(lambda: call("init_db", "--fresh"))
+    place(lambda: call("insert_data"))
+    assert "7 rows, every reference exists" in place(lambda: call("check_references"))
+    assert place(lambda: call("verify")) == "1 run, 3 tables: every count agrees\n"
+    assert "1 of 1 rejects stored" in place(lambda: call("rejects"))
+    assert "name.not_" in place(lambda: call("rejects", "show", "--table=users"))
     exported = ours.directory / "bad.csv"
-    place(lambda: called("rejects", "export", str(exported), "--table=users"))
+    place(lambda: call("rejects", "export", str(exported), "--table=users"))
     assert "jane@example.com" in exported.read_text()
-    assert "1 rejected" not in place(lambda: called("rejects", "retry", "--table=users"))
-    assert place(lambda: called("rejects", "discard", "--all", "--yes")) == "5 rejects discarded.\n"
+    assert "1 rejected" not in place(lambda: call("rejects", "retry", "--table=users"))
+    assert place(lambda: call("rejects", "discard", "--all", "--yes")) == "5 rejects discarded.\n"
 
 
 def test_the_event_loop_stays_free_while_a_load_is_awaited(ours: Project) -> None:
@@ -130,7 +130,7 @@ def test_the_event_loop_stays_free_while_a_load_is_awaited(ours: Project) -> Non
         os.close(writing)
 
     async def main() -> None:
-        load = asyncio.to_thread(called, "insert_data", f"users:csv=/dev/fd/{reading}")
+        load = asyncio.to_thread(call, "insert_data", f"users:csv=/dev/fd/{reading}")
         await asyncio.gather(load, feed())
 
     asyncio.run(main())
@@ -217,8 +217,8 @@ def test_the_process_is_left_as_it_was(place: Callable[[Call], Any]) -> None:
         return handlers, gc.get_threshold(), gc.get_freeze_count(), dict(os.environ), opened, Path.cwd()
 
     before = state()
-    place(lambda: called("insert_data"))
-    place(lambda: called("rejects"))
+    place(lambda: call("insert_data"))
+    place(lambda: call("rejects"))
     place(lambda: failure("insert_data", "users=missing.csv"))
     assert state() == before
     assert threading.current_thread() is threading.main_thread()
@@ -232,7 +232,7 @@ def test_an_interrupt_reaches_the_caller_and_leaves_its_signals_alone(ours: Proj
     interrupting = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
     interrupting.start()
     with pytest.raises(KeyboardInterrupt, match="interrupted: nothing was kept; run the same command again"):
-        called("insert_data", f"users:csv=/dev/fd/{reading}", "--mode=sequential", f"--report={report}")
+        call("insert_data", f"users:csv=/dev/fd/{reading}", "--mode=sequential", f"--report={report}")
     os.close(writing)
     os.close(reading)
     assert signal.getsignal(signal.SIGINT) is handler
@@ -241,7 +241,7 @@ def test_an_interrupt_reaches_the_caller_and_leaves_its_signals_alone(ours: Proj
 
 def load_sample() -> str:
     """Load the sample's files: the function of a task, which must stand in a module."""
-    return called("insert_data")
+    return call("insert_data")
 
 
 @pytest.mark.skipif(find_spec("django.tasks") is None, reason="tasks are of Django 6.0")

@@ -42,7 +42,7 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run of all there is leaves: `out.json`, `kept/`, `chart.svg` and `chart.png`."""
+    """Return what a run of everything leaves: `out.json`, `kept/`, `chart.svg` and `chart.png`."""
     place = tmp_path_factory.mktemp("everything")
     project = Project(place)
     # What other people's libraries warn of is theirs to mend.
@@ -57,7 +57,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a run on a server of its own says, and how much is left behind."""
+    """Return what a run on a server of its own prints, and how much it leaves."""
     if binaries() is None:
         pytest.skip("no wheel of this platform brings a PostgreSQL server")
     project = Project(tmp_path_factory.mktemp("served"))
@@ -76,7 +76,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Calls the command in this process, with few records."""
+    """Call the command in this process, with few records."""
     django.setup()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return partial(call_command, "benchmark", "--records=50", "--repeat=1")
@@ -88,7 +88,7 @@ def contending(monkeypatch: pytest.MonkeyPatch, *chosen: Contender) -> None:
 
 
 def python(code: str, *, times: int = 1) -> Callable[..., Work]:
-    """What a contender does that runs Python code, so often side by side."""
+    """Return the work of a contender that runs Python code, `times` times side by side."""
     return lambda *_: Work([[sys.executable, "-c", code]] * times, together=times > 1)
 
 
@@ -148,7 +148,7 @@ def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counte
 
 
 @pytest.mark.long
-def test_on_a_server_clients_and_server_are_told_apart(served: dict[str, Any]) -> None:
+def test_on_a_server_clients_and_server_are_counted_apart(served: dict[str, Any]) -> None:
     measured = {each["name"]: each for each in served["contenders"]}
     assert list(measured) == [
         *("async", "threads", "sequential", "dask", "copy", "copy-psql"),
@@ -159,13 +159,13 @@ def test_on_a_server_clients_and_server_are_told_apart(served: dict[str, Any]) -
         assert set(each["median"]) == {*USAGE, "server_cpu_seconds"}
         assert all(each["median"][name] > 0 for name in USAGE)
         assert each["records"] == 3 * RECORDS
-    # It is told in hundredths of a second.
+    # The kernel reports it in hundredths of a second.
     assert sum(each["median"]["server_cpu_seconds"] for each in measured.values()) > 0
     assert {"postgresql", "psycopg"} <= set(served["machine"])
     assert served["left"] == []
 
 
-def test_a_server_that_somebody_has_keeps_what_it_has_and_nothing_else(tmp_path: Path, server: Server) -> None:
+def test_a_server_of_the_users_keeps_what_it_has_and_nothing_else(tmp_path: Path, server: Server) -> None:
     project = Project(tmp_path)
     for table in data.TABLES:
         project.environment[f"{table.upper()}_DATABASE_URL"] = server.url("postgres")
@@ -208,7 +208,7 @@ def test_urls_that_cannot_be_used_are_a_usage_error(
     assert str(caught.value) == f"--store postgresql: {message}"
 
 
-def test_files_that_somebody_has_are_taken_and_nothing_stays(tmp_path: Path) -> None:
+def test_files_of_the_users_are_taken_and_nothing_stays(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["TMPDIR"] = str(tmp_path / "temporary")
     (tmp_path / "temporary").mkdir()
@@ -259,7 +259,7 @@ def test_an_unknown_case_is_a_usage_error(run: Callable[..., str]) -> None:
         run("--cases", "nothing")
 
 
-def test_a_chart_that_cannot_be_written_is_told_before_anything_runs(
+def test_a_chart_that_cannot_be_written_is_refused_before_anything_runs(
     run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     contending(monkeypatch)
@@ -371,7 +371,7 @@ def test_who_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def broken(frames: data.Frames) -> dict[str, int]:
-    """By table, how many records break a rule or reference what does not exist."""
+    """Return by table how many records break a rule or reference what does not exist."""
     rules: dict[str, Any] = {
         "users": (pl.col("name") == "") | ~pl.col("email").str.contains("@"),
         "products": pl.col("price") <= 0,

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Project
-from tests.commands.harm import assert_told_of_an_interrupt, readers_shut_out
+from tests.commands.harm import assert_interrupted, readers_shut_out
 
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the databases of the sample, of which seven orders are stored."""
+    """Make a directory with the databases of the sample, of which seven orders are stored."""
     project = Project(tmp_path_factory.mktemp("sample"))
     assert [project.call(command).returncode for command in ("init_db", "insert_data")] == [0, 0]
     return project.directory
@@ -25,7 +25,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded(databases: Path, tmp_path: Path) -> Project:
-    """The project with copies of those."""
+    """Give the project with copies of these databases."""
     shutil.copytree(databases, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
 
@@ -173,5 +173,5 @@ def test_nothing_is_written_anywhere(loaded: Project) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    told = "interrupted: not all rows were checked; run the same command again"
-    assert_told_of_an_interrupt(loaded, "check_references", number, code, told)
+    message = "interrupted: not all rows were checked; run the same command again"
+    assert_interrupted(loaded, "check_references", number, code, message)

@@ -15,7 +15,7 @@ from tests.commands.project import Oracle, Shop
 
 Rows = list[dict[str, Any]]
 
-# sku, price, introduced, tags and active under the names, and with the nulls, of somebody else.
+# sku, price, introduced, tags and active under the names, and with the nulls, of another program.
 THEIRS: Rows = [
     {"Artikel": "a-1", "Preis": "1.5", "seit": "-", "active": "true"},
     {"Artikel": "a-2", "Preis": "NULL", "seit": "2024-01-01", "active": "false"},
@@ -34,7 +34,7 @@ READ = [
 
 @pytest.fixture
 def products(oracle: Oracle) -> Iterator[Oracle]:
-    """The project in one process, with no products."""
+    """Give the project in one process, without products."""
     yield oracle
     oracle.ask("empty", "shop.Product")
 
@@ -193,7 +193,7 @@ def test_a_column_that_comes_late_in_json_lines_is_one_line(shop: Shop) -> None:
     assert shop.query("SELECT count(*) FROM shop_product") == [(0,)]
 
 
-def test_lines_that_are_no_records_do_not_tell_which_columns_json_lines_have(shop: Shop) -> None:
+def test_lines_that_are_no_records_do_not_decide_which_columns_json_lines_have(shop: Shop) -> None:
     path = shop.file("p.jsonl", ("x" * 100_000 + "\n") * 50 + '{"sku": "b", "price": 1, "active": false}\n')
     report = shop.load(f"shop.Product={path}", "--report-rejects=1")
     assert report["tables"]["shop_product"]["rejected"] == 50

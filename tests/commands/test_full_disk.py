@@ -36,7 +36,7 @@ NOTHING = {"users": 0, "products": 0, "orders": 0}
 
 
 def manage_with_room(project: Project, largest: int, *arguments: str) -> tuple[int, str]:
-    """Run a command that can write no file of more than so many bytes; its exit code and what it said."""
+    """Run a command that can write no file of more than `largest` bytes. Return its exit code and what it printed."""
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest}))"
     done = project.manage(*arguments, after=limit)
     return done.returncode, done.stderr
@@ -134,7 +134,7 @@ def test_a_full_disk_under_all_databases_keeps_nothing(
 
 
 def assert_completes(project: Project, undisturbed: Undisturbed, *options: str) -> None:
-    """The same command begins anew, and does all that it does where it is undisturbed."""
+    """Check that the same command begins anew, and does all that it does undisturbed."""
     again = project.call(*undisturbed.command, *options)
     assert (again.returncode, again.stderr) == (0, "")
     assert difference(outcome(project, again.stdout), undisturbed.outcome) == []
@@ -169,7 +169,7 @@ def test_between_checkpoints_the_line_says_what_each_database_keeps(
 
 
 def kept_of(project: Project, table: str) -> str:
-    """What a database holds of a run, in the words of the line; its rows and rejects are as its ledger says."""
+    """Return what a database holds of a run, in the words of the error line, and check it against the ledger."""
     lines = project.query(table, "SELECT state, checkpoint, inserted, rejected FROM loader_runs")
     [(state, checkpoint, inserted, rejected)] = lines or [("none", 0, 0, 0)]
     assert stored(project)[table] == inserted
@@ -178,7 +178,7 @@ def kept_of(project: Project, table: str) -> str:
     return table if state == "complete" else f"table {table} up to record {checkpoint:,}" if checkpoint else ""
 
 
-def test_a_disk_without_a_byte_left_is_told_as_that_by_every_command(project: Project, disk: Disk) -> None:
+def test_a_disk_without_a_byte_left_is_named_by_every_command(project: Project, disk: Disk) -> None:
     """SQLite needs room even to read: a load that could begin would find none at its end."""
     disk.holds(project, "products")
     disk.fill()

@@ -24,29 +24,29 @@ COMMANDS = [
 
 
 @pytest.fixture(params=COMMANDS)
-def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The help of a command."""
+def help_text(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the help of a command."""
     monkeypatch.setenv("COLUMNS", "80")
     done = Project(tmp_path).call(*request.param.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-def test_no_line_is_longer_than_a_terminal(told: str) -> None:
-    assert [line for line in told.splitlines() if len(line) > 80] == []
+def test_no_line_is_longer_than_a_terminal(help_text: str) -> None:
+    assert [line for line in help_text.splitlines() if len(line) > 80] == []
 
 
-def test_it_ends_with_an_example_that_is_a_command_line(told: str) -> None:
-    example = told.split("\nexample: ")[1].split("\n\n", maxsplit=1)[0]
+def test_it_ends_with_an_example_that_is_a_command_line(help_text: str) -> None:
+    example = help_text.split("\nexample: ")[1].split("\n\n", maxsplit=1)[0]
     assert all(line.startswith("  python manage.py ") for line in example.splitlines()[1:])
     assert example.rstrip().count("\n") in (1, 2)
 
 
-def test_what_every_command_of_django_has_comes_last(told: str) -> None:
-    groups = [line for line in told.splitlines() if line.endswith(":") and not line.startswith((" ", "exit"))]
+def test_what_every_command_of_django_has_comes_last(help_text: str) -> None:
+    groups = [line for line in help_text.splitlines() if line.endswith(":") and not line.startswith((" ", "exit"))]
     assert groups[-1] == "Django's options:"
 
 
-def test_every_option_says_what_it_is_for(told: str) -> None:
-    for option in told.split("\n  -")[1:]:
+def test_every_option_says_what_it_is_for(help_text: str) -> None:
+    for option in help_text.split("\n  -")[1:]:
         assert len(option.split()) > 2, option

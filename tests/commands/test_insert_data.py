@@ -308,7 +308,7 @@ def test_a_locked_database_is_named_after_the_time_allowed(project: Project) -> 
     assert project.call("insert_data").returncode == 0
 
 
-def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
+def test_output_to_a_closed_pipe_is_no_traceback(project: Project) -> None:
     with project.start("insert_data") as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -321,7 +321,7 @@ def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
     ("arguments", "code"),
     [(("--strict",), 3), (("users=none.csv", "--format=json"), 1), (("--max-rejects=0", "--format=json"), 4)],
 )
-def test_output_that_nobody_reads_changes_no_exit_code(project: Project, arguments: tuple[str, ...], code: int) -> None:
+def test_output_to_a_closed_pipe_changes_no_exit_code(project: Project, arguments: tuple[str, ...], code: int) -> None:
     with project.start("insert_data", *arguments) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -346,9 +346,7 @@ def test_a_full_disk_under_the_output_is_one_line(project: Project) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--strict",), 3), (("--nonsense",), 2)])
-def test_errors_that_nobody_can_read_change_no_exit_code(
-    project: Project, arguments: tuple[str, ...], code: int
-) -> None:
+def test_errors_to_a_closed_pipe_change_no_exit_code(project: Project, arguments: tuple[str, ...], code: int) -> None:
     source = project.file("u.csv", "id,name,email,age\n1,,@,7\n")
     with (
         open("/dev/full", "w") as full,
@@ -359,7 +357,7 @@ def test_errors_that_nobody_can_read_change_no_exit_code(
     assert ("Failed validation" in out) == (code != 2)
 
 
-def test_signals_while_a_commit_waits_are_put_off_and_told_rightly(project: Project) -> None:
+def test_signals_while_a_commit_waits_are_put_off_and_reported_rightly(project: Project) -> None:
     """A reader holds up the commit of the second database, which keeps no log; two interrupts come meanwhile."""
     for mode in MODES:
         project.call("init_db", "--fresh")

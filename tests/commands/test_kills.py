@@ -25,7 +25,7 @@ COMMIT_EVERY = (0, 0, 0, 10_000, 33_333, 4_999)
 SEED = "KILLS_SEED"
 # Kills of one run before it is left in peace.
 MOST_KILLS = 3
-# Seconds behind a commit within which the next one comes.
+# Seconds after a commit within which the next one comes.
 BEHIND_A_COMMIT = 0.06
 
 
@@ -41,7 +41,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Kill:
-    """When to kill: so many seconds behind the start, or behind the first commit that is seen."""
+    """When to kill: a number of seconds after the start, or after the first commit that is seen."""
 
     seconds: float
     after_commit: bool
@@ -59,14 +59,14 @@ class Kill:
 
 
 def _wait_for_a_commit(process: subprocess.Popen[str], directory: Path) -> None:
-    """Until a line of `loader_runs` is there that was not: a database has committed, and others may be about to."""
+    """Wait until there is a new line of `loader_runs`: a database has committed, and others may be about to."""
     before = _runs(directory)
     while process.poll() is None and _runs(directory) == before:
         time.sleep(0.001)
 
 
 def _runs(directory: Path) -> list[tuple[str, int]]:
-    """The lines of all databases: a run that goes on with another writes only some of them."""
+    """Return the lines of all databases: a run that resumes another writes only some of them."""
     lines = []
     for table in TABLES:
         with closing(sqlite3.connect(directory / f"{table}.db")) as connection:
@@ -75,7 +75,7 @@ def _runs(directory: Path) -> list[tuple[str, int]]:
 
 
 def staged(project: Project, sources: list[str], records: int, on_conflict: str) -> Scene:
-    """Fresh databases, or those that hold other values under a third of the keys, and a first load of them."""
+    """Make fresh databases, or ones that hold other values under a third of the keys, and load them once."""
     emptied(project)
     if on_conflict != "reject":
         _fill_with_other_values(project, records)
@@ -99,14 +99,14 @@ def _fill_with_other_values(project: Project, records: int) -> None:
 
 
 def drawn(chance: random.Random, scene: Scene) -> Kill:
-    """A moment of a load; one in three is behind a commit, where the next one is near."""
+    """Draw a moment of a load. One in three is after a commit, when the next one is near."""
     if chance.random() < 1 / 3:
         return Kill(chance.uniform(0, BEHIND_A_COMMIT), after_commit=True)
     return Kill(chance.uniform(0.2, 1.1) * scene.seconds, after_commit=False)
 
 
 def run_killed(project: Project, sources: list[str], scene: Scene, chance: random.Random) -> int:
-    """One load, killed a few times and then run to its end. Returns how many kills it survived."""
+    """Kill a load a few times, then run it to its end. Return how many kills it survived."""
     emptied(project, scene.template)
     commit_every = f"--commit-every={chance.choice(COMMIT_EVERY)}"
     kills: list[Kill] = []
@@ -128,14 +128,14 @@ def run_killed(project: Project, sources: list[str], scene: Scene, chance: rando
 
 
 def finished(project: Project) -> bool:
-    """Whether one run has committed all there is: the next one is another then, and has nothing left to store."""
+    """Return whether one run has committed all: then the next one is another run, and has nothing left to store."""
     sql = "SELECT run, state FROM loader_runs ORDER BY rowid DESC LIMIT 1"
     lines = {line for table in TABLES for line in project.query(table, sql) or [("", "none")]}
     return len(lines) == 1 and {state for _, state in lines} == {"complete"}
 
 
 def unchanged(first: Outcome) -> Outcome:
-    """What a run leaves that finds everything stored already."""
+    """Return what a run leaves that finds everything stored already."""
     counts = {
         name: table
         | {"inserted": 0, "updated": 0, "unchanged": table["inserted"] + table["updated"] + table["unchanged"]}
@@ -150,12 +150,12 @@ def _command(sources: list[str], scene: Scene, mode: str, commit_every: str) -> 
 
 
 def say(line: str) -> None:
-    """To be seen where a test fails, or with `pytest -s`."""
+    """Print a line, to be seen if a test fails, or with `pytest -s`."""
     sys.stderr.write(f"{line}\n")
 
 
 def survive(project: Project, runs: int, records: int) -> int:
-    """So many loads of so many records a table. Returns how many kills there were; says what they were drawn from."""
+    """Run `runs` loads of `records` records a table. Return how many kills there were, and print their seed."""
     seed = int(os.environ.get(SEED) or random.randrange(1 << 32))
     say(f"{SEED}={seed}")
     sources = write_sources(project, records)

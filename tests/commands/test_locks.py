@@ -1,4 +1,4 @@
-"""Loads share their databases with each other and with other programs: who waits, who fails, and what is kept then."""
+"""Loads share databases with each other and with other programs: which waits, which fails, and what is kept then."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_two_loads_with_checkpoints_never_write_one_run_together(project: Projec
 
 
 def test_a_second_load_that_may_not_wait_fails_with_one_line(project: Project) -> None:
-    """The first one waits, behind its write lock, for the rest of its source."""
+    """The first load waits for the rest of its source while it holds its write lock."""
     with project.start("insert_data", "users:csv=-", stdin=subprocess.PIPE) as first:
         assert first.stdin is not None
         # A block and a little more, which the pipe holds.

@@ -16,7 +16,7 @@ NOISE_MB = 60
 
 
 def peak_megabytes(project: Project, mode: str, source: Path) -> float:
-    """The most memory that a load took, in MB."""
+    """Return the most memory that a load took, in MB."""
     project.call("init_db", "--fresh")
     with project.start("insert_data", f"--mode={mode}", f"users={source}", stdout=None, is_real=True) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -27,7 +27,7 @@ def peak_megabytes(project: Project, mode: str, source: Path) -> float:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One source, and one five times as long."""
+    """Make one source, and one five times as long."""
     paths = []
     for times in (1, 5):
         paths.append(tmp_path_factory.mktemp("sources") / f"{times}.csv")

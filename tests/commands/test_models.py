@@ -102,7 +102,7 @@ WRITERS = {"csv": write_csv, "jsonl": write_json_lines, "parquet": write_parquet
 
 
 def sources(directory: Path, kind: str, tables: Mapping[str, list[Record]] = TABLES) -> list[str]:
-    """A file for each table; the arguments that name them."""
+    """Write a file for each table, and return the arguments that name them."""
     arguments = []
     for label, records in tables.items():
         path = directory / f"{label}.{kind}"
@@ -113,7 +113,7 @@ def sources(directory: Path, kind: str, tables: Mapping[str, list[Record]] = TAB
 
 @pytest.fixture
 def emptied(oracle: Oracle) -> Iterator[Oracle]:
-    """The project, with nobody in its tables but one user."""
+    """Give the project, with empty tables but for one user."""
     oracle.add("auth.User", [{"id": 1, "username": "clerk"}])
     yield oracle
     for label in ["shop.Order", "shop.Card", "shop.Customer", "shop.Product", "auth.User"]:
@@ -125,7 +125,7 @@ def counts(report: dict[str, Any], *names: str) -> dict[str, list[int]]:
 
 
 def stored(oracle: Oracle) -> dict[str, list[list[str]]]:
-    """All that the ORM reads, but for when a customer was stored."""
+    """Return all that the ORM reads, except when a customer was stored."""
     found: dict[str, list[list[str]]] = {label: oracle.ask("rows", label)["read"] for label in TABLES}
     return found | {"shop.Customer": [[row[0], *row[4:]] for row in found["shop.Customer"]]}
 
@@ -259,7 +259,7 @@ def test_a_model_that_cannot_be_loaded_is_refused_in_one_line(oracle: Oracle, la
         assert len(refusal.splitlines()) == 1
 
 
-def test_models_that_cannot_be_loaded_are_in_nobodys_way(shop: Shop) -> None:
+def test_models_that_cannot_be_loaded_are_in_no_ones_way(shop: Shop) -> None:
     for command in ("init_db", "check_references", "verify"):
         done = shop.manage(command)
         assert done.returncode == 0, done.stderr

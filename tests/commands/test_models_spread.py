@@ -41,7 +41,7 @@ GIVEN: dict[str, dict[str, list[str]]] = {
 
 
 def write(shop: ServedShop, model: str) -> str:
-    """A source with a record for each value."""
+    """Write a source with a record for each value."""
     columns = GIVEN[model]
     records = [(name, value) for name, values in columns.items() for value in values]
     lines = [
@@ -51,8 +51,8 @@ def write(shop: ServedShop, model: str) -> str:
     return shop.file(f"{model}.csv", "\n".join([",".join(["id", *columns]), *lines, ""]))
 
 
-def told(shop: ServedShop, *arguments: str) -> dict[str, Any]:
-    """What a load says of each table, but for what differs from run to run."""
+def reported(shop: ServedShop, *arguments: str) -> dict[str, Any]:
+    """Return what a load reports of each table, without what differs from run to run."""
     tables: dict[str, Any] = shop.load(*arguments)["tables"]
     for table in tables.values():
         del table["seconds"]
@@ -62,7 +62,7 @@ def told(shop: ServedShop, *arguments: str) -> dict[str, Any]:
 def test_models_are_judged_by_workers_as_by_one_process(new_served_shop: ServedShop, tmp_path: Path) -> None:
     shop = new_served_shop.copy_to(tmp_path)
     sources = [f"shop.{model}={write(shop, model)}" for model in GIVEN]
-    spread = told(shop, *sources, "--mode=dask", "--workers=1", "--share-size=0.0001", "--no-progress")
-    assert spread == told(new_served_shop.copy_to(tmp_path), *sources, "--mode=sequential")
+    spread = reported(shop, *sources, "--mode=dask", "--workers=1", "--share-size=0.0001", "--no-progress")
+    assert spread == reported(new_served_shop.copy_to(tmp_path), *sources, "--mode=sequential")
     reasons = {reason for table in spread.values() for reason in table["reasons"]}
     assert reasons > {"even.even", "quiet.no_shouting", "odd_day.<lambda>", "ranged.at_most", "size.one_of"}

@@ -92,12 +92,12 @@ class Page(HTMLParser):
         return " ".join("".join(text for tag, text in self.texts if tag != "style").split())
 
     def values(self, name: str) -> list[str]:
-        """An attribute's values, in order."""
+        """Return an attribute's values, in order."""
         return [value for _, each, value in self.attributes if each == name]
 
 
 def read(content: str) -> Page:
-    """A page, after all that holds for every page."""
+    """Read a page, after checking all that holds for every page."""
     found = Page(content)
     assert content.startswith("<!DOCTYPE html>\n")
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(found.names)
@@ -376,7 +376,7 @@ def test_every_template_is_installed_with_the_package() -> None:
 
 
 def luminance(colour: str) -> float:
-    """Of #rrggbb, as WCAG 2 defines it."""
+    """Return the luminance of #rrggbb, as WCAG 2 defines it."""
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -384,7 +384,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_all_text_can_be_read_in_every_theme(theme: int) -> None:
-    """Contrast AA: 4.5 to 1 for text, 3 to 1 for what bars are told by."""
+    """Contrast AA: 4.5 to 1 for text, 3 to 1 between the colours of bars."""
     block = re.findall(r":root \{(.*?)\}", (TEMPLATES / "page.css").read_text(), re.DOTALL)[theme]
     colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block))
     for ground in ("page", "raised"):

@@ -38,7 +38,7 @@ def manage(project: Project, *arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def shut(project: Project, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Sets the permissions of a database and its log, or of the directory if none is named; given back afterwards."""
+    """Set the permissions of a database and its log, or of the directory if none is named; restore them afterwards."""
     probe = tmp_path / "probe"
     probe.touch(0)
     code = f"{GIVE_UP_PRIVILEGES}\nopen({str(probe)!r})"
@@ -81,10 +81,10 @@ def test_a_database_that_may_not_be_read_is_named(project: Project, shut: Callab
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_directory_that_may_not_be_written_to_is_told(
+def test_a_directory_that_may_not_be_written_to_is_one_line(
     project: Project, shut: Callable[..., None], command: str
 ) -> None:
-    """The log of a database has no place there, and nobody reads without one."""
+    """The log of a database cannot be written there, and without it the database cannot be read."""
     shut(0o555)
     line = f"error: database orders: {READ_ONLY} ({project.directory}/orders.db); {ALLOW_WRITING}\n"
     assert manage(project, command) == (1, line)
@@ -92,7 +92,9 @@ def test_a_directory_that_may_not_be_written_to_is_told(
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "insert_data --report=report.json"])
-def test_a_directory_that_nobody_may_enter_is_told(project: Project, shut: Callable[..., None], command: str) -> None:
+def test_a_directory_that_may_not_be_entered_is_one_line(
+    project: Project, shut: Callable[..., None], command: str
+) -> None:
     arguments = command.replace("=", f"={project.directory}/inner/").split()
     (project.directory / "inner").mkdir()
     project.environment["DATABASE_DIR"] = str(project.directory / "inner")
@@ -129,7 +131,7 @@ def test_on_a_file_system_that_is_read_only_nothing_is_kept(project: Project, tm
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "insert_data -n", "init_db --fresh", "verify"])
-def test_a_directory_where_a_database_should_be_is_told(project: Project, command: str) -> None:
+def test_a_directory_in_the_place_of_a_database_is_one_line(project: Project, command: str) -> None:
     path = project.directory / "products.db"
     path.unlink()
     path.mkdir()

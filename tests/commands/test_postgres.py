@@ -54,13 +54,13 @@ class ServedProject(Project):
         return super().query(database, sql)
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All that is loaded, by table and key."""
+        """Return all that is loaded, by table and key."""
         return {alias: self.query(alias, f"SELECT * FROM {alias} ORDER BY id") for alias in ALIASES}
 
 
 @pytest.fixture(scope="module")
 def initialised(tmp_path_factory: pytest.TempPathFactory, server: Server) -> ServedProject:
-    """The project with all its databases on a server, as `init_db` makes them: to be copied, never written to."""
+    """Give the project with all its databases on a server, as `init_db` makes them: to be copied, never written to."""
     project = ServedProject(tmp_path_factory.mktemp("initialised"), server)
     assert succeed(project, "init_db") == (ROOT / "tests" / "data" / "init_db.txt").read_text()
     return project
@@ -68,12 +68,12 @@ def initialised(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Ser
 
 @pytest.fixture
 def served(tmp_path: Path, initialised: ServedProject) -> ServedProject:
-    """That project with databases of the test's own."""
+    """Give that project with databases of the test's own."""
     return ServedProject(tmp_path, initialised.server, templates=initialised.names)
 
 
 def succeed(project: Project, *arguments: str) -> str:
-    """What a command prints that has nothing to complain of."""
+    """Run a command without errors or warnings, and return what it prints."""
     done = project.manage(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -109,7 +109,7 @@ def test_files_and_servers_may_be_mixed(tmp_path: Path, server: Server) -> None:
 
 
 def keyed(served: ServedProject) -> str:
-    """Where the users are, for a role with nothing but a password, by which alone the server lets it in."""
+    """Return the URL of the users for a role that the server lets in by its password alone."""
     server = served.server
     if not server.query("postgres", "SELECT 1 FROM pg_roles WHERE rolname = 'keyed'"):
         rules = server.data / "pg_hba.conf"
@@ -231,7 +231,7 @@ def test_rows_that_are_there_are_kept_or_replaced(served: ServedProject) -> None
     assert stopped.stderr.count("\n") == 1
 
 
-def stopped_behind_a_commit(served: ServedProject, number: signal.Signals, *command: str) -> int:
+def stopped_after_a_commit(served: ServedProject, number: signal.Signals, *command: str) -> int:
     """Start a load, and stop it when it has committed something; its exit code."""
     before = served.query("users", "SELECT checkpoint FROM loader_runs")
     with served.start(*command) as process:
@@ -244,8 +244,8 @@ def stopped_behind_a_commit(served: ServedProject, number: signal.Signals, *comm
 
 def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: ServedProject) -> None:
     command = ("insert_data", *write_sources(served, 10_000), "--commit-every=250", "--format=json")
-    assert stopped_behind_a_commit(served, signal.SIGINT, *command) == INTERRUPTED
-    assert stopped_behind_a_commit(served, signal.SIGKILL, *command, "--mode=threads") == -signal.SIGKILL
+    assert stopped_after_a_commit(served, signal.SIGINT, *command) == INTERRUPTED
+    assert stopped_after_a_commit(served, signal.SIGKILL, *command, "--mode=threads") == -signal.SIGKILL
     resumed = served.manage(*command)
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming run" in resumed.stderr
@@ -257,7 +257,7 @@ def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: Serv
 
 
 def counts(report: str) -> dict[str, Any]:
-    """What a load counted, by table."""
+    """Return what a load counted, by table."""
     tables = json.loads(report)["tables"]
     return {name: [table[each] for each in ("given", "rejected", "reasons")] for name, table in tables.items()}
 
@@ -316,7 +316,7 @@ def test_the_least_role_of_the_docs_loads_tries_again_and_verifies(served: Serve
 
 @pytest.fixture
 def located(monkeypatch: pytest.MonkeyPatch) -> Callable[..., databases.Location]:
-    """Where the loader finds what `DATABASES` has under one alias."""
+    """Give a function that locates a database which `DATABASES` has under one alias."""
 
     def locate(**entry: Any) -> databases.Location:
         known = ConnectionHandler({"default": {}, "sales": {"ENGINE": "django.db.backends.postgresql", **entry}})
@@ -394,7 +394,7 @@ def test_an_entry_that_django_refuses_is_refused_in_one_line(
     assert str(raised.value).startswith("database sales: ")
 
 
-def test_an_option_that_nobody_knows_is_told_of(located: Callable[..., databases.Location]) -> None:
+def test_an_option_that_is_not_known_is_one_line(located: Callable[..., databases.Location]) -> None:
     place = located(NAME="sales", OPTIONS={"sslmod": "verify-full"})
     with pytest.raises(StoreError, match='invalid connection option "sslmod"'):
         async_loader.init((), {"sales": place})

@@ -44,9 +44,7 @@ USERS = "id,name,email\n" + "".join(f"{key},n,@\n" for key in range(1, 300_001))
 
 
 class Terminal:
-    """A real one, of so many columns and lines: what is written to `stream` is read here, by a thread, as by somebody
-    who sits in front of it.
-    """
+    """A real terminal of a size. A thread reads what is written to `stream`, as a person in front of it would."""
 
     def __init__(self, columns: int, lines: int = 24) -> None:
         self._master, slave = pty.openpty()
@@ -58,7 +56,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        # The error is what a terminal says when nobody has it open any more.
+        # A terminal gives this error when no process has it open any more.
         with contextlib.suppress(OSError):
             while read := os.read(self._master, 1 << 16):
                 with self._news:
@@ -67,13 +65,13 @@ class Terminal:
         os.close(self._master)
 
     def until(self, wanted: str) -> str:
-        """All that was written, once this is there."""
+        """Wait for a text, and return all that was written."""
         with self._news:
             assert self._news.wait_for(lambda: wanted in self.seen, timeout=30)
         return self.seen
 
     def to_the_end(self) -> str:
-        """All that was written, once nobody can write any more."""
+        """Return all that was written, when no process can write any more."""
         self.stream.close()
         self._reader.join(timeout=30)
         return self.seen
@@ -81,7 +79,7 @@ class Terminal:
 
 @dataclass
 class Clock:
-    """Stands still unless told."""
+    """A clock that stands still until it is set."""
 
     now: float = 100.0
 
@@ -107,7 +105,7 @@ def users(given: int, read_to: int, size: int | None = 1000, rejected: int = 0) 
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
-    """What went to stderr since this was asked last."""
+    """Return the lines that went to stderr since the last call."""
 
     def read() -> list[str]:
         return capsys.readouterr().err.splitlines()
@@ -117,7 +115,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of what a terminal around the tests says."""
+    """Remove from the environment all that a terminal around the tests has set."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -125,7 +123,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
-    """Puts stderr on a terminal of a size."""
+    """Put stderr on a terminal of a size."""
 
     def put(columns: int, lines: int = 24) -> Terminal:
         terminal = Terminal(columns, lines)
@@ -139,7 +137,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
 
 
 def frame(columns: int, *events: Show | Tell, terminal: Terminal, color: bool = True) -> list[str]:
-    """The lines of one drawing, two seconds after the first event, which comes at the start."""
+    """Return the lines of one drawing, two seconds after the first event, which comes at the start."""
     clock, beats = Clock(), Beats()
     with progress(wanted=True, color=color, clock=clock, beats=beats) as show:
         first, *others = events
@@ -241,7 +239,7 @@ def test_all_is_never_read_before_it_is(lines: Callable[[], list[str]]) -> None:
         (1e7, "2,777 h 46 min"),
     ],
 )
-def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
+def test_durations_have_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
@@ -267,7 +265,7 @@ EVENTS = (
 )
 
 
-def test_a_bar_tells_all_that_there_is_room_for(on_terminal: Callable[..., Terminal]) -> None:
+def test_a_bar_shows_all_that_there_is_room_for(on_terminal: Callable[..., Terminal]) -> None:
     first, second, third = frame(100, *EVENTS, terminal=on_terminal(100))
     assert re.fullmatch(r"users    ━+[╸╺]━+  43 %  1,200,000 records  3,400 rejected  600,000/s  3 s left", first)
     assert second == "orders   waits for users"
@@ -299,7 +297,7 @@ def test_nothing_is_drawn_in_the_first_second(on_terminal: Callable[..., Termina
     assert terminal.to_the_end() == "a line\r\n"
 
 
-def test_nothing_is_drawn_before_there_is_anything_to_tell(on_terminal: Callable[..., Terminal]) -> None:
+def test_nothing_is_drawn_before_there_is_anything_to_show(on_terminal: Callable[..., Terminal]) -> None:
     terminal, clock, beats = on_terminal(80), Clock(), Beats()
     with progress(wanted=True, clock=clock, beats=beats):
         clock.now += 5
@@ -307,7 +305,7 @@ def test_nothing_is_drawn_before_there_is_anything_to_tell(on_terminal: Callable
     assert terminal.to_the_end() == ""
 
 
-def test_bars_are_wiped_away_and_lines_told_meanwhile_stay(on_terminal: Callable[..., Terminal]) -> None:
+def test_bars_are_wiped_away_and_lines_printed_meanwhile_stay(on_terminal: Callable[..., Terminal]) -> None:
     terminal, clock, beats = on_terminal(80), Clock(), Beats()
     with progress(wanted=True, clock=clock, beats=beats) as show:
         show(users(1, 1))
@@ -348,7 +346,7 @@ def test_colors_can_be_declined(
 
 
 class Gone(io.StringIO):
-    """A terminal that has been closed behind the program's back."""
+    """A terminal that was closed while the program uses it."""
 
     def isatty(self) -> bool:
         return True
@@ -369,7 +367,7 @@ def test_a_terminal_that_is_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert sys.stderr is gone
 
 
-def test_a_heart_beats_until_it_is_told_to_stop() -> None:
+def test_a_heart_beats_until_it_is_stopped() -> None:
     drawn = threading.Event()
     with heartbeat(drawn.set):
         assert drawn.wait(timeout=30)
@@ -377,7 +375,7 @@ def test_a_heart_beats_until_it_is_told_to_stop() -> None:
 
 
 def shows(place: Place, mode: str, *sources: str, batch_size: int = 100_000) -> list[Show]:
-    """What a load of users and orders shows."""
+    """Return what a load of users and orders shows."""
     shown: list[Show] = []
 
     def show(event: Show | Tell) -> None:
@@ -430,7 +428,7 @@ def test_who_waits_says_for_whom(tmp_path: Path, mode: str) -> None:
 
 @contextmanager
 def hasty(project: Project, terminal: Terminal, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command that reads stdin, on a terminal, and shows at once how far it is."""
+    """Run a command that reads stdin, on a terminal, and shows at once how far it is."""
     with project.start(*arguments, after=HASTY, stdin=subprocess.PIPE, stderr=terminal.stream) as process:
         try:
             yield process

@@ -35,9 +35,9 @@ from async_loader.ledger.agreement import _ADVICE
 from async_loader.records.reasons import FAULT_MESSAGES, REFUSED, RULE_FAILED
 from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
-from tests.reference import PAGE, first_cells, option_tables, told_options
+from tests.reference import PAGE, documented_options, first_cells, option_tables
 
-TOLD = PAGE.read_text()
+PAGE_TEXT = PAGE.read_text()
 # Where in a call stands the code of a reason.
 CODE_OF = {"Check": 0, "Reason": 0, "reason_json": 0, "Broken": 3, "_broken": 2}
 FIELDS = {
@@ -58,17 +58,17 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("heading", option_tables())
-def test_options_are_as_help_tells_them(heading: str) -> None:
+def test_options_are_as_help_describes_them(heading: str) -> None:
     """With their defaults. `python -m tests.reference` mends the page."""
-    assert told_options(TOLD)[heading] == option_tables()[heading]
+    assert documented_options(PAGE_TEXT)[heading] == option_tables()[heading]
 
 
 def test_no_table_is_of_options_that_are_gone() -> None:
-    assert set(told_options(TOLD)) == set(option_tables())
+    assert set(documented_options(PAGE_TEXT)) == set(option_tables())
 
 
 def codes() -> Iterator[str]:
-    """Those of reasons, wherever the code makes one."""
+    """Yield the codes of reasons, at all places where the code makes one."""
     yield from FAULT_MESSAGES
     yield from (REFUSED, RULE_FAILED)
     for path in (ROOT / "async_loader").rglob("*.py"):
@@ -81,69 +81,69 @@ def codes() -> Iterator[str]:
 
 
 def rules() -> list[str]:
-    """The ready ones, each of which has its own name as its code."""
+    """Return the names of the ready rules, which are also their codes."""
     tree = ast.parse((ROOT / "async_loader" / "rules.py").read_text())
     named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     return [name for name in named if name in async_loader.__all__ and name != "each_value"]
 
 
-def test_every_code_of_a_reason_is_told_and_no_other() -> None:
-    told = first_cells("Codes of reasons", TOLD)
-    assert len(told) == len(set(told))
-    assert set(told) == {*codes(), *rules()}
+def test_every_code_of_a_reason_is_documented_and_no_other() -> None:
+    documented = first_cells("Codes of reasons", PAGE_TEXT)
+    assert len(documented) == len(set(documented))
+    assert set(documented) == {*codes(), *rules()}
 
 
-def test_every_code_of_a_finding_is_told_and_no_other() -> None:
-    assert first_cells("Codes of findings", TOLD) == list(_ADVICE)
+def test_every_code_of_a_finding_is_documented_and_no_other() -> None:
+    assert first_cells("Codes of findings", PAGE_TEXT) == list(_ADVICE)
 
 
 @pytest.mark.parametrize("heading", FIELDS)
-def test_every_field_is_told_and_no_other(heading: str) -> None:
+def test_every_field_is_documented_and_no_other(heading: str) -> None:
     kind: Any = FIELDS[heading]
     names = {field.name for field in fields(kind)} - {"accepted", "samples", "resumed", "began"}
     # The counts stand there under their own names.
     names = names - {"counts"} | set(Counts().by_name()) if "counts" in names else names
     version = {"version"} if heading.startswith("Report ") else set()
-    assert set(first_cells(heading, TOLD)) == names | version
+    assert set(first_cells(heading, PAGE_TEXT)) == names | version
 
 
 def test_fields_that_are_left_out_of_reports_are_left_out_of_the_json() -> None:
     counts = TableReport("users", (), Counts(), (), 0.0, {}, ())
     report = Report("1", "async", "complete", dry_run=False, seconds=0.0, error=None, tables={"users": counts})
-    assert list(report.as_dict()) == first_cells("Report of a load", TOLD)
-    assert list(report.as_dict()["tables"]["users"]) == first_cells("Table of a load", TOLD)
+    assert list(report.as_dict()) == first_cells("Report of a load", PAGE_TEXT)
+    assert list(report.as_dict()["tables"]["users"]) == first_cells("Table of a load", PAGE_TEXT)
 
 
-def test_every_field_of_a_stored_reject_is_told_and_no_other() -> None:
+def test_every_field_of_a_stored_reject_is_documented_and_no_other() -> None:
     reject = StoredReject("1:1", "users", "users", ("users",), "1", Reject("u.csv", 1, 1, {}, ()))
-    assert list(reject.as_dict()) == first_cells("Stored reject", TOLD)
+    assert list(reject.as_dict()) == first_cells("Stored reject", PAGE_TEXT)
 
 
 @pytest.mark.parametrize("table", ["loader_rejects", "loader_reject_names", "loader_runs"])
-def test_every_column_of_the_loaders_own_tables_is_told_and_no_other(project: Project, table: str) -> None:
+def test_every_column_of_the_loaders_own_tables_is_documented_and_no_other(project: Project, table: str) -> None:
     columns = [name for (name,) in project.query("users", f"SELECT name FROM pragma_table_info('{table}')")]
-    assert first_cells(table, TOLD) == columns
+    assert first_cells(table, PAGE_TEXT) == columns
 
 
-def test_every_system_check_is_told_and_no_other() -> None:
+def test_every_system_check_is_documented_and_no_other() -> None:
     ids = re.findall(r'"(?:async_loader\.)?([EW]\d{3})"', Path(checks.__file__).read_text())
-    assert first_cells("System checks", TOLD) == [f"async_loader.{each}" for each in sorted(set(ids))]
+    assert first_cells("System checks", PAGE_TEXT) == [f"async_loader.{each}" for each in sorted(set(ids))]
 
 
-def test_every_setting_is_told_and_no_other() -> None:
+def test_every_setting_is_documented_and_no_other() -> None:
     source = "".join(path.read_text() for path in (ROOT / "async_loader" / "contrib").rglob("*.py"))
     asked = {name for name in re.findall(r"\bsettings\.([A-Z_]+)", source) if name != "BASE_DIR"}
     assert asked == {"USE_TZ", "TIME_ZONE"}
-    assert first_cells("Settings", TOLD) == [checks.SETTING]
+    assert first_cells("Settings", PAGE_TEXT) == [checks.SETTING]
     environment = re.findall(r'environ\.get\("(\w+)"', (ROOT / "core" / "settings.py").read_text())
-    assert all(f"`{name}`" in TOLD for name in environment)
+    assert all(f"`{name}`" in PAGE_TEXT for name in environment)
 
 
-def test_every_exit_code_is_told_and_no_other() -> None:
+def test_every_exit_code_is_documented_and_no_other() -> None:
     names = ("FAILED", "USAGE", "STRICT", "OVER_LIMIT", "INTERRUPTED", "TERMINATED")
     numbers = [0, *(getattr(base, name) for name in names)]
-    assert first_cells("Exit codes", TOLD) == [str(number) for number in numbers]
+    assert first_cells("Exit codes", PAGE_TEXT) == [str(number) for number in numbers]
 
 
-def test_every_case_of_the_benchmark_is_told_and_no_other() -> None:
-    assert first_cells("Cases of the benchmark", TOLD) == list(SERVED_CASES)
+def test_every_case_of_the_benchmark_is_documented_and_no_other() -> None:
+    assert first_cells("Cases of the benchmark", PAGE_TEXT) == list(SERVED_CASES)

@@ -28,7 +28,7 @@ WHEN = r"20[0-9T:.+-]+"
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the databases of the sample, loaded once."""
+    """Make a directory with the databases of the sample, loaded once."""
     directory = tmp_path_factory.mktemp("sample")
     paths = {table.database: directory / f"{table.database}.db" for table in TABLES}
     init(TABLES, paths)
@@ -44,13 +44,13 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded(databases: Path, tmp_path: Path) -> Project:
-    """The project with copies of those."""
+    """Give the project with copies of these databases."""
     shutil.copytree(databases, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
 
 
 def plain(text: str) -> str:
-    """Without what differs each time."""
+    """Return the text without what differs each time."""
     return re.sub(WHEN, "WHEN", re.sub(RUN, "RUN", text))
 
 
@@ -144,8 +144,10 @@ def test_nothing_that_was_read_steers_a_terminal(project: Project) -> None:
 def test_what_is_exported_mended_and_loaded_is_gone(loaded: Project) -> None:
     file = loaded.directory / "it's bad.csv"
     done = loaded.manage("rejects", "export", str(file), "--table=users")
-    told = f"1 reject of users in {file}\nMend it, then: python manage.py insert_data {shlex.quote(f'users={file}')}\n"
-    assert done.stdout == told
+    message = (
+        f"1 reject of users in {file}\nMend it, then: python manage.py insert_data {shlex.quote(f'users={file}')}\n"
+    )
+    assert done.stdout == message
     file.write_text(file.read_text().replace("10,,jane", "10,Jane,jane"))
     done = loaded.manage("insert_data", f"users={file}")
     assert (done.returncode, done.stderr) == (0, "users: 1 earlier reject is superseded\n")
@@ -181,7 +183,7 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("discard",), "say what to discard: by --table, --reason and --run, or --all"),
         (("discard", "--all", "--table=users"), "say what to discard: by --table, --reason and --run, or --all"),
@@ -198,12 +200,12 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
         (("mend",), None),
     ],
 )
-def test_a_wrong_command_line_is_one_line(loaded: Project, arguments: tuple[str, ...], told: str | None) -> None:
+def test_a_wrong_command_line_is_one_line(loaded: Project, arguments: tuple[str, ...], message: str | None) -> None:
     done = loaded.manage("rejects", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
-    assert told is None or done.stderr == f"error: {told}\n"
+    assert message is None or done.stderr == f"error: {message}\n"
     assert not (ROOT / "new.csv").exists()
 
 
@@ -260,7 +262,7 @@ def test_a_database_that_another_program_holds_is_named(loaded: Project) -> None
         connection.execute("ROLLBACK")
 
 
-def test_output_that_nobody_reads_is_no_traceback(project: Project) -> None:
+def test_output_to_a_closed_pipe_is_no_traceback(project: Project) -> None:
     lines = "".join(f"{number},,x\n" for number in range(30_000))
     project.manage("insert_data", "users=" + project.file("u.csv", f"id,name,email\n{lines}"))
     with project.start("rejects", "show", "--limit=0") as process:

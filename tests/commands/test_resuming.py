@@ -24,7 +24,7 @@ ROWS = {table: (ROOT / "data" / f"{table}.csv").read_text() for table in TABLES}
 
 @contextmanager
 def cut_short(project: Project) -> Iterator[None]:
-    """Orders breaks off at its fifth record, as a database may that has a trigger of its own."""
+    """Break the load of orders off at its fifth record, as a trigger of the database may do."""
     break_off = (
         "CREATE TRIGGER break_off BEFORE INSERT ON orders WHEN NEW.id = 5 BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
     )
@@ -37,14 +37,14 @@ def cut_short(project: Project) -> Iterator[None]:
 
 @pytest.fixture
 def command(project: Project) -> list[str]:
-    """A load of the sample, from files that a test may change. Orders are kept up to the fourth."""
+    """Return a load of the sample from files that a test may change. Orders are kept up to the fourth."""
     sources = [f"{table}={project.file(f'{table}.csv', rows)}" for table, rows in ROWS.items()]
     return ["insert_data", *sources, "--commit-every=2", "--format=json"]
 
 
 @pytest.fixture
 def first(project: Project, command: list[str]) -> str:
-    """The run of that load that was cut short."""
+    """Return the run of that load that was cut short."""
     with cut_short(project):
         failed = project.call(*command)
     assert failed.returncode == 1
@@ -57,19 +57,19 @@ def first(project: Project, command: list[str]) -> str:
 
 
 def runs(project: Project) -> dict[str, list[tuple[Any, ...]]]:
-    """By table, each run and its state, in the order in which they began."""
+    """Return by table each run and its state, in the order in which they began."""
     return {table: project.query(table, "SELECT run, state FROM loader_runs ORDER BY rowid") for table in TABLES}
 
 
 def counts(report: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
-    """By table, what was inserted, unchanged and rejected."""
+    """Return by table the counts of inserted, unchanged and rejected records."""
     return {
         name: (table["inserted"], table["unchanged"], table["rejected"]) for name, table in report["tables"].items()
     }
 
 
 def assert_begun_anew(project: Project, printed: str, first: str) -> None:
-    """It is another run, which has read all records, those kept before too, and has nothing left to do."""
+    """Check that this is another run, which has read all records again and has nothing left to do."""
     report = json.loads(printed)
     assert report["run"] != first
     assert counts(report) == {"users": (0, 9, 1), "products": (0, 9, 1), "orders": (3, 4, 3)}
@@ -109,14 +109,14 @@ def append_a_record(source: Path) -> None:
 
 
 def replace_a_value(source: Path) -> None:
-    """By one as long, and the time of change is set back."""
+    """Replace a value by one of the same length, and set the time of change back."""
     facts = source.stat()
     source.write_text(source.read_text().replace("7,7,7,2\n", "7,7,7,9\n"))
     os.utime(source, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "changed"),
     [
         (touch, "time of change"),
         (append_a_record, "size and time of change and content"),
@@ -124,12 +124,12 @@ def replace_a_value(source: Path) -> None:
     ],
 )
 def test_a_source_that_has_changed_is_read_from_its_beginning(
-    project: Project, command: list[str], first: str, change: Callable[[Path], None], what: str
+    project: Project, command: list[str], first: str, change: Callable[[Path], None], changed: str
 ) -> None:
     source = project.directory / "orders.csv"
     change(source)
     done = project.call(*command)
-    why = f"not resuming run {first}: {source} has another {what} now; starting over\n"
+    why = f"not resuming run {first}: {source} has another {changed} now; starting over\n"
     assert (done.returncode, done.stderr) == (0, why)
     report = json.loads(done.stdout)
     assert report["run"] != first

@@ -47,17 +47,17 @@ CLUSTERS = st.builds(
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Calls the command in this process; what it prints."""
+    """Call the command in this process, and return what it prints."""
     django.setup()
 
-    def called(*arguments: str) -> str:
+    def call(*arguments: str) -> str:
         call_command("scale", *arguments)
         return capsys.readouterr().out
 
-    return called
+    return call
 
 
-def of(sources: Sources, **cluster: Any) -> Forecast:
+def forecast_of(sources: Sources, **cluster: Any) -> Forecast:
     return forecast(COSTS, sources, Cluster(**cluster))
 
 
@@ -135,17 +135,17 @@ def test_a_source_of_one_file_is_cut_by_one_worker() -> None:
 
 def test_one_table_is_on_one_server_however_many_there_are() -> None:
     billions = Sources(records=10**11, order_tables=1)
-    assert of(billions, hosts=10, servers=3).seconds == of(billions, hosts=10, servers=16).seconds
-    several = of(replace(billions, order_tables=None), hosts=10, servers=16)
+    assert forecast_of(billions, hosts=10, servers=3).seconds == forecast_of(billions, hosts=10, servers=16).seconds
+    several = forecast_of(replace(billions, order_tables=None), hosts=10, servers=16)
     assert (several.order_tables, several.servers) == (14, 16)
-    assert several.seconds < of(billions, hosts=10, servers=16).seconds / 2
+    assert several.seconds < forecast_of(billions, hosts=10, servers=16).seconds / 2
 
 
 def test_what_does_not_fit_is_said() -> None:
-    assert of(Sources(records=10**8)).limits == ()
-    assert "host memory" in of(Sources(records=10**10)).limits
-    assert of(Sources(records=10**12), hosts=1000).limits == ("table size",)
-    assert "client memory" in of(Sources(records=10**10, keys_far=True), hosts=100).limits
+    assert forecast_of(Sources(records=10**8)).limits == ()
+    assert "host memory" in forecast_of(Sources(records=10**10)).limits
+    assert forecast_of(Sources(records=10**12), hosts=1000).limits == ("table size",)
+    assert "client memory" in forecast_of(Sources(records=10**10, keys_far=True), hosts=100).limits
 
 
 def test_costs_of_another_machine_are_taken(run: Callable[..., str], tmp_path: Path) -> None:
@@ -193,7 +193,8 @@ def test_the_chart_is_what_its_name_says_and_always_the_same(run: Callable[..., 
     assert three.startswith(PNG)
     text = "".join(ET.fromstring(one).itertext())
     assert all(
-        told in text for told in ("How long a load takes", "4 servers, orders in 2 tables", "10 hosts", "server disk")
+        message in text
+        for message in ("How long a load takes", "4 servers, orders in 2 tables", "10 hosts", "server disk")
     )
 
 
@@ -219,7 +220,7 @@ def test_medians_of_runs_stand_beside_what_is_predicted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["--records=0"], 2, "--records"),
         (["--records=1.5"], 2, "--records"),
@@ -231,9 +232,9 @@ def test_medians_of_runs_stand_beside_what_is_predicted() -> None:
         (["--against=README.md"], 1, "README.md: is no file of runs"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(arguments: list[str], code: int, told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_one_line(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
     done = Project(tmp_path).call("scale", *arguments)
     assert (done.returncode, done.stdout.count("Traceback")) == (code, 0)
     [line] = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert told in line
+    assert message in line

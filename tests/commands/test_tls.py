@@ -34,7 +34,7 @@ class Secured:
     port: int
 
     def url(self, options: Mapping[str, object], user: str = "guarded", host: str = "localhost") -> str:
-        """Of its database, with what libpq is to heed."""
+        """Return the URL of its database with options for libpq."""
         password = f":{quote(SECRET, safe='')}" if user == "guarded" else ""
         return f"postgresql://{user}{password}@{host}:{self.port}/users?{urlencode(options)}"
 
@@ -63,7 +63,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 def shown(path: Path, server: postgres.Server) -> Path:
-    """A copy of a file that the server may read, and nobody else."""
+    """Copy a file so that only the server may read it."""
     copied = Path(shutil.copy(path, server.directory))
     owner = server.data.stat()
     os.chown(copied, owner.st_uid, owner.st_gid)
@@ -94,7 +94,7 @@ def test_a_url_that_trusts_the_servers_authority_alone_is_enough(project: Projec
 
 
 FULL = "verify-full"
-# What a URL says of TLS, of user and host; and what is told.
+# What a URL says of TLS, of user and host; and the expected message.
 REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "another authority": ([FULL, "others"], {}, "certificate verify failed"),
     "another host": ([FULL, "ours"], {"host": "127.0.0.1"}, 'does not match host name "127.0.0.1"'),

@@ -19,7 +19,7 @@ import pytest
 from async_loader import ConfigurationError, Options, Run, StoreError, Verification, VerificationReport, init, verify
 from async_loader.contrib.django.terminal.text import verification_lines
 from tests.commands.conftest import ROOT, Project
-from tests.commands.harm import assert_told_of_an_interrupt, readers_shut_out
+from tests.commands.harm import assert_interrupted, readers_shut_out
 from tests.sample import TABLES
 
 DISAGREE = "ledger and databases do not agree, or a run is unfinished"
@@ -38,7 +38,7 @@ def load(directory: Path, *, restart: bool = False) -> str:
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the databases of the sample, loaded once."""
+    """Make a directory with the databases of the sample, loaded once."""
     directory = tmp_path_factory.mktemp("sample")
     init(TABLES, paths(directory))
     load(directory)
@@ -47,14 +47,14 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded(databases: Path, tmp_path: Path) -> Project:
-    """The project with copies of those."""
+    """Give the project with copies of these databases."""
     shutil.copytree(databases, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
-    """The project with databases in which nothing is."""
+    """Give the project with empty databases."""
     init(TABLES, paths(tmp_path))
     return Project(tmp_path)
 
@@ -66,8 +66,8 @@ def change(project: Project, database: str, *statements: str) -> None:
         connection.commit()
 
 
-def called(project: Project) -> str:
-    """The first run, as lines name it."""
+def first_run(project: Project) -> str:
+    """Return the first run, as lines name it."""
     [(run, began)] = project.query("users", "SELECT run, started_at FROM loader_runs ORDER BY rowid LIMIT 1")
     return f"run {run} of {began}"
 
@@ -77,12 +77,12 @@ def look(project: Project, run: str | None = None) -> VerificationReport:
 
 
 def printed(project: Project, run: str | None = None) -> list[str]:
-    """What the command prints, without a process."""
+    """Return what the command prints, without a process."""
     return list(verification_lines(look(project, run)))
 
 
 def states(project: Project) -> list[tuple[str, list[str]]]:
-    """Each run's state, and the codes of its findings."""
+    """Return each run's state, and the codes of its findings."""
     return [(run.state, [finding.code for finding in run.findings]) for run in look(project).runs]
 
 
@@ -103,7 +103,7 @@ def test_what_was_tampered_with_is_one_line_each_that_cannot_steer_a_terminal(lo
     change(loaded, "products", "INSERT INTO loader_rejects SELECT 7, char(27, 8238), '', 1, 1, '', '', ''")
     done = loaded.manage("verify")
     assert (done.returncode, done.stderr) == (3, f"error: 4 findings: {DISAGREE}\n")
-    run = called(loaded)
+    run = first_run(loaded)
     assert [line.rpartition("; ")[0] for line in done.stdout.splitlines()] == [
         "database products: run \\x1b\\u202e: loader_rejects has 1 of a run that has no line here",
         f"database orders: {run}: table orders: checkpoint is 9, but given 10",
@@ -137,16 +137,16 @@ def test_bytes_that_are_no_text_and_text_that_is_no_count_are_findings(loaded: P
     json.loads(json.dumps(look(loaded).as_dict(), allow_nan=False))
 
 
-def test_a_crash_between_two_commits_is_told_and_gone_on_with(loaded: Project) -> None:
+def test_a_crash_between_two_commits_is_reported_and_finished(loaded: Project) -> None:
     # As if the process had been killed when users was committed, and products and orders not.
     for database in ("products", "orders"):
         change(loaded, database, *(f"DELETE FROM {each}" for each in (database, "loader_runs", "loader_rejects")))
-    told = (
-        f"{called(loaded)}: unfinished: users (database users) complete, "
+    message = (
+        f"{first_run(loaded)}: unfinished: users (database users) complete, "
         "products (database products) not begun, orders (database orders) not begun; "
         "unless it is still at work, run the same command again to finish it, or anew with --restart"
     )
-    assert printed(loaded) == [told]
+    assert printed(loaded) == [message]
     load(loaded.directory)
     assert states(loaded) == [("complete", [])]
 
@@ -171,9 +171,9 @@ def test_a_load_that_was_killed_is_unfinished_until_later_runs_have_written_what
     assert killed.returncode == -signal.SIGKILL
     done = fresh.call("verify")
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
-    assert done.stdout.startswith(f"{called(fresh)}: unfinished: users (database users) up to record 4, products ")
+    assert done.stdout.startswith(f"{first_run(fresh)}: unfinished: users (database users) up to record 4, products ")
     load(fresh.directory, restart=True)
-    mention = f"{called(fresh)}: was not finished, but later runs have loaded the rest"
+    mention = f"{first_run(fresh)}: was not finished, but later runs have loaded the rest"
     assert printed(fresh) == [mention, "2 runs, 4 tables: every count agrees"]
 
 
@@ -213,7 +213,7 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
     assert list(report) == ["version", "status", "seconds", "error", "runs"]
     assert (report["version"], report["status"], report["error"]) == (1, "complete", None)
     [run] = report["runs"]
-    assert f"run {run['run']} of {run['started_at']}" == called(loaded)
+    assert f"run {run['run']} of {run['started_at']}" == first_run(loaded)
     assert list(run) == ["run", "started_at", "state", "tables", "findings"]
     assert run["state"] == "complete"
     assert list(run["tables"]) == ["users", "products", "orders"]
@@ -235,7 +235,7 @@ def test_asyncio_finds_the_same(loaded: Project) -> None:
 def test_a_run_that_no_ledger_knows_is_a_wrong_command_line(loaded: Project) -> None:
     path = loaded.directory / "report.json"
     done = loaded.call("verify", "yesterday", "--report", str(path))
-    last = called(loaded).split()[1]
+    last = first_run(loaded).split()[1]
     message = f"no run is called 'yesterday'; the last one is {last}"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
     report = json.loads(path.read_text())
@@ -267,5 +267,5 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_one_line_and_a_report(loaded: Project, number: signal.Signals, code: int) -> None:
-    told = "interrupted: not everything was verified; run the same command again"
-    assert_told_of_an_interrupt(loaded, "verify", number, code, told)
+    message = "interrupted: not everything was verified; run the same command again"
+    assert_interrupted(loaded, "verify", number, code, message)

@@ -29,7 +29,7 @@ __all__ = ["initialised", "served"]
 
 
 def counts(report: str) -> dict[str, Any]:
-    """What a load counted, by table."""
+    """Return what a load counted, by table."""
     tables = json.loads(report)["tables"]
     return {name: [table[each] for each in ("given", "rejected", "reasons")] for name, table in tables.items()}
 
@@ -41,7 +41,7 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
     assert succeed(served, "verify") == "1 run, 3 tables: every count agrees\n"
 
 
-def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served: ServedProject) -> None:
+def test_progress_over_workers_is_drawn_on_a_terminal_and_printed_elsewhere(served: ServedProject) -> None:
     sources = write_sources(served, 2_000)
     spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")
     done = served.manage(*spread, after=HASTY)
@@ -60,14 +60,14 @@ def test_progress_over_workers_is_drawn_on_a_terminal_and_told_elsewhere(served:
 
 @pytest.fixture
 def scratch(served: ServedProject) -> Path:
-    """Where the project's commands put what they need for a while."""
+    """Return the directory for the temporary files of the project's commands."""
     directory = served.directory / "scratch"
     directory.mkdir()
     served.environment |= {"TMPDIR": str(directory)}
     return directory
 
 
-# Of a command's own, so many are threads, and so many are processes.
+# Numbers of a command's own workers: threads, and processes.
 THREADS, PROCESSES = "--workers=1", "--workers=5"
 
 
@@ -101,7 +101,7 @@ def test_a_signal_to_all_of_them_while_workers_start_is_one_line(
 
 @contextmanager
 def one_worker(environment: Mapping[str, str], *, own: bool) -> Iterator[str]:
-    """The option that a command takes to have it."""
+    """Give the option by which a command has one worker."""
     if own:
         yield "--workers=1"
         return
@@ -114,9 +114,9 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     sources = write_sources(served, 2_000)
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}
     with one_worker(served.environment, own=own) as worker:
-        told = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0", "--no-progress")
-        command = ("insert_data", *sources, *told, "--format=json")
-        # Who holds a lock at one product lets all before it be committed first.
+        message = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0", "--no-progress")
+        command = ("insert_data", *sources, *message, "--format=json")
+        # A lock on one product holds its share back, so that all shares before it are committed first.
         function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
         trigger = "CREATE TRIGGER gate BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.id = 1900)"
@@ -150,7 +150,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "message"),
     [
         (["--mode=dask", "--commit-every=5"], USAGE, "workers commit share by share"),
         (["--workers=2"], USAGE, "mode async has no workers"),
@@ -174,8 +174,8 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
         ),
     ],
 )
-def test_what_cannot_be_spread_is_one_line(served: ServedProject, options: list[str], code: int, told: str) -> None:
+def test_what_cannot_be_spread_is_one_line(served: ServedProject, options: list[str], code: int, message: str) -> None:
     done = served.manage("insert_data", *options)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
     assert done.stderr.startswith("error: ")
-    assert told in done.stderr
+    assert message in done.stderr

@@ -281,7 +281,7 @@ def test_workers_of_a_runs_own_leave_what_one_process_leaves(
 ) -> None:
     monkeypatch.setattr("async_loader.modes.dask.local.MOST_THREADS", threads)
     monkeypatch.setattr("async_loader.run.spread.MOST_SENT", most)
-    for name, value in pair.cluster.told(pair.many.databases).items():
+    for name, value in pair.cluster.environment(pair.many.databases).items():
         monkeypatch.setenv(name, value)
     pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:found")
     for seed in (1, 2):

@@ -44,14 +44,14 @@ def saved(model: type[models.Model], values: Mapping[str, str | None]) -> str | 
 
 
 def _given(model: type[models.Model], name: str, text: str | None) -> Any:
-    """Text as it is; only JSON is no text to Django."""
+    """Return a value for a field: the text itself, except JSON, which is no text to Django."""
     if text is not None and isinstance(model._meta.get_field(name), models.JSONField):
         return json.loads(text)
     return text
 
 
 def _look_at_times(instance: models.Model) -> None:
-    """OverflowError for a time whose year in UTC Python does not have: PostgreSQL stores it, and nobody can read it."""
+    """Raise OverflowError for a time whose year in UTC Python lacks: PostgreSQL stores it, but it cannot be read."""
     for field in instance._meta.concrete_fields:
         value = field.get_prep_value(getattr(instance, field.attname))
         if isinstance(value, datetime) and timezone.is_aware(value):
@@ -59,7 +59,7 @@ def _look_at_times(instance: models.Model) -> None:
 
 
 def stored(model: type[models.Model]) -> list[Row]:
-    """All rows by key, each value as SQL writes it, with its type."""
+    """Return all rows by key, each value as SQL writes it, with its type."""
     connection = connections[router.db_for_read(model)]
     columns = ", ".join(_WRITTEN[connection.vendor].format(field.column) for field in _fields(model))
     with connection.cursor() as cursor:
@@ -68,7 +68,7 @@ def stored(model: type[models.Model]) -> list[Row]:
 
 
 def read(model: type[models.Model]) -> list[Row]:
-    """All rows as the ORM reads them."""
+    """Return all rows as the ORM reads them."""
     rows = model._default_manager.order_by("pk")
     return [[repr(getattr(row, field.attname)) for field in _fields(model)] for row in rows]
 
@@ -78,7 +78,7 @@ def _fields(model: type[models.Model]) -> Sequence[Any]:
 
 
 def judge(label: str, records: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
-    """What Django says of each record, and what is then stored; nothing stays."""
+    """Return what Django says of each record, and what is then stored. Nothing stays stored."""
     model = apps.get_model(label)
     with transaction.atomic(using=router.db_for_write(model)):
         problems = [saved(model, record) for record in records]
@@ -88,13 +88,13 @@ def judge(label: str, records: Sequence[Mapping[str, str | None]]) -> dict[str, 
 
 
 def rows(label: str) -> dict[str, Any]:
-    """What is stored."""
+    """Return what is stored of a model."""
     model = apps.get_model(label)
     return {"stored": stored(model), "read": read(model)}
 
 
 def empty(label: str) -> None:
-    """Delete all rows."""
+    """Delete all rows of a model."""
     apps.get_model(label)._default_manager.all().delete()
 
 
@@ -105,7 +105,7 @@ def add(label: str, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def manage(arguments: Sequence[str]) -> dict[str, Any]:
-    """A command's report."""
+    """Run a command, and return its report."""
     out = io.StringIO()
     call_command(*arguments, "--format=json", "--no-progress", stdout=out)
     for connection in connections.all(initialized_only=True):
@@ -115,7 +115,7 @@ def manage(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def refusal(arguments: Sequence[str]) -> str | None:
-    """The one line with which a command refuses; None where it does not."""
+    """Return the line with which a command refuses; None if it does not."""
     try:
         manage(arguments)
     except (LoaderError, CommandError) as error:

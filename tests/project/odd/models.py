@@ -64,12 +64,12 @@ class Rotated(models.TextField):
 
 class Lax(models.CharField):
     def run_validators(self, value: Any) -> None:
-        """All is well."""
+        """Accept every value as it is."""
 
 
 class Loose(models.ForeignKey):
     def validate(self, value: Any, model_instance: Any) -> None:
-        """All is well."""
+        """Accept every value as it is."""
 
 
 class OwnToPython(models.Model):

@@ -18,13 +18,13 @@ from django.utils import timezone
 
 
 def even(value: int) -> None:
-    """A validator as projects write them."""
+    """Refuse odd numbers: a validator as projects write them."""
     if value % 2:
         raise ValidationError("%(value)s is odd", params={"value": value})
 
 
 def no_shouting(value: str) -> None:
-    """Likewise, of text."""
+    """Refuse text in capitals: a validator as projects write them."""
     if value.isupper():
         raise ValidationError(["Do not shout.", "{shown} it is."])
 
@@ -34,7 +34,7 @@ def a_thousand() -> int:
 
 
 def noon(year: int) -> dt.datetime:
-    """As a limit is written in a project with time zones, or in one without."""
+    """Return a limit, noon of June 1st, with a zone if the project has time zones."""
     at = dt.datetime(year, 6, 1, 12)  # noqa: DTZ001 - made aware where the project wants that
     return timezone.make_aware(at) if settings.USE_TZ else at
 
