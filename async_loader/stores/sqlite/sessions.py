@@ -82,7 +82,12 @@ class Session:
         """Run a statement, whose rows are tuples whatever the owner of the connection has made of them."""
         cursor = self._raw.cursor()
         cursor.row_factory = None
-        return cursor.execute(sql, parameters)
+        try:
+            return cursor.execute(sql, parameters)
+        except BaseException:
+            # A traceback would keep it, and with it the connection, which is closed only once all its cursors are.
+            cursor.close()
+            raise
 
     def begin(self, sql: str) -> None:
         """Begin a transaction by this SQL."""
@@ -136,8 +141,9 @@ class Session:
         if self._log is not None:
             self._log.close()
         try:
-            if self._lent.is_shared:
+            with suppress(sqlite3.Error):
                 self.roll_back()
+            if self._lent.is_shared:
                 for undo in reversed(self._undo):
                     undo()
         finally:
