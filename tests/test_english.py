@@ -11,9 +11,7 @@ from tests import english
 from tests.english import ROOT
 
 # Rooms and documents that are still to be rewritten. This list only shrinks.
-PENDING = (
-    "async_loader/sources",
-)
+PENDING = ("async_loader/sources",)
 
 
 def findings_in(directory: Path, text: str, name: str = "module.py") -> list[str]:

@@ -674,7 +674,7 @@ def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_def
 
 
 def lines_left(place: Place) -> list[str]:
-    """The keys of the stored rejects, as they were read."""
+    """Return the keys of the stored rejects, as they were read."""
     return sorted(str(each.reject.record.get("id")) for each in shown(place))
 
 
@@ -714,7 +714,7 @@ def test_a_reject_keeps_its_name_until_its_record_is_accepted(place: Place, mode
     assert findings(place) == []
 
 
-def test_two_records_that_are_made_of_one_reject_are_told_apart(place: Place, mode: str) -> None:
+def test_two_records_that_are_made_of_one_reject_are_distinguished(place: Place, mode: str) -> None:
     place.load(mode, {"users": place.file("u.csv", "id,name,email\n2,,b@\n3,,c@\n")})
     file = exported(place, "bad.csv")
     header, second, third = file.read_text().splitlines()
