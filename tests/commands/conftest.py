@@ -70,19 +70,26 @@ class Project:
             patch.setattr(os, "_exit", sys.exit)
             patch.chdir(ROOT)
             code = _left_with(["manage.py", *arguments])
-            told = out.getvalue().decode(), error.getvalue().decode()
-        return subprocess.CompletedProcess(arguments, code, *told)
+            printed = out.getvalue().decode(), error.getvalue().decode()
+        return subprocess.CompletedProcess(arguments, code, *printed)
 
     def file(self, name: str, content: str) -> str:
-        """Write a source; its path."""
+        """Write a source, and return its path."""
         path = self.directory / name
         path.write_text(content)
         return str(path)
 
     def query(self, database: str, sql: str) -> list[tuple[Any, ...]]:
-        """Ask a database, apart from the loader."""
+        """Query a database, apart from the loader."""
         with closing(sqlite3.connect(self.directory / f"{database}.db")) as connection:
             return connection.execute(sql).fetchall()
+
+    def change(self, database: str, *statements: str) -> None:
+        """Execute statements in a database, apart from the loader, and commit them."""
+        with closing(sqlite3.connect(self.directory / f"{database}.db")) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
 
 
 def _left_with(arguments: list[str]) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,13 +28,6 @@ def loaded(databases: Path, tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def change(project: Project, database: str, *statements: str) -> None:
-    with closing(sqlite3.connect(project.directory / f"{database}.db")) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
 def test_all_is_well_is_one_line_a_table(loaded: Project) -> None:
     for arguments in ((), ("orders",)):
         done = loaded.manage("check_references", *arguments)
@@ -44,8 +35,8 @@ def test_all_is_well_is_one_line_a_table(loaded: Project) -> None:
 
 
 def test_what_was_deleted_is_missed(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM users WHERE id IN (2, 3)")
-    change(loaded, "products", "DELETE FROM products WHERE id = 3")
+    loaded.change("users", "DELETE FROM users WHERE id IN (2, 3)")
+    loaded.change("products", "DELETE FROM products WHERE id = 3")
     done = loaded.manage("check_references")
     assert (done.returncode, done.stderr) == (3, "error: 2 rows reference what does not exist\n")
     assert done.stdout.splitlines() == [
@@ -58,7 +49,7 @@ def test_what_was_deleted_is_missed(loaded: Project) -> None:
 
 
 def test_the_first_rows_at_fault_are_shown_and_the_rest_counted(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM users WHERE id > 1")
+    loaded.change("users", "DELETE FROM users WHERE id > 1")
     done = loaded.call("check_references")
     assert done.stdout.splitlines()[-1] == "  ... and 1 more"
     assert len(done.stdout.splitlines()) == 2 + 5 + 1
@@ -66,7 +57,7 @@ def test_the_first_rows_at_fault_are_shown_and_the_rest_counted(loaded: Project)
 
 
 def test_the_report_has_the_documented_shape(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM users WHERE id = 3")
+    loaded.change("users", "DELETE FROM users WHERE id = 3")
     path = loaded.directory / "report.json"
     path.write_text("what was there before, which is a good deal longer than nothing" * 100)
     done = loaded.call("check_references", "--format=json", "--report", str(path), "--report-rejects=1")
@@ -97,7 +88,7 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
 
 
 def test_text_from_rows_cannot_steer_a_terminal(loaded: Project) -> None:
-    change(loaded, "orders", "INSERT INTO orders VALUES (8, 'a' || char(27, 7, 8238), 1, x'1b')")
+    loaded.change("orders", "INSERT INTO orders VALUES (8, 'a' || char(27, 7, 8238), 1, x'1b')")
     done = loaded.call("check_references")
     assert done.returncode == 3
     assert not set(done.stdout + done.stderr) & set("\x1b\x07\u202e")
@@ -145,7 +136,7 @@ def test_a_database_that_is_missing_is_one_line_and_a_report(loaded: Project) ->
 
 
 def test_a_table_that_is_missing_and_a_file_that_is_no_database_are_one_line(loaded: Project) -> None:
-    change(loaded, "products", "DROP TABLE products")
+    loaded.change("products", "DROP TABLE products")
     done = loaded.call("check_references")
     assert (done.returncode, done.stderr) == (
         1,
@@ -165,7 +156,7 @@ def test_a_locked_database_is_named_after_the_time_allowed(loaded: Project) -> N
 
 
 def test_nothing_is_written_anywhere(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM users WHERE id = 3")
+    loaded.change("users", "DELETE FROM users WHERE id = 3")
     before = {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")}
     assert loaded.call("check_references").returncode == 3
     assert {path.name: path.read_bytes() for path in loaded.directory.glob("*.db")} == before

@@ -8,10 +8,8 @@ import asyncio
 import json
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,13 +57,6 @@ def fresh(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def change(project: Project, database: str, *statements: str) -> None:
-    with closing(sqlite3.connect(project.directory / f"{database}.db")) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
 def first_run(project: Project) -> str:
     """Return the first run, as lines name it."""
     [(run, began)] = project.query("users", "SELECT run, started_at FROM loader_runs ORDER BY rowid LIMIT 1")
@@ -98,9 +89,9 @@ def test_fresh_databases_have_nothing_to_verify(fresh: Project) -> None:
 
 
 def test_what_was_tampered_with_is_one_line_each_that_cannot_steer_a_terminal(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM loader_rejects")
-    change(loaded, "orders", "DELETE FROM orders WHERE id = 3", "UPDATE loader_runs SET checkpoint = 9")
-    change(loaded, "products", "INSERT INTO loader_rejects SELECT 7, char(27, 8238), '', 1, 1, '', '', ''")
+    loaded.change("users", "DELETE FROM loader_rejects")
+    loaded.change("orders", "DELETE FROM orders WHERE id = 3", "UPDATE loader_runs SET checkpoint = 9")
+    loaded.change("products", "INSERT INTO loader_rejects SELECT 7, char(27, 8238), '', 1, 1, '', '', ''")
     done = loaded.manage("verify")
     assert (done.returncode, done.stderr) == (3, f"error: 4 findings: {DISAGREE}\n")
     run = first_run(loaded)
@@ -114,20 +105,20 @@ def test_what_was_tampered_with_is_one_line_each_that_cannot_steer_a_terminal(lo
 
 def test_a_run_is_looked_at_apart_from_others(loaded: Project) -> None:
     again = load(loaded.directory)
-    change(loaded, "users", "DELETE FROM loader_rejects WHERE id = 1")
+    loaded.change("users", "DELETE FROM loader_rejects WHERE id = 1")
     assert states(loaded) == [("complete", ["rejects"]), ("complete", [])]
     assert printed(loaded, again) == [WELL]
 
 
 def test_rows_that_were_deleted_are_missed_until_they_are_loaded_again(loaded: Project) -> None:
-    change(loaded, "orders", "DELETE FROM orders WHERE id = 3")
+    loaded.change("orders", "DELETE FROM orders WHERE id = 3")
     assert states(loaded) == [("complete", ["rows"])]
     load(loaded.directory)
     assert states(loaded) == [("complete", []), ("complete", [])]
 
 
 def test_bytes_that_are_no_text_and_text_that_is_no_count_are_findings(loaded: Project) -> None:
-    change(loaded, "users", "UPDATE loader_runs SET state = CAST(x'ff' AS TEXT), given = 'ten', inserted = 9e999")
+    loaded.change("users", "UPDATE loader_runs SET state = CAST(x'ff' AS TEXT), given = 'ten', inserted = 9e999")
     [run] = look(loaded).runs
     assert [finding.problem for finding in run.findings[:3]] == [
         "state is '\\\\xff', not running or complete",
@@ -140,7 +131,7 @@ def test_bytes_that_are_no_text_and_text_that_is_no_count_are_findings(loaded: P
 def test_a_crash_between_two_commits_is_reported_and_finished(loaded: Project) -> None:
     # As if the process had been killed when users was committed, and products and orders not.
     for database in ("products", "orders"):
-        change(loaded, database, *(f"DELETE FROM {each}" for each in (database, "loader_runs", "loader_rejects")))
+        loaded.change(database, *(f"DELETE FROM {each}" for each in (database, "loader_runs", "loader_rejects")))
     message = (
         f"{first_run(loaded)}: unfinished: users (database users) complete, "
         "products (database products) not begun, orders (database orders) not begun; "
@@ -193,7 +184,7 @@ def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(
     loaded: Project, mode: str, remains: str
 ) -> None:
     """Without a log of its own, a database is half written then, and refuses a connection that may only read."""
-    change(loaded, "users", f"PRAGMA journal_mode = {mode}")
+    loaded.change("users", f"PRAGMA journal_mode = {mode}")
     database, left = (loaded.directory / name for name in ("users.db", remains))
     undisturbed = database.read_bytes()
     subprocess.run([sys.executable, "-c", CUT_OFF, database], check=False, timeout=60)
@@ -204,7 +195,7 @@ def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(
 
 
 def test_the_report_has_the_documented_shape(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM loader_rejects")
+    loaded.change("users", "DELETE FROM loader_rejects")
     path = loaded.directory / "report.json"
     done = loaded.call("verify", "--format=json", "--report", str(path))
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
@@ -226,7 +217,7 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
 
 
 def test_asyncio_finds_the_same(loaded: Project) -> None:
-    change(loaded, "users", "DELETE FROM loader_rejects")
+    loaded.change("users", "DELETE FROM loader_rejects")
     report = asyncio.run(verify(TABLES, paths(loaded.directory)))
     assert report.runs == look(loaded).runs
     assert (report.status, report.findings) == ("complete", 1)
