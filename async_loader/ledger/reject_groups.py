@@ -88,8 +88,8 @@ class Selection:
     tables: Mapping[str, Table]
 
     @property
-    def path(self) -> str:
-        """The source, as a `Source` has it."""
+    def name(self) -> str:
+        """The source, as reports name it."""
         return self.group.path
 
     @property

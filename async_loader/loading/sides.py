@@ -10,19 +10,19 @@ import polars as pl
 from async_loader.errors import OverLimitError
 
 
-class HasPath(Protocol):
+class HasName(Protocol):
     """A source, as far as its name is needed."""
 
     @property
-    def path(self) -> str:
-        """The source's name, as the user gave it."""
+    def name(self) -> str:
+        """The source's name, as reports have it."""
 
 
 class Readable(Protocol):
     """An open source, as a load sees it."""
 
     @property
-    def source(self) -> HasPath:
+    def source(self) -> HasName:
         """The source that is read."""
 
     @property

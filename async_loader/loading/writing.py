@@ -61,7 +61,7 @@ def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
         packed = yield Call(load.database.pack, (rejects,))
     if load.files is not None and len(rejects):
         yield Call(load.files.write, (reader, rejects))
-    kept, superseded = yield from _keep_rejects(load, reader.source.path, judged.batch, rejects["line"], packed)
+    kept, superseded = yield from _keep_rejects(load, reader.source.name, judged.batch, rejects["line"], packed)
     check_count(load.table, "rejects kept", kept, len(rejects))
     updated = len(held) - sum(key in refused for key in held) if refused else len(held)
     return Written(Counts(inserted=stored - updated, updated=updated), superseded, source, refused, rejects)

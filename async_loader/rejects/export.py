@@ -103,7 +103,7 @@ def _left_out(table: Table, kind: str, selections: Iterable[tuple[Selection, int
 
 
 def _unknown(selection: Selection, number: int) -> str:
-    where = f"{_rejects(number)} of run {selection.group.run} from {selection.path}"
+    where = f"{_rejects(number)} of run {selection.group.run} from {selection.name}"
     return f"{where} {why_table_is_unknown(selection)}"
 
 

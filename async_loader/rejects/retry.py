@@ -26,7 +26,7 @@ def plan_retry(
     left = []
     for selection in selections:
         if (why := _why_not(selection, names)) is not None:
-            left.append(f"rejects of run {selection.group.run} from {selection.path} are left as they are: {why}")
+            left.append(f"rejects of run {selection.group.run} from {selection.name} are left as they are: {why}")
         elif selection.table is not None:
             by_table.setdefault(selection.table, []).append(selection)
     for table, several in by_table.items():
@@ -47,10 +47,10 @@ def _why_not(selection: Selection, names: Iterable[str]) -> str | None:
 def _check_read_alike(table: str, selections: Sequence[Selection]) -> None:
     first: dict[str, Selection] = {}
     for selection in selections:
-        before = first.setdefault(selection.path, selection)
+        before = first.setdefault(selection.name, selection)
         if _reading(before) != _reading(selection) or len(_reading(selection)) > 1:
             raise ConfigurationError(
-                f"rejects of {table} from {selection.path} were read in one way in run {before.group.run} and in "
+                f"rejects of {table} from {selection.name} were read in one way in run {before.group.run} and in "
                 f"another in run {selection.group.run}; try them again apart, with --run"
             )
 

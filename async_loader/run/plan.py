@@ -142,8 +142,8 @@ class Plan:
 
     def paths(self, table: Table) -> tuple[str, ...]:
         """Return what the table is loaded from, each path once where rejects are tried again."""
-        again = dict.fromkeys(selection.path for selection in self.retried.get(table.name, ()))
-        return (*(source.path for source in self.sources.get(table.name, ())), *again)
+        again = dict.fromkeys(selection.name for selection in self.retried.get(table.name, ()))
+        return (*(source.name for source in self.sources.get(table.name, ())), *again)
 
 
 def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:

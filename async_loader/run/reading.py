@@ -47,5 +47,5 @@ def _facts(plan: Plan) -> Facts:
 
 def layouts_read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
     """Return how a table's sources are read, as `loader_runs` keeps it: each layout of a source once."""
-    layouts = dict.fromkeys((reader.source.path, layout) for reader in readers for layout in reader.layouts)
+    layouts = dict.fromkeys((reader.source.name, layout) for reader in readers for layout in reader.layouts)
     return [layout_as_json(path, layout) for path, layout in layouts]

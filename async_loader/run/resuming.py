@@ -50,15 +50,15 @@ def _path_of_two_tables(plan: Plan) -> str | None:
     seen: dict[tuple[str, str], str] = {}
     for table in plan.loaded:
         for source in plan.sources.get(table.name, ()):
-            if seen.setdefault((table.database, source.path), table.name) != table.name:
-                return source.path
+            if seen.setdefault((table.database, source.name), table.name) != table.name:
+                return source.name
     return None
 
 
 def _path_read_twice(plan: Plan) -> str | None:
     """Return a path that a table with unique columns is loaded from twice."""
     for table in plan.loaded:
-        paths = [source.path for source in plan.sources[table.name]]
+        paths = [source.name for source in plan.sources[table.name]]
         for path in paths:
             if table.unique and paths.count(path) > 1:
                 return path
@@ -75,13 +75,13 @@ def restore(state: RunState, line: TableRun) -> Steps[UsedValues]:
     for reader in readers:
         tally.notice(reader.ignored)
     database = state.plan.databases[tally.database]
-    for reader in {reader.source.path: reader for reader in readers}.values():
+    for reader in {reader.source.name: reader for reader in readers}.values():
         last = None
-        while page := (yield from reject_queries.page_of_source(database, state.run, reader.source.path, last)):
+        while page := (yield from reject_queries.page_of_source(database, state.run, reader.source.name, last)):
             last, rejects = page[-1], reject_queries.as_judged(page)
-            yield Call(tally.restore_rejects, (reader.source.path, rejects))
+            yield Call(tally.restore_rejects, (reader.source.name, rejects))
             if line.table_name in files:
                 yield Call(files[line.table_name].write, (reader, rejects))
             for column, number in (yield Call(used_values, (rejects,))):
-                used.setdefault((reader.source.path, column), []).append(number)
+                used.setdefault((reader.source.name, column), []).append(number)
     return used

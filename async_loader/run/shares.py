@@ -142,7 +142,7 @@ def load_share(share: Share, means: Means) -> Steps[Outcome]:
     if (committed := (yield from this.begin())) is not None:
         return committed
     accepted = yield from _accepted_before(this)
-    paths = dict.fromkeys(reader.source.path for reader in means.readers)
+    paths = dict.fromkeys(reader.source.name for reader in means.readers)
     tally = Tally(share.table.database, tuple(paths), share.report_rejects)
     yield from load(_load(this, accepted, tally))
     yield Call(means.check)
@@ -272,7 +272,7 @@ class _CollectedRejects:
         self.by_source: list[tuple[str, pl.DataFrame]] = []
 
     def write(self, source: Readable, rejects: pl.DataFrame) -> None:
-        self.by_source.append((source.source.path, rejects))
+        self.by_source.append((source.source.name, rejects))
 
     def close(self) -> None:
         """Do nothing: no file is open."""

@@ -205,7 +205,7 @@ class Rehearsal(SpreadTable):
 
     def _take_all(self, outcomes: Sequence[Outcome]) -> None:
         self.tally.take_total(total(outcomes))
-        readers = {reader.source.path: reader for reader in self.readers}
+        readers = {reader.source.name: reader for reader in self.readers}
         for outcome in outcomes:
             for path, rejects in outcome.rejects:
                 _take_rejects(self.tally, self.files, readers[path], rejects)
@@ -359,11 +359,11 @@ def recount(state: RunState, table: Table) -> Steps[int]:
     database, tally, files = state.database(table), state.tallies[table.name], state.files.get(table.name)
     texts = yield from database.shares.outcomes(state.run, table.name)
     tally.take_total(total([outcome_from(text, table) for text in texts]))
-    for reader in {reader.source.path: reader for reader in state.readers[table.name]}.values():
+    for reader in {reader.source.name: reader for reader in state.readers[table.name]}.values():
         last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
             # Shares are committed in any order.
-            path = reader.source.path
+            path = reader.source.name
             page = yield from reject_queries.page_of_source(database, state.run, path, last, order=BY_LINE)
             if not page:
                 break
@@ -373,6 +373,6 @@ def recount(state: RunState, table: Table) -> Steps[int]:
 
 
 def _take_rejects(tally: Tally, files: TakesRejects | None, reader: Any, rejects: pl.DataFrame) -> None:
-    tally.show_rejects(reader.source.path, rejects)
+    tally.show_rejects(reader.source.name, rejects)
     if files is not None:
         files.write(reader, rejects)

@@ -18,7 +18,7 @@ import pyarrow.types as kinds
 from async_loader.errors import ConfigurationError, SourceError
 from async_loader.ledger.layouts import Layout, mapping_parts
 from async_loader.records.batches import MARKS, Batch, slices
-from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, without_secrets
+from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, shown, without_secrets
 from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.opening import STDIN
 from async_loader.sources.ranges import Stretch
@@ -51,21 +51,38 @@ class Source:
     def __post_init__(self) -> None:
         if has_secret(self.path):
             raise ConfigurationError(
-                f"{without_secrets(self.path)}: the address holds a secret, and every report would tell it; "
+                f"{without_secrets(self.name)}: the address holds a secret, and every report would tell it; "
                 "give it in the environment"
             )
+        self._refuse_bytes_that_are_no_text()
         if not self.format:
             object.__setattr__(self, "format", _format_of(self.path))
         kind, codec = self._parts()
         if kind not in _OPEN or codec not in ("", *CODECS) or (codec and kind == "parquet"):
             raise ConfigurationError(
-                f"{self.path}: unknown format {self.format!r}; "
+                f"{self.name}: unknown format {self.format!r}; "
                 f"known are {', '.join(_OPEN)}, the first three also with {', '.join(CODECS)} behind"
             )
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
             raise ConfigurationError(
-                f"{self.path}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
+                f"{self.name}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
             )
+
+    def _refuse_bytes_that_are_no_text(self) -> None:
+        """Raise ConfigurationError for text with bytes that are not UTF-8; in the path of a file they may be."""
+        texts = [*self.names.values(), *self.constants.values(), *self.means_null]
+        if is_remote(self.path):
+            texts.append(self.path)
+        for text in texts:
+            if shown(text) != text:
+                raise ConfigurationError(f"{self.name}: '{shown(text)}' holds bytes that are not UTF-8")
+        if "\0" in self.path:
+            raise ConfigurationError(f"{self.name}: the name of a file holds no NUL")
+
+    @property
+    def name(self) -> str:
+        """The path as reports, rejects and the ledger have it: a byte of it that is not UTF-8 is an escape."""
+        return shown(self.path)
 
     @property
     def file(self) -> Path | None:
@@ -190,10 +207,10 @@ def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None
         stream.close()
         if not isinstance(error, SourceError):
             raise
-        other = advice(stream.front, fields.table.name, source.kind, source.suffix, source.path)
+        other = advice(stream.front, fields.table.name, source.kind, source.suffix, source.name)
         if other is None:
             raise
-        raise SourceError(source.path, other) from error
+        raise SourceError(source.name, other) from error
 
 
 # Each format's libraries are imported by whoever reads it.

@@ -17,6 +17,22 @@ _QUERY = re.compile(r"\?[^\s\"']*")
 _USER = re.compile(r"://[^/?#@\s]*@")
 
 
+# Half of a character, which stands in text for a byte that is not UTF-8, or for nothing that can be written.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    r"""Return text as it can be written anywhere: a byte that is not UTF-8 is an escape, such as `\xff`.
+
+    A name of a file is bytes. Python has those that are no text as surrogates, which neither databases nor JSON take.
+    """
+    return _SURROGATE.sub(lambda half: _escape(ord(half[0])), text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"  # noqa: PLR2004 - a byte's
+
+
 def is_remote(name: str) -> bool:
     """Whether it takes fsspec to open it."""
     return _ADDRESS.match(name) is not None and not _is_local(name)

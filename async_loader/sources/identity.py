@@ -23,13 +23,13 @@ def identity(source: Source) -> Identity | None:
     """
     if source.path == STDIN:
         return None
-    with failures(source.path):
+    with failures(source.name):
         facts = facts_of(source.path)
         if facts.size is None:
             return None
         digest = _digest(source.path, facts.size)
     return {
-        "path": source.path,
+        "path": source.name,
         "format": source.format,
         "delimiter": source.delimiter,
         "names": dict(source.names),

@@ -59,7 +59,7 @@ def parts(source: Source, table: Table, *, size: int = SIZE, mapped: Mapped = ma
 
     Raises what a Reader of it raises.
     """
-    with failures(source.path):
+    with failures(source.name):
         is_whole = source.codec is not None or facts_of(source.path).size is None
     stretches = [] if is_whole else _stretches(source, table, size, mapped)
     if len(stretches) <= 1:
@@ -127,6 +127,6 @@ def _counts(wanted: Range, stream: Stream) -> Iterator[Count]:
         stop = min(start + COUNTED, wanted.stop)
         text = known + stream.read(stop - start) + (edge if stop == wanted.size else b"")
         if len(text) != stop - start + 2:
-            raise SourceError(wanted.source.path, CHANGED)
+            raise SourceError(wanted.source.name, CHANGED)
         yield boundaries.count(text, start, delimiter)
         known = text[-2:]

@@ -87,7 +87,7 @@ class StoredReader:
         fields = _fields(self._table, layout, readable)
         values, faults = _TYPED[layout.kind](fields, layout, readable)
         return Batch(
-            source=self.source.path,
+            source=self.source.name,
             values=values,
             lines=pl.Series([row.line for row in readable], dtype=pl.Int64),
             line_ends=pl.Series([row.line_end for row in readable], dtype=pl.Int64),

@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
+from async_loader.sources.addresses import shown
 from async_loader.sources.opening import CHANGED, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
@@ -38,16 +39,16 @@ _UTF_16_AND_32 = (
 
 
 class Stream:
-    """A source open for reading, or a stretch of one: `name` as the user gave it, `size` in stored bytes (None where
+    """A source open for reading, or a stretch of one: `name` as reports have it, `size` in stored bytes (None where
     unknown), `front` the first bytes of what has been read.
     """
 
-    def __init__(self, name: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
-        self.name = name
+    def __init__(self, path: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
+        self.name = shown(path)
         self.front = b""
         self._start, self._left = 0, sys.maxsize
         with self.failures():
-            self._opened = opened(name)
+            self._opened = opened(path)
             self._file, self._close = self._opened.file, self._opened.close
             self.size = self._opened.facts.size
             self._reader = pa.PythonFile(self._file, mode="r")
@@ -55,7 +56,7 @@ class Stream:
                 self._reader = pa.CompressedInputStream(self._reader, codec)
         if codec is not None and self.size == 0:
             self.close()
-            raise SourceError(name, f"is empty, not a {codec} file")
+            raise SourceError(self.name, f"is empty, not a {codec} file")
         if stretch is not None:
             self._go_to(stretch)
 

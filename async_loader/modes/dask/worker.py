@@ -153,10 +153,10 @@ def _reach(source: Source, facts: Identity | None) -> None:
         own = identity(source)
     except SourceError as error:
         problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
-        raise SourceError(source.path, problem) from error
+        raise SourceError(source.name, problem) from error
     if own != facts:
         problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
-        raise SourceError(source.path, problem)
+        raise SourceError(source.name, problem)
 
 
 def _check_sources(share: Share) -> None:

@@ -14,6 +14,7 @@ import contextvars
 import functools
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -52,6 +53,8 @@ class LoaderCommand(BaseCommand):
     # For --help: the command line after the command's name, and the text below the options.
     usage = "[options]"
     epilog = ""
+    # The arguments that hold names of files, in which any bytes may be.
+    paths: tuple[str, ...] = ()
     # Whether the process was started to run this command, and runs it in its main thread.
     owns_process = False
 
@@ -94,6 +97,8 @@ class LoaderCommand(BaseCommand):
         for action in _actions(self._parser) if hasattr(self, "_parser") else ():
             if isinstance(parsed.get(action.dest), str):
                 parsed[action.dest] = _parsed(self._parser, action, parsed[action.dest])
+            if action.dest not in self.paths:
+                _refuse_bytes(action, parsed.get(action.dest))
         return parsed
 
     def all_tables(self, project: ProjectTables) -> tuple[Table, ...]:
@@ -207,6 +212,14 @@ def _parsed(parser: argparse.ArgumentParser, action: argparse.Action, text: str)
     except argparse.ArgumentError as error:
         raise Failure(str(error), USAGE) from error
     return value
+
+
+def _refuse_bytes(action: argparse.Action, value: Any) -> None:
+    """Raise Failure for text with bytes that are not UTF-8. A path is no text."""
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and re.search("[\ud800-\udfff]", text):
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            raise Failure(f"argument {name}: '{printable(text)}' holds bytes that are not UTF-8", USAGE)
 
 
 def _leave_for_usage(message: str) -> NoReturn:

@@ -63,7 +63,7 @@ def write_report(file: BinaryIO, text: str, advice: str) -> Failure | None:
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.truncate(0)
-        rest = memoryview(f"{text}\n".encode())
+        rest = memoryview(f"{text}\n".encode(errors="backslashreplace"))
         # A pipe, or a disk that is nearly full, may take only a part.
         while rest:
             rest = rest[file.write(rest) :]

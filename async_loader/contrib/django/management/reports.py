@@ -22,6 +22,7 @@ from async_loader.contrib.django.management.report_files import (
 from async_loader.contrib.django.models.databases import Location
 from async_loader.contrib.django.terminal.pace import RECORDS, Words
 from async_loader.contrib.django.terminal.progress import Watcher, progress
+from async_loader.contrib.django.terminal.wording import printable
 
 if TYPE_CHECKING:
     from async_loader import ReferenceReport, Report, VerificationReport
@@ -123,7 +124,8 @@ class ReportCommand(LoaderCommand):
         except LoaderError as error:
             codes = {OverLimitError: OVER_LIMIT, ConfigurationError: assignment.misconfigured}
             code = codes.get(type(error), FAILED)
-            return work.report(error.status, error.text), Failure(error.text, code)
+            message = printable(error.text)
+            return work.report(error.status, message), Failure(message, code)
         except KeyboardInterrupt:
             message = assignment.interrupted(work)
             return work.report("interrupted", message), interrupts.ending(message)

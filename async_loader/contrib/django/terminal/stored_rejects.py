@@ -6,12 +6,11 @@ All text from records is escaped, so that it cannot steer a terminal.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
+from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable, shell_quoted
 
 if TYPE_CHECKING:
     from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
@@ -98,8 +97,8 @@ def exported_lines(exported: Exported) -> Iterator[str]:
         yield printable(f"{number_of(count, 'reject')} of {exported.table} in {path}")
     by_options: dict[str, list[str]] = {}
     for path, _, layout in exported.files:
-        options = " ".join(map(shlex.quote, _options(exported.table, layout)))
-        by_options.setdefault(options, []).append(shlex.quote(f"{exported.table}={path}"))
+        options = " ".join(map(shell_quoted, _options(exported.table, layout)))
+        by_options.setdefault(options, []).append(shell_quoted(f"{exported.table}={path}"))
     mend = "Mend it" if len(exported.files) == 1 else "Mend them"
     for options, sources in by_options.items():
         yield printable(f"{mend}, then: python manage.py insert_data {' '.join([*sources, options])}".rstrip())

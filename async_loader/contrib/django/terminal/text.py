@@ -6,14 +6,13 @@ All text from records is escaped, so that it cannot steer a terminal.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import async_loader
 from async_loader.contrib.django.terminal.pace import rounded
-from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable
+from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable, shell_quoted
 
 if TYPE_CHECKING:
     from async_loader import (
@@ -200,7 +199,7 @@ def _has(report: Report, table: Table, reasons: set[str]) -> bool:
 
 def _choosing(report: Report, table: Table) -> str:
     """Return the options that choose a table's rejects of this run."""
-    return f"--table {printable(shlex.quote(table.name))} --run {report.run}"
+    return f"--table {shell_quoted(table.name)} --run {report.run}"
 
 
 def _rejects_file(report: Report, table: Table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +13,33 @@ _VALUE_SHOWN = 200
 
 
 def printable(text: str) -> str:
-    """Return the text with escapes in place of all characters that could steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return the text with escapes for all characters that could steer a terminal, and for bytes that are not UTF-8."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    if "\udc80" <= character <= "\udcff":
+        # Stands for a byte of a file's name.
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def shell_quoted(text: str) -> str:
+    """Return the text as one word of a shell's command line, in printable characters."""
+    if text.isprintable():
+        return shlex.quote(text)
+    parts = (_in_quotes(character) for character in text)
+    return f"$'{''.join(parts)}'"
+
+
+def _in_quotes(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def clipped(text: str) -> str:

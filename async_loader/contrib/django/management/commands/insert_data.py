@@ -25,6 +25,7 @@ class Command(ReportCommand):
     """The command; `help` describes it."""
 
     help = "Check the records of sources and load them into their tables, each in its own database."
+    paths = ("sources",)
     usage = "[TABLE[:FORMAT]=SOURCE ...] [options]"
     epilog = """\
 example: check two files, and write nothing yet
