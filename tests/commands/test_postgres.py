@@ -297,7 +297,7 @@ def test_the_least_role_of_the_docs_loads_tries_again_and_verifies(served: Serve
     for alias, name in served.names.items():
         for sql in (
             f"REVOKE ALL ON DATABASE {name} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC",
-            f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {role}; GRANT USAGE ON SCHEMA public TO {role}",
+            f"GRANT CONNECT ON DATABASE {name} TO {role}; GRANT USAGE ON SCHEMA public TO {role}",
             granted.replace(':"table"', alias).replace("TO loader;", f"TO {role};"),
         ):
             served.query(alias, sql)
