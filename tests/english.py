@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("async_loader", "benchmarks", "core", "tests")
 # A docstring of fewer words is a fragment, which only its neighbours explain.
 FEWEST_WORDS = 4
+# A reader of a longer sentence in a document has to begin again.
+MOST_WORDS = 40
 
 # A function's docstring opens with one of these, also with `re-` before it. Add the one you need if it is not there.
 VERBS = frozenset((ROOT / "tests" / "verbs.txt").read_text().split())
@@ -44,6 +46,9 @@ BANNED_NAMES = re.compile(
 
 _INLINE_CODE = re.compile(r"``.+?``|`[^`\n]+`", re.DOTALL)
 _FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1$", re.MULTILINE | re.DOTALL)
+# A paragraph, an item of a list, or a cell of a table; and what ends a sentence within one.
+_BLOCK = re.compile(r"(?:(?!\n\n|\n\s*[-#] |\n\s*\d+\. |\n\||\| ).)+", re.DOTALL)
+_END_OF_SENTENCE = re.compile(r"(?<=[.!?:;])\s")
 _WORD = re.compile(r"(?:[Rr]e-)?([\w-]+).*")
 _LINK = re.compile(r"\]\([^)]*\)")
 
@@ -79,7 +84,16 @@ def findings(path: Path) -> list[Finding]:
 
 def _in_document(text: str) -> Iterator[tuple[int, str]]:
     prose = _FENCED.sub(lambda block: "\n" * block[0].count("\n"), text)
-    yield from _banned_words(_LINK.sub("]", prose), 1, BANNED)
+    prose = _LINK.sub("]", prose)
+    yield from _banned_words(prose, 1, BANNED)
+    yield from _long_sentences(prose)
+
+
+def _long_sentences(prose: str) -> Iterator[tuple[int, str]]:
+    for block in _BLOCK.finditer(prose):
+        for sentence in _END_OF_SENTENCE.split(_INLINE_CODE.sub("code", block[0])):
+            if (words := len(re.findall(r"\S*\w\S*", sentence))) > MOST_WORDS:
+                yield prose.count("\n", 0, block.start()) + 1, f"a sentence of {words} words: divide it"
 
 
 def _in_module(path: Path, text: str) -> Iterator[tuple[int, str]]:

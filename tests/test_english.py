@@ -77,6 +77,14 @@ def test_code_in_documents_may_hold_any_word(tmp_path: Path) -> None:
     assert findings_in(tmp_path, text, "page.md") == ["7: 'behind': after"]
 
 
+def test_a_sentence_that_is_too_long_is_found_in_paragraphs_lists_and_tables(tmp_path: Path) -> None:
+    short, long = "word " * 39 + "end.", "word " * 40 + "end."
+    assert findings_in(tmp_path, f"{short} {short}\n\n- {short}\n- {short}\n\n| {short} | {short} |\n", "a.md") == []
+    for text in (f"{short}\n{long}\n", f"- {short}\n- {long}\n", f"| {short} | {long} |\n"):
+        [message] = findings_in(tmp_path, text, "a.md")
+        assert message.endswith("a sentence of 41 words: divide it")
+
+
 @pytest.mark.parametrize("name", ["found", "_let_go_of_it", "told_rows", "_nobodys"])
 def test_names_that_mean_nothing_out_of_context_are_found(name: str, tmp_path: Path) -> None:
     assert len(findings_in(tmp_path, f"def {name}():\n    pass\n")) == 1
