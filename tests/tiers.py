@@ -1,7 +1,8 @@
-"""The tiers of the tests: which of a test's cases a plain `pytest` runs, and which wait for `-m wide` or `-m long`.
+"""The tiers of the tests: which cases of a test a plain `pytest` runs, and which wait for `-m wide` or `-m long`.
 
-A test that is marked `sample` has a case for each way of combining its parameters. Any fault that depends on one value
-shows in a few of them: so those in which every value occurs are run always, and the others are `wide`.
+Many tests have a case for each combination of their parameters: every mode with every store with every input. Nearly
+every fault shows in all cases that have one value in common, a few in those that have two. So a plain run takes a
+sample, in which every value of every parameter occurs; the other cases are `wide`.
 """
 
 from __future__ import annotations
@@ -9,21 +10,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import pytest
 
-Case = Mapping[str, Hashable]
+Case = Mapping[Any, Hashable]
+
+
+def amounts(few: int, many: int) -> pytest.MarkDecorator:
+    """Run a test with `amount` of few always, and of many where there is time for it."""
+    return pytest.mark.parametrize("amount", [few, pytest.param(many, marks=pytest.mark.wide)])
 
 
 def divide(items: Iterable[pytest.Item]) -> None:
-    """Mark as wide what the samples leave out. A case that is long stays long, and is no part of a sample."""
+    """Mark as wide what the samples leave out, but for tests that are marked `whole`."""
     tests: dict[Hashable, list[pytest.Function]] = defaultdict(list)
     for item in items:
-        is_sampled = item.get_closest_marker("sample") and not item.get_closest_marker("long")
-        if isinstance(item, pytest.Function) and is_sampled:
+        markers = {marker.name for marker in item.iter_markers()}
+        if isinstance(item, pytest.Function) and not markers & {"whole", "wide", "long"}:
             tests[item.path, item.cls, item.originalname].append(item)
     for cases in tests.values():
-        chosen = sample([case.callspec.indices for case in cases])
+        if len(cases) == 1:
+            continue
+        chosen = sample([dict(enumerate(case.callspec._idlist)) for case in cases])
         for place, case in enumerate(cases):
             if place not in chosen:
                 case.add_marker("wide")

@@ -38,7 +38,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["async", *(pytest.param(mode, marks=pytest.mark.wide) for mode in MODES[1:])])
 def test_five_times_the_records_take_no_more_memory(project: Project, sources: list[Path], mode: str) -> None:
     short, long = (peak_megabytes(project, mode, source) for source in sources)
     assert long < short + NOISE_MB

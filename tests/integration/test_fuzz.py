@@ -60,9 +60,19 @@ TABLES = (THINGS, LINKS)
 
 # An example is some files: to make a failing one smaller would take minutes, and it can be read as it is.
 PHASES = (Phase.explicit, Phase.generate)
-SHORT = settings(max_examples=10, derandomize=True, phases=PHASES)
 LONG = settings(max_examples=1_000, phases=PHASES)
-lengths = pytest.mark.parametrize("length", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+
+
+def lengths(short: int, wide: int) -> pytest.MarkDecorator:
+    """Run a test with a few examples, always the same, and where there is time with more of its own choice."""
+    return pytest.mark.parametrize(
+        "length",
+        [
+            pytest.param(settings(max_examples=short, derandomize=True, phases=PHASES), id="short"),
+            pytest.param(settings(max_examples=wide, phases=PHASES), id="wide", marks=pytest.mark.wide),
+            pytest.param(LONG, id="long", marks=pytest.mark.long),
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -275,22 +285,22 @@ def packed_files(draw: st.DrawFn) -> File:
     return File(form, ",", draw(mutated(PACKED[form])))
 
 
-@lengths
+@lengths(4, 20)
 def test_nearly_valid_csv_is_loaded_as_plain_python_reads_it(length: settings, store: Databases) -> None:
     length(given(loads(csv_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths
+@lengths(4, 20)
 def test_nearly_valid_json_lines_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
     length(given(loads(json_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths
+@lengths(4, 20)
 def test_any_bytes_at_all_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
     length(given(loads(any_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths
+@lengths(4, 20)
 def test_a_packed_file_with_other_bytes_in_it_is_loaded_or_refused_alike_in_all_modes(
     length: settings, store: Databases
 ) -> None:

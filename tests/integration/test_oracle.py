@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from async_loader import Column, Table, Type
 from tests.sample import MODES, TABLES, Place, reject_names
 from tests.stores import STORES, Databases, examples
+from tests.tiers import amounts
 
 INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 CONVERT: dict[str, Callable[[str], Any]] = {
@@ -101,8 +102,9 @@ def write(place: Place, given: Rows) -> dict[str, str]:
 
 
 @pytest.mark.short(*STORES, "users in sqlite")
-def test_every_mode_does_what_one_insert_per_record_does(store: Databases) -> None:
-    @examples(35, store)
+@amounts(10, 35)
+def test_every_mode_does_what_one_insert_per_record_does(store: Databases, amount: int) -> None:
+    @examples(amount, store)
     @given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))
     @example(
         # 5 is in the database; in one batch and in two, the second record of it is a duplicate of the first.

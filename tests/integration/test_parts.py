@@ -29,10 +29,7 @@ from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources import Reader, csv, jsonl, parts, streams
 from async_loader.sources.parts import Part, keys
 from async_loader.sources.parts import read as read_part
-from tests.integration.test_fuzz import LINKS, LONG, PHASES, THINGS, File, csv_files, json_files
-
-SHORT = settings(max_examples=20, derandomize=True, phases=PHASES)
-lengths = pytest.mark.parametrize("length", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+from tests.integration.test_fuzz import LINKS, THINGS, File, csv_files, json_files, lengths
 
 # All that was read of a source: its records by line, and what else a reader gives.
 Seen = tuple[list[tuple[Any, ...]], list[str], Any]
@@ -137,13 +134,13 @@ def check_files(files: st.SearchStrategy[File], length: settings, table: Table) 
     agree()
 
 
-@lengths
+@lengths(10, 40)
 @pytest.mark.parametrize("table", [THINGS, LINKS], ids=lambda table: table.name)
 def test_any_csv_in_parts_is_the_whole(length: settings, table: Table) -> None:
     check_files(csv_files(table), length, table)
 
 
-@lengths
+@lengths(10, 40)
 @pytest.mark.parametrize("table", [THINGS, LINKS], ids=lambda table: table.name)
 def test_any_json_lines_in_parts_are_the_whole(length: settings, table: Table) -> None:
     check_files(json_files(table), length, table)

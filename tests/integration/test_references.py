@@ -32,6 +32,7 @@ from async_loader import (
 from async_loader.checks import references
 from tests.sample import Place, reject_names
 from tests.stores import Databases, examples
+from tests.tiers import amounts
 
 # Two databases; children in one with the places, and another table of it whose key is text.
 CITIES = Table("cities", "places", (Column("id", Type.INTEGER), Column("name", Type.TEXT, nullable=True)))
@@ -124,8 +125,9 @@ EMPTY: World = {"cities": {}, "words": {}, "visits": {}, "notes": {}}
 LOST: World = {**EMPTY, "visits": {1: (5, "", 7)}, "notes": {"": (2, "")}}
 
 
-def test_orphans_are_found_exactly(store: Databases) -> None:
-    @examples(50, store)
+@amounts(15, 50)
+def test_orphans_are_found_exactly(store: Databases, amount: int) -> None:
+    @examples(amount, store)
     @given(world=worlds(store), rows_at_once=st.integers(1, 10), shown=st.sampled_from([0, 1, 2, 100]))
     @example(world=EMPTY, rows_at_once=1, shown=100)
     @example(world=LOST, rows_at_once=1, shown=9)
@@ -148,8 +150,9 @@ def test_orphans_are_found_exactly(store: Databases) -> None:
     holds()
 
 
-def test_both_ways_to_check_find_the_same(store: Databases) -> None:
-    @examples(15, store)
+@amounts(5, 15)
+def test_both_ways_to_check_find_the_same(store: Databases, amount: int) -> None:
+    @examples(amount, store)
     @given(world=worlds(store))
     def holds(world: World) -> None:
         with tempfile.TemporaryDirectory() as directory:

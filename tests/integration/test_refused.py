@@ -23,6 +23,7 @@ from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans,
 from tests.sample import MODES, Place, reject_names
 from tests.sample import USERS as USERS_TABLE
 from tests.stores import Databases, examples
+from tests.tiers import amounts
 
 BATCH_SIZES = (1, 2, 3, 7, 1000)
 CUTS = [(size, commit_every) for size in BATCH_SIZES for commit_every in (0, 1, 5)]
@@ -341,8 +342,9 @@ def one_by_one(connection: sqlite3.Connection, records: list[Any], on_conflict: 
     return rejects
 
 
-def test_rows_are_refused_as_if_they_were_written_one_by_one(store: Databases) -> None:
-    @examples(20, store)
+@amounts(8, 20)
+def test_rows_are_refused_as_if_they_were_written_one_by_one(store: Databases, amount: int) -> None:
+    @examples(amount, store)
     @given(
         first=people,
         second=people,

@@ -121,7 +121,11 @@ MOVES = [
 HELD = [{"id": 1, "name": "a", "number": 9, "note": ""}, {"id": 2, "name": "b", "number": None, "note": ""}]
 
 
-MANY = [pytest.param(12, id="some"), pytest.param(500, id="many", marks=pytest.mark.long)]
+MANY = [
+    pytest.param(5, id="few"),
+    pytest.param(20, id="some", marks=pytest.mark.wide),
+    pytest.param(500, id="many", marks=pytest.mark.long),
+]
 
 
 @pytest.mark.parametrize("many", MANY)
