@@ -23,7 +23,7 @@ from .ledger.counts import Counts
 from .ledger.layouts import Layout
 from .ledger.reject_groups import RejectFilter
 from .ledger.report import LISTED, Reason, Reject, Report, TableReport, as_typed
-from .locations import PostgreSQL
+from .locations import Lent, PostgreSQL, SQLite
 from .modes import DASK, MODES
 from .rejects.export import Exported
 from .rejects.listing import RejectingRun, StoredReject, TableRejects
@@ -67,6 +67,7 @@ __all__ = [
     "Finding",
     "Layout",
     "LedgerError",
+    "Lent",
     "LoaderError",
     "LockedError",
     "Options",
@@ -86,6 +87,7 @@ __all__ = [
     "Retry",
     "Rule",
     "Run",
+    "SQLite",
     "Show",
     "Source",
     "SourceError",

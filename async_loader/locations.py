@@ -23,12 +23,14 @@ class Lent:
     is_shared: whether its owner goes on using it, so that the store must leave it as it was.
     is_joined: whether its owner has a transaction open, which the store joins: what it does is undone or made permanent
         with that transaction.
+    settings: of a server, by name, that are to hold in each transaction, as the search path of a tenant.
     """
 
     connection: Any
     give_back: Callable[[], None]
     is_shared: bool = False
     is_joined: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 Lend: TypeAlias = Callable[[], Lent]
@@ -41,13 +43,11 @@ class SQLite:
     path: its file; None for one in memory.
     zone: the time zone in which it keeps times that have one.
     lend: opens a connection; None where the store opens connections of its own.
-    identity: of the database, where the file is none; two locations of the same identity are one database.
     """
 
     path: Path | None
     zone: str = "UTC"
     lend: Lend | None = field(default=None, repr=False)
-    identity: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,8 @@ class PostgreSQL:
         password, so they are shown nowhere.
     zone: the time zone in which the database takes times that name none.
     lend: opens a connection; None where the store opens connections of its own.
-    settings: of the server, by name, that are to hold in each transaction, as the search path of a tenant.
-    identity: as in SQLite.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
     zone: str = "UTC"
     lend: Lend | None = field(default=None, repr=False)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    identity: object = None

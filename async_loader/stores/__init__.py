@@ -35,10 +35,9 @@ def store_of(name: str, where: StoreLike) -> Store:
     if isinstance(where, SQLite):
         from async_loader.stores.sqlite import Database
 
-        return Database(name, where.path, where.zone, where.lend, where.identity)
+        return Database(name, where.path, where.zone, where.lend)
     if isinstance(where, PostgreSQL):
-        place = (where.parameters, where.zone, where.lend, where.settings, where.identity)
-        return _postgres(name).Database(name, *place)  # type: ignore[no-any-return]
+        return _postgres(name).Database(name, where.parameters, where.zone, where.lend)  # type: ignore[no-any-return]
     if fspath(where).startswith(_URLS):
         return _postgres(name).from_url(name, fspath(where))  # type: ignore[no-any-return]
     if isinstance(where, str) and "://" in where:

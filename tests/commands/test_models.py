@@ -238,8 +238,7 @@ REFUSED = {
     "odd.DateKey": "key day must be integer, text or uuid",
     "odd.BadDefault": "odd.BadDefault.number: its default 'none' is no value of it",
     "odd.One": "table shared is of several models, odd.One, odd.Another",
-    "odd.InMemory": "database memory: :memory: is no file",
-    "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite files and PostgreSQL can be loaded into",
+    "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite and PostgreSQL can be loaded into",
     "odd.Nowhere": "database nowhere: ",
     "shop.Regular": "no table is called 'shop.Regular'",
 }

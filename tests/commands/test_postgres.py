@@ -355,7 +355,7 @@ def test_an_entry_of_databases_means_to_the_loader_what_it_means_to_django(
         "client_encoding": "UTF8",
         "sslmode": "verify-full",
         "passfile": "/etc/pass",
-        "options": r"-c search_path=ours -c role=an\ owner",
+        "options": "-c search_path=ours",
     }
     assert SECRET not in repr(found)
 

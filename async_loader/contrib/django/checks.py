@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,7 +16,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Notice
 
 from async_loader import ConfigurationError
-from async_loader.contrib.django.models.databases import home, location, own_models
+from async_loader.contrib.django.models.databases import file_of, home, location, own_models
 
 if TYPE_CHECKING:
     from async_loader import Table
@@ -75,9 +74,9 @@ def _database(alias: str, kind: type[Error | Notice], unusable: str, unwritable:
         hint = "Nothing can be loaded into tables that live there."
         yield kind(f"{error}.", hint=hint, id=f"async_loader.{unusable}")
         return
-    if not isinstance(where, Path):
+    if (path := file_of(where)) is None:
         return
-    directory = where.absolute().parent
+    directory = path.absolute().parent
     if not directory.is_dir():
         problem, hint = "does not exist", "Create it."
     elif not os.access(directory, os.W_OK | os.X_OK):

@@ -53,14 +53,14 @@ _CREATING = 0x6C6F61646572
 class Database(Store):
     """A database of a server.
 
-    parameters, zone, lend, settings, identity: as in locations.PostgreSQL.
+    parameters, zone, lend: as in locations.PostgreSQL.
+    settings: of the server, by name, that hold in each transaction besides ours.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
     zone: str = "UTC"
     lend: Lend | None = field(default=None, repr=False)
     settings: Mapping[str, str] = field(default_factory=dict)
-    identity: object = None
 
     mark: ClassVar[str] = "$"
     batch: ClassVar[str] = BATCH
@@ -251,7 +251,7 @@ class Database(Store):
     def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Connection:  # noqa: ARG002
         """Do what `Store.connect` says. The databases of a server are made by its administrator."""
         lent = self._borrow()
-        session = Session(self.name, self._settings(lock_timeout), is_joined=lent.is_joined)
+        session = Session(self.name, self._settings(lock_timeout, lent.settings), is_joined=lent.is_joined)
         return Connection(lent.connection, session, self._explainer.explained, lent.give_back)
 
     def _borrow(self) -> Lent:
@@ -295,8 +295,16 @@ class Database(Store):
         own = {"connect_timeout": CONNECT_TIMEOUT, "application_name": APPLICATION_NAME}
         return own | dict(self.parameters) | {"client_encoding": "UTF8"}
 
-    def _settings(self, lock_timeout: float) -> dict[str, str]:
-        """Return the settings that hold in each transaction. lock_timeout: seconds; 0 is not to wait."""
+    def _settings(self, lock_timeout: float, lent: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the settings that hold in each transaction, in the order in which they are made.
+
+        lock_timeout: seconds; 0 is not to wait. lent: those that come with the connection.
+        """
+        given = dict(lent or {}) | dict(self.settings)
+        role = {"role": given.pop("role")} if "role" in given else {}
+        return given | self._own_settings(lock_timeout) | dict(self.settings) | role
+
+    def _own_settings(self, lock_timeout: float) -> dict[str, str]:
         return {
             "application_name": str(self.parameters.get("application_name") or APPLICATION_NAME),
             "TimeZone": self.zone,
@@ -312,7 +320,6 @@ class Database(Store):
             "transaction_timeout": "0",
             # What is committed must outlive the server, since other databases will reference it.
             "synchronous_commit": "on",
-            **self.settings,
         }
 
     def _check_connection(self, connection: Any) -> None:

@@ -41,13 +41,12 @@ from async_loader.tables import Column, Table
 class Database(Store):
     """A database of SQLite.
 
-    path, zone, lend, identity: as in locations.SQLite.
+    path, zone, lend: as in locations.SQLite.
     """
 
     path: Path | None
     zone: str = "UTC"
     lend: Lend | None = field(default=None, repr=False)
-    identity: object = None
 
     mark: ClassVar[str] = "?"
     batch: ClassVar[str] = BATCH

@@ -58,8 +58,7 @@ class Session:
         self._set_pragma("busy_timeout", round(lock_timeout * 1000))
         if not self._lent.is_shared:
             self._set_up_file(is_new=is_new)
-        if not writable:
-            self._set_pragma("query_only", 1)
+        self._set_pragma("query_only", int(not writable))
         [(encoding,)] = self.execute("PRAGMA encoding").fetchall()
         if encoding != "UTF-8":
             raise StoreError(self.database, f"its text is in {encoding} ({self.place}); make it anew in UTF-8")

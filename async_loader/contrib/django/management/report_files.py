@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import Failure
-from async_loader.contrib.django.models.databases import Location
+from async_loader.contrib.django.models.databases import Location, file_of
 
 if TYPE_CHECKING:
     from async_loader import ReferenceReport, Report, VerificationReport
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _PAGES = (".html", ".htm")
 
 
-def refuse_to_overwrite(report: Path, used: Iterable[Location]) -> None:
+def refuse_to_overwrite(report: Path, used: Iterable[Location | Path]) -> None:
     """Raise ConfigurationError where the report would replace a file that the command reads or writes."""
     for location in used:
-        if isinstance(location, Path) and _is_same(location, report):
+        if (path := file_of(location)) is not None and _is_same(path, report):
             raise ConfigurationError(f"--report {report}: is a source or database of this run; name another file")
 
 

@@ -63,7 +63,7 @@ class Assignment(Generic[AnyWork, AnyReport]):
     lines: Callable[[AnyWork, AnyReport], Iterable[str]]
     verdict: Callable[[AnyReport], Failure | None]
     interrupted: Callable[[AnyWork], str]
-    used: Iterable[Location]
+    used: Iterable[Location | Path]
     nothing_done: str
     look_at: str = "name another file"
     warnings: Callable[[AnyWork, AnyReport], Iterable[str]] = lambda *_: ()

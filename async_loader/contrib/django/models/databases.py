@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -13,15 +14,14 @@ from django.db import DatabaseError, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
-from async_loader import ConfigurationError, PostgreSQL
+from async_loader import ConfigurationError, PostgreSQL, SQLite
+from async_loader.contrib.django.models.connections import CONNECT_TIMEOUT, Lender, is_in_memory
 
-# An SQLite file, or a database of a PostgreSQL server.
-Location: TypeAlias = Path | PostgreSQL
+# A database of SQLite, or of a PostgreSQL server.
+Location: TypeAlias = SQLite | PostgreSQL
 
 # The parameters that Django gives to psycopg and that libpq does not know.
 _OF_PSYCOPG = ("autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory")
-# Seconds that a server may take to answer, unless the project sets another limit.
-_CONNECT_TIMEOUT = 10
 
 
 def home(model: type[models.Model]) -> str:
@@ -35,17 +35,24 @@ def is_postgresql(alias: str) -> bool:
 
 
 def location(alias: str) -> Location:
-    """Return where the database of an alias is. Raises ConfigurationError if it cannot be loaded into."""
+    """Return where the database of an alias is, and how Django connects to it from the calling thread.
+
+    Raises ConfigurationError if it cannot be loaded into. Nothing is connected to yet.
+    """
     connection = _connection(alias)
     if connection.vendor == "postgresql":
         return _server(alias, connection)
-    name = str(connection.settings_dict["NAME"] or "")
-    if connection.vendor != "sqlite":
-        problem = "only SQLite files and PostgreSQL can be loaded into"
-        raise ConfigurationError(f"database {alias}: is of {connection.vendor}; {problem}")
-    if not name or name.startswith(("file:", ":memory:")):
-        raise ConfigurationError(f"database {alias}: {name or 'it'} is no file; name a file in DATABASES")
-    return Path(name)
+    if connection.vendor == "sqlite":
+        return SQLite(_file(alias, connection), str(connection.timezone_name), Lender(connection))
+    problem = "only SQLite and PostgreSQL can be loaded into"
+    raise ConfigurationError(f"database {alias}: is of {connection.vendor}; {problem}")
+
+
+def file_of(where: Location | Path) -> Path | None:
+    """Return the file of a database, or a path as it is; None where a database has no file of its own."""
+    if isinstance(where, Path):
+        return where
+    return where.path if isinstance(where, SQLite) else None
 
 
 def stored_tables(alias: str, *, with_views: bool = False) -> set[str] | None:
@@ -53,7 +60,9 @@ def stored_tables(alias: str, *, with_views: bool = False) -> set[str] | None:
     try:
         if isinstance(where := location(alias), PostgreSQL):
             return _served_tables(connections[alias], with_views=with_views)
-        return set(connections[alias].introspection.table_names(include_views=with_views)) if where.exists() else None
+        if where.path is not None and not where.path.exists():
+            return None
+        return set(connections[alias].introspection.table_names(include_views=with_views))
     except (ConfigurationError, DatabaseError, OSError):
         return None
 
@@ -70,7 +79,7 @@ def _served_tables(connection: BaseDatabaseWrapper, *, with_views: bool) -> set[
     """
     own = connection.copy()
     own.settings_dict["OPTIONS"].pop("pool", None)
-    own.settings_dict["OPTIONS"].setdefault("connect_timeout", _CONNECT_TIMEOUT)
+    own.settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_TIMEOUT)
     with closing(own):
         return set(own.introspection.table_names(include_views=with_views))
 
@@ -102,17 +111,20 @@ def _advice(error: ImproperlyConfigured) -> str:
 
 
 def _server(alias: str, connection: BaseDatabaseWrapper) -> PostgreSQL:
-    """Return the server as Django itself connects to it, with the same role and time zone."""
+    """Return the server as Django itself connects to it, with the same parameters and time zone."""
     try:
         parameters = connection.get_connection_params()
     except ImproperlyConfigured as error:
         raise ConfigurationError(f"database {alias}: {error}") from error
     wanted = {name: value for name, value in parameters.items() if name not in _OF_PSYCOPG}
-    if role := connection.settings_dict["OPTIONS"].get("assume_role"):
-        wanted["options"] = f"{wanted.get('options') or ''} -c role={_escaped(role)}".strip()
-    return PostgreSQL(wanted, zone=str(connection.timezone_name))
+    return PostgreSQL(wanted, str(connection.timezone_name), Lender(connection))
 
 
-def _escaped(text: str) -> str:
-    """Return the text as one word of libpq's `options`."""
-    return "".join(f"\\{each}" if each.isspace() or each == "\\" else each for each in text)
+def _file(alias: str, connection: BaseDatabaseWrapper) -> Path | None:
+    """Return the file of an SQLite database; None for one in memory."""
+    if is_in_memory(connection):
+        return None
+    name = str(connection.settings_dict["NAME"] or "")
+    if not name:
+        raise ConfigurationError(f"database {alias}: has no name; name a file in DATABASES")
+    return Path(unquote(urlsplit(name).path)) if name.startswith("file:") else Path(name)
