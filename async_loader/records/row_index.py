@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from async_loader.records.arrays import from_flags, from_integers
+from async_loader.records.arrays import all_false, from_flags, from_integers
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
@@ -33,6 +33,14 @@ class FoundRows:
 
     keys: pl.Series
     is_ambiguous: pl.Series
+
+
+def found_rows(size: int, places: pl.Series, keys: pl.Series, is_ambiguous: pl.Series) -> FoundRows:
+    """Return what was found for `size` records from answers for those of them, each at its place, that found a row."""
+    several = all_false(size).scatter(places, is_ambiguous) if len(places) else all_false(size)
+    one = keys.filter(~is_ambiguous)
+    nothing = pl.Series("key", [None], dtype=keys.dtype).new_from_index(0, size)
+    return FoundRows(nothing.scatter(places.filter(~is_ambiguous), one) if len(one) else nothing, several)
 
 
 class RowIndex:

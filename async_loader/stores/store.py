@@ -18,7 +18,9 @@ from async_loader.effects import AsyncConnection, Change, Connection, Each, Pack
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
+from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import REJECTS
+from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
 from async_loader.tables import Column, Table
 
@@ -165,6 +167,20 @@ class Store(ABC):
     @abstractmethod
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Return the keys, of those given, that the table holds."""
+
+    @abstractmethod
+    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+        """Find rows by their values in some columns. `frame` has n rows, none of them null, in these columns; what is
+        found is the value that the row has in the column `wanted`, which is of a type that a key may have.
+        """
+
+    @abstractmethod
+    def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
+        """Return whether an index leads to the rows that have given values in these columns."""
+
+    @abstractmethod
+    def new_keys(self, table: Table) -> Steps[NewKeys]:
+        """Return keys for new rows, in the open transaction. StoreError where the database makes none."""
 
     @abstractmethod
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:

@@ -15,8 +15,10 @@ from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
+from async_loader.records.row_index import FoundRows
 from async_loader.stores.connections import InOwnThread
-from async_loader.stores.postgres import schema
+from async_loader.stores.new_keys import NewKeys
+from async_loader.stores.postgres import finding, schema
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.postgres.connections import AsyncConnection, Connection
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
@@ -171,6 +173,18 @@ class Database(Store):
         sql = f"SELECT string_agg(batch.c1::text, ',') FROM {found}"
         rows = yield Query(self.name, sql, batch=(yield Call(placed, (keys.to_frame(), keys.name))))
         return keys.gather(integers(places for (places,) in rows).sort())
+
+    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+        """See Store."""
+        return (yield from finding.find(self.name, table, columns, wanted, frame))
+
+    def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
+        """See Store."""
+        return (yield from finding.is_indexed(self.name, table, columns))
+
+    def new_keys(self, table: Table) -> Steps[NewKeys]:
+        """See Store."""
+        return (yield from finding.new_keys(self.name, table))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Do what `Store.keys_between` says."""

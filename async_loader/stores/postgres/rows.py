@@ -18,7 +18,7 @@ from async_loader.stores.store import Part, integers, quoted
 from async_loader.tables import Table, Type
 
 # How a value of a key's type is written into a text of many, and what stands for null.
-_WRITTEN = {
+WRITTEN = {
     Type.INTEGER: ("{}::text", "0"),
     Type.TEXT: ("encode(convert_to({}, 'UTF8'), 'hex')", ""),
     Type.UUID: ("replace({}::text, '-', '')", ""),
@@ -87,7 +87,7 @@ def _shown(name: str, kind: Type) -> str:
 
 def _texts(name: str, wanted: Type) -> str:
     """Return, in SQL, all values of a column as one text, and which of them are null as another, a letter for each."""
-    written, nothing = _WRITTEN[wanted]
+    written, nothing = WRITTEN[wanted]
     values = f"string_agg(coalesce({written.format(name)}, '{nothing}'), ',' ORDER BY number)"
     nulls = f"string_agg(CASE WHEN {name} IS NULL THEN 'n' ELSE 't' END, '' ORDER BY number)"
     return f"{values}, {nulls}"
@@ -104,7 +104,13 @@ def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | Non
 
 def _column(values: str, nulls: str, wanted: Type) -> pl.Series:
     is_null = from_flags(np.frombuffer(nulls.encode(), np.uint8) == ord("n"))
-    keys = integers([values]) if wanted is Type.INTEGER else pl.Series(values.split(","))
-    if wanted is Type.TEXT:
-        keys = keys.str.decode("hex").cast(pl.String)
+    keys = as_values([values], wanted)
     return pl.select(pl.when(~is_null).then(keys)).to_series() if is_null.any() else keys
+
+
+def as_values(texts: Sequence[str], wanted: Type) -> pl.Series:
+    """Return the values of which texts of many are made, as `WRITTEN` says."""
+    if wanted is Type.INTEGER:
+        return integers(texts)
+    values = pl.Series([value for text in texts for value in text.split(",")], dtype=pl.String)
+    return values.str.decode("hex").cast(pl.String) if wanted is Type.TEXT else values

@@ -17,8 +17,10 @@ from async_loader.effects import Call, Change, Each, Packed, Query, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
+from async_loader.records.row_index import FoundRows
+from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
-from async_loader.stores.sqlite import images, schema
+from async_loader.stores.sqlite import finding, images, schema
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.faults import driver_error, explained, missing
 from async_loader.stores.sqlite.performing import REFUSALS, is_commit, is_of_records, perform
@@ -154,6 +156,18 @@ class Database(Store):
         sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
+
+    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+        """See Store."""
+        return (yield from finding.find(self.name, table, columns, wanted, frame))
+
+    def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
+        """See Store."""
+        return (yield from finding.is_indexed(self.name, table, columns))
+
+    def new_keys(self, table: Table) -> Steps[NewKeys]:
+        """See Store."""
+        return (yield from finding.new_keys(self.name, table))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Do what `Store.keys_between` says."""

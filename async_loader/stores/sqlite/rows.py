@@ -24,8 +24,8 @@ from async_loader.tables import Table, Type
 _ROWID_NAMES = ("_rowid_", "rowid", "oid")
 
 # How a value of a key's type is written into a text of many, what stands for any other, and how SQLite calls the type.
-_WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
-_WRITTEN[Type.UUID] = _WRITTEN[Type.TEXT]
+WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
+WRITTEN[Type.UUID] = WRITTEN[Type.TEXT]
 # What a value is: one of its column's type, null, or of another type.
 _TYPED, _NULL, _OTHER = "tno"
 
@@ -93,7 +93,7 @@ def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
 
 def _texts(name: str, wanted: Type) -> str:
     """Return, in SQL, all values of a column as one text, and the kinds of the values as another, a letter for each."""
-    written, other, kind = _WRITTEN[wanted]
+    written, other, kind = WRITTEN[wanted]
     is_typed = f"WHEN '{kind}' THEN"
     values = f"CASE typeof({name}) {is_typed} {written.format(name)} ELSE {other} END"
     kinds = f"CASE typeof({name}) {is_typed} '{_TYPED}' WHEN 'null' THEN '{_NULL}' ELSE '{_OTHER}' END"
@@ -112,13 +112,13 @@ def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl
     """Return the values, and which of them are not null and yet of another type."""
     kind = np.frombuffer(kinds.encode(), np.uint8)
     # Nothing but empty text is null to some versions of group_concat.
-    keys = integers([values]) if wanted is Type.INTEGER else _unhexed(values or "")
+    keys = integers([values]) if wanted is Type.INTEGER else unhexed(values or "")
     if (kind != ord(_TYPED)).any():
         keys = pl.select(pl.when(from_flags(kind == ord(_TYPED))).then(keys)).to_series()
     return keys, keys.is_null() & from_flags(kind != ord(_NULL))
 
 
-def _unhexed(text: str) -> pl.Series:
+def unhexed(text: str) -> pl.Series:
     """Return texts from their bytes; null for one that is not UTF-8."""
     encoded = pl.Series(text.split(",")).str.decode("hex")
     try:

@@ -1,0 +1,78 @@
+"""How PostgreSQL finds rows by values in some of their columns, and where it takes keys for new rows from. Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from async_loader.effects import Query, Steps
+from async_loader.errors import StoreError
+from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.new_keys import NewKeys
+from async_loader.stores.postgres.rows import WRITTEN, as_values
+from async_loader.stores.postgres.statements import is_same, looked_up, placed
+from async_loader.stores.store import integers, quoted
+from async_loader.tables import Column, Table
+
+_INDEXED = """\
+SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+WHERE indrelid = to_regclass($1) AND indisvalid AND indpred IS NULL"""
+# How the server makes a value of a column: from the sequence of an identity, or by evaluating the column's default.
+_DEFAULT = """\
+SELECT CASE WHEN attidentity <> '' THEN format('nextval(%L)', pg_get_serial_sequence($1, $2))
+ELSE pg_get_expr(adbin, adrelid) END FROM pg_attribute
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = to_regclass($1) AND attname = $2"""
+
+
+def find(
+    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
+) -> Steps[FoundRows]:
+    """See Store."""
+    same = " AND ".join(is_same(place, column, "=") for place, column in enumerate(columns))
+    place, value = f"batch.c{frame.width}", f"stored.{quoted(wanted.name)}"
+    written, _ = WRITTEN[wanted.type]
+    sql = f"""SELECT string_agg(place::text, ','), string_agg({written.format("value")}, ','),
+            string_agg(CASE WHEN matches > 1 THEN '1' ELSE '0' END, ',')
+        FROM (SELECT {place} AS place, (array_agg({value}))[1] AS value, count(*) AS matches
+            FROM {looked_up(table, same)} GROUP BY 1) AS found"""
+    answers = yield Query(database, sql, batch=placed(frame, frame.columns[0]))
+    places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
+    texts = [values for _, values, _ in answers if values is not None]
+    values = as_values(texts, wanted.type)
+    return found_rows(len(frame), places, values, several == 1)
+
+
+def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
+    """See Store."""
+    rows = yield Query(database, _INDEXED, (quoted(table.name),))
+    return any(column.name == name for (name,) in rows for column in columns)
+
+
+def new_keys(database: str, table: Table) -> Steps[NewKeys]:
+    """See Store."""
+    rows = yield Query(database, _DEFAULT, (quoted(table.name), table.key))
+    if not rows or rows[0][0] is None:
+        raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
+    return _Evaluated(database, rows[0][0], table.column(table.key))
+
+
+class _Evaluated:
+    """Keys that the server makes by evaluating an expression for each: no other session gets the same."""
+
+    def __init__(self, database: str, expression: str, column: Column) -> None:
+        self._database = database
+        self._expression = expression
+        self._column = column
+
+    def take(self, size: int) -> Steps[pl.Series]:
+        """See NewKeys."""
+        written, _ = WRITTEN[self._column.type]
+        sql = f"""SELECT string_agg({written.format("value")}, ',' ORDER BY number)
+            FROM (SELECT number, ({self._expression}) AS value FROM generate_series(1, $1) AS number) AS made"""
+        rows = yield Query(self._database, sql, (size,))
+        texts = [text for (text,) in rows if text is not None]
+        return as_values(texts, self._column.type)
+
+    def skip(self, greatest: int) -> None:
+        """See NewKeys. The load moves the server's own counter."""

@@ -1,0 +1,86 @@
+"""How SQLite finds rows by values in some of their columns, and where it takes keys for new rows from. Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from async_loader.effects import Query, Steps
+from async_loader.errors import StoreError
+from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.new_keys import CountedKeys, NewKeys
+from async_loader.stores.sqlite import images
+from async_loader.stores.sqlite.rows import WRITTEN, unhexed
+from async_loader.stores.sqlite.statements import BATCH, as_stored, is_exactly
+from async_loader.stores.store import integers, quoted
+from async_loader.tables import Column, Table, Type
+
+# The columns of the table's own key, and of every index of the whole table, each with its place in it.
+_INDEXED = """\
+SELECT name FROM pragma_table_info(?1) WHERE pk = 1 UNION
+SELECT columns.name FROM pragma_index_list(?1) AS indexes, pragma_index_info(indexes.name) AS columns
+WHERE NOT indexes.partial AND columns.seqno = 0"""
+_COUNTS_UP = """\
+SELECT upper(type) = 'INTEGER', dflt_value FROM pragma_table_info(?) WHERE name = ? AND pk = 1
+AND (SELECT count(*) FROM pragma_table_info(?) WHERE pk) = 1"""
+
+
+def find(
+    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
+) -> Steps[FoundRows]:
+    """See Store."""
+    same = " AND ".join(
+        f"stored.{quoted(column.name)} = batch.c{place} AND {is_exactly(f'c{place}', column.name)}"
+        for place, column in enumerate(columns)
+    )
+    written, _, _ = WRITTEN[wanted.type]
+    sql = f"""SELECT group_concat(place), group_concat({written.format("value")}), group_concat(matches > 1) FROM (
+        SELECT batch._rowid_ AS place, min(stored.{quoted(wanted.name)}) AS value, count(*) AS matches
+        FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored ON {same} GROUP BY batch._rowid_)"""
+    answers = yield Query(database, sql, batch=images.images(as_stored(frame)))
+    places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
+    texts = [values for _, values, _ in answers if values is not None]
+    values = integers(texts) if wanted.type is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
+    return found_rows(len(frame), places, values, several == 1)
+
+
+_NO_TEXTS = pl.Series([], dtype=pl.String)
+
+
+def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
+    """See Store."""
+    rows = yield Query(database, _INDEXED, (table.name,))
+    return any(column.name == name for (name,) in rows for column in columns)
+
+
+def new_keys(database: str, table: Table) -> Steps[NewKeys]:
+    """See Store. Only a key that is SQLite's own number of the row is counted up."""
+    found = yield Query(database, _COUNTS_UP, (table.name, table.key, table.name))
+    if found and found[0][1] is not None:
+        return _Evaluated(database, found[0][1])
+    if not found or not found[0][0]:
+        raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
+    key, name = quoted(table.key), quoted(table.name)
+    [(greatest,)] = yield Query(database, f"SELECT max({key}) FROM main.{name}")
+    counters = yield Query(database, "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence'")
+    sql = "SELECT seq FROM main.sqlite_sequence WHERE name = ?"
+    counted = (yield Query(database, sql, (table.name,))) if counters else []
+    return CountedKeys(database, max(greatest or 0, *(number for (number,) in counted), 0) + 1)
+
+
+class _Evaluated:
+    """Keys that the default of a column gives, evaluated by SQLite for each."""
+
+    def __init__(self, database: str, expression: str) -> None:
+        self._database = database
+        self._expression = expression
+
+    def take(self, size: int) -> Steps[pl.Series]:
+        """See NewKeys."""
+        numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
+        rows = yield Query(self._database, f"{numbers} SELECT ({self._expression}) FROM numbers", (size,))
+        return pl.Series([value for (value,) in rows])
+
+    def skip(self, greatest: int) -> None:
+        """See NewKeys."""
