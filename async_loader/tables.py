@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -18,6 +18,8 @@ from async_loader.rules import Rule
 
 # The loader's own tables, in every database.
 OWN_PREFIX = "loader_"
+# Stands in a header between the name of a reference and a column of its target.
+LOOKUP = "__"
 
 
 class Type(enum.Enum):
@@ -79,6 +81,9 @@ class Column:
     digits, places: of a decimal, how many it has at most, and how many of them after the point.
     significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
     zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
+    generated: of a key, whether a new row gets one where its source has none: from the default, which is a function
+        then, or else from the database.
+    aliases: other names by which a source may call it.
 
     Raises ConfigurationError for digits that cannot be, and for an unknown zone.
     """
@@ -92,6 +97,8 @@ class Column:
     places: int = 0
     significant: int = MOST_DIGITS
     zone: str | None = None
+    generated: bool = False
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
@@ -133,15 +140,49 @@ def _is_zone(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`column` holds keys of `table`, which may live in another database."""
+    """`column` holds keys of `table`, which may live in another database.
+
+    by: where a source gives other values of the target than its key, by column of the target what the source calls it.
+    name: the first part of headers that do so without being declared: `customer__email` gives the target's `email`.
+    to: the column of the target whose values `column` holds, which is unique; by default its key.
+    targets: the columns of the target, filled in by `in_reference_order`.
+    """
 
     column: str
     table: str
+    by: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    to: str = ""
+    targets: tuple[Column, ...] = field(default=(), repr=False)
+
+    def looked_up(self, headers: Collection[str]) -> dict[str, Column]:
+        """Return, by header, the column of the target whose values a source gives under it; empty where it gives the
+        reference itself.
+        """
+        if self.by:
+            return {header: self._target(name) for name, header in self.by.items()}
+        prefix = f"{self.name}{LOOKUP}"
+        names = [header for header in headers if self.name and header.startswith(prefix)]
+        found = {header: _called(self.targets, header.removeprefix(prefix)) for header in names}
+        return {header: column for header, column in found.items() if column is not None}
+
+    def _target(self, name: str) -> Column:
+        column = _called(self.targets, name)
+        if column is None:
+            raise ConfigurationError(
+                f"{self.column} is looked up in {self.table} by {name!r}, which is no column there"
+            )
+        return column
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of `database` (a name, not a path), with one key column, its rules and its references.
+
+    match: the columns by which records find their rows; without any, by the key.
+    append: whether every record is a new row, so that none finds one.
+    unique_together: sets of columns of which no two rows may have the same values, null being no value.
+    on_missing: what becomes of a record that finds no row by its match columns: insert or reject.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -152,6 +193,10 @@ class Table:
     key: str = "id"
     rules: tuple[Rule, ...] = ()
     references: tuple[Reference, ...] = ()
+    match: tuple[str, ...] = ()
+    append: bool = False
+    unique_together: tuple[tuple[str, ...], ...] = ()
+    on_missing: str = "insert"
 
     def __post_init__(self) -> None:
         names = self.column_names
@@ -163,6 +208,7 @@ class Table:
         used = [("key", self.key)]
         used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
         used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
+        used += [("match", column) for column in self.match]
         for part, column in used:
             if column not in names:
                 raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
@@ -171,8 +217,9 @@ class Table:
         if self.name.lower().startswith(OWN_PREFIX):
             raise ConfigurationError(f"table {self.name}: names that begin with {OWN_PREFIX} are the loader's own")
         key = self.column(self.key)
-        if key.type not in KEY_TYPES or key.nullable or not key.is_required:
-            problem = "must be integer, text or uuid, not nullable, and without a default"
+        may_lack = key.generated and (key.is_required or callable(key.default))
+        if key.type not in KEY_TYPES or key.nullable or not (key.is_required or may_lack):
+            problem = "must be integer, text or uuid, not nullable, and without a default that is no function"
             raise ConfigurationError(f"table {self.name}: key {self.key} {problem}")
 
     def _try_rule(self, rule: Rule) -> None:
@@ -187,6 +234,16 @@ class Table:
             raise ConfigurationError(
                 f"table {self.name}: rule {rule.code} gives {given}, not a boolean for each record"
             )
+
+    @property
+    def finds_by_key(self) -> bool:
+        """Whether records find their rows by the primary key, which the source must have then."""
+        return not (self.match or self.append)
+
+    def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str) -> Table:
+        """Return the table whose records find their rows in this way; without match columns in the declared one."""
+        chosen = () if append else match or self.match
+        return replace(self, match=chosen, append=append, on_missing=on_missing if chosen else "insert")
 
     @property
     def unique(self) -> tuple[Column, ...]:
@@ -219,7 +276,20 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
         for reference in table.references:
             _check_reference(table, reference, by_name)
     graph = {table.name: [reference.table for reference in table.references] for table in tables}
-    return tuple(by_name[name] for name in _sorted(graph, "tables"))
+    return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
+
+
+def _bound(table: Table, by_name: Mapping[str, Table]) -> Table:
+    """Return the table with references that know the columns of their targets."""
+    if not table.references:
+        return table
+    references = [replace(each, targets=by_name[each.table].columns) for each in table.references]
+    return replace(table, references=tuple(references))
+
+
+def _called(columns: Iterable[Column], name: str) -> Column | None:
+    """Return the column of that name or alias."""
+    return next((column for column in columns if name in (column.name, *column.aliases)), None)
 
 
 def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
@@ -249,7 +319,7 @@ def _check_reference(table: Table, reference: Reference, by_name: dict[str, Tabl
     target = by_name.get(reference.table)
     if target is None:
         raise ConfigurationError(f"table {table.name}: {reference.column} references undeclared {reference.table}")
-    key, column = target.column(target.key), table.column(reference.column)
+    key, column = target.column(reference.to or target.key), table.column(reference.column)
     if key.type is not column.type:
         raise ConfigurationError(
             f"table {table.name}: {column.name} is {column.type.value}, but {target.name}.{key.name}, "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.effects import Call, Finish, Start, Steps
+from async_loader.loading.finding import Finding, Resolved
 from async_loader.loading.learning import learn
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
@@ -45,15 +46,22 @@ class Knowledge:
 
     table: Table
     database: Store
+    finding: Finding
     accepted: AcceptedKeys
     key_range: KeyRange | None
     references: Sequence[KnownReference]
     unique: Sequence[UniqueValues]
     conflicts_reject: bool
 
+    def finds_rows(self, batch: Batch) -> bool:
+        """Return whether records of a batch find rows by other values than primary keys."""
+        return bool(batch.lookups) or not self.table.finds_by_key
+
     def remember(self, verdict: Verdict, world: World) -> None:
         """Take in the keys and the unique values of what was accepted."""
         self.accepted.add(verdict.accepted[self.table.key])
+        if world.identity is not None and self.table.match:
+            self.finding.remember(world.identity.gather(verdict.places))
         accepted = set(verdict.places) if any(unique.given_up for unique in world.unique) else set()
         for unique, values in zip(world.unique, self.unique, strict=True):
             given_up = [value for place, value in unique.given_up.items() if place in accepted]
@@ -92,9 +100,13 @@ class _Answers:
     given_up: Sequence[Mapping[int, Any]]
 
 
-def resolve(known: Knowledge, batch: Batch) -> Steps[Callable[[], World]]:
-    """Ask what a batch's records leave open. Returns a function that gives the world to judge them by."""
-    questions: _Questions = yield Call(_questions, (known, batch))
+def resolve(known: Knowledge, read: Batch) -> Steps[tuple[Batch, Callable[[], World]]]:
+    """Ask what a batch's records leave open. Returns the batch, whose records name rows by their keys, and a function
+    that gives the world to judge them by.
+    """
+    resolved = (yield from known.finding.resolve(read)) if known.finds_rows(read) else Resolved(read)
+    batch = resolved.batch
+    questions: _Questions = yield Call(_questions, (known, resolved))
     answers = yield from _answers(known, batch, questions)
     learning = []
     for reference, unknown in zip(known.references, questions.unknown, strict=True):
@@ -102,14 +114,17 @@ def resolve(known: Knowledge, batch: Batch) -> Steps[Callable[[], World]]:
             learning.append((yield Start(learn(reference.target, reference.database, reference.keys, unknown))))
     for token in learning:
         yield Finish(token)
-    return partial(_world, known, batch, questions, answers)
+    return batch, partial(_world, known, resolved, questions, answers)
 
 
-def _questions(known: Knowledge, batch: Batch) -> _Questions:
+def _questions(known: Knowledge, resolved: Resolved) -> _Questions:
+    batch, identity = resolved.batch, resolved.identity
     keys = batch.values[known.table.key]
-    taken = known.accepted.are_taken(keys)
-    places = (are_within(keys, known.key_range) & ~taken).arg_true()
-    unknown = [each.keys.unknown(batch.values[each.reference.column]) for each in known.references]
+    taken = known.accepted.are_taken(keys) if identity is None else known.finding.taken(identity)
+    # A key that was found is there, whatever the range was when the load began.
+    may_be_held = are_within(keys, known.key_range) if identity is None else keys.is_not_null()
+    places = (may_be_held & ~taken).arg_true()
+    unknown = [each.keys.unknown(_named_keys(batch, each.reference)) for each in known.references]
     stored = known.database.as_stored(batch.values.select(column.name for column in known.table.unique))
     return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
 
@@ -135,7 +150,14 @@ def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_An
     return _Answers(same, differing, owned, given_up)
 
 
-def _world(known: Knowledge, batch: Batch, questions: _Questions, answers: _Answers) -> World:
+def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
+    """Return the keys that the source gives for a reference; those that were looked up are there."""
+    keys = batch.values[reference.column]
+    return keys.clear() if reference.column in batch.lookups else keys
+
+
+def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers: _Answers) -> World:
+    batch = resolved.batch
     size = len(batch.lines)
     differing = _mask(size, answers.differing)
     held = _mask(size, answers.same) | differing
@@ -144,7 +166,15 @@ def _world(known: Knowledge, batch: Batch, questions: _Questions, answers: _Answ
         taken=questions.taken,
         held=held,
         differs=differing,
-        dangling=[each.keys.are_dangling(batch.values[each.reference.column]) for each in known.references],
+        dangling=[
+            all_false(size)
+            if each.reference.column in batch.lookups
+            else each.keys.are_dangling(batch.values[each.reference.column])
+            for each in known.references
+        ],
+        identity=resolved.identity,
+        identified_by=known.table.match,
+        checks=resolved.checks,
         conflicts_reject=known.conflicts_reject,
         unique=[
             _kept(column, values, taken, ~held, _mask(size, owned))

@@ -20,6 +20,7 @@ from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start
 from async_loader.errors import ConflictError, LedgerError
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
+from async_loader.loading.finding import DryRows, Finding
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
@@ -27,6 +28,7 @@ from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, World, judge
+from async_loader.stores.new_keys import NewKeys, new_keys
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Load:
     used_before: of those, by source and unique column, the lines of the records whose value was another row's.
     read: steps that give the next batch of a reader.
     superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
+    dry: of a dry run, the rows that it would store, for the tables that look them up.
     """
 
     run: str
@@ -77,6 +80,7 @@ class Load:
     known: Mapping[str, ReferencedKeys] = field(default_factory=dict)
     checkpoint: int = 0
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
+    dry: DryRows | None = None
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -102,6 +106,7 @@ class _Progress:
     began: datetime
     key_range: KeyRange | None = None
     known: Knowledge | None = None
+    new_keys: NewKeys | None = None
     position: int = 0
     bytes_done: int = 0
     writing: deque[Any] = field(default_factory=deque)
@@ -149,6 +154,7 @@ def _know(this: Load, progress: _Progress) -> Steps[Knowledge]:
     return Knowledge(
         table=this.table,
         database=this.database,
+        finding=Finding(this.table, this.database, this.targets, this.dry),
         accepted=this.accepted,
         key_range=progress.key_range,
         references=[_known_reference(this, reference) for reference in this.table.references],
@@ -169,8 +175,11 @@ def _known_reference(this: Load, reference: Reference) -> KnownReference:
 def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
     assert progress.known is not None
-    world_of = yield from resolve(progress.known, part)
-    judged: Judged = yield Call(_judge, (this, progress.known, part, world_of))
+    resolved, world_of = yield from resolve(progress.known, part)
+    if this.table.finds_by_key:
+        judged: Judged = yield Call(_judge, (this, progress.known, resolved, world_of))
+    else:
+        judged = yield from _judge_and_number(this, progress, resolved, world_of)
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
@@ -183,15 +192,43 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch) -
         yield from _settle(this, progress)
         _check_outcomes(this)
         yield from this.commits.commit(this)
+        # Other sessions may have taken keys since the transaction ended.
+        progress.new_keys = None
+
+
+def _judge_and_number(this: Load, progress: _Progress, batch: Batch, world_of: Callable[[], World]) -> Steps[Judged]:
+    """Judge a batch, and give keys to its new rows before they are remembered and made ready."""
+    assert progress.known is not None
+    world, verdict = yield Call(_verdict, (this, batch, world_of))
+    missing = verdict.accepted[this.table.key].null_count()
+    if missing:
+        if progress.new_keys is None:
+            progress.new_keys = yield from new_keys(this.database, this.table)
+        progress.new_keys.skip(verdict.accepted[this.table.key])
+        keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)
+        verdict = yield Call(verdict.numbered, (keys,))
+    judged: Judged = yield Call(_made_ready, (this, progress.known, batch, verdict, world))
+    return judged
 
 
 def _judge(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], World]) -> Judged:
     """Judge a batch, remember and count what was accepted and rejected, and make it ready to be written."""
+    world, verdict = _verdict(this, batch, world_of)
+    return _made_ready(this, known, batch, verdict, world)
+
+
+def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[World, Verdict]:
     world = world_of()
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         raise _conflict(this, batch, verdict)
+    return world, verdict
+
+
+def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> Judged:
     known.remember(verdict, world)
+    if this.dry is not None:
+        this.dry.keep(this.table.name, verdict.accepted)
     this.tally.take(batch, verdict)
     pack = this.database.pack
     written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
@@ -210,11 +247,11 @@ def _conflict(this: Load, batch: Batch, verdict: Verdict) -> ConflictError:
 
 def _replay(this: Load, known: Knowledge, batch: Batch) -> Steps[None]:
     """Judge once more what an earlier process has committed, and remember its keys."""
-    world_of = yield from resolve(known, batch)
+    resolved, world_of = yield from resolve(known, batch)
 
     def remember() -> None:
-        world = world_as_before(world_of(), batch, this.used_before)
-        verdict = judge(this.table, batch, world)
+        world = world_as_before(world_of(), resolved, this.used_before)
+        verdict = judge(this.table, resolved, world)
         known.remember(verdict, world)
         # A record that passes and yet is not there was refused by the database.
         this.accepted.refuse(verdict.new[this.table.key])

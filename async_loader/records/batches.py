@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from async_loader.tables import Column
+
 # Keys under which a record that has no columns, or too many, is kept as read.
 RAW = "_raw"
 EXTRA = "_extra"
@@ -52,6 +54,8 @@ class Batch:
     read_to: how far the source has been read, in bytes, for showing progress.
     supersedes: n texts, the stored reject that each record names, or null; None where no record names any.
     absent: the columns that the source does not have. Their values are defaults, for new rows alone.
+    lookups: by column that references another table and is null here, by column of `values` that stands for it, the
+        column of that table in which a row has the value.
     """
 
     source: str
@@ -65,6 +69,7 @@ class Batch:
     read_to: int = 0
     supersedes: pl.Series | None = None
     absent: tuple[str, ...] = ()
+    lookups: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.broken)

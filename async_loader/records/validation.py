@@ -11,7 +11,7 @@ import json
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -50,6 +50,9 @@ class World:
     dangling: for each of the table's references, whether the key that the record names exists nowhere.
     conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
     unique: the table's unique columns.
+    identity: what no two records of the run may have in common, null where that is nothing; None where it is the key.
+    identified_by: the names of the columns that make the identity; none where it is the key.
+    checks: what was found wrong when the records' rows were looked for.
     """
 
     taken: pl.Series
@@ -58,6 +61,9 @@ class World:
     dangling: Sequence[pl.Series]
     conflicts_reject: bool
     unique: Sequence[UniqueColumn] = ()
+    identity: pl.Series | None = None
+    identified_by: Sequence[str] = ()
+    checks: Sequence[Check] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +88,23 @@ class Verdict:
     def __len__(self) -> int:
         return len(self.accepted) + len(self.rejects)
 
+    def numbered(self, keys: pl.Series) -> Verdict:
+        """Return it with these keys, in their order, for the accepted records that have none."""
+        accepted, new, written = (_numbered(each, keys) for each in (self.accepted, self.new, self.written))
+        return replace(self, accepted=accepted, new=new, written=written)
+
+
+def _numbered(records: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
+    """Fill keys into the records that have none: the same records, in the same order, in each part of a verdict."""
+    column = records[keys.name]
+    places = column.is_null().arg_true()
+    return records.with_columns(column.scatter(places, keys))
+
 
 def judge(table: Table, batch: Batch, world: World) -> Verdict:
     """Return what becomes of each record: every check is asked about every record."""
     size = len(batch.lines)
-    checks = [*_faults(batch), *broken_rules(table, batch), *_dangling(table, batch, world)]
+    checks = [*_faults(batch), *broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
     failed = _any((check.failed for check in checks), size)
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
     checks += _beside_others(table, batch, world, failed, conflict)
@@ -111,16 +129,17 @@ def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, 
 
     A key that this run has accepted is no longer compared with what the database held before.
     """
-    keys = batch.values[table.key]
+    keys = batch.values[table.key] if world.identity is None else world.identity
     if _have_own_values(world.unique):
         used = [unique.taken for unique in world.unique]
         duplicate = _duplicates(keys, world.taken, _any(iter([failed, conflict, *used]), len(keys)))
     else:
         duplicate, used = _in_turn(keys, world, failed | conflict)
-    shown = _shown(keys)
-    yield Check("duplicate", table.key, f"{table.key} {SHOWN} appears earlier in this run", duplicate, shown)
-    message = f"{table.key} {SHOWN} is in the database with other values"
-    yield Check("exists", table.key, message, conflict & ~duplicate, shown)
+    names = world.identified_by or (table.key,)
+    name, column, shown = " and ".join(names), only_column(names), shown_record(batch.values.select(names))
+    yield Check("duplicate", column, f"{name} {SHOWN} appears earlier in this run", duplicate, shown)
+    message = f"{name} {SHOWN} is in the database with other values"
+    yield Check("exists", column, message, conflict & ~duplicate, shown)
     yield from _used(batch, world, [each & ~duplicate for each in used])
 
 
@@ -146,13 +165,13 @@ def _dangling(table: Table, batch: Batch, world: World) -> Iterator[Check]:
     for reference, dangling in zip(table.references, world.dangling, strict=True):
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, dangling, _shown(batch.values[column]))
+        yield Check("exists_in", column, message, dangling, shown_record(batch.values.select(column)))
 
 
 def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:
     for unique, failed in zip(world.unique, used, strict=True):
         message = f"{unique.column} {SHOWN} is another row's already"
-        yield Check("unique", unique.column, message, failed, _shown(batch.values[unique.column]))
+        yield Check("unique", unique.column, message, failed, shown_record(batch.values.select(unique.column)))
 
 
 def _have_own_values(uniques: Sequence[UniqueColumn]) -> bool:
@@ -208,8 +227,21 @@ def _in_turn(keys: pl.Series, world: World, failed: pl.Series) -> tuple[pl.Serie
     return pl.Series(duplicate, dtype=pl.Boolean), [pl.Series(flags, dtype=pl.Boolean) for flags in used]
 
 
-def _shown(keys: pl.Series) -> Callable[[pl.Series], pl.Series]:
-    return lambda places: shown_values(keys.gather(places))
+def shown_record(values: pl.DataFrame) -> Callable[[pl.Series], pl.Series]:
+    """Return a function that gives the values of the records at some places as messages show them."""
+
+    def at(places: pl.Series) -> pl.Series:
+        chosen = [shown_values(column) for column in values[places]]
+        if len(chosen) == 1:
+            return chosen[0]
+        return pl.DataFrame(chosen).select(pl.concat_str(pl.all().fill_null("null"), separator=", ")).to_series()
+
+    return at
+
+
+def only_column(names: Sequence[str]) -> str | None:
+    """Return the column that a reason names: the only one of these, or none."""
+    return names[0] if len(names) == 1 else None
 
 
 def _faulty(batch: Batch) -> pl.Series:

@@ -9,6 +9,7 @@ from typing import Any
 from async_loader.effects import Call, Complete, Steps
 from async_loader.ledger.entries import COMPLETE
 from async_loader.loading.commits import Checkpoints, Commits
+from async_loader.loading.finding import DryRows
 from async_loader.loading.load import Load, load, read_next
 from async_loader.loading.sides import RejectAllowance
 from async_loader.loading.superseding import Superseding
@@ -27,6 +28,8 @@ class OneCommit(Execution):
     _ranges: dict[str, KeyRange | None]
     _accepted: dict[str, AcceptedKeys]
     _allowance: RejectAllowance
+    # The rows that a dry run would store.
+    _dry: DryRows | None = None
 
     def prepare(self) -> Steps[None]:
         """Lock all databases until they are committed, and read what is known of their keys."""
@@ -71,6 +74,7 @@ class OneCommit(Execution):
                 superseding=self._superseding(table),
                 checkpoint=state.tallies[table.name].kept.records,
                 used_before=self._used.get(table.name, {}),
+                dry=self._dry,
             )
         )
 
@@ -131,6 +135,11 @@ class Checkpointed(OneCommit):
 
 class DryRun(OneCommit):
     """All is read and judged, and nothing is kept: the stores of a dry run swallow what is written."""
+
+    def prepare(self) -> Steps[None]:
+        """See Execution."""
+        yield from super().prepare()
+        self._dry = DryRows()
 
     def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
         return None

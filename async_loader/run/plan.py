@@ -26,6 +26,7 @@ LOCK_TIMEOUT = 30.0
 LONGEST_LOCK_TIMEOUT = 2_147_483
 
 ON_CONFLICT = ("reject", "update", "stop")
+ON_MISSING = ("insert", "reject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class Options:
     commit_every: records of a table per transaction, each with a checkpoint from which a later run goes on; 0 for one
         transaction per database.
     restart: begin anew, even where an earlier run of the same sources is unfinished.
+    match: by table, the columns by which its records find their rows.
+    append: the tables of which every record is a new row; again: also where a complete run has appended the same.
+    on_missing: what becomes of a record that finds no row by its match columns: insert it, or reject it.
     """
 
     on_conflict: str = "reject"
@@ -54,10 +58,18 @@ class Options:
     rejects_dir: Path | None = None
     commit_every: int = 0
     restart: bool = False
+    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    append: frozenset[str] = frozenset()
+    again: bool = False
+    on_missing: str = "insert"
 
     def __post_init__(self) -> None:
         if self.on_conflict not in ON_CONFLICT:
             raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
+        if self.on_missing not in ON_MISSING:
+            raise ConfigurationError(f"on_missing is one of {', '.join(ON_MISSING)}, not {self.on_missing!r}")
+        for table in self.append & set(self.match):
+            raise ConfigurationError(f"table {table}: --match finds rows, and --append makes new ones: choose one")
         if self.batch_size < 1:
             raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
         for name in ("max_rejects", "report_rejects", "commit_every"):
@@ -94,7 +106,7 @@ class Plan:
     reject_file: Callable[[str, Table], RejectFile] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", in_reference_order(self.tables))
+        object.__setattr__(self, "tables", in_reference_order(self._finding_rows()))
         databases_in_commit_order(self.tables)
         names = [table.name for table in self.tables]
         for name in self.sources:
@@ -110,6 +122,17 @@ class Plan:
             raise ConfigurationError("stdin can be read for one source only")
         if self.cluster is not None:
             self._check_spread()
+
+    def _finding_rows(self) -> list[Table]:
+        """Return the tables whose records find their rows as the options say."""
+        options, tables = self.options, {table.name: table for table in self.tables}
+        for name in (*options.match, *options.append):
+            if name not in tables:
+                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(tables))}")
+        return [
+            table.find_by(options.match.get(name, ()), append=name in options.append, on_missing=options.on_missing)
+            for name, table in tables.items()
+        ]
 
     def _check_spread(self) -> None:
         """Raise ConfigurationError for what cannot be done by several workers."""

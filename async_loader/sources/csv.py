@@ -63,6 +63,8 @@ class CsvSource:
         if self._is_rejects:
             self.columns = list(map(unguarded, self.columns))
         self.fields = fields.of(self.columns)
+        if problem := self.fields.refusal(self.columns):
+            raise SourceError(stream.name, problem)
         _check_header(stream.name, self.fields, self.columns, delimiter)
         self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
         # What is kept of each record.
@@ -164,6 +166,7 @@ class CsvSource:
             source=self._stream.name,
             values=values,
             absent=self.fields.absent,
+            lookups=self.fields.lookups,
             lines=from_integers(starts),
             line_ends=from_integers(ends),
             as_read=as_read.drop(MARKS, strict=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,6 +24,8 @@ class Fields:
     constants: by column, its one value in all records.
     means_null: text that stands for null.
     mapped: the columns whose names somebody has given, so that the source must have them.
+    lookups: by column that references another table, by name in the source, the columns of that table whose values
+        the source gives instead of the reference. They are read like columns of the table, under those names.
     """
 
     table: Table
@@ -31,11 +33,17 @@ class Fields:
     constants: Mapping[str, pl.Series]
     means_null: tuple[str, ...]
     mapped: frozenset[str] = frozenset()
+    lookups: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Those that are read."""
-        return tuple(column for column in self.table.columns if column.name in self.names)
+        """The columns that are read: the table's, then those by which references are looked up."""
+        own = tuple(column for column in self.table.columns if column.name in self.names)
+        return own + tuple(
+            dataclasses.replace(column, name=name, nullable=True, generated=False)
+            for columns in self.lookups.values()
+            for name, column in columns.items()
+        )
 
     @property
     def given_names(self) -> set[str]:
@@ -50,17 +58,53 @@ class Fields:
     @property
     def absent(self) -> tuple[str, ...]:
         """The columns that are filled by their defaults."""
-        filled = {*self.names, *self.constants}
+        filled = {*self.names, *self.constants, *self.lookups}
         return tuple(name for name in self.table.column_names if name not in filled)
 
     def of(self, found: Collection[str]) -> Fields:
         """With those columns only that are found, or that must be. A column that is not found under the name that it is
         expected to have may have its own.
         """
-        names = {column.name: self._name_in(found, column) for column in self.columns}
-        must_be = {column.name for column in self.columns if column.is_required} | self.mapped
-        kept = {column: name for column, name in names.items() if name in found or column in must_be}
-        return dataclasses.replace(self, names=kept)
+        lookups = self._lookups_in(found)
+        names = {column.name: self._name_in(found, column) for column in self.columns if column.name not in lookups}
+        kept = {column: name for column, name in names.items() if name in found or column in self._required}
+        parts = {name: name for columns in lookups.values() for name in columns}
+        return dataclasses.replace(self, names=kept | parts, lookups=lookups)
+
+    @property
+    def _required(self) -> frozenset[str]:
+        """The columns that the source must have."""
+        required = {column.name for column in self.table.columns if column.is_required}
+        if self.table.on_missing == "reject":
+            required &= {*self.table.match}
+        if not self.table.finds_by_key:
+            required -= {self.table.key}
+        return self.mapped | required
+
+    def _lookups_in(self, found: Collection[str]) -> dict[str, dict[str, Column]]:
+        """Return the references that are given by other columns of their targets; a constant or a map comes first."""
+        lookups = {}
+        for reference in self.table.references:
+            if reference.column in self.mapped or reference.column in self.constants:
+                continue
+            if columns := reference.looked_up(found):
+                lookups[reference.column] = columns
+        return lookups
+
+    def refusal(self, found: Collection[str]) -> str | None:
+        """Return why records of a source that has these names cannot find their rows; None where they can."""
+        table, key = self.table, self.table.column(self.table.key)
+        has_key = key.name in self.constants or self.names.get(key.name) in found
+        if table.append and has_key:
+            return (
+                f"has {key.name}, the key of {table.name}, and --append gives every record a new one; load without it"
+            )
+        if table.finds_by_key and key.generated and not has_key:
+            return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(table)}"
+        for column, parts in self.lookups.items():
+            if both := [name for name in (column, *table.column(column).aliases) if name in found]:
+                return f"has {both[0]} beside {', '.join(parts)}, which say the same; leave one of them out"
+        return None
 
     def missing(self, found: Collection[str]) -> list[str]:
         """What the source must have and has not, by its own names: of what `of` has left, all that is not found."""
@@ -80,19 +124,24 @@ class Fields:
 
     def complete(self, read: Mapping[str, pl.Series], size: int) -> pl.DataFrame:
         """So many records with all of the table's columns, from those that were read."""
-        return pl.DataFrame({column.name: self._values(column, read, size) for column in self.table.columns})
+        columns = {column.name: self._values(column, read, size) for column in self.table.columns}
+        return pl.DataFrame(columns | {name: read[name] for parts in self.lookups.values() for name in parts})
 
     def _values(self, column: Column, read: Mapping[str, pl.Series], size: int) -> pl.Series:
         if column.name in read:
             return read[column.name]
         if column.name in self.constants:
             return self.constants[column.name].new_from_index(0, size)
+        if column.name in self.lookups or column.generated or column.is_required:
+            # Filled in when the record's row is found, or when it gets a key.
+            return pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, size)
         return column.defaults(size)
 
     def _name_in(self, found: Collection[str], column: Column) -> str:
         expected = self.names[column.name]
-        may_have_its_own = expected not in found and column.name not in self.mapped
-        return column.name if may_have_its_own and column.name in found else expected
+        if expected in found or column.name in self.mapped:
+            return expected
+        return next((name for name in (column.name, *column.aliases) if name in found), expected)
 
 
 def fields_of(source: Source, table: Table) -> Fields:
@@ -123,3 +172,11 @@ def _constant(table: Table, name: str, source: Source) -> pl.Series:
         return values
     message = FAULT_MESSAGES[faults["code"][0]].replace("{column}", name).replace(SHOWN, faults["shown"][0])
     raise ConfigurationError(f"table {table.name}: a constant cannot be stored: {message}")
+
+
+def _ways_without_key(table: Table) -> str:
+    """Return what to write for a source that has no key: the columns by which its records may find their rows."""
+    sets = [(column.name,) for column in table.unique] + list(table.unique_together)
+    options = [f"--match {table.name}={','.join(columns)}" for columns in sets]
+    ways = " or ".join([*options, f"--match {table.name}=COLUMN,..."][:3])
+    return f"find rows with {ways}, or make new ones with --append {table.name}"

@@ -158,6 +158,7 @@ class JsonLinesSource:
             source=self._stream.name,
             values=values,
             absent=self.fields.absent,
+            lookups=self.fields.lookups,
             lines=at,
             line_ends=at,
             as_read=pl.DataFrame({"line": pl.Series(texts, dtype=pl.Binary)}),
@@ -198,6 +199,8 @@ class JsonLinesSource:
         """What the columns are called and which are absent, from what the records at the front have."""
         every = self.fields
         self.fields = every.of(met)
+        if refusal := self.fields.refusal(met):
+            raise SourceError(self._stream.name, refusal)
         if unmet := [name for name in self.fields.missing(met) if name in every.given_names]:
             problem = f"no record at the front has {', '.join(map(repr, unmet))}; name what it has"
             raise SourceError(self._stream.name, problem)

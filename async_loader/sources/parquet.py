@@ -53,6 +53,8 @@ class ParquetSource:
         except UnicodeDecodeError as error:
             raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
         self.fields = fields.of(names)
+        if problem := self.fields.refusal(names):
+            raise SourceError(stream.name, problem)
         self.columns = list(dict.fromkeys(self.fields.names.values()))
         self.ignored = [name for name in self.fields.ignored(names) if name not in MARKS]
         self._marks = [REJECT] if _names_rejects(schema) else []
@@ -115,6 +117,7 @@ class ParquetSource:
             source=self._stream.name,
             values=values,
             absent=self.fields.absent,
+            lookups=self.fields.lookups,
             lines=rows,
             line_ends=rows,
             as_read=as_read.select(map(_shown, as_read)),

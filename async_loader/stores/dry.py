@@ -11,6 +11,7 @@ import polars as pl
 
 from async_loader.effects import AsyncConnection, Connection, Packed, Steps
 from async_loader.ledger.entries import TableRun
+from async_loader.stores.new_keys import NewKeys, provisional_keys
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
@@ -75,6 +76,11 @@ class _Dry(Store):
     def save_run(self, line: TableRun) -> Steps[None]:  # noqa: ARG002 - see Store
         """Save nothing in the ledger."""
         yield from ()
+
+    def new_keys(self, table: Table) -> Steps[NewKeys]:
+        """Return keys that stand for those which the database would make, and take none from it."""
+        key_range = yield from self.key_range(table)
+        return provisional_keys(self.name, table.column(table.key), key_range and key_range[1])
 
     def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - see Store
         """Leave the counter of keys where it is."""

@@ -6,7 +6,7 @@ A store says where its database takes such a key from; see `Store.new_keys`.
 from __future__ import annotations
 
 import uuid
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,10 @@ import polars as pl
 from async_loader.effects import Steps
 from async_loader.errors import StoreError
 from async_loader.records.arrays import from_integers
-from async_loader.tables import Column, Type
+from async_loader.tables import Column, Table, Type
+
+if TYPE_CHECKING:
+    from async_loader.stores.store import Store
 
 # The greatest integer that a key can be.
 _GREATEST = 2**63 - 1
@@ -26,8 +29,8 @@ class NewKeys(Protocol):
     def take(self, size: int) -> Steps[pl.Series]:
         """Return `size` keys, each of which is given once."""
 
-    def skip(self, greatest: int) -> None:
-        """Note that a source has brought this integer as a key: those to come are above it."""
+    def skip(self, given: pl.Series) -> None:
+        """Note the keys that a source has brought itself: none of them is given."""
 
 
 class CountedKeys:
@@ -45,9 +48,11 @@ class CountedKeys:
         first, self._next = self._next, self._next + size
         return from_integers(np.arange(first, first + size, dtype=np.int64))
 
-    def skip(self, greatest: int) -> None:
-        """See NewKeys."""
-        self._next = max(self._next, greatest + 1)
+    def skip(self, given: pl.Series) -> None:
+        """See NewKeys: keys to come are above all of them."""
+        greatest = given.max()
+        if isinstance(greatest, int):
+            self._next = max(self._next, greatest + 1)
 
 
 class RandomKeys:
@@ -58,7 +63,7 @@ class RandomKeys:
         yield from ()
         return pl.Series([uuid.uuid4().hex for _ in range(size)], dtype=pl.String)
 
-    def skip(self, greatest: int) -> None:
+    def skip(self, given: pl.Series) -> None:
         """See NewKeys."""
 
 
@@ -73,8 +78,16 @@ class DefaultKeys:
         yield from ()
         return self._column.defaults(size)
 
-    def skip(self, greatest: int) -> None:
+    def skip(self, given: pl.Series) -> None:
         """See NewKeys."""
+
+
+def new_keys(database: Store, table: Table) -> Steps[NewKeys]:
+    """Return keys for new rows of a table: from the function that its declaration has, or else from its database."""
+    column = table.column(table.key)
+    if callable(column.default):
+        return DefaultKeys(column)
+    return (yield from database.new_keys(table))
 
 
 def provisional_keys(database: str, column: Column, greatest: int | None) -> NewKeys:

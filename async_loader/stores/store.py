@@ -174,6 +174,11 @@ class Store(ABC):
         found is the value that the row has in the column `wanted`, which is of a type that a key may have.
         """
 
+    def count(self, table: Table) -> Steps[int]:
+        """Return the number of the table's rows."""
+        [(rows,)] = yield Query(self.name, f"SELECT count(*) FROM {quoted(table.name)}")
+        return int(rows)
+
     @abstractmethod
     def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
         """Return whether an index leads to the rows that have given values in these columns."""

@@ -74,5 +74,5 @@ class _Evaluated:
         texts = [text for (text,) in rows if text is not None]
         return as_values(texts, self._column.type)
 
-    def skip(self, greatest: int) -> None:
+    def skip(self, given: pl.Series) -> None:
         """See NewKeys. The load moves the server's own counter."""

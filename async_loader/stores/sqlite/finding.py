@@ -82,5 +82,5 @@ class _Evaluated:
         rows = yield Query(self._database, f"{numbers} SELECT ({self._expression}) FROM numbers", (size,))
         return pl.Series([value for (value,) in rows])
 
-    def skip(self, greatest: int) -> None:
+    def skip(self, given: pl.Series) -> None:
         """See NewKeys."""

@@ -1,0 +1,298 @@
+"""How records find rows by other values than a primary key: references by lookups, a table's own rows by match columns.
+
+Steps. After them everything is about primary keys: the batch has them in its reference columns and, where its own row
+was found, in its key column. What finds no row, or several, leaves a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from async_loader.effects import Call, Steps
+from async_loader.records.arrays import all_false
+from async_loader.records.batches import Batch
+from async_loader.records.key_sets import KeySet, key_set
+from async_loader.records.reasons import SHOWN, Check
+from async_loader.records.row_index import FoundRows, RowIndex
+from async_loader.records.validation import only_column, shown_record
+from async_loader.tables import KEY_TYPES, Column, Reference, Table, Type
+
+if TYPE_CHECKING:
+    from async_loader.stores.store import Store
+
+# Rows of a table that are read at a time when all of them are.
+ROWS_AT_ONCE = 100_000
+# Rows of which an index is kept in memory, at most; of larger tables the database is asked about each batch.
+MOST_INDEXED = 2_000_000
+
+
+@dataclass(slots=True)
+class Finder:
+    """What is known of a table's rows by some of their columns: all of them, once they were read, or nothing.
+
+    wanted: the column whose value is found. accepted: of a dry run, the rows that it would have stored.
+    """
+
+    table: Table
+    database: Store
+    columns: tuple[Column, ...]
+    wanted: Column
+    accepted: RowIndex | None = None
+    index: RowIndex | None = None
+    asked: int = 0
+
+    def find(self, values: pl.DataFrame) -> Steps[FoundRows]:
+        """Find the rows that n records name by these columns; a record with a null among them finds none."""
+        whole = _are_whole(values)
+        distinct = values.filter(whole).unique(maintain_order=True)
+        if not len(distinct):
+            return FoundRows(_nothing(self.wanted, len(values)), all_false(len(values)))
+        self.asked += len(distinct)
+        if self.index is None and (yield from self._is_cheaper_to_read()):
+            yield from self._read_all()
+        if self.index is not None:
+            found: FoundRows = yield Call(self.index.find, (values,))
+        else:
+            found = yield from self._ask(values, distinct)
+        return self._with_accepted(found, values)
+
+    def _ask(self, values: pl.DataFrame, distinct: pl.DataFrame) -> Steps[FoundRows]:
+        answers: FoundRows = yield from self.database.find(self.table, self.columns, self.wanted, distinct)
+        answered = distinct.with_columns(answers.keys.alias("\0key"), answers.is_ambiguous.alias("\0several"))
+        joined = values.join(answered, on=values.columns, how="left", maintain_order="left")
+        return FoundRows(joined["\0key"], joined["\0several"].fill_null(value=False))
+
+    def _with_accepted(self, found: FoundRows, values: pl.DataFrame) -> FoundRows:
+        """Return what was found with the rows that a dry run would have stored."""
+        if self.accepted is None or not len(self.accepted):
+            return found
+        more = self.accepted.find(values)
+        both = found.keys.is_not_null() & more.keys.is_not_null() & (found.keys != more.keys)
+        keys = pl.select(pl.when(both).then(None).otherwise(pl.coalesce(more.keys, found.keys))).to_series()
+        return FoundRows(keys, found.is_ambiguous | more.is_ambiguous | both.fill_null(value=False))
+
+    def _is_cheaper_to_read(self) -> Steps[bool]:
+        """Return whether to read all rows once: there is no index to ask by, or as much was asked as reading costs."""
+        if not all(column.type in KEY_TYPES for column in (*self.columns, self.wanted)):
+            return False
+        rows = yield from self.database.count(self.table)
+        if rows > MOST_INDEXED:
+            return False
+        if self.asked * self.database.price_of_asking >= rows:
+            return True
+        return not (yield from self.database.is_indexed(self.table, self.columns))
+
+    def _read_all(self) -> Steps[None]:
+        """Read the values of all rows, part after part."""
+        index, after = RowIndex(), None
+        rows = yield from self.database.rows(self.table)
+        names = [column.name for column in self.columns]
+        while (part := (yield from rows.read([*names, self.wanted.name], after, ROWS_AT_ONCE))) is not None:
+            values = pl.DataFrame(dict(zip(names, part.keys, strict=False)))
+            yield Call(index.add, (values, part.keys[-1]))
+            after = part.last
+        self.index = index
+
+
+@dataclass(slots=True)
+class Finding:
+    """How the records of one table find rows, and what a load has learned of that.
+
+    targets: by name, the referenced tables with the database of each. dry: by table, of a dry run, the rows that it
+    would have stored, by some of their columns.
+    """
+
+    table: Table
+    database: Store
+    targets: Mapping[str, tuple[Table, Store]]
+    dry: DryRows | None = None
+    _finders: dict[tuple[str, ...], Finder] = field(default_factory=dict)
+    _identities: KeySet | None = None
+
+    def resolve(self, batch: Batch) -> Steps[Resolved]:
+        """Fill in the keys that a batch's records name by other values, and find their own rows."""
+        resolved = Resolved(batch)
+        for reference in self.table.references:
+            if reference.column in batch.lookups:
+                resolved = yield from self._look_up(resolved, reference)
+        if self.table.match:
+            resolved = yield from self._match(resolved)
+        elif self.table.append:
+            size = len(batch.lines)
+            resolved = replace(resolved, identity=pl.Series([None], dtype=pl.Int64).new_from_index(0, size))
+        return resolved
+
+    def _look_up(self, resolved: Resolved, reference: Reference) -> Steps[Resolved]:
+        """Fill in a reference that the source gives by other columns of its target."""
+        batch = resolved.batch
+        parts = batch.lookups[reference.column]
+        values = batch.values.select(pl.col(header).alias(column.name) for header, column in parts.items())
+        found = yield from self._target_finder(reference, tuple(parts.values())).find(values)
+        checks: list[Check] = yield Call(_lookup_checks, (self.table, reference, batch, values, found))
+        keys = found.keys.alias(reference.column)
+        return resolved.with_values(batch.values.drop(list(parts)).with_columns(keys), checks)
+
+    def _match(self, resolved: Resolved) -> Steps[Resolved]:
+        """Find the rows that records name by the match columns; nothing is asked of records whose row is taken."""
+        table, batch = self.table, resolved.batch
+        values = batch.values.select(table.match)
+        identity: pl.Series = yield Call(identities, (values,))
+        taken = self.taken(identity)
+        asked = pl.select(pl.when(~taken).then(pl.struct(values))).to_series().struct.unnest()
+        found = yield from self._own_finder().find(asked)
+        given = batch.values[table.key]
+        checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, found))
+        checks += yield from self._key_checks(given, found)
+        keys = pl.select(pl.coalesce(found.keys, given).alias(table.key)).to_series()
+        return replace(resolved.with_values(batch.values.with_columns(keys), checks), identity=identity)
+
+    def _key_checks(self, given: pl.Series, found: FoundRows) -> Steps[list[Check]]:
+        """Check the keys that the source itself gives: no row gets another key, nor the key of another row."""
+        if given.null_count() == len(given):
+            return []
+        other = (found.keys != given).fill_null(value=False)
+        new = given.filter(found.keys.is_null()).drop_nulls()
+        held = (yield from self.database.present(self.table, new.unique())) if len(new) else new
+        taken = (found.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
+        message = f"{self.table.key} {SHOWN} is not the key of the row that {_named(self.table.match)} finds"
+        return [Check("exists", self.table.key, message, other | taken, shown_record(given.to_frame()))]
+
+    def taken(self, identity: pl.Series) -> pl.Series:
+        """Return for each record whether one of the same match values was accepted before."""
+        return all_false(len(identity)) if self._identities is None else self._identities.holds(identity)
+
+    def remember(self, identity: pl.Series) -> None:
+        """Take in the match values of accepted records."""
+        if self._identities is None:
+            kind = Type.INTEGER if identity.dtype == pl.Int64 else Type.TEXT
+            self._identities = key_set(Column("identity", kind))
+        self._identities.add(identity)
+
+    def _own_finder(self) -> Finder:
+        table = self.table
+        columns = tuple(table.column(name) for name in table.match)
+        return self._finder(("", *table.match), table, self.database, columns, table.column(table.key))
+
+    def _target_finder(self, reference: Reference, columns: tuple[Column, ...]) -> Finder:
+        target, database = self.targets[reference.table]
+        names = (reference.column, *(column.name for column in columns))
+        return self._finder(names, target, database, columns, target.column(reference.to or target.key))
+
+    def _finder(
+        self, name: tuple[str, ...], table: Table, database: Store, columns: tuple[Column, ...], wanted: Column
+    ) -> Finder:
+        if name not in self._finders:
+            accepted = None if self.dry is None else self.dry.rows(table.name, columns, wanted)
+            self._finders[name] = Finder(table, database, columns, wanted, accepted)
+        return self._finders[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A batch whose records name rows by primary keys alone.
+
+    checks: what was found wrong on the way. identity: for each record what no other record of the run may have in
+    common with it, null where that is nothing; None where it is the primary key.
+    """
+
+    batch: Batch
+    checks: Sequence[Check] = ()
+    identity: pl.Series | None = None
+
+    def with_values(self, values: pl.DataFrame, checks: Sequence[Check]) -> Resolved:
+        """Return the batch with other values, and more checks."""
+        return replace(self, batch=replace(self.batch, values=values), checks=[*self.checks, *checks])
+
+
+class DryRows:
+    """The rows that a dry run would have stored, by the columns by which others look them up."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, list[pl.DataFrame]] = {}
+
+    def keep(self, table: str, rows: pl.DataFrame) -> None:
+        """Take in accepted rows of a table."""
+        self._frames.setdefault(table, []).append(rows)
+
+    def rows(self, table: str, columns: Sequence[Column], wanted: Column) -> RowIndex:
+        """Return the rows of a table that is complete, by these columns."""
+        index = RowIndex()
+        for rows in self._frames.get(table, ()):
+            index.add(rows.select(column.name for column in columns), rows[wanted.name])
+        return index
+
+
+def identities(values: pl.DataFrame) -> pl.Series:
+    """Return for each record one value that just those records have which have the same values; null for a null."""
+    if values.width == 1 and values.dtypes[0] in (pl.Int64, pl.String):
+        return values.to_series()
+    texts = [pl.col(name).cast(pl.String) for name in values.columns]
+    # The length first, so that it does not matter what stands in a text.
+    parts = [pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(":"), text) for text in texts]
+    return values.select(pl.concat_str(parts)).to_series()
+
+
+def _lookup_checks(
+    table: Table, reference: Reference, batch: Batch, values: pl.DataFrame, found: FoundRows
+) -> list[Check]:
+    headers = batch.lookups[reference.column]
+    some, every = values.select(
+        some=pl.any_horizontal(pl.all().is_null()), every=pl.all_horizontal(pl.all().is_null())
+    ).get_columns()
+    faulty = _faulty(batch, headers)
+    missing = (some if not table.column(reference.column).nullable else some & ~every) & ~faulty
+    unknown = ~some & ~faulty & found.keys.is_null() & ~found.is_ambiguous
+    shown, name = shown_record(values), _named(headers)
+    return [
+        Check("missing", reference.column, f"{name} is missing", missing),
+        Check("exists_in", reference.column, f"{name} {SHOWN} does not exist in {reference.table}", unknown, shown),
+        Check(
+            "ambiguous",
+            reference.column,
+            f"{name} {SHOWN} is of several rows of {reference.table}",
+            found.is_ambiguous & ~faulty,
+            shown,
+        ),
+    ]
+
+
+def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Series, found: FoundRows) -> list[Check]:
+    faulty = _faulty(batch, [*table.match, *(header for parts in batch.lookups.values() for header in parts)])
+    checks = [
+        Check("missing", name, f"{name} is missing", values[name].is_null() & ~faulty)
+        for name in table.match
+        if name not in batch.lookups
+    ]
+    shown, name, column = shown_record(values), _named(table.match), only_column(table.match)
+    message = f"{name} {SHOWN} is of several rows of {table.name}"
+    checks.append(Check("ambiguous", column, message, found.is_ambiguous, shown))
+    if table.on_missing == "reject":
+        unmatched = _are_whole(values) & ~taken & ~faulty & found.keys.is_null() & ~found.is_ambiguous
+        checks.append(Check("no_match", column, f"{name} {SHOWN} is of no row of {table.name}", unmatched, shown))
+    return checks
+
+
+def _are_whole(values: pl.DataFrame) -> pl.Series:
+    """Return for each record whether none of its values is null."""
+    return values.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+
+
+def _faulty(batch: Batch, columns: Sequence[str] | Mapping[str, Column]) -> pl.Series:
+    """Return for each record whether a value of one of these columns could not be read."""
+    faulty = all_false(len(batch.lines))
+    for name in columns:
+        if name in batch.faults:
+            faulty |= batch.faults[name]["code"].is_not_null()
+    return faulty
+
+
+def _nothing(column: Column, size: int) -> pl.Series:
+    return pl.Series("key", [None], dtype=column.dtype).new_from_index(0, size)
+
+
+def _named(names: Sequence[str] | Mapping[str, Column]) -> str:
+    return " and ".join(names)
