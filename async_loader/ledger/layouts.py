@@ -19,6 +19,8 @@ class Layout:
     delimiter, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
     names, constants, means_null: how its fields become the table's columns, as in a `Source`; the first two as pairs.
     absent: of JSON Lines, the table's columns that it does not have.
+    lookups: of JSON Lines, the names under which it gives other columns of referenced tables than their keys.
+    match, append, on_missing: how records found their rows, as in a `Table`.
     """
 
     kind: str
@@ -29,6 +31,10 @@ class Layout:
     constants: tuple[tuple[str, str], ...] = ()
     means_null: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    append: bool = False
+    on_missing: str = ""
 
 
 def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
@@ -88,6 +94,10 @@ def _layout_from(facts: Mapping[str, Any]) -> Layout:
         columns=_texts(facts.get("columns")),
         types=_texts(facts.get("types")),
         absent=_texts(facts.get("absent")),
+        lookups=_texts(facts.get("lookups")),
+        match=_texts(facts.get("match")),
+        append=facts.get("append") is True,
+        on_missing=str(facts.get("on_missing") or ""),
         **mapping_parts(*(facts.get(name) for name in ("names", "constants", "means_null"))),
     )
 

@@ -17,7 +17,7 @@ from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, open_databases, release_databases
 from async_loader.run.progress import confirm, save
-from async_loader.run.resuming import UsedValues, restore, resume
+from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
 from async_loader.tables import Table, databases_in_commit_order
 
 
@@ -36,6 +36,7 @@ class OneCommit(Execution):
         state = self.state
         yield from open_databases(state, held=state.plan.loaded)
         yield from resume(state)
+        yield from refuse_repeated(state)
         yield from self._release()
         yield Call(state.open_reject_files)
         self._used = {}

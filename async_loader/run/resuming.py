@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from async_loader.effects import Call, Steps, Tell
-from async_loader.ledger.entries import PREVIOUS, TableRun
+from async_loader.errors import SourceError
+from async_loader.ledger.appending import earlier_append
+from async_loader.ledger.entries import DISCARD, PREVIOUS, TableRun
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 from async_loader.records.validation import used_values
 from async_loader.run.plan import Plan
@@ -34,6 +36,23 @@ def resume(state: RunState) -> Steps[None]:
         case UnfinishedRun():
             yield Tell(earlier.message([table.name for table in state.plan.loaded]))
             state.resume(earlier)
+
+
+def refuse_repeated(state: RunState) -> Steps[None]:
+    """Raise SourceError where what is to be appended has been appended before: every record would be a second row."""
+    if state.plan.options.again:
+        return
+    for table in state.remaining:
+        if not table.append or table.name in state.committed:
+            continue
+        database = state.database(table)
+        condition = f"table_name = {database.mark}1 AND mode <> {database.mark}2"
+        lines = yield from database.lines(condition, (table.name, DISCARD))
+        if repeated := earlier_append(state.facts["tables"][table.name], lines):
+            path, line = repeated
+            when = (line.finished_at or line.started_at).partition(".")[0]
+            problem = f"was loaded into {table.name} by run {line.run}, complete at {when}"
+            raise SourceError(path, f"{problem}; to append it once more, load with --again")
 
 
 def _obstacle(plan: Plan) -> str | None:

@@ -153,13 +153,21 @@ class Reader:
 
     def _layout(self) -> Layout:
         source, schema = self.source, self._format.schema
-        fields = replace(Layout(source.kind), **mapping_parts(self._names(), source.constants, source.means_null))
+        table = self._format.fields.table
+        finding = Layout(
+            source.kind,
+            match=table.match,
+            append=table.append,
+            on_missing=table.on_missing if table.on_missing != "insert" else "",
+        )
+        fields = replace(finding, **mapping_parts(self._names(), source.constants, source.means_null))
         if source.kind == "csv":
             columns = tuple(name for name in self._format.columns if name not in MARKS)
             return replace(fields, delimiter=source.delimiter, columns=columns)
         if schema is not None:
             return replace(fields, columns=tuple(schema.names), types=tuple(str(plain(each.type)) for each in schema))
-        return replace(fields, absent=self._format.fields.absent)
+        lookups = tuple(name for parts in self._format.fields.lookups.values() for name in parts)
+        return replace(fields, absent=self._format.fields.absent, lookups=lookups)
 
     @property
     def ignored(self) -> list[str]:

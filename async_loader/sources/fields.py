@@ -83,12 +83,12 @@ class Fields:
 
     def _lookups_in(self, found: Collection[str]) -> dict[str, dict[str, Column]]:
         """Return the references that are given by other columns of their targets; a constant or a map comes first."""
-        lookups = {}
+        lookups = {column: dict(parts) for column, parts in self.lookups.items()}
         for reference in self.table.references:
             if reference.column in self.mapped or reference.column in self.constants:
                 continue
             if columns := reference.looked_up(found):
-                lookups[reference.column] = columns
+                lookups[reference.column] = columns | lookups.get(reference.column, {})
         return lookups
 
     def refusal(self, found: Collection[str]) -> str | None:
@@ -148,21 +148,42 @@ def fields_of(source: Source, table: Table) -> Fields:
     """All of the table's columns as the source is to have them. ConfigurationError for a constant that is no value, or
     for a column that the table does not have.
     """
-    for name in (*source.names, *source.constants):
+    lookups = _mapped_lookups(source.names, table)
+    own = {column: name for column, name in source.names.items() if column in table.column_names}
+    for name in source.constants:
         if name not in table.column_names:
-            known = ", ".join(table.column_names)
-            raise ConfigurationError(f"table {table.name} has no column {name!r}; it has {known}")
+            raise _unknown(table, name)
     return Fields(
         table=table,
         names={
-            name: source.names.get(name) or source.expected.get(name, name)
+            name: own.get(name) or source.expected.get(name, name)
             for name in table.column_names
             if name not in source.constants
         },
-        mapped=frozenset(source.names) - frozenset(source.constants),
+        mapped=frozenset(own) - frozenset(source.constants),
+        lookups=lookups,
         constants={name: _constant(table, name, source) for name in source.constants},
         means_null=source.means_null,
     )
+
+
+def _mapped_lookups(names: Mapping[str, str], table: Table) -> dict[str, dict[str, Column]]:
+    """Return the lookups among the names that a map gives. ConfigurationError for what is neither lookup nor column."""
+    lookups: dict[str, dict[str, Column]] = {}
+    for left, name in names.items():
+        if left in table.column_names:
+            continue
+        columns = {each.column: column for each in table.references for column in each.looked_up([left]).values()}
+        if not columns:
+            raise _unknown(table, left)
+        for reference, column in columns.items():
+            lookups.setdefault(reference, {})[name] = column
+    return lookups
+
+
+def _unknown(table: Table, name: str) -> ConfigurationError:
+    known = ", ".join(table.column_names)
+    return ConfigurationError(f"table {table.name} has no column {name!r}; it has {known}")
 
 
 def _constant(table: Table, name: str, source: Source) -> pl.Series:

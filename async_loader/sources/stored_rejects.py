@@ -97,6 +97,7 @@ class StoredReader:
             broken=tuple(broken),
             supersedes=pl.Series(names, dtype=pl.String),
             absent=fields.absent,
+            lookups=fields.lookups,
         )
 
 
@@ -141,7 +142,8 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
     )
     every = fields_of(read_as, table)
     if layout.kind == "jsonl":
-        return every.of([name for column, name in every.names.items() if column not in layout.absent])
+        names = [name for column, name in every.names.items() if column not in layout.absent]
+        return every.of([*names, *layout.lookups])
     # A line that is older than layouts does not say the columns; the records do.
     return every.of(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
 
