@@ -43,7 +43,7 @@ from .rules import (
     one_of,
 )
 from .run.cluster import Cluster
-from .run.plan import ON_CONFLICT, Options
+from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
 from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
@@ -54,6 +54,7 @@ __all__ = [
     "MODES",
     "MOST_DIGITS",
     "ON_CONFLICT",
+    "ON_MISSING",
     "REQUIRED",
     "SQLITE_DIGITS",
     "CheckedTable",

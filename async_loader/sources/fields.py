@@ -66,7 +66,8 @@ class Fields:
         expected to have may have its own.
         """
         lookups = self._lookups_in(found)
-        names = {column.name: self._name_in(found, column) for column in self.columns if column.name not in lookups}
+        own = [column for column in self.table.columns if column.name in self.names and column.name not in lookups]
+        names = {column.name: self._name_in(found, column) for column in own}
         kept = {column: name for column, name in names.items() if name in found or column in self._required}
         parts = {name: name for columns in lookups.values() for name in columns}
         return dataclasses.replace(self, names=kept | parts, lookups=lookups)
@@ -102,7 +103,8 @@ class Fields:
         if table.finds_by_key and key.generated and not has_key:
             return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(table)}"
         for column, parts in self.lookups.items():
-            if both := [name for name in (column, *table.column(column).aliases) if name in found]:
+            names = {column, *table.column(column).aliases} - set(parts)
+            if both := sorted(names.intersection(found)):
                 return f"has {both[0]} beside {', '.join(parts)}, which say the same; leave one of them out"
         return None
 

@@ -100,7 +100,7 @@ def add_run_options(parser: CommandParser, *, with_dask: bool = False) -> None:
     )
 
 
-def options_of(given: Mapping[str, Any]) -> async_loader.Options:
-    """Return the engine's options among all that the command was given."""
+def options_of(given: Mapping[str, Any], **parsed: Any) -> async_loader.Options:
+    """Return the engine's options among all that the command was given; `parsed` are those that it gives as text."""
     names = [field.name for field in dataclasses.fields(async_loader.Options)]
-    return async_loader.Options(**{name: given[name] for name in names if name in given})
+    return async_loader.Options(**{name: given[name] for name in names if name in given} | parsed)

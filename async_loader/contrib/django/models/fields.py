@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -71,9 +72,26 @@ def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
     return tuple(map(_loaded, fields))
 
 
-def key_column(model: type[models.Model]) -> Column:
-    """Return the primary key, for a model that is only referenced."""
-    return _column(model._meta.pk)
+def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
+    """Return the columns by which rows of a model that is only referenced can be looked up, the key first."""
+    columns = [_column(model._meta.pk)]
+    for field in model._meta.concrete_fields:
+        if not (field.primary_key or getattr(field, "generated", False)):
+            with suppress(ConfigurationError):
+                columns.append(_column(field))
+    return tuple(columns)
+
+
+def unique_together(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of columns of which no two rows may have the same values."""
+    fields = [tuple(names) for names in model._meta.unique_together]
+    fields += [
+        tuple(constraint.fields)
+        for constraint in model._meta.constraints
+        if isinstance(constraint, models.UniqueConstraint) and constraint.fields and constraint.condition is None
+    ]
+    columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    return tuple(tuple(columns[name] for name in names) for names in fields)
 
 
 def _loaded(field: Field) -> Loaded:
@@ -88,13 +106,10 @@ def _reference(field: Field) -> Reference | None:
     if not isinstance(field, models.ForeignKey):
         return None
     target = field.remote_field.model
-    if not field.target_field.primary_key:
-        raise ConfigurationError(
-            f"{field}: references {field.target_field}, which is no primary key; that is not loaded"
-        )
     if target._meta.concrete_model is field.model._meta.concrete_model:
         raise ConfigurationError(f"{field}: references its own table; that is not loaded")
-    return Reference(str(field.column), target._meta.db_table)
+    to = "" if field.target_field.primary_key else str(field.target_field.column)
+    return Reference(str(field.column), target._meta.db_table, name=field.name, to=to)
 
 
 def _column(field: Field) -> Column:
@@ -110,8 +125,10 @@ def _column(field: Field) -> Column:
         type=kind,
         # Django accepts no null for a field that must not be blank.
         nullable=field.null and may_be_blank(field),
-        default=REQUIRED if field.primary_key else _default(field, kind),
+        default=_key_default(field, kind) if field.primary_key else _default(field, kind),
         unique=field.unique and not field.primary_key,
+        generated=field.primary_key and _is_generated(field),
+        aliases=tuple({field.name, field.attname} - {str(field.column)}),
         **extra,
     )
 
@@ -145,6 +162,16 @@ def _is_djangos(field: Field, method: str) -> bool:
     """Return whether the field has the method from a class of Django's own."""
     owner = next((each for each in type(field).__mro__ if method in vars(each)), models.Field)
     return owner.__module__.startswith("django.db.models.")
+
+
+def _is_generated(field: Field) -> bool:
+    """Return whether a new row gets a primary key without being given one."""
+    return isinstance(field, models.AutoField) or field.has_db_default() or callable(field.default)
+
+
+def _key_default(field: Field, kind: Type) -> object:
+    """Return the function that makes primary keys; REQUIRED where the database does, or nothing."""
+    return _default(field, kind) if callable(field.default) and field.has_default() else REQUIRED
 
 
 def _default(field: Field, kind: Type) -> object:

@@ -25,11 +25,19 @@ from async_loader.contrib.django.models.databases import (
     stored_tables,
     stored_views,
 )
-from async_loader.contrib.django.models.fields import key_column, loaded_fields
+from async_loader.contrib.django.models.fields import loaded_fields, looked_up_columns, unique_together
 
 
-def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), references: Iterable[Reference] = ()) -> Table:
+def table_of(
+    model: type[models.Model],
+    *,
+    rules: Iterable[Rule] = (),
+    references: Iterable[Reference] = (),
+    match: Iterable[str] = (),
+) -> Table:
     """Return the table for a model: the columns, rules and references of its fields, and those given here.
+
+    match: the fields by which records find their rows, where that is not the primary key.
 
     A rule given here takes the place of a field's rule with the same code and columns. Raises ConfigurationError for a
     model that cannot be loaded.
@@ -46,7 +54,17 @@ def table_of(model: type[models.Model], *, rules: Iterable[Rule] = (), reference
         key=str(model._meta.pk.column),
         rules=(*derived, *added),
         references=(*stated, *references),
+        match=tuple(column_called(model, name) for name in match),
+        unique_together=unique_together(model),
     )
+
+
+def column_called(model: type[models.Model], name: str) -> str:
+    """Return the column of the field, attribute or column of this name; the name itself where there is none."""
+    for field in model._meta.concrete_fields:
+        if name in (field.column, field.attname, field.name):
+            return str(field.column)
+    return name
 
 
 def declared() -> tuple[Table, ...]:
@@ -156,10 +174,12 @@ class ProjectTables:
 
     def column_name(self, table: str, given: str) -> str:
         """Return the column of the field with that column, attribute or name; the given name where there is none."""
-        for field in self._fields(table):
-            if given in (field.column, field.attname, field.name):
-                return str(field.column)
-        return given
+        model = self._models.get(table)
+        return given if model is None else column_called(model, given)
+
+    def column_names(self, table: str) -> tuple[str, ...]:
+        """Return the names of a table's columns."""
+        return self._table(table).column_names
 
     def source_names(self, table: str) -> dict[str, str]:
         """Return by column the attribute of its field, where that has another name: a source may use it as a header."""
@@ -178,8 +198,8 @@ class ProjectTables:
             return self._declared[name]
         if name not in self._models:
             return None
-        key = key_column(self._models[name])
-        return Table(name, home(self._models[name]), (key,), key.name)
+        columns = looked_up_columns(self._models[name])
+        return Table(name, home(self._models[name]), columns, columns[0].name)
 
     def _loadable(self, wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
         """Return the names of the declared tables and of the models that can be loaded; and a line for each other."""

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 
 import async_loader
 from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
+from async_loader.contrib.django.management.finding import add_finding_options, finding_options
 from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
@@ -51,6 +52,7 @@ exit codes:
             "(default: data/TABLE.csv for each table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
+        add_finding_options(parser)
         add_run_options(parser, with_dask=True)
         add_cluster_options(parser)
         storing = group(parser, STORING)
@@ -76,12 +78,13 @@ exit codes:
         project = ProjectTables()
         chosen = sources_of(project, sources, options)
         tables = project.tables(chosen)
+        finding = finding_options(project, options)
         databases = databases_of(tables)
         cluster = cluster_of(mode, options)
         self.carry_out(
             Assignment(
                 begin=lambda show: async_loader.Run(
-                    tables, chosen, databases, options_of(options), mode=mode, cluster=cluster, show=show
+                    tables, chosen, databases, options_of(options, **finding), mode=mode, cluster=cluster, show=show
                 ),
                 lines=lambda _, report: report_lines(report, tables),
                 warnings=lambda _, report: _ignored_columns(report),

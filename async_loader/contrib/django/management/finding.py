@@ -1,0 +1,71 @@
+"""The options that say how records find the rows they speak of, and the engine's options made of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandParser
+
+import async_loader
+from async_loader import ConfigurationError
+from async_loader.contrib.django.management.help import FINDING, group
+
+if TYPE_CHECKING:
+    from async_loader.contrib.django.models.tables import ProjectTables
+
+
+def add_finding_options(parser: CommandParser) -> None:
+    """Add the options of a load whose sources do not know primary keys."""
+    finding = group(parser, FINDING)
+    finding.add_argument(
+        "--match",
+        action="append",
+        default=[],
+        metavar="TABLE=COLUMN[,COLUMN]",
+        help="find the row of a record by these columns, and give new rows a key; may be given for several tables",
+    )
+    finding.add_argument(
+        "--append",
+        action="append",
+        default=[],
+        metavar="TABLE",
+        help="make a new row of each record, with a key that the source does not have; content that has been appended "
+        "to the table is refused",
+    )
+    finding.add_argument("--again", action="store_true", help="append content that has been appended before once more")
+    finding.add_argument(
+        "--on-missing",
+        choices=async_loader.ON_MISSING,
+        default=async_loader.Options().on_missing,
+        help="when no row has a record's match columns: insert a new row, or reject the record (default: %(default)s)",
+    )
+
+
+def finding_options(project: ProjectTables, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how records find their rows, as the engine's options. ConfigurationError for a name that nothing has."""
+    return {
+        "match": dict(_match(project, argument) for argument in options["match"]),
+        "append": frozenset(project.name(table) for table in options["append"]),
+        "again": options["again"],
+        "on_missing": options["on_missing"],
+    }
+
+
+def _match(project: ProjectTables, argument: str) -> tuple[str, tuple[str, ...]]:
+    table, equals, names = argument.partition("=")
+    columns = names.split(",")
+    if not (equals and table and all(columns)):
+        raise ConfigurationError(f"--match {argument!r} is not of the form TABLE=COLUMN[,COLUMN]")
+    name = project.name(table)
+    known = project.column_names(name)
+    return name, tuple(_column(known, name, project.column_name(name, column)) for column in columns)
+
+
+def _column(known: tuple[str, ...], table: str, name: str) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
+    raise ConfigurationError(f"--match: table {table} has no column {name!r}{hint}")
