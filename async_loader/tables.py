@@ -241,9 +241,11 @@ class Table:
         return not (self.match or self.append)
 
     def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str) -> Table:
-        """Return the table whose records find their rows in this way; without match columns in the declared one."""
-        chosen = () if append else match or self.match
-        return replace(self, match=chosen, append=append, on_missing=on_missing if chosen else "insert")
+        """Return the table whose records find their rows in this way, or, where nothing is said, as it is declared."""
+        appends = append or (self.append and not match)
+        chosen = () if appends else match or self.match
+        missing = on_missing if on_missing != "insert" else self.on_missing
+        return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
 
     @property
     def unique(self) -> tuple[Column, ...]:

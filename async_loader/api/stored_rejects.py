@@ -17,7 +17,7 @@ from async_loader.modes.sequential import Sequential
 from async_loader.rejects.discard import discard
 from async_loader.rejects.export import Exported, export
 from async_loader.rejects.listing import RejectingRun, StoredReject, list_runs, show
-from async_loader.rejects.retry import plan_retry
+from async_loader.rejects.retry import find_as_before, plan_retry
 from async_loader.rejects.selection import count_selections
 from async_loader.run.inspection import Inspection
 from async_loader.run.plan import LOCK_TIMEOUT, Options
@@ -82,7 +82,8 @@ class Retry(Run):
     def _plan_retry(self, counted: Sequence[tuple[Selection, int]]) -> None:
         plan = self._state.plan
         retried, left = plan_retry(plan.tables, [selection for selection, _ in counted])
-        self._state, self.left, self._is_found = RunState(replace(plan, retried=retried)), tuple(left), True
+        plan = replace(plan, retried=retried, tables=find_as_before(plan.tables, retried))
+        self._state, self.left, self._is_found = RunState(plan), tuple(left), True
 
 
 class StoredRejects:

@@ -146,20 +146,21 @@ class Finding:
         found = yield from self._own_finder().find(asked)
         given = batch.values[table.key]
         checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, found))
-        checks += yield from self._key_checks(given, found)
-        keys = pl.select(pl.coalesce(found.keys, given).alias(table.key)).to_series()
+        wrong = yield from self._wrong_keys(given, found)
+        message = f"{table.key} {SHOWN} is not the key of the row that {_named(table.match)} finds"
+        checks.append(Check("exists", table.key, message, wrong, shown_record(given.to_frame())))
+        usable = pl.when(~wrong).then(given)
+        keys = pl.select(pl.coalesce(found.keys, usable).alias(table.key)).to_series()
         return replace(resolved.with_values(batch.values.with_columns(keys), checks), identity=identity)
 
-    def _key_checks(self, given: pl.Series, found: FoundRows) -> Steps[list[Check]]:
-        """Check the keys that the source itself gives: no row gets another key, nor the key of another row."""
+    def _wrong_keys(self, given: pl.Series, found: FoundRows) -> Steps[pl.Series]:
+        """Return for each record whether the key that the source gives is not that of its row, or is another row's."""
         if given.null_count() == len(given):
-            return []
+            return all_false(len(given))
         other = (found.keys != given).fill_null(value=False)
         new = given.filter(found.keys.is_null()).drop_nulls()
         held = (yield from self.database.present(self.table, new.unique())) if len(new) else new
-        taken = (found.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
-        message = f"{self.table.key} {SHOWN} is not the key of the row that {_named(self.table.match)} finds"
-        return [Check("exists", self.table.key, message, other | taken, shown_record(given.to_frame()))]
+        return other | (found.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
 
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""

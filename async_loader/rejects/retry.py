@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from async_loader.errors import ConfigurationError
@@ -32,6 +32,25 @@ def plan_retry(
     for table, several in by_table.items():
         _check_read_alike(table, several)
     return {table: tuple(several) for table, several in by_table.items()}, left
+
+
+def find_as_before(tables: Iterable[Table], retried: Mapping[str, Sequence[Selection]]) -> tuple[Table, ...]:
+    """Return the tables, whose records find their rows as those of the runs did that had rejected them.
+    ConfigurationError where runs differ in that.
+    """
+    return tuple(_found_as_before(table, retried.get(table.name, ())) for table in tables)
+
+
+def _found_as_before(table: Table, selections: Sequence[Selection]) -> Table:
+    layouts = [layout for selection in selections for layout in selection.layouts]
+    ways = {(layout.match, layout.append, layout.on_missing) for layout in layouts}
+    if len(ways) > 1:
+        raise ConfigurationError(
+            f"rejects of {table.name} are of runs that found rows in different ways; try them again apart, with --run"
+        )
+    for match, append, on_missing in ways:
+        return table.find_by(match, append=append, on_missing=on_missing or "insert")
+    return table
 
 
 def _why_not(selection: Selection, names: Iterable[str]) -> str | None:

@@ -38,7 +38,7 @@ class Fields:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that are read: the table's, then those by which references are looked up."""
-        own = tuple(column for column in self.table.columns if column.name in self.names)
+        own = tuple(self._as_read(column) for column in self.table.columns if column.name in self.names)
         return own + tuple(
             dataclasses.replace(column, name=name, nullable=True, generated=False)
             for columns in self.lookups.values()
@@ -71,6 +71,11 @@ class Fields:
         kept = {column: name for column, name in names.items() if name in found or column in self._required}
         parts = {name: name for columns in lookups.values() for name in columns}
         return dataclasses.replace(self, names=kept | parts, lookups=lookups)
+
+    def _as_read(self, column: Column) -> Column:
+        """Return the column as the source may give it: a key that can be made may be missing in a record."""
+        may_lack = column.generated and not self.table.finds_by_key
+        return dataclasses.replace(column, nullable=True) if may_lack else column
 
     @property
     def _required(self) -> frozenset[str]:

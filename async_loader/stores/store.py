@@ -22,7 +22,7 @@ from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import REJECTS
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
-from async_loader.tables import Column, Table
+from async_loader.tables import Column, Table, Type
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
 PASSED_OVER = "a trigger passed over it"
@@ -299,15 +299,29 @@ def create_sql(table: str, columns: Mapping[str, str]) -> str:
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
 
 
-def columns_of(table: Table, sql_type: Callable[[Column], str]) -> dict[str, str]:
+def columns_of(table: Table, sql_type: Callable[[Column], str], counted: str) -> dict[str, str]:
     """Return the table's columns, each with its declaration in SQL; `sql_type` gives the type in a store's SQL."""
     columns = {}
     for column in table.columns:
         null = "" if column.nullable else " NOT NULL"
         key = " PRIMARY KEY" if column.name == table.key else ""
+        if column.generated and column.is_required and column.type is Type.INTEGER:
+            key += counted
         unique = " UNIQUE" if column in table.unique else ""
         columns[column.name] = f"{sql_type(column)}{null}{key}{unique}"
     return columns
+
+
+def only_updates(table: Table, absent: Collection[str]) -> bool:
+    """Return whether records can make no new row, because the source lacks columns that one needs."""
+    return any(table.column(name).is_required and name != table.key for name in absent)
+
+
+def assignments(table: Table, absent: Collection[str], value: Callable[[int], str]) -> str:
+    """Return, in SQL, that the columns of a row take values: `value` gives the one of a column by its place."""
+    kept = {table.key, *absent}
+    names = [(place, name) for place, name in enumerate(table.column_names) if name not in kept]
+    return ", ".join(f"{quoted(name)} = {value(place)}" for place, name in names)
 
 
 def numbered(columns: Collection[str]) -> str:

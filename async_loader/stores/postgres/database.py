@@ -39,8 +39,10 @@ from async_loader.stores.postgres.statements import (
     placed,
     replacing,
     stored_value,
+    updating,
+    updating_one,
 )
-from async_loader.stores.store import Store, StoredRows, integers, quoted
+from async_loader.stores.store import Store, StoredRows, integers, only_updates, quoted
 from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
@@ -210,6 +212,8 @@ class Database(Store):
         others.
         """
         yield from self._refuse_cut(table, records)
+        if only_updates(table, absent):
+            return (yield from self._change_by_arrays(updating(table, absent), records, size))
         is_copy = not replace and all(isinstance(part, Copy) for part in records)
         if not is_copy or (yield from schema.has_policies(self.name, table)):
             return (yield from self._insert(table, records, size, replacing(table, absent) if replace else ""))
@@ -218,12 +222,15 @@ class Database(Store):
         return (yield from self.change(sql, (), records, size))
 
     def _insert(self, table: Table, records: Sequence[Packed], size: int, conflicts: str) -> Steps[int]:
-        arrays: list[Arrays] = []
-        for part in records:
-            arrays += (yield Call(arrays_of, (part.frame,))) if isinstance(part, Copy) else [part]
         values = ", ".join(f"c{place}{CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
         order = f"c{table.column_names.index(table.key)}"
         sql = f"{insertion(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{conflicts}"
+        return (yield from self._change_by_arrays(sql, records, size))
+
+    def _change_by_arrays(self, sql: str, records: Sequence[Packed], size: int) -> Steps[int]:
+        arrays: list[Arrays] = []
+        for part in records:
+            arrays += (yield Call(arrays_of, (part.frame,))) if isinstance(part, Copy) else [part]
         return (yield from self.change(sql, (), arrays, size))
 
     def write_each(
@@ -232,6 +239,8 @@ class Database(Store):
         """Do what `Store.write_each` says."""
         values = ", ".join(f"${number}" for number in range(1, records.width + 1))
         insert, replaced = f"{insertion(table)} VALUES ({values})", set(held)
+        if only_updates(table, absent):
+            insert, replaced = updating_one(table, absent), set()
         narrow = cut(records, (yield from schema.widths(self.name, table)))
         whole = records.filter(narrow.is_null())
         keys = whole[table.key].to_list()

@@ -12,7 +12,7 @@ import polars as pl
 
 from async_loader.effects import Packed
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
-from async_loader.stores.store import quoted
+from async_loader.stores.store import assignments, quoted
 from async_loader.tables import Column, Table, Type
 
 # The table in which a statement finds its batch, which lives as long as the statement.
@@ -65,6 +65,21 @@ def replacing(table: Table, absent: Collection[str]) -> str:
     others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
+
+
+def updating(table: Table, absent: Collection[str]) -> str:
+    """Return the statement that changes the rows that have the keys of a batch, and makes no new ones."""
+    values = assignments(table, absent, lambda place: f"batch.c{place}{CASTS.get(table.columns[place].type, '')}")
+    key = table.column_names.index(table.key)
+    same = is_same(key, table.column(table.key), "=")
+    return f"UPDATE {quoted(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
+
+
+def updating_one(table: Table, absent: Collection[str]) -> str:
+    """Return the statement that changes the row that has the key of one record, whose values are bound."""
+    values = assignments(table, absent, lambda place: f"${place + 1}")
+    key = table.column_names.index(table.key) + 1
+    return f"UPDATE {quoted(table.name)} SET {values} WHERE {quoted(table.key)} = ${key}"
 
 
 def is_unchanged(place: int, column: Column) -> str:

@@ -34,8 +34,10 @@ from async_loader.stores.sqlite.statements import (
     is_key,
     is_unchanged,
     replacing,
+    updating,
+    updating_one,
 )
-from async_loader.stores.store import Store, integers, numbered, quoted
+from async_loader.stores.store import Store, integers, numbered, only_updates, quoted
 from async_loader.tables import Column, Table
 
 
@@ -197,6 +199,8 @@ class Database(Store):
         self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
     ) -> Steps[int]:
         """Do what `Store.write` says."""
+        if only_updates(table, absent):
+            return (yield from self.change(updating(table, absent), (), records, size))
         values = f"SELECT {numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = insertion(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
@@ -207,7 +211,9 @@ class Database(Store):
     ) -> Steps[tuple[int, dict[Any, str]]]:
         """Do what `Store.write_each` says."""
         insert = insertion(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
-        keys, replaced = records[table.key].to_list(), set(held)
+        if only_updates(table, absent):
+            insert = updating_one(table, absent)
+        keys, replaced = records[table.key].to_list(), set() if only_updates(table, absent) else set(held)
         statements = [
             (insert + replacing(table, absent) if key in replaced else insert, row)
             for key, row in zip(keys, self.as_stored(records).iter_rows(), strict=True)

@@ -78,7 +78,7 @@ WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING coun
 
 def creation(tables: Iterable[Table]) -> list[str]:
     """Return the statements that make the tables that are missing, the loader's own too."""
-    statements = [create_sql(table.name, columns_of(table, _sql_type)) for table in tables]
+    statements = [create_sql(table.name, columns_of(table, _sql_type, " AUTOINCREMENT")) for table in tables]
     return statements + [create_sql(name, columns) for name, columns in OWN_TABLES.items()]
 
 

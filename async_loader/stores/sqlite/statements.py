@@ -12,7 +12,7 @@ import polars as pl
 from async_loader.records.zones import all_of_zone
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
-from async_loader.stores.store import quoted
+from async_loader.stores.store import assignments, quoted
 from async_loader.tables import Column, Table, Type
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -33,6 +33,21 @@ def replacing(table: Table, absent: Collection[str]) -> str:
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
     stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
+
+
+def updating(table: Table, absent: Collection[str]) -> str:
+    """Return the statement that changes the rows that have the keys of a batch, and makes no new ones."""
+    values = assignments(table, absent, lambda place: f"batch.c{place}")
+    key = table.column_names.index(table.key)
+    same = is_key(f"c{key}", table)
+    return f"UPDATE main.{quoted(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
+
+
+def updating_one(table: Table, absent: Collection[str]) -> str:
+    """Return the statement that changes the row that has the key of one record, whose values are bound."""
+    values = assignments(table, absent, lambda place: f"?{place + 1}")
+    key = table.column_names.index(table.key) + 1
+    return f"UPDATE main.{quoted(table.name)} SET {values} WHERE {quoted(table.key)} IS ?{key} COLLATE BINARY"
 
 
 def is_key(read: str, table: Table) -> str:

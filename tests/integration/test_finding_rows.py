@@ -1,0 +1,335 @@
+"""Records that know no primary keys find rows by match columns and by lookups, in every mode and store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from async_loader import (
+    Column,
+    ConfigurationError,
+    Reference,
+    RejectFilter,
+    Report,
+    Retry,
+    SourceError,
+    Table,
+    Type,
+    not_empty,
+)
+from tests.sample import MODES, Place, reject_names
+from tests.stores import Databases, examples
+
+KEY = Column("id", Type.INTEGER, generated=True)
+PEOPLE = Table(
+    "people",
+    "users",
+    (
+        KEY,
+        Column("name", Type.TEXT),
+        Column("email", Type.TEXT),
+        Column("age", Type.INTEGER, nullable=True, default=None),
+    ),
+    rules=(not_empty("name"),),
+)
+SHELVES = Table("shelves", "products", (KEY, Column("hall", Type.TEXT), Column("code", Type.INTEGER)))
+LOANS = Table(
+    "loans",
+    "orders",
+    (
+        KEY,
+        Column("person_id", Type.INTEGER),
+        Column("shelf_id", Type.INTEGER, nullable=True, default=None),
+        Column("day", Type.DATE),
+    ),
+    references=(Reference("person_id", "people", name="person"), Reference("shelf_id", "shelves", name="shelf")),
+)
+TABLES = (PEOPLE, SHELVES, LOANS)
+MATCH = {"people": ("email",), "shelves": ("hall", "code"), "loans": ("person_id", "day")}
+
+
+@pytest.fixture
+def library(tmp_path: Path, store: Databases) -> Place:
+    """Fresh databases of the three tables."""
+    return Place(tmp_path, TABLES, store)
+
+
+def text_of(rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def outcome(report: Report, table: str) -> tuple[int, int, int, int]:
+    counts = report.tables[table]
+    return counts.inserted, counts.updated, counts.unchanged, counts.rejected
+
+
+def names_and_emails(place: Place) -> list[tuple[Any, ...]]:
+    return place.query("users", 'SELECT id, name, email FROM "people" ORDER BY id')
+
+
+def test_new_rows_get_keys_in_the_order_of_the_source_and_are_found_again(library: Place, mode: str) -> None:
+    people = library.file("people.csv", "email,name\nb@x,Bob\na@x,Ann\n,Blank\nc@x,\n")
+    first = library.load(mode, {"people": people}, match=MATCH, batch_size=1)
+    again = library.load(mode, {"people": people}, match=MATCH)
+    assert outcome(first, "people") == (3, 0, 0, 1)
+    assert outcome(again, "people") == (0, 0, 3, 1)
+    assert names_and_emails(library) == [(1, "Bob", "b@x"), (2, "Ann", "a@x"), (3, "Blank", "")]
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "update"])
+def test_a_row_that_differs_is_rejected_or_updated_and_keeps_its_key(
+    library: Place, mode: str, on_conflict: str
+) -> None:
+    library.load(mode, {"people": library.file("old.csv", "email,name,age\na@x,Ann,7\nb@x,Bob,8\n")}, match=MATCH)
+    changed = library.file("new.csv", "name,email\nBert,b@x\nAnn,a@x\nCid,c@x\n")
+    report = library.load(mode, {"people": changed}, match=MATCH, on_conflict=on_conflict)
+    if on_conflict == "reject":
+        assert reject_names(report, "people") == [(2, 2, ["email.exists"])]
+    rows = library.query("users", 'SELECT id, name, age FROM "people" ORDER BY id')
+    assert rows == [(1, "Ann", 7), (2, "Bert" if on_conflict == "update" else "Bob", 8), (3, "Cid", None)]
+
+
+def test_the_same_match_values_twice_in_a_run_are_a_duplicate_across_sources_and_batches(
+    library: Place, mode: str
+) -> None:
+    one = library.file("one.csv", "email,name\na@x,\na@x,Ann\na@x,Anna\n")
+    two = library.file("two.csv", "email,name\na@x,Ann\nb@x,Bob\n")
+    report = library.load(mode, {"people": [one, two]}, match=MATCH, batch_size=1)
+    assert reject_names(report, "people") == [
+        (2, 2, ["name.not_empty"]),
+        (4, 4, ["email.duplicate"]),
+        (2, 2, ["email.duplicate"]),
+    ]
+    assert [reject.reasons[0].message for reject in report.tables["people"].rejects][1] == (
+        "email 'a@x' appears earlier in this run"
+    )
+
+
+def test_a_null_among_the_match_values_is_missing_and_several_rows_are_ambiguous(library: Place, mode: str) -> None:
+    library.load(mode, {"shelves": library.file("s.csv", "hall,code\nA,1\nA,1\nA,2\n")}, append=frozenset({"shelves"}))
+    report = library.load(mode, {"shelves": library.file("t.csv", "code,hall\n1,A\n2,A\n,A\n")}, match=MATCH)
+    assert reject_names(report, "shelves") == [(2, 2, ["ambiguous"]), (4, 4, ["code.missing"])]
+    assert outcome(report, "shelves") == (0, 0, 1, 2)
+
+
+def test_lookups_lead_to_rows_of_other_databases_stored_before_or_in_this_run(library: Place, mode: str) -> None:
+    library.load(mode, {"people": library.file("old.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    sources = {
+        "people": library.file("people.csv", "email,name\nb@x,Bob\nc@x,\n"),
+        "shelves": library.file("shelves.csv", "code,hall\n1,North\n1,South\n"),
+        "loans": library.file(
+            "loans.csv",
+            "person__email,shelf__hall,shelf__code,day\n"
+            "b@x,South,1,2024-02-29\na@x,,,2024-03-01\nc@x,North,1,2024-03-02\na@x,North,,2024-03-03\n"
+            "a@x,West,1,2024-03-04\n,North,1,2024-03-05\n",
+        ),
+    }
+    report = library.load(mode, sources, match=MATCH)
+    loans = library.query("orders", 'SELECT person_id, shelf_id, CAST(day AS text) FROM "loans" ORDER BY id')
+    assert loans == [(2, 2, "2024-02-29"), (1, None, "2024-03-01")]
+    assert [(line, names) for line, _, names in reject_names(report, "loans")] == [
+        (4, ["person_id.exists_in"]),
+        (5, ["shelf_id.missing"]),
+        (6, ["shelf_id.exists_in"]),
+        (7, ["person_id.missing"]),
+    ]
+    messages = [reject.reasons[0].message for reject in report.tables["loans"].rejects]
+    assert messages[0] == "person__email 'c@x' does not exist in people"
+    assert messages[2] == "shelf__hall and shelf__code 'West', 1 does not exist in shelves"
+    again = library.load(mode, sources, match=MATCH)
+    assert outcome(again, "loans") == (0, 0, 2, 4)
+
+
+def test_a_lookup_that_fits_several_rows_is_ambiguous(library: Place, mode: str) -> None:
+    shelves = library.file("shelves.csv", "hall,code\nNorth,1\nNorth,2\n")
+    people = library.file("people.csv", "email,name\na@x,Ann\n")
+    loans = library.file("loans.csv", "person__email,shelf__hall,day\na@x,North,2024-01-01\n")
+    report = library.load(mode, {"people": people, "shelves": shelves, "loans": loans}, match=MATCH)
+    assert report.tables["loans"].reasons == {"shelf_id.ambiguous": 1}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_lookups_are_read_from_other_formats(library: Place, mode: str, suffix: str) -> None:
+    import polars as pl
+
+    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    frame = pl.DataFrame({"day": ["2024-01-01", "2024-01-02"], "person__email": ["a@x", "z@x"]})
+    path = library.directory / f"loans{suffix}"
+    frame.write_parquet(path) if suffix == ".parquet" else frame.write_ndjson(path)
+    report = library.load(mode, {"loans": str(path)}, match=MATCH)
+    assert outcome(report, "loans") == (1, 0, 0, 1)
+    assert report.tables["loans"].reasons == {"person_id.exists_in": 1}
+
+
+def test_a_map_may_name_a_lookup(library: Place, mode: str) -> None:
+    from async_loader import Source
+
+    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    loans = Source(library.file("loans.csv", "wer,day\na@x,2024-01-01\n"), names={"person__email": "wer"})
+    assert outcome(library.load(mode, {"loans": loans}, match=MATCH), "loans") == (1, 0, 0, 0)
+
+
+def test_a_reference_beside_its_own_lookup_is_refused(library: Place) -> None:
+    loans = library.file("loans.csv", "person_id,person__email,day\n1,a@x,2024-01-01\n")
+    with pytest.raises(SourceError, match="has person_id beside person__email"):
+        library.load("async", {"loans": loans}, match=MATCH)
+
+
+def test_a_source_without_a_key_is_told_the_ways_there_are(library: Place) -> None:
+    with pytest.raises(SourceError, match=r"lacks id.*--match people=COLUMN,\.\.\., or .*--append people"):
+        library.load("async", {"people": library.file("people.csv", "email,name\na@x,Ann\n")})
+
+
+def test_content_is_appended_once_unless_it_is_said_again(library: Place, mode: str) -> None:
+    append = frozenset({"shelves"})
+    shelves = library.file("shelves.csv", "hall,code\nA,1\nA,1\n")
+    first = library.load(mode, {"shelves": shelves}, append=append)
+    copy = library.file("other name.csv", "hall,code\nA,1\nA,1\n")
+    with pytest.raises(SourceError, match=f"loaded into shelves by run {first.run}.*--again"):
+        library.load(mode, {"shelves": copy}, append=append)
+    library.load(mode, {"shelves": copy}, append=append, again=True)
+    assert library.rows("shelves") == [(1, "A", 1), (2, "A", 1), (3, "A", 1), (4, "A", 1)]
+
+
+def test_appending_refuses_a_source_that_has_the_key(library: Place) -> None:
+    shelves = library.file("shelves.csv", "id,hall,code\n1,A,1\n")
+    with pytest.raises(SourceError, match="has id, the key of shelves, and --append"):
+        library.load("async", {"shelves": shelves}, append=frozenset({"shelves"}))
+
+
+def test_a_key_in_the_source_is_kept_and_may_not_be_that_of_another_row(library: Place, mode: str) -> None:
+    library.load(mode, {"people": library.file("old.csv", "id,email,name\n7,a@x,Ann\n")}, match=MATCH)
+    more = library.file("new.csv", "id,email,name\n7,a@x,Ann\n8,a@x,Ann\n7,b@x,Bob\n9,c@x,Cid\n")
+    report = library.load(mode, {"people": more}, match=MATCH)
+    assert [(line, names) for line, _, names in reject_names(report, "people")][-1] == (4, ["id.exists"])
+    assert [row[:2] for row in names_and_emails(library)] == [(7, "Ann"), (9, "Cid")]
+    library.load(mode, {"people": library.file("last.csv", "email,name\nd@x,Dan\n")}, match=MATCH)
+    assert names_and_emails(library)[-1] == (10, "Dan", "d@x")
+
+
+def test_a_record_that_finds_no_row_can_be_rejected_and_then_columns_may_be_absent(library: Place, mode: str) -> None:
+    library.load(mode, {"people": library.file("old.csv", "email,name,age\na@x,Ann,7\nb@x,Bob,8\n")}, match=MATCH)
+    ages = library.file("ages.csv", "email,age\na@x,9\nb@x,8\nc@x,1\n")
+    options: Mapping[str, Any] = {"match": MATCH, "on_missing": "reject", "on_conflict": "update"}
+    report = library.load(mode, {"people": ages}, **options)
+    assert outcome(report, "people") == (0, 1, 1, 1)
+    assert report.tables["people"].reasons == {"email.no_match": 1}
+    assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
+
+
+def test_a_dry_run_finds_the_rows_that_it_would_store_and_takes_no_key(library: Place, mode: str) -> None:
+    sources = {
+        "people": library.file("people.csv", "email,name\na@x,Ann\n"),
+        "loans": library.file("loans.csv", "person__email,day\na@x,2024-01-01\nb@x,2024-01-02\n"),
+    }
+    dry = library.load(mode, sources, match=MATCH, dry_run=True)
+    assert outcome(dry, "loans") == (1, 0, 0, 1)
+    assert library.rows("people") == []
+    library.load(mode, sources, match=MATCH)
+    assert names_and_emails(library) == [(1, "Ann", "a@x")]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_with_checkpoints_the_same_keys_are_given(library: Place, mode: str, every: int) -> None:
+    people = library.file("people.csv", "email,name\n" + "".join(f"{n}@x,Name {n}\n" for n in range(7)))
+    loans = library.file("loans.csv", "person__email,day\n" + "".join(f"{n}@x,2024-01-0{n + 1}\n" for n in range(7)))
+    report = library.load(mode, {"people": people, "loans": loans}, match=MATCH, commit_every=every)
+    assert outcome(report, "loans") == (7, 0, 0, 0)
+    assert [row[0] for row in names_and_emails(library)] == [1, 2, 3, 4, 5, 6, 7]
+    assert library.query("orders", 'SELECT id, person_id FROM "loans" ORDER BY id') == [(n, n) for n in range(1, 8)]
+
+
+def test_stored_rejects_are_tried_again_by_the_match_columns_and_lookups_of_their_run(
+    library: Place, mode: str
+) -> None:
+    loans = library.file("loans.csv", "person__email,day\na@x,2024-01-01\n")
+    library.load(mode, {"loans": loans}, match=MATCH)
+    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    report = Retry(TABLES, RejectFilter(), library.databases, mode=mode).perform()
+    assert outcome(report, "loans") == (1, 0, 0, 0)
+    assert library.stored_rejects("loans") == []
+
+
+UUIDS = Table(
+    "tokens",
+    "users",
+    (Column("id", Type.UUID, default=lambda: uuid.uuid4().hex, generated=True), Column("name", Type.TEXT)),
+)
+
+
+def test_a_function_of_the_declaration_may_make_the_keys(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (UUIDS,), store)
+    tokens = place.file("tokens.csv", "name\na\nb\na\n")
+    report = place.load(mode, {"tokens": tokens}, match={"tokens": ("name",)})
+    again = place.load(mode, {"tokens": tokens}, match={"tokens": ("name",)})
+    assert (outcome(report, "tokens"), outcome(again, "tokens")) == ((2, 0, 0, 1), (0, 0, 2, 1))
+    assert len({row[0] for row in place.rows("tokens")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"match": {"peple": ("email",)}}, "no table is called 'peple'"),
+        ({"match": {"people": ("mail",)}}, "match names the unknown column 'mail'"),
+        ({"match": MATCH, "append": frozenset({"people"})}, "choose one"),
+        ({"match": MATCH, "on_missing": "ignore"}, "on_missing is one of insert, reject"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(library: Place, options: Mapping[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        library.load("async", {"people": library.file("people.csv", "email,name\n")}, **options)
+
+
+Person = tuple[str, str]
+PERSONS = st.lists(st.tuples(st.sampled_from(["a", "b", "c", ""]), st.sampled_from(["Ann", "Bob", ""])), max_size=9)
+
+
+def loaded_by_hand(rows: dict[str, tuple[int, str]], records: Sequence[Person], on_conflict: str) -> Counter[str]:
+    """Load record by record: by e-mail the key and name of each row, which is counted up from the greatest so far."""
+    seen, counts = set[str](), Counter[str]()
+    for email, name in records:
+        held = rows.get(email)
+        if not name or email in seen or (on_conflict == "reject" and held is not None and held[1] != name):
+            counts["rejected"] += 1
+            continue
+        seen.add(email)
+        counts["inserted" if held is None else "unchanged" if held[1] == name else "updated"] += 1
+        rows[email] = (len(rows) + 1 if held is None else held[0], name)
+    return counts
+
+
+def test_any_records_come_to_what_one_after_the_other_comes_to(
+    tmp_path_factory: pytest.TempPathFactory, store: Databases
+) -> None:
+    @examples(40, store)
+    @given(
+        loads=st.lists(PERSONS, min_size=1, max_size=3),
+        mode=st.sampled_from(MODES),
+        batch_size=st.sampled_from([1, 2, 100]),
+        on_conflict=st.sampled_from(["reject", "update"]),
+        every=st.sampled_from([0, 2]),
+    )
+    def check(loads: list[list[Person]], mode: str, batch_size: int, on_conflict: str, every: int) -> None:
+        place = Place(tmp_path_factory.mktemp("library"), TABLES, store)
+        rows: dict[str, tuple[int, str]] = {}
+        for number, records in enumerate(loads):
+            source = place.file(f"{number}.csv", text_of([("email", "name"), *records]))
+            options: Mapping[str, Any] = {"batch_size": batch_size, "on_conflict": on_conflict, "commit_every": every}
+            report = place.load(mode, {"people": source}, match=MATCH, **options).tables["people"]
+            expected = loaded_by_hand(rows, records, on_conflict)
+            found = {name: getattr(report, name) for name in ("inserted", "updated", "unchanged", "rejected")}
+            assert found == {name: expected[name] for name in found}
+        assert names_and_emails(place) == sorted((key, name, email) for email, (key, name) in rows.items())
+
+    check()
