@@ -163,11 +163,11 @@ class Reference:
             return {header: self._target(name) for name, header in self.by.items()}
         prefix = f"{self.name}{LOOKUP}"
         names = [header for header in headers if self.name and header.startswith(prefix)]
-        found = {header: _called(self.targets, header.removeprefix(prefix)) for header in names}
+        found = {header: _column_named(self.targets, header.removeprefix(prefix)) for header in names}
         return {header: column for header, column in found.items() if column is not None}
 
     def _target(self, name: str) -> Column:
-        column = _called(self.targets, name)
+        column = _column_named(self.targets, name)
         if column is None:
             raise ConfigurationError(
                 f"{self.column} is looked up in {self.table} by {name!r}, which is no column there"
@@ -289,7 +289,7 @@ def _bound(table: Table, by_name: Mapping[str, Table]) -> Table:
     return replace(table, references=tuple(references))
 
 
-def _called(columns: Iterable[Column], name: str) -> Column | None:
+def _column_named(columns: Iterable[Column], name: str) -> Column | None:
     """Return the column of that name or alias."""
     return next((column for column in columns if name in (column.name, *column.aliases)), None)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import polars as pl
 
 from async_loader.errors import OverLimitError
+from async_loader.tables import Column
 
 
 class HasName(Protocol):
@@ -28,6 +29,10 @@ class Readable(Protocol):
     @property
     def ignored(self) -> Sequence[str]:
         """Columns that the table does not have."""
+
+    @property
+    def lookups(self) -> Mapping[str, Mapping[str, Column]]:
+        """By column that references another table, the columns that stand in its place."""
 
     @property
     def size(self) -> int | None:

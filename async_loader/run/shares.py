@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.effects import Call, Complete, Connect, Steps
-from async_loader.errors import LockedError
+from async_loader.errors import ConfigurationError, LockedError
 from async_loader.ledger.entries import Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
@@ -151,11 +151,23 @@ def load_share(share: Share, means: Means) -> Steps[Outcome]:
 
 def _open_databases(share: Share, means: Means) -> Steps[None]:
     """Connect to the table's database and to those that must be asked, which are held in one state."""
-    asked = [target for target in share.targets if not means.known[target.name].is_whole]
+    looked_up = _looked_up(share, means)
+    asked = [target for target in share.targets if target.name in looked_up or not means.known[target.name].is_whole]
     for name in sorted({each.database for each in (share.table, *asked)}):
         yield Connect(means.stores[name], share.lock_timeout)
         if name != share.table.database:
             yield from means.stores[name].begin_reading()
+
+
+def _looked_up(share: Share, means: Means) -> set[str]:
+    """Return the names of the tables in which the share looks rows up. ConfigurationError in a dry run, in which no
+    database has the rows that other shares would store.
+    """
+    columns = {column for reader in means.readers for column in reader.lookups}
+    if columns and share.is_rehearsal:
+        problem = "mode dask looks no rows up in a dry run, nor with --max-rejects; choose another mode"
+        raise ConfigurationError(f"table {share.table.name}: {problem}")
+    return {reference.table for reference in share.table.references if reference.column in columns}
 
 
 class _Transaction(ABC):

@@ -24,7 +24,7 @@ from async_loader.sources.opening import STDIN
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import advice
 from async_loader.sources.streams import CODECS, Stream
-from async_loader.tables import Table
+from async_loader.tables import Column, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,11 @@ class Reader:
     def ignored(self) -> list[str]:
         """The columns met so far that the table does not have."""
         return self._format.ignored
+
+    @property
+    def lookups(self) -> Mapping[str, Mapping[str, Column]]:
+        """By column that references another table, the columns that the source gives in its place; see `Fields`."""
+        return self._format.fields.lookups
 
     @property
     def size(self) -> int | None:

@@ -121,7 +121,7 @@ class Fields:
         """Of that column and no other; it must be the key, and come from the source."""
         table = dataclasses.replace(self.table, columns=(self.table.column(name),), rules=(), references=())
         return dataclasses.replace(
-            self, table=table, names={name: self.names[name]}, constants={}, mapped=self.mapped & {name}
+            self, table=table, names={name: self.names[name]}, constants={}, mapped=self.mapped & {name}, lookups={}
         )
 
     def ignored(self, found: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -23,7 +23,7 @@ from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources import Source
 from async_loader.sources.fields import Fields, fields_of
-from async_loader.tables import Table
+from async_loader.tables import Column, Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
 _UNREADABLE = (*BROKEN, UNDECODABLE)
@@ -39,6 +39,7 @@ class StoredReader:
     """
 
     ignored: Sequence[str] = ()
+    lookups: Mapping[str, Mapping[str, Column]] = {}
     size = None
 
     def __init__(self, source: Selection, table: Table, batch_size: int) -> None:

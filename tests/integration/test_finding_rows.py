@@ -186,7 +186,7 @@ def test_a_reference_beside_its_own_lookup_is_refused(library: Place) -> None:
         library.load("async", {"loans": loans}, match=MATCH)
 
 
-def test_a_source_without_a_key_is_told_the_ways_there_are(library: Place) -> None:
+def test_a_source_without_a_key_is_refused_with_the_ways_there_are(library: Place) -> None:
     with pytest.raises(SourceError, match=r"lacks id.*--match people=COLUMN,\.\.\., or .*--append people"):
         library.load("async", {"people": library.file("people.csv", "email,name\na@x,Ann\n")})
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from async_loader import LedgerError, Source, StoreError
+from async_loader import Column, LedgerError, Source, StoreError
 from async_loader.effects import Announce, Await, Call, Change, Effect, Finish, Now, Query, Show, Start
 from async_loader.ledger.tally import Tally
 from async_loader.loading.load import Load, load
@@ -28,6 +28,7 @@ class Batches:
     source = Source("orders.csv")
     columns = list(ORDERS.column_names)
     ignored: list[str] = []
+    lookups: dict[str, dict[str, Column]] = {}
     size = None
 
     def __init__(self) -> None:

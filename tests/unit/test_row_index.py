@@ -56,7 +56,7 @@ def test_rows_may_be_added_after_some_were_looked_for(first: list[Row], second: 
     assert found(index, wanted) == [found_by_looking([first, second], each) for each in wanted]
 
 
-def test_values_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_one_hash_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_index, "_hashed", lambda values: np.full(len(values), 7, np.uint64))
     parts: list[list[Row]] = [[("a", 1), ("a", 2), ("b", 1), ("b", 1)]]
     wanted: list[Row] = [("b", 1), ("a", 2), ("b", 2), ("a", 1)]
