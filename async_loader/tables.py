@@ -150,10 +150,10 @@ class Reference:
 
     column: str
     table: str
-    by: Mapping[str, str] = field(default_factory=dict)
+    by: Mapping[str, str] = field(default_factory=dict, hash=False)
     name: str = ""
     to: str = ""
-    targets: tuple[Column, ...] = field(default=(), repr=False)
+    targets: tuple[Column, ...] = field(default=(), repr=False, compare=False)
 
     def looked_up(self, headers: Collection[str]) -> dict[str, Column]:
         """Return, by header, the column of the target whose values a source gives under it; empty where it gives the
@@ -165,6 +165,11 @@ class Reference:
         names = [header for header in headers if self.name and header.startswith(prefix)]
         found = {header: _column_named(self.targets, header.removeprefix(prefix)) for header in names}
         return {header: column for header, column in found.items() if column is not None}
+
+    @property
+    def held(self) -> Column:
+        """The column of the target whose values the reference holds, where that is not its key."""
+        return self._target(self.to)
 
     def _target(self, name: str) -> Column:
         column = _column_named(self.targets, name)
@@ -247,6 +252,12 @@ class Table:
         missing = on_missing if on_missing != "insert" else self.on_missing
         return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
 
+    def identified_by(self, name: str) -> Table:
+        """Return the table as one whose key is another column, which identifies its rows too."""
+        key = replace(self.column(name), nullable=False, default=REQUIRED, generated=False)
+        columns = tuple(key if column.name == name else column for column in self.columns)
+        return replace(self, columns=columns, key=name, rules=(), references=(), match=())
+
     @property
     def unique(self) -> tuple[Column, ...]:
         """The columns, apart from the key, of which no two rows may have the same value."""
@@ -322,6 +333,9 @@ def _check_reference(table: Table, reference: Reference, by_name: dict[str, Tabl
     if target is None:
         raise ConfigurationError(f"table {table.name}: {reference.column} references undeclared {reference.table}")
     key, column = target.column(reference.to or target.key), table.column(reference.column)
+    if reference.to and key.type not in KEY_TYPES:
+        problem = f"which {column.name} references, is {key.type.value}, and must be integer, text or uuid"
+        raise ConfigurationError(f"table {table.name}: {target.name}.{key.name}, {problem}")
     if key.type is not column.type:
         raise ConfigurationError(
             f"table {table.name}: {column.name} is {column.type.value}, but {target.name}.{key.name}, "

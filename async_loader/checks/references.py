@@ -112,6 +112,16 @@ class CheckPlan:
         names = {reference.table for table in self.checked for reference in table.references}
         return tuple(table for table in self.tables if table.name in names)
 
+    @property
+    def targets_by_reference(self) -> dict[tuple[str, str], Table]:
+        """By table and column that is referenced, the table with that column as its key; no column is its own key."""
+        by_name = {table.name: table for table in self.tables}
+        references = [reference for table in self.checked for reference in table.references]
+        return {
+            (each.table, each.to): by_name[each.table].identified_by(each.to) if each.to else by_name[each.table]
+            for each in references
+        }
+
     def database(self, table: Table) -> Store:
         """Return the database that the table lives in."""
         return self.databases[table.database]
@@ -173,38 +183,38 @@ def _open_databases(plan: CheckPlan) -> Steps[None]:
                 yield from plan.databases[name].check(table)
 
 
-def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[str, _Target]]]:
-    """Begin to read one state of each database. Returns by table name the rows to check, and the referenced tables.
+def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[tuple[str, str], _Target]]]:
+    """Begin to read one state of each database. Returns by table name the rows to check, and what they reference.
 
     Referencing databases come first: a load commits them last, so whatever it stores meanwhile, the keys that the rows
     read here name are there to be found.
     """
     rows: dict[str, StoredRows] = {}
-    targets: dict[str, _Target] = {}
+    targets: dict[tuple[str, str], _Target] = {}
     for name in reversed(databases_in_commit_order(dict.fromkeys(plan.checked + plan.targets))):
         database = plan.databases[name]
         yield from database.begin_reading()
         for table in plan.checked:
             if table.database == name:
                 rows[table.name] = yield from database.rows(table)
-        for table in plan.targets:
-            if table.database == name:
-                known = ReferencedKeys(table.column(table.key), None, (yield from database.key_range(table)))
-                targets[table.name] = _Target(table, database, known)
+        for reference, target in plan.targets_by_reference.items():
+            if target.database == name:
+                known = ReferencedKeys(target.column(target.key), None, (yield from database.key_range(target)))
+                targets[reference] = _Target(target, database, known)
     return rows, targets
 
 
-def _check_table(rows: StoredRows, targets: Mapping[str, _Target], findings: Findings) -> Steps[None]:
+def _check_table(rows: StoredRows, targets: Mapping[tuple[str, str], _Target], findings: Findings) -> Steps[None]:
     began = yield Now()
     references = rows.table.references
     columns = [reference.column for reference in references]
     after = None
     while (part := (yield from rows.read(columns, after, ROWS_AT_ONCE))) is not None:
         for reference, keys in zip(references, part.keys, strict=True):
-            target = targets[reference.table]
+            target = targets[reference.table, reference.to]
             if len(unknown := (yield Call(target.known.unknown, (keys,)))):
                 yield from learn(target.table, target.database, target.known, unknown)
-        absent = yield Call(_absent, (part, [targets[reference.table].known for reference in references]))
+        absent = yield Call(_absent, (part, [targets[each.table, each.to].known for each in references]))
         yield from _take(rows, part, absent, findings)
         findings.seconds = ((yield Now()) - began).total_seconds()
         yield Show(rows.table.name, findings.given, findings.rejected, *_progress(rows, part))

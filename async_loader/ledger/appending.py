@@ -23,7 +23,7 @@ def earlier_append(sources: Sequence[Any], lines: Iterable[TableRun]) -> tuple[s
 
 
 def _content(identity: Any) -> tuple[Any, Any] | None:
-    """Return what tells content apart, wherever it is read from."""
+    """Return what distinguishes content, wherever it is read from."""
     if not isinstance(identity, dict) or "digest" not in identity:
         return None
     return identity["digest"], identity.get("size")

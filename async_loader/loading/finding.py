@@ -55,10 +55,10 @@ class Finder:
         if self.index is None and (yield from self._is_cheaper_to_read()):
             yield from self._read_all()
         if self.index is not None:
-            found: FoundRows = yield Call(self.index.find, (values,))
+            answer: FoundRows = yield Call(self.index.find, (values,))
         else:
-            found = yield from self._ask(values, distinct)
-        return self._with_accepted(found, values)
+            answer = yield from self._ask(values, distinct)
+        return self._with_accepted(answer, values)
 
     def _ask(self, values: pl.DataFrame, distinct: pl.DataFrame) -> Steps[FoundRows]:
         answers: FoundRows = yield from self.database.find(self.table, self.columns, self.wanted, distinct)
@@ -66,14 +66,14 @@ class Finder:
         joined = values.join(answered, on=values.columns, how="left", maintain_order="left")
         return FoundRows(joined["\0key"], joined["\0several"].fill_null(value=False))
 
-    def _with_accepted(self, found: FoundRows, values: pl.DataFrame) -> FoundRows:
+    def _with_accepted(self, answer: FoundRows, values: pl.DataFrame) -> FoundRows:
         """Return what was found with the rows that a dry run would have stored."""
         if self.accepted is None or not len(self.accepted):
-            return found
+            return answer
         more = self.accepted.find(values)
-        both = found.keys.is_not_null() & more.keys.is_not_null() & (found.keys != more.keys)
-        keys = pl.select(pl.when(both).then(None).otherwise(pl.coalesce(more.keys, found.keys))).to_series()
-        return FoundRows(keys, found.is_ambiguous | more.is_ambiguous | both.fill_null(value=False))
+        both = answer.keys.is_not_null() & more.keys.is_not_null() & (answer.keys != more.keys)
+        keys = pl.select(pl.when(both).then(None).otherwise(pl.coalesce(more.keys, answer.keys))).to_series()
+        return FoundRows(keys, answer.is_ambiguous | more.is_ambiguous | both.fill_null(value=False))
 
     def _is_cheaper_to_read(self) -> Steps[bool]:
         """Return whether to read all rows once: there is no index to ask by, or as much was asked as reading costs."""
@@ -131,10 +131,11 @@ class Finding:
         batch = resolved.batch
         parts = batch.lookups[reference.column]
         values = batch.values.select(pl.col(header).alias(column.name) for header, column in parts.items())
-        found = yield from self._target_finder(reference, tuple(parts.values())).find(values)
-        checks: list[Check] = yield Call(_lookup_checks, (self.table, reference, batch, values, found))
-        keys = found.keys.alias(reference.column)
-        return resolved.with_values(batch.values.drop(list(parts)).with_columns(keys), checks)
+        answer = yield from self._target_finder(reference, tuple(parts.values())).find(values)
+        checks: list[Check] = yield Call(_lookup_checks, (self.table, reference, batch, values, answer))
+        keys = answer.keys.alias(reference.column)
+        extra = [header for header in parts if header not in self.table.column_names]
+        return resolved.with_values(batch.values.with_columns(keys).drop(extra), checks)
 
     def _match(self, resolved: Resolved) -> Steps[Resolved]:
         """Find the rows that records name by the match columns; nothing is asked of records whose row is taken."""
@@ -143,24 +144,24 @@ class Finding:
         identity: pl.Series = yield Call(identities, (values,))
         taken = self.taken(identity)
         asked = pl.select(pl.when(~taken).then(pl.struct(values))).to_series().struct.unnest()
-        found = yield from self._own_finder().find(asked)
+        answer = yield from self._own_finder().find(asked)
         given = batch.values[table.key]
-        checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, found))
-        wrong = yield from self._wrong_keys(given, found)
+        checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, answer))
+        wrong = yield from self._wrong_keys(given, answer)
         message = f"{table.key} {SHOWN} is not the key of the row that {_named(table.match)} finds"
         checks.append(Check("exists", table.key, message, wrong, shown_record(given.to_frame())))
         usable = pl.when(~wrong).then(given)
-        keys = pl.select(pl.coalesce(found.keys, usable).alias(table.key)).to_series()
+        keys = pl.select(pl.coalesce(answer.keys, usable).alias(table.key)).to_series()
         return replace(resolved.with_values(batch.values.with_columns(keys), checks), identity=identity)
 
-    def _wrong_keys(self, given: pl.Series, found: FoundRows) -> Steps[pl.Series]:
+    def _wrong_keys(self, given: pl.Series, answer: FoundRows) -> Steps[pl.Series]:
         """Return for each record whether the key that the source gives is not that of its row, or is another row's."""
         if given.null_count() == len(given):
             return all_false(len(given))
-        other = (found.keys != given).fill_null(value=False)
-        new = given.filter(found.keys.is_null()).drop_nulls()
+        other = (answer.keys != given).fill_null(value=False)
+        new = given.filter(answer.keys.is_null()).drop_nulls()
         held = (yield from self.database.present(self.table, new.unique())) if len(new) else new
-        return other | (found.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
+        return other | (answer.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
 
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""
@@ -238,7 +239,7 @@ def identities(values: pl.DataFrame) -> pl.Series:
 
 
 def _lookup_checks(
-    table: Table, reference: Reference, batch: Batch, values: pl.DataFrame, found: FoundRows
+    table: Table, reference: Reference, batch: Batch, values: pl.DataFrame, answer: FoundRows
 ) -> list[Check]:
     headers = batch.lookups[reference.column]
     some, every = values.select(
@@ -246,7 +247,7 @@ def _lookup_checks(
     ).get_columns()
     faulty = _faulty(batch, headers)
     missing = (some if not table.column(reference.column).nullable else some & ~every) & ~faulty
-    unknown = ~some & ~faulty & found.keys.is_null() & ~found.is_ambiguous
+    unknown = ~some & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
     shown, name = shown_record(values), _named(headers)
     return [
         Check("missing", reference.column, f"{name} is missing", missing),
@@ -255,13 +256,13 @@ def _lookup_checks(
             "ambiguous",
             reference.column,
             f"{name} {SHOWN} is of several rows of {reference.table}",
-            found.is_ambiguous & ~faulty,
+            answer.is_ambiguous & ~faulty,
             shown,
         ),
     ]
 
 
-def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Series, found: FoundRows) -> list[Check]:
+def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Series, answer: FoundRows) -> list[Check]:
     faulty = _faulty(batch, [*table.match, *(header for parts in batch.lookups.values() for header in parts)])
     checks = [
         Check("missing", name, f"{name} is missing", values[name].is_null() & ~faulty)
@@ -270,9 +271,9 @@ def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Se
     ]
     shown, name, column = shown_record(values), _named(table.match), only_column(table.match)
     message = f"{name} {SHOWN} is of several rows of {table.name}"
-    checks.append(Check("ambiguous", column, message, found.is_ambiguous, shown))
+    checks.append(Check("ambiguous", column, message, answer.is_ambiguous, shown))
     if table.on_missing == "reject":
-        unmatched = _are_whole(values) & ~taken & ~faulty & found.keys.is_null() & ~found.is_ambiguous
+        unmatched = _are_whole(values) & ~taken & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
         checks.append(Check("no_match", column, f"{name} {SHOWN} is of no row of {table.name}", unmatched, shown))
     return checks
 

@@ -138,7 +138,7 @@ class DryRun(OneCommit):
     """All is read and judged, and nothing is kept: the stores of a dry run swallow what is written."""
 
     def prepare(self) -> Steps[None]:
-        """See Execution."""
+        """See Execution: rows that others look up are kept in memory."""
         yield from super().prepare()
         self._dry = DryRows()
 

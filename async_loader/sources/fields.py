@@ -12,7 +12,7 @@ import polars as pl
 from async_loader.errors import ConfigurationError
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
-from async_loader.tables import Column, Table
+from async_loader.tables import Column, Reference, Table
 
 if TYPE_CHECKING:
     from async_loader.sources import Source
@@ -93,9 +93,17 @@ class Fields:
         for reference in self.table.references:
             if reference.column in self.mapped or reference.column in self.constants:
                 continue
-            if columns := reference.looked_up(found):
+            columns = reference.looked_up(found)
+            if not columns and reference.to and reference.column not in lookups:
+                columns = self._looked_up_itself(reference, found)
+            if columns:
                 lookups[reference.column] = columns | lookups.get(reference.column, {})
         return lookups
+
+    def _looked_up_itself(self, reference: Reference, found: Collection[str]) -> dict[str, Column]:
+        """Return the column that a reference to no key holds itself, under its name in the source."""
+        name = self._name_in(found, self.table.column(reference.column))
+        return {name: reference.held} if name in found else {}
 
     def refusal(self, found: Collection[str]) -> str | None:
         """Return why records of a source that has these names cannot find their rows; None where they can."""

@@ -18,6 +18,7 @@ from async_loader import (
     Column,
     ConfigurationError,
     Reference,
+    ReferenceCheck,
     RejectFilter,
     Report,
     Retry,
@@ -59,7 +60,7 @@ MATCH = {"people": ("email",), "shelves": ("hall", "code"), "loans": ("person_id
 
 @pytest.fixture
 def library(tmp_path: Path, store: Databases) -> Place:
-    """Fresh databases of the three tables."""
+    """Return fresh databases of the three tables."""
     return Place(tmp_path, TABLES, store)
 
 
@@ -333,3 +334,28 @@ def test_any_records_come_to_what_one_after_the_other_comes_to(
         assert names_and_emails(place) == sorted((key, name, email) for email, (key, name) in rows.items())
 
     check()
+
+
+CURRENCIES = Table("currencies", "users", (KEY, Column("code", Type.TEXT, unique=True)))
+PRICES = Table(
+    "prices",
+    "orders",
+    (KEY, Column("currency", Type.TEXT), Column("cents", Type.INTEGER)),
+    references=(Reference("currency", "currencies", to="code"),),
+)
+
+
+def test_a_reference_may_hold_another_column_than_the_key(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (CURRENCIES, PRICES), store)
+    currencies = place.file("currencies.csv", "code\nEUR\nUSD\n")
+    prices = place.file("prices.csv", "cents,currency\n5,USD\n6,XXX\n7,EUR\n")
+    sources = {"currencies": currencies, "prices": prices}
+    report = place.load(mode, sources, match={"currencies": ("code",), "prices": ("cents",)})
+    assert place.query("orders", 'SELECT id, currency, cents FROM "prices" ORDER BY id') == [
+        (1, "USD", 5),
+        (2, "EUR", 7),
+    ]
+    message = report.tables["prices"].rejects[0].reasons[0].message
+    assert message == "currency 'XXX' does not exist in currencies"
+    checked = ReferenceCheck(place.tables, place.databases).perform()
+    assert (checked.rejected, checked.tables["prices"].given) == (0, 2)

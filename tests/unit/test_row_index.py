@@ -38,14 +38,14 @@ def indexed(parts: list[list[Row]]) -> RowIndex:
     return index
 
 
-def found(index: RowIndex, wanted: list[Row]) -> list[tuple[int | None, bool]]:
+def rows_found(index: RowIndex, wanted: list[Row]) -> list[tuple[int | None, bool]]:
     answer = index.find(frame(wanted))
     return list(zip(answer.keys.to_list(), answer.is_ambiguous.to_list(), strict=True))
 
 
 @given(st.lists(ROWS, max_size=3), ROWS)
 def test_a_record_finds_the_one_row_that_has_its_values(parts: list[list[Row]], wanted: list[Row]) -> None:
-    assert found(indexed(parts), wanted) == [found_by_looking(parts, each) for each in wanted]
+    assert rows_found(indexed(parts), wanted) == [found_by_looking(parts, each) for each in wanted]
 
 
 @given(ROWS, ROWS, ROWS)
@@ -53,14 +53,14 @@ def test_rows_may_be_added_after_some_were_looked_for(first: list[Row], second: 
     index = indexed([first])
     index.find(frame(wanted))
     index.add(frame(second), pl.Series(range(len(first), len(first) + len(second)), dtype=pl.Int64))
-    assert found(index, wanted) == [found_by_looking([first, second], each) for each in wanted]
+    assert rows_found(index, wanted) == [found_by_looking([first, second], each) for each in wanted]
 
 
 def test_values_of_one_hash_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_index, "_hashed", lambda values: np.full(len(values), 7, np.uint64))
     parts: list[list[Row]] = [[("a", 1), ("a", 2), ("b", 1), ("b", 1)]]
     wanted: list[Row] = [("b", 1), ("a", 2), ("b", 2), ("a", 1)]
-    assert found(indexed(parts), wanted) == [(None, True), (1, False), (None, False), (0, False)]
+    assert rows_found(indexed(parts), wanted) == [(None, True), (1, False), (None, False), (0, False)]
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,6 @@ class Egg(models.Model):
     hen = models.ForeignKey(Hen, models.CASCADE, related_name="eggs")
 
 
-class ByEmail(models.Model):
-    customer = models.ForeignKey("shop.Customer", models.CASCADE, to_field="email")
-
-
 class Blob(models.Model):
     content = models.BinaryField()
 
