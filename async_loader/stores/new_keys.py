@@ -41,7 +41,7 @@ class CountedKeys:
         self._next = first
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
         yield from ()
         if self._next + size - 1 > _GREATEST:
             raise StoreError(self._database, f"has no key left above {self._next - 1}")
@@ -59,12 +59,12 @@ class RandomKeys:
     """Keys of a dry run where a database would make up texts or UUIDs: they stand for keys and are stored nowhere."""
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
         yield from ()
         return pl.Series([uuid.uuid4().hex for _ in range(size)], dtype=pl.String)
 
     def skip(self, given: pl.Series) -> None:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
 
 
 class DefaultKeys:
@@ -74,12 +74,12 @@ class DefaultKeys:
         self._column = column
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
         yield from ()
         return self._column.defaults(size)
 
     def skip(self, given: pl.Series) -> None:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
 
 
 def new_keys(database: Store, table: Table) -> Steps[NewKeys]:

@@ -28,7 +28,7 @@ LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = t
 def find(
     database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
 ) -> Steps[FoundRows]:
-    """See Store."""
+    """Do what `Store.find` says."""
     same = " AND ".join(is_same(place, column, "=") for place, column in enumerate(columns))
     place, value = f"batch.c{frame.width}", f"stored.{quoted(wanted.name)}"
     written, _ = WRITTEN[wanted.type]
@@ -44,13 +44,13 @@ def find(
 
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
-    """See Store."""
+    """Do what `Store.is_indexed` says."""
     rows = yield Query(database, _INDEXED, (quoted(table.name),))
     return any(column.name == name for (name,) in rows for column in columns)
 
 
 def new_keys(database: str, table: Table) -> Steps[NewKeys]:
-    """See Store."""
+    """Do what `Store.new_keys` says."""
     rows = yield Query(database, _DEFAULT, (quoted(table.name), table.key))
     if not rows or rows[0][0] is None:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
@@ -66,7 +66,7 @@ class _Evaluated:
         self._column = column
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
         written, _ = WRITTEN[self._column.type]
         sql = f"""SELECT string_agg({written.format("value")}, ',' ORDER BY number)
             FROM (SELECT number, ({self._expression}) AS value FROM generate_series(1, $1) AS number) AS made"""

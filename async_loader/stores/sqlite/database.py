@@ -160,15 +160,15 @@ class Database(Store):
         return keys.gather(integers(places for (places,) in rows))
 
     def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
-        """See Store."""
-        return (yield from finding.find(self.name, table, columns, wanted, frame))
+        """Do what `Store.find` says."""
+        return (yield from finding.find(self.name, table, columns, wanted, self.as_stored(frame)))
 
     def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
-        """See Store."""
+        """Do what `Store.is_indexed` says."""
         return (yield from finding.is_indexed(self.name, table, columns))
 
     def new_keys(self, table: Table) -> Steps[NewKeys]:
-        """See Store."""
+        """Do what `Store.new_keys` says."""
         return (yield from finding.new_keys(self.name, table))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:

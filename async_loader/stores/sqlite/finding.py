@@ -12,7 +12,7 @@ from async_loader.records.row_index import FoundRows, found_rows
 from async_loader.stores.new_keys import CountedKeys, NewKeys
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.rows import WRITTEN, unhexed
-from async_loader.stores.sqlite.statements import BATCH, as_stored, is_exactly
+from async_loader.stores.sqlite.statements import BATCH, is_exactly
 from async_loader.stores.store import integers, quoted
 from async_loader.tables import Column, Table, Type
 
@@ -29,7 +29,7 @@ AND (SELECT count(*) FROM pragma_table_info(?) WHERE pk) = 1"""
 def find(
     database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
 ) -> Steps[FoundRows]:
-    """See Store."""
+    """Do what `Store.find` says, with values as they are stored."""
     same = " AND ".join(
         f"stored.{quoted(column.name)} = batch.c{place} AND {is_exactly(f'c{place}', column.name)}"
         for place, column in enumerate(columns)
@@ -38,7 +38,7 @@ def find(
     sql = f"""SELECT group_concat(place), group_concat({written.format("value")}), group_concat(matches > 1) FROM (
         SELECT batch._rowid_ AS place, min(stored.{quoted(wanted.name)}) AS value, count(*) AS matches
         FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored ON {same} GROUP BY batch._rowid_)"""
-    answers = yield Query(database, sql, batch=images.images(as_stored(frame)))
+    answers = yield Query(database, sql, batch=images.images(frame))
     places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
     texts = [values for _, values, _ in answers if values is not None]
     values = integers(texts) if wanted.type is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
@@ -49,7 +49,7 @@ _NO_TEXTS = pl.Series([], dtype=pl.String)
 
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
-    """See Store."""
+    """Do what `Store.is_indexed` says."""
     rows = yield Query(database, _INDEXED, (table.name,))
     return any(column.name == name for (name,) in rows for column in columns)
 
@@ -77,10 +77,10 @@ class _Evaluated:
         self._expression = expression
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
         numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
         rows = yield Query(self._database, f"{numbers} SELECT ({self._expression}) FROM numbers", (size,))
         return pl.Series([value for (value,) in rows])
 
     def skip(self, given: pl.Series) -> None:
-        """See NewKeys."""
+        """Do what `NewKeys` says of it."""
