@@ -52,7 +52,7 @@ def reason_counts(database: Store) -> Steps[list[tuple[str, str, str, int]]]:
 
 def lines_of_run(database: Store, run: str) -> Steps[list[TableRun]]:
     """Return the lines of the database's ledger about one run."""
-    return (yield from database.lines(f"run = {database.mark}1", (run,)))
+    return (yield from database.lines(f"run = {database.mark(1)}", (run,)))
 
 
 def page(database: Store, group: RejectGroup, reason: str | None, after: int) -> Steps[list[RejectRow]]:
@@ -69,7 +69,7 @@ def page_of_source(
     """Return a page of the rejects that a run has stored of a source, those after the last one of the page before; None
     is the beginning.
     """
-    marks = [f"{database.mark}{number}" for number in range(1, 3 + len(order))]
+    marks = [database.mark(number) for number in range(1, 3 + len(order))]
     condition, parameters = f"run = {marks[0]} AND source = {marks[1]}", (run, path)
     if last is not None:
         condition += f" AND ({', '.join(order)}) > ({', '.join(marks[2:])})"
@@ -160,7 +160,7 @@ def keep_names(database: Store, run: str, path: str, after: int, names: pl.DataF
     """Keep names for the rejects that a run has added of a source, with ids greater than `after`; given with their
     lines.
     """
-    marks = [f"{database.mark}{number}" for number in (1, 2, 3)]
+    marks = [database.mark(number) for number in (1, 2, 3)]
     sql = f"""INSERT INTO loader_reject_names (run, id, name) SELECT rejects.run, rejects.id, batch.c1
         FROM (SELECT run, id, line FROM loader_rejects
             WHERE id > {marks[0]} AND run = {marks[1]} AND source = {marks[2]}) AS rejects
@@ -179,10 +179,12 @@ def records_of(database: Store, ids: Iterable[int]) -> Steps[list[tuple[int, str
 
 def _condition(database: Store, group: RejectGroup, reason: str | None, first: int) -> tuple[str, tuple[Any, ...]]:
     """Return a condition in SQL for the rejects of a group from this id on, and its values."""
-    mark = database.mark
-    condition = f"id BETWEEN {mark}1 AND {mark}2 AND run = {mark}3 AND source = {mark}4"
+    low, high, run, source = (database.mark(number) for number in (1, 2, 3, 4))
+    condition = f"id BETWEEN {low} AND {high} AND run = {run} AND source = {source}"
     parameters = (first, group.last, group.run, group.path)
     if reason is None:
         return condition, parameters
-    has = f"EXISTS (SELECT 1 FROM {database.each_reason} AS reason WHERE {mark}5 IN ({_CODE}, {_REASON_NAME}))"
+    has = (
+        f"EXISTS (SELECT 1 FROM {database.each_reason} AS reason WHERE {database.mark(5)} IN ({_CODE}, {_REASON_NAME}))"
+    )
     return f"{condition} AND {has}", (*parameters, reason)

@@ -70,8 +70,6 @@ class Store(ABC):
 
     name: str
 
-    # The sign before the number of a bound value.
-    mark: ClassVar[str]
     # The table in which a statement finds the batch that it is given.
     batch: ClassVar[str]
     # The expression by which rows of the batch are ordered as they were given.
@@ -215,10 +213,15 @@ class Store(ABC):
         were stored, and by key why each of the others was refused.
         """
 
+    @staticmethod
+    @abstractmethod
+    def mark(number: int) -> str:
+        """Return the mark of the bound value of this number, from 1. The marks of a statement stand in this order."""
+
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:
         """Store a verdict's rejects. Returns how many."""
         names = ", ".join(["run", "source", "created_at", *REJECTS])
-        bound = ", ".join(f"{self.mark}{number}" for number in (1, 2, 3))
+        bound = ", ".join(self.mark(number) for number in (1, 2, 3))
         values = f"SELECT {bound}, {numbered(REJECTS)} FROM {self.batch} ORDER BY {self.batch_order}"
         sql = f"INSERT INTO loader_rejects ({names}) {values}"
         return (yield from self.change(sql, (run, source, created_at), rejects))
@@ -235,9 +238,9 @@ class Store(ABC):
     def save_run(self, line: TableRun) -> Steps[None]:
         """Store how far a run has come with a table, in place of its earlier line."""
         row = line.as_row()
-        bound = [f"{self.mark}{number}" for number in range(1, len(row) + 1)]
+        bound = [self.mark(number) for number in range(1, len(row) + 1)]
         assignments = ", ".join(f"{quoted(name)} = {value}" for name, value in zip(row, bound, strict=True))
-        is_line = f"run = {self.mark}{len(row) + 1} AND table_name = {self.mark}{len(row) + 2}"
+        is_line = f"run = {self.mark(len(row) + 1)} AND table_name = {self.mark(len(row) + 2)}"
         update = f"UPDATE loader_runs SET {assignments} WHERE {is_line}"
         if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
             insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
@@ -249,13 +252,13 @@ class Store(ABC):
 
     def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
         """Return how many records a run has committed of a table; None where it has not begun."""
-        sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark}1 AND table_name = {self.mark}2"
+        sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark(1)} AND table_name = {self.mark(2)}"
         rows = yield Query(self.name, sql, (run, table.name))
         return rows[0][0] if rows else None
 
     def last_run(self, table: Table) -> Steps[TableRun | None]:
         """Return the line of the last run that wrote the table."""
-        lines = yield from self.lines(f"table_name = {self.mark}1 AND mode <> {self.mark}2", (table.name, DISCARD))
+        lines = yield from self.lines(f"table_name = {self.mark(1)} AND mode <> {self.mark(2)}", (table.name, DISCARD))
         return lines[-1] if lines else None
 
     def lines(self, condition: str, parameters: Sequence[Any] = ()) -> Steps[list[TableRun]]:

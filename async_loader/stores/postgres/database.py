@@ -66,7 +66,6 @@ class Database(Store):
     lend: Lend | None = field(default=None, repr=False)
     settings: Mapping[str, str] = field(default_factory=dict)
 
-    mark: ClassVar[str] = "$"
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "c0"
     # No text of the server's can hold a NUL, so it reads none in JSON.
@@ -83,6 +82,11 @@ class Database(Store):
     def in_session(self, session: str) -> Self:
         """Do what `Store.in_session` says."""
         return replace(self, settings={**self.settings, "application_name": session})
+
+    @staticmethod
+    def mark(number: int) -> str:
+        """Return the mark of the bound value of this number, from 1."""
+        return f"${number}"
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """Do what `Store.create` says."""

@@ -52,7 +52,6 @@ class Database(Store):
     zone: str = "UTC"
     lend: Lend | None = field(default=None, repr=False)
 
-    mark: ClassVar[str] = "?"
     batch: ClassVar[str] = BATCH
     batch_order: ClassVar[str] = "rowid"
     each_reason: ClassVar[str] = "json_each(reasons)"
@@ -64,6 +63,11 @@ class Database(Store):
         """Do what `Store.shares` says."""
         problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
         raise ConfigurationError(f"database {self.name}: {problem}")
+
+    @staticmethod
+    def mark(number: int) -> str:  # noqa: ARG004 - the marks stand in the order of values
+        """Return the mark of a bound value. It has no number: Python takes one with a number for a name."""
+        return "?"
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """Do what `Store.create` says."""
