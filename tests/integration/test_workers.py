@@ -283,7 +283,7 @@ def test_workers_of_a_runs_own_leave_what_one_process_leaves(
     monkeypatch.setattr("async_loader.run.spread.MOST_SENT", most)
     for name, value in pair.cluster.environment(pair.many.databases).items():
         monkeypatch.setenv(name, value)
-    pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:found")
+    pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:location")
     for seed in (1, 2):
         pair.load(write(pair.one, sample(random.Random(seed)), "csv"))
 
