@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from async_loader.ledger.contents import Content, contents_by_path
 from async_loader.ledger.entries import TableRun
 from async_loader.ledger.layouts import Layout, layouts_by_table
 from async_loader.tables import Table
@@ -43,6 +44,7 @@ class RejectGroup:
     """The stored rejects of one run from one source, in one database.
 
     tables: the tables that they may be of, each with how the source was read into it, as far as the run's lines say.
+    contents: by table, the contents that were read into it from there, as far as the run's lines say.
     started_at: when the run began; empty where no line says so.
     count, first, last: how many they are, and the ids among which they stand.
     """
@@ -51,6 +53,7 @@ class RejectGroup:
     run: str
     path: str
     tables: Mapping[str, Sequence[Layout]]
+    contents: Mapping[str, Sequence[Content]]
     started_at: str
     count: int
     first: int
@@ -100,6 +103,11 @@ class Selection:
         return tuple(dict.fromkeys(layout for layouts in several for layout in layouts))
 
     @property
+    def contents(self) -> Sequence[Content]:
+        """The contents that were read from the source into the table; none where no line says."""
+        return () if self.table is None else self.group.contents.get(self.table, ())
+
+    @property
     def table_in_words(self) -> str:
         """The table; where that is not known, the tables that it may be."""
         return self.table or " or ".join(self.group.tables) or "unknown"
@@ -119,7 +127,8 @@ def reject_group(database: str, lines: Sequence[TableRun], row: tuple[str, str, 
     """Make a group from the lines of its run in its database, and a row of run, path, count, first and last id."""
     run, path, count, first, last = row
     began = min((line.started_at for line in lines), default="")
-    return RejectGroup(database, run, path, layouts_by_table(lines, path), began, count, first, last)
+    contents = {line.table_name: contents_by_path(line).get(path, ()) for line in lines}
+    return RejectGroup(database, run, path, layouts_by_table(lines, path), contents, began, count, first, last)
 
 
 def select(groups: Iterable[RejectGroup], tables: Mapping[str, Table], wanted: RejectFilter) -> Iterator[Selection]:

@@ -36,7 +36,8 @@ class Kept:
 class Tally:
     """The counts of one table while its load runs, and what will be shown of it.
 
-    superseded: by earlier run, how many of its rejects the load has replaced.
+    superseded: by earlier run, how many of its rejects records of the load have named.
+    repeated: by earlier run, how many of its rejects went because the same content was loaded again as a whole.
     """
 
     database: str
@@ -50,6 +51,7 @@ class Tally:
     rejects: list[Reject] = field(default_factory=list)
     accepted: list[tuple[object, ...]] = field(default_factory=list)
     superseded: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
 
     def take(self, batch: Batch, verdict: Verdict) -> None:

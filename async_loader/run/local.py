@@ -93,8 +93,7 @@ class OneCommit(Execution):
 
     def _superseding(self, table: Table) -> Superseding | None:
         """Return what is needed to delete the table's stored rejects that mended records name."""
-        here = {other.name: other for other in self.state.plan.tables if other.database == table.database}
-        return Superseding(self.state.run, table, self.state.database(table), here)
+        return self.state.superseding(table)
 
     def commit(self) -> Steps[None]:
         """Commit all databases, with what the ledger says of their tables."""

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
-from async_loader.effects import Now, Steps
+from async_loader.effects import Call, Now, Steps
 from async_loader.errors import StoreError
+from async_loader.ledger.contents import CONTENTS, Content, contents_as_json
 from async_loader.ledger.entries import COMPLETE, SUPERSEDED, Facts, TableRun
 from async_loader.ledger.layouts import READ
-from async_loader.run.reading import layouts_read
+from async_loader.loading.repeated_content import earlier_loads, supersede_repeated
+from async_loader.run.reading import contents_read, layouts_read
 from async_loader.run.state import RunState
+from async_loader.sources.identity import with_checksum
 from async_loader.tables import Table
 
 
 def save(run: RunState, table: Table, state: str, facts: Facts | None = None) -> Steps[None]:
-    """Keep in the ledger, in the open transaction, how far the run has come with a table; `facts` are more of these."""
+    """Keep in the ledger, in the open transaction, how far the run has come with a table; `facts` are more of these.
+
+    A load that is complete supersedes the rejects that earlier loads of the same content have stored.
+    """
     tally, database = run.tallies[table.name], run.database(table)
-    facts = run.facts | (facts or {}) | {READ: layouts_read(run.readers[table.name])}
-    if tally.superseded:
-        facts[SUPERSEDED] = dict(tally.superseded)
+    contents: Mapping[str, Sequence[Content]] = contents_read(run, table)
+    if state == COMPLETE and not run.plan.retried:
+        contents = yield from _supersede_repeated(run, table, contents)
+    facts = run.facts | (facts or {})
+    facts |= {READ: layouts_read(run.readers[table.name]), CONTENTS: contents_as_json(contents)}
+    if superseded := tally.superseded + tally.repeated:
+        facts[SUPERSEDED] = dict(superseded)
     line = TableRun(
         run=run.run,
         table_name=table.name,
@@ -33,6 +45,24 @@ def save(run: RunState, table: Table, state: str, facts: Facts | None = None) ->
     yield from database.save_run(line)
     if state == COMPLETE:
         yield from database.go_on_counting(table)
+
+
+def _supersede_repeated(
+    run: RunState, table: Table, contents: Mapping[str, Sequence[Content]]
+) -> Steps[Mapping[str, Sequence[Content]]]:
+    """Delete the rejects of earlier loads of the same content. Returns the contents, with checksums where this load or
+    an earlier one has rejects: without any, nothing needs to be compared.
+    """
+    tally, superseding = run.tallies[table.name], run.superseding(table)
+    lines = yield from earlier_loads(superseding, chain.from_iterable(contents.values()))
+    if lines or tally.counts.rejected:
+        contents = yield Call(_with_checksums, (contents,))
+    tally.repeated = yield from supersede_repeated(superseding, lines, [*chain.from_iterable(contents.values())])
+    return contents
+
+
+def _with_checksums(contents: Mapping[str, Sequence[Content]]) -> dict[str, list[Content]]:
+    return {path: [with_checksum(content, path) for content in several] for path, several in contents.items()}
 
 
 def confirm(run: RunState, table: Table) -> Steps[None]:

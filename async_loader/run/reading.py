@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import Call, Steps
+from async_loader.ledger.contents import Content, content_of
 from async_loader.ledger.entries import RETRY, SHARE_SIZE, Facts
 from async_loader.ledger.layouts import layout_as_json
 from async_loader.run.plan import Plan
@@ -43,6 +44,19 @@ def _facts(plan: Plan) -> Facts:
     if plan.cluster is not None:
         facts[SHARE_SIZE] = plan.cluster.share_size
     return facts | ({RETRY: True} if plan.retried else {})
+
+
+def contents_read(state: RunState, table: Table) -> dict[str, list[Content]]:
+    """Return by path the contents that a table is loaded from, as far as they are known: those of stdin and pipes when
+    they have been read.
+    """
+    contents: dict[str, list[Content]] = {}
+    for reader, known in zip(state.readers[table.name], state.facts["tables"][table.name], strict=False):
+        content = content_of(known) if known is not None else reader.content
+        contents.setdefault(reader.source.path, []).extend([content] if content is not None else [])
+    for selection in state.plan.retried.get(table.name, ()):
+        contents.setdefault(selection.path, []).extend(selection.contents)
+    return contents
 
 
 def layouts_read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:

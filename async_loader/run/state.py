@@ -14,6 +14,7 @@ from async_loader.ledger.resuming import UnfinishedRun
 from async_loader.ledger.stopwatch import Watch
 from async_loader.ledger.tally import Tally
 from async_loader.loading.sides import RejectFile
+from async_loader.loading.superseding import Superseding
 from async_loader.run.plan import Plan
 from async_loader.sources import Reader
 from async_loader.stores.store import Store
@@ -70,6 +71,11 @@ class RunState:
     def database(self, table: Table) -> Store:
         """Return the database where the table lives."""
         return self.plan.databases[table.database]
+
+    def superseding(self, table: Table) -> Superseding:
+        """Return what is needed to delete stored rejects of a table."""
+        here = {other.name: other for other in self.plan.tables if other.database == table.database}
+        return Superseding(self.run, table, self.database(table), here)
 
     @property
     def remaining(self) -> list[Table]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.errors import ConfigurationError, SourceError
+from async_loader.ledger.contents import Content
 from async_loader.ledger.layouts import Layout, mapping_parts
 from async_loader.records.batches import MARKS, Batch, slices
 from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, shown, without_secrets
@@ -178,6 +179,12 @@ class Reader:
     def lookups(self) -> Mapping[str, Mapping[str, Column]]:
         """By column that references another table, the columns that the source gives in its place; see `Fields`."""
         return self._format.fields.lookups
+
+    @property
+    def content(self) -> Content | None:
+        """The content of what can be read only once, when all of it has been read; None for all other sources."""
+        content, constants = self._stream.content, tuple(sorted(self.source.constants.items()))
+        return None if content is None else replace(content, constants=constants)
 
     @property
     def size(self) -> int | None:

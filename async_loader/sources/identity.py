@@ -1,17 +1,23 @@
-"""What tells that a source is the one that an earlier run read: its facts in storage, and a digest of both ends."""
+"""What shows that a source is the one that an earlier run read: its facts in storage, and a digest of both ends; and a
+checksum of a whole file, for loads that have to know whether the content is the same.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import zlib
+from dataclasses import replace
 from typing import Any, TypeAlias
 
+from async_loader.ledger.contents import DIGESTED, Content
 from async_loader.sources import Source
+from async_loader.sources.addresses import is_remote
 from async_loader.sources.opening import STDIN, facts_of, opened
-from async_loader.sources.streams import failures
+from async_loader.sources.streams import BLOCK, failures
 
-# Bytes at either end that the digest covers. With size and time of change, enough to tell a file from an edited one.
-DIGESTED = 1 << 16
+# The greatest file that gets a checksum: reading it takes some seconds, in which Ctrl-C is not felt.
+MOST_SUMMED = 4 << 30
 
 # As it is kept in `loader_runs`: JSON, and None for a source that cannot be read a second time.
 Identity: TypeAlias = dict[str, Any]
@@ -39,6 +45,26 @@ def identity(source: Source) -> Identity | None:
         "modified": facts.modified,
         "digest": digest,
     }
+
+
+def with_checksum(content: Content, path: str) -> Content:
+    """Return the content of a source with the checksum of all its bytes, if it is a local file that is as it was.
+
+    A file is read once more for that, unless it is very large. What is stored elsewhere is not: its version says
+    enough.
+    """
+    if content.checksum is not None or path == STDIN or is_remote(path) or content.size > MOST_SUMMED:
+        return content
+    with contextlib.suppress(OSError):
+        source = opened(path)
+        with contextlib.closing(source.file) as file:
+            checksum = 0
+            while block := file.read(BLOCK):
+                checksum = zlib.crc32(block, checksum)
+        is_unchanged = source.facts.size == content.size and source.look() == source.facts
+        if is_unchanged and content.modified in (None, source.facts.modified):
+            return replace(content, checksum=checksum)
+    return content
 
 
 def _digest(path: str, size: int) -> str:

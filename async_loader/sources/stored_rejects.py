@@ -40,6 +40,7 @@ class StoredReader:
 
     ignored: Sequence[str] = ()
     lookups: Mapping[str, Mapping[str, Column]] = {}
+    content = None
     size = None
 
     def __init__(self, source: Selection, table: Table, batch_size: int) -> None:

@@ -16,10 +16,12 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
+from async_loader.ledger.contents import Content
 from async_loader.sources.addresses import shown
-from async_loader.sources.opening import CHANGED, opened
+from async_loader.sources.opening import CHANGED, STDIN, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
+from async_loader.sources.summing import SummingFile
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -51,7 +53,10 @@ class Stream:
             self._opened = opened(path)
             self._file, self._close = self._opened.file, self._opened.close
             self.size = self._opened.facts.size
-            self._reader = pa.PythonFile(self._file, mode="r")
+            self._summing: SummingFile | None = None
+            if path == STDIN or self.size is None:
+                self._summing = SummingFile(self._file)
+            self._reader = pa.PythonFile(self._summing or self._file, mode="r")
             if codec is not None:
                 self._reader = pa.CompressedInputStream(self._reader, codec)
         if codec is not None and self.size == 0:
@@ -77,6 +82,13 @@ class Stream:
         return self._opened.facts.version
 
     @property
+    def content(self) -> Content | None:
+        """What was read, where that is all of what can be read only once."""
+        if self._summing is None or not self._summing.is_at_end:
+            return None
+        return Content(self._summing.size, checksum=self._summing.checksum)
+
+    @property
     def read_to(self) -> int:
         """How many bytes on disk have been read; 0 where the source cannot tell."""
         return self._file.tell() - self._start if self.size is not None else 0
@@ -87,7 +99,7 @@ class Stream:
             if self.size is not None:
                 return self._file
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
-            shutil.copyfileobj(self._file, copy, BLOCK)
+            shutil.copyfileobj(self._summing or self._file, copy, BLOCK)
             self.close()
             self._file, self._close = copy, copy.close
             return copy

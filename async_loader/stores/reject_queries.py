@@ -6,7 +6,7 @@ or added between two pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -35,10 +35,23 @@ _CODE, _COLUMN = "reason.value ->> 'code'", "reason.value ->> 'column'"
 _REASON_NAME = f"coalesce(({_COLUMN}) || '.', '') || ({_CODE})"
 
 
-def group_rows(database: Store) -> Steps[list[tuple[str, str, int, int, int]]]:
-    """Return run, source, count, first and last id of all rejects that share the first two, ordered by first id."""
-    sql = "SELECT run, source, count(*), min(id), max(id) FROM loader_rejects GROUP BY run, source ORDER BY min(id)"
-    rows: list[tuple[str, str, int, int, int]] = yield Query(database.name, sql)
+def group_rows(database: Store, runs: Collection[str] | None = None) -> Steps[list[tuple[str, str, int, int, int]]]:
+    """Return run, source, count, first and last id of the rejects that share the first two, ordered by first id.
+
+    runs: those whose rejects count; None is all.
+    """
+    if runs is not None and not runs:
+        return []
+    select = "SELECT run, source, count(*), min(id), max(id) FROM loader_rejects"
+    grouped = "GROUP BY run, source ORDER BY min(id)"
+    rows: list[tuple[str, str, int, int, int]]
+    if runs is None:
+        rows = yield Query(database.name, f"{select} {grouped}")
+    else:
+        packed = database.pack(pl.DataFrame({"run": sorted(runs)}))
+        rows = yield Query(
+            database.name, f"{select} WHERE run IN (SELECT c0 FROM {database.batch}) {grouped}", batch=packed
+        )
     return rows
 
 
@@ -48,6 +61,15 @@ def reason_counts(database: Store) -> Steps[list[tuple[str, str, str, int]]]:
         FROM loader_rejects, {database.each_reason} AS reason GROUP BY run, source, named"""
     rows: list[tuple[str, str, str, int]] = yield Query(database.name, sql)
     return rows
+
+
+def rejecting_lines(database: Store, table: str, run: str, marks: Sequence[str]) -> Steps[list[TableRun]]:
+    """Return the lines of other runs than this that rejected records of a table, and whose sources have one of these
+    marks in their JSON: letters and digits.
+    """
+    likes = " OR ".join(f"sources LIKE {database.mark}{number}" for number in range(3, 3 + len(marks)))
+    condition = f"table_name = {database.mark}1 AND run <> {database.mark}2 AND rejected > 0 AND ({likes})"
+    return (yield from database.lines(condition, (table, run, *(f"%{mark}%" for mark in marks))))
 
 
 def lines_of_run(database: Store, run: str) -> Steps[list[TableRun]]:

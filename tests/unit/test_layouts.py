@@ -106,7 +106,7 @@ def test_the_reasons_decide_the_table_or_it_stays_open(
 
 
 def test_each_reject_is_chosen_once() -> None:
-    group = RejectGroup("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, "then", 3, 1, 3)
+    group = RejectGroup("both", "a", "f", {"towns": [CSV], "roads": [CSV]}, {}, "then", 3, 1, 3)
     rows = [
         RejectRow(number, number, number, "{}", json.dumps([{"code": "x", "column": column, "message": ""}]), "a:1")
         for number, column in enumerate(("town", "road", "id"), 1)
