@@ -14,8 +14,8 @@ from async_loader.ledger.layouts import identities
 
 # In the JSON of `loader_runs.sources`: by path, the contents that were read from there into the line's table.
 CONTENTS = "contents"
-# Bytes at either end of a source that its digest covers. With size and time of change, enough to tell a file from an
-# edited one.
+# Bytes at either end of a source that its digest covers. With size and time of change, enough to notice that a file was
+# edited.
 DIGESTED = 1 << 16
 
 

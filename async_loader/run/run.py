@@ -34,7 +34,7 @@ def run(state: RunState) -> Steps[None]:
 
 def _report_superseded(state: RunState) -> Steps[None]:
     for name, tally in state.tallies.items():
-        if count := tally.superseded.total() + tally.repeated.total():
+        if count := tally.superseded.total():
             were = "earlier reject is" if count == 1 else "earlier rejects are"
             yield Tell(f"{name}: {count:,} {were} superseded")
 

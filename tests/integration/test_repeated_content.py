@@ -32,11 +32,9 @@ from tests.integration.test_stored_rejects import (
 from tests.sample import Place
 from tests.stores import Databases
 
-THREE = [("u.csv", 3, ["name.not_empty"]), ("u.csv", 4, ["email.contains"])]
-
 
 def left(place: Place) -> list[tuple[str, int]]:
-    """Source and line of every stored reject; the ledger agrees."""
+    """Return source and line of every stored reject; the ledger agrees."""
     assert findings(place) == []
     return [(name, line) for name, line, _ in places(place)]
 
