@@ -47,15 +47,15 @@ def _facts(plan: Plan) -> Facts:
 
 
 def contents_read(state: RunState, table: Table) -> dict[str, list[Content]]:
-    """Return by path the contents that a table is loaded from, as far as they are known: those of stdin and pipes when
-    they have been read.
+    """Return the contents that a table is loaded from, by the names of the sources, as far as they are known: those of
+    stdin and pipes when they have been read.
     """
     contents: dict[str, list[Content]] = {}
     for reader, known in zip(state.readers[table.name], state.facts["tables"][table.name], strict=False):
         content = content_of(known) if known is not None else reader.content
-        contents.setdefault(reader.source.path, []).extend([content] if content is not None else [])
+        contents.setdefault(reader.source.name, []).extend([content] if content is not None else [])
     for selection in state.plan.retried.get(table.name, ()):
-        contents.setdefault(selection.path, []).extend(selection.contents)
+        contents.setdefault(selection.name, []).extend(selection.contents)
     return contents
 
 

@@ -214,3 +214,14 @@ def test_lines_of_an_older_version_are_superseded_too(place: Place, mode: str) -
     place.query("users", "UPDATE loader_runs SET sources = replace(sources, '\"contents\"', '\"forgotten\"')")
     place.load(mode, sources)
     assert len(left(place)) == 3
+
+
+def test_a_name_that_is_no_text_is_of_a_content_like_any_other(place: Place, mode: str) -> None:
+    path = os.fsdecode(os.fsencode(place.directory) + b"/\xff.csv")
+    Path(path).write_text(USERS_CSV)
+    for _ in range(2):
+        place.load(mode, {"users": path})
+        assert len(left(place)) == 3
+    os.utime(path, ns=(1, 1))
+    place.load(mode, {"users": path})
+    assert len(left(place)) == 3
