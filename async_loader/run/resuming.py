@@ -46,7 +46,7 @@ def refuse_repeated(state: RunState) -> Steps[None]:
         if not table.append or table.name in state.committed:
             continue
         database = state.database(table)
-        condition = f"table_name = {database.mark}1 AND mode <> {database.mark}2"
+        condition = f"table_name = {database.mark(1)} AND mode <> {database.mark(2)}"
         lines = yield from database.lines(condition, (table.name, DISCARD))
         if repeated := earlier_append(state.facts["tables"][table.name], lines):
             path, line = repeated

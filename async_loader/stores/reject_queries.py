@@ -67,8 +67,8 @@ def rejecting_lines(database: Store, table: str, run: str, marks: Sequence[str])
     """Return the lines of other runs than this that rejected records of a table, and whose sources have one of these
     marks in their JSON: letters and digits.
     """
-    likes = " OR ".join(f"sources LIKE {database.mark}{number}" for number in range(3, 3 + len(marks)))
-    condition = f"table_name = {database.mark}1 AND run <> {database.mark}2 AND rejected > 0 AND ({likes})"
+    likes = " OR ".join(f"sources LIKE {database.mark(number)}" for number in range(3, 3 + len(marks)))
+    condition = f"table_name = {database.mark(1)} AND run <> {database.mark(2)} AND rejected > 0 AND ({likes})"
     return (yield from database.lines(condition, (table, run, *(f"%{mark}%" for mark in marks))))
 
 
