@@ -18,8 +18,8 @@ from async_loader.tables import Column, Table, Type
 
 # The columns of the table's own key, and of every index of the whole table, each with its place in it.
 _INDEXED = """\
-SELECT name FROM pragma_table_info(?1) WHERE pk = 1 UNION
-SELECT columns.name FROM pragma_index_list(?1) AS indexes, pragma_index_info(indexes.name) AS columns
+SELECT name FROM pragma_table_info(?) WHERE pk = 1 UNION
+SELECT columns.name FROM pragma_index_list(?) AS indexes, pragma_index_info(indexes.name) AS columns
 WHERE NOT indexes.partial AND columns.seqno = 0"""
 _COUNTS_UP = """\
 SELECT upper(type) = 'INTEGER', dflt_value FROM pragma_table_info(?) WHERE name = ? AND pk = 1
@@ -50,7 +50,7 @@ _NO_TEXTS = pl.Series([], dtype=pl.String)
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
     """Do what `Store.is_indexed` says."""
-    rows = yield Query(database, _INDEXED, (table.name,))
+    rows = yield Query(database, _INDEXED, (table.name, table.name))
     return any(column.name == name for (name,) in rows for column in columns)
 
 

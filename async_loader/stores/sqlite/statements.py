@@ -35,19 +35,17 @@ def replacing(table: Table, absent: Collection[str]) -> str:
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
 
 
-def updating(table: Table, absent: Collection[str]) -> str:
+def updating(table: Table, absent: Collection[str], batch: str = BATCH) -> str:
     """Return the statement that changes the rows that have the keys of a batch, and makes no new ones."""
     values = assignments(table, absent, lambda place: f"batch.c{place}")
-    key = table.column_names.index(table.key)
-    same = is_key(f"c{key}", table)
-    return f"UPDATE main.{quoted(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
+    same = is_key(f"c{table.column_names.index(table.key)}", table)
+    return f"UPDATE main.{quoted(table.name)} AS stored SET {values} FROM {batch} AS batch WHERE {same}"
 
 
 def updating_one(table: Table, absent: Collection[str]) -> str:
-    """Return the statement that changes the row that has the key of one record, whose values are bound."""
-    values = assignments(table, absent, lambda place: f"?{place + 1}")
-    key = table.column_names.index(table.key) + 1
-    return f"UPDATE main.{quoted(table.name)} SET {values} WHERE {quoted(table.key)} IS ?{key} COLLATE BINARY"
+    """Return the statement that changes the row that has the key of one record, whose values are bound in order."""
+    bound = ", ".join(f"? AS c{place}" for place in range(len(table.columns)))
+    return updating(table, absent, f"(SELECT {bound})")
 
 
 def is_key(read: str, table: Table) -> str:
