@@ -266,7 +266,9 @@ class Database(Store):
         assert self.path is not None
         access = "rwc" if create else "rw" if writable else "ro"
         target = f"{self.path.absolute().as_uri()}?mode={access}"
-        connection = sqlite3.connect(target, lock_timeout, isolation_level=None, check_same_thread=False, uri=True)
+        connection = sqlite3.connect(
+            target, timeout=lock_timeout, isolation_level=None, check_same_thread=False, uri=True
+        )
         connection.execute("PRAGMA foreign_keys = ON")
         return Lent(connection, connection.close)
 
