@@ -12,8 +12,9 @@ import polars as pl
 
 from async_loader.records.batches import RAW_MARK
 
-# How text begins that a spreadsheet would run as a formula, or that marks a whole record.
-_MISLEADING = rf"'*([=+\-@\t\r]|{RAW_MARK})"
+# How text begins that a spreadsheet would run as a formula, with full-width signs and after white space that it drops
+# too, or that marks a whole record.
+_MISLEADING = "'*([=+\\-@\uff1d\uff0b\uff0d\uff20\\t\\r\\n]|" + RAW_MARK + ")"
 _GUARDED = rf"^'({_MISLEADING})"
 
 _NEEDS_GUARD = re.compile(_MISLEADING)
