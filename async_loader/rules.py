@@ -42,8 +42,17 @@ def not_empty(column: str) -> Rule:
 
 
 def not_blank(column: str) -> Rule:
-    """Require text with a character that is no white space, of which Unicode has more than blanks and tabs."""
-    return Rule("not_blank", (column,), f"{column} must not be blank", pl.col(column).str.contains(r"\S"))
+    """Require text with a character that is no white space, of which Unicode has more than blanks and tabs.
+
+    The separators U+001C to U+001F count as white space, as they do for Python.
+    """
+    return Rule(
+        "not_blank",
+        (column,),
+        f"{column} must not be blank",
+        pl.col(column).str.contains(r"[^\s\x1c-\x1f]"),
+        explain=lambda text: f"{column} must not be {'blank' if text else 'empty'}",
+    )
 
 
 def contains(column: str, text: str) -> Rule:

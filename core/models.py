@@ -8,7 +8,7 @@ class User(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField()
-    email = models.TextField(blank=True)
+    email = models.TextField()
 
     class Meta:
         managed = False
@@ -22,7 +22,7 @@ class Product(models.Model):
     """A product that customers order."""
 
     id = models.BigIntegerField(primary_key=True)
-    name = models.TextField(blank=True)
+    name = models.TextField()
     price = models.FloatField()
 
     class Meta:

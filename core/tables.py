@@ -5,7 +5,7 @@ To load tables of your own, edit this file.
 
 from __future__ import annotations
 
-from async_loader import Reference, Table, contains, greater_than
+from async_loader import Reference, Table, contains, greater_than, not_blank
 from async_loader.contrib.django.tables import table_of
 from core.models import Order, Product, User
 
@@ -13,7 +13,7 @@ from core.models import Order, Product, User
 def tables() -> tuple[Table, ...]:
     """Return all tables, in the order in which reports list them."""
     return (
-        table_of(User, rules=[contains("email", "@")]),
+        table_of(User, rules=[not_blank("name"), contains("email", "@")]),
         table_of(Product, rules=[greater_than("price", 0)]),
         table_of(
             Order,

@@ -27,6 +27,9 @@ from async_loader.contrib.django.models.databases import (
 )
 from async_loader.contrib.django.models.fields import loaded_fields, looked_up_columns, unique_together
 
+# By the code of a rule, that of the rule which it includes.
+_INCLUDED = {"not_blank": "not_empty"}
+
 
 def table_of(
     model: type[models.Model],
@@ -39,13 +42,13 @@ def table_of(
 
     match: the fields by which records find their rows, where that is not the primary key.
 
-    A rule given here takes the place of a field's rule with the same code and columns. Raises ConfigurationError for a
-    model that cannot be loaded.
+    A rule given here takes the place of a field's rule with the same code and columns; `not_blank` also that of
+    `not_empty`, which it includes. Raises ConfigurationError for a model that cannot be loaded.
     """
     fields = loaded_fields(model)
     stated = [field.reference for field in fields if field.reference is not None]
     added = tuple(rules)
-    replaced = {(rule.code, rule.columns) for rule in added}
+    replaced = {(code, rule.columns) for rule in added for code in (rule.code, _INCLUDED.get(rule.code))}
     derived = [rule for field in fields for rule in field.rules if (rule.code, rule.columns) not in replaced]
     return Table(
         name=model._meta.db_table,
