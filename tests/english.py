@@ -41,7 +41,7 @@ BANNED_IN_CODE = BANNED | {r"who(?:m)?": "the caller, the process, which, that"}
 # Names that mean nothing out of context.
 BANNED_NAMES = re.compile(
     "a_few|behind|called|found|no|nobody|of|somebody|such|told|that|those|what|who|whoever"
-    "|(.*_)?(behind|let_go|lets_go|likewise|nobodys?|so_many|somebodys?|tells?|told|whoever)(_.*)?"
+    "|(.*_)?(behind|let_go|lets_go|likewise|nobodys?|so_many|somebodys?|tells|told|whoever)(_.*)?|tell_.*|.*_tell"
 )
 
 _INLINE_CODE = re.compile(r"``.+?``|`[^`\n]+`", re.DOTALL)

@@ -32,12 +32,14 @@ from async_loader.tables import Column, Table
 class Source:
     """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin.
 
-    `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst behind; by default the
-    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
+    `format` is csv, jsonl, ndjson or parquet, the first three also with .gz, .bz2 or .zst added. By default the
+    suffixes of the path name it, and stdin is csv. `delimiter` is for CSV.
 
-    names: by column of the table, what the source calls it where that is something else; it must have such a column.
-    expected: by column, what the source calls it unless it has a column of its own name.
-    constants: by column, text that is the value of all records, whatever the source has.
+    Raises ConfigurationError for an unknown format.
+
+    names: by column of the table, the source's name of it if it has another; the source must have such a column.
+    expected: by column, the source's name of it unless the source has a column of its own name.
+    constants: by column, text that is the value of all records, even if the source has the column.
     means_null: text that stands for null.
     """
 
@@ -52,7 +54,7 @@ class Source:
     def __post_init__(self) -> None:
         if has_secret(self.path):
             raise ConfigurationError(
-                f"{without_secrets(self.name)}: the address holds a secret, and every report would tell it; "
+                f"{without_secrets(self.name)}: the address holds a secret, and every report would show it; "
                 "give it in the environment"
             )
         self._refuse_bytes_that_are_no_text()
@@ -62,7 +64,7 @@ class Source:
         if kind not in _OPEN or codec not in ("", *CODECS) or (codec and kind == "parquet"):
             raise ConfigurationError(
                 f"{self.name}: unknown format {self.format!r}; "
-                f"known are {', '.join(_OPEN)}, the first three also with {', '.join(CODECS)} behind"
+                f"known are {', '.join(_OPEN)}, the first three may end in {', '.join(CODECS)}"
             )
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
             raise ConfigurationError(
@@ -121,14 +123,15 @@ class Format(Protocol):
     schema: pa.Schema | None
 
     def batches(self) -> Iterator[Batch]:
-        """All records, in order; read as they are asked for."""
+        """Yield all records, in order; they are read when they are asked for."""
 
     def values(self) -> Iterator[pl.DataFrame]:
-        """The values of all readable records, and maybe of some that are broken; null where one is at fault."""
+        """Yield the values of all readable records, and maybe of some broken ones; null for one that is at fault."""
 
     def stretches(self, size: int) -> list[Stretch]:
-        """All records, in parts of some `size` bytes as far as can be told without reading them. Asked of a whole
-        source, and then nothing else.
+        """Return all records, in parts of some `size` bytes as far as is known without reading them.
+
+        It is asked of a whole source, and then nothing else is.
         """
 
 
@@ -149,7 +152,7 @@ class Reader:
         return (self._layout(),)
 
     def _names(self) -> dict[str, str]:
-        """By column, what the source calls it where that is something else."""
+        """Return by column the source's name of it, if it is another."""
         return {column: name for column, name in self._format.fields.names.items() if column != name}
 
     def _layout(self) -> Layout:
@@ -192,7 +195,7 @@ class Reader:
         return self._stream.size
 
     def read(self) -> Batch | None:
-        """The next records, one at least; None at the end. SourceError where the source cannot be read on."""
+        """Return the next records, one at least; None at the end. Raises SourceError if reading fails."""
         while not self._waiting:
             with self._stream.failures():
                 batch = next(self._batches, None)
@@ -206,19 +209,19 @@ class Reader:
         return self._waiting.popleft()
 
     def stretches(self, size: int) -> list[Stretch]:
-        """All records, as the format divides them; nothing can be read then. SourceError where they cannot be read."""
+        """Return all records, as the format divides them; then nothing can be read. Raises SourceError."""
         with self._stream.failures():
             return self._format.stretches(size)
 
     def close(self) -> None:
-        """Let go of the source; harmless when done already."""
+        """Release the source; harmless if that was done already."""
         self._stream.close()
 
 
 def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
-    """A source, or a stretch of it, with its columns as these fields. Who asks closes the stream.
+    """Open a source, or a stretch of it, with its columns as these fields. The caller closes the stream.
 
-    A SourceError says what else the source seems to be, if that can be told.
+    A SourceError says what else the source seems to be, if that can be seen.
     """
     stream = Stream(source.path, source.codec, stretch)
     try:
@@ -233,7 +236,7 @@ def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None
         raise SourceError(source.name, other) from error
 
 
-# Each format's libraries are imported by whoever reads it.
+# Each format's libraries are imported when a source of it is read.
 def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.csv import CsvSource
 
@@ -261,7 +264,7 @@ _OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values alone, however the file keeps them."""
+    """Return the type of the values alone, however the file keeps them."""
     if kinds.is_dictionary(kind):
         return plain(kind.value_type)
     if kinds.is_date64(kind):
@@ -277,4 +280,4 @@ def _format_of(path: str) -> str:
         return "".join(suffixes[-2:]).removeprefix(".")
     if suffixes:
         return suffixes[-1].removeprefix(".")
-    raise ConfigurationError(f"{path}: has no suffix that tells its format; name it, as in users:csv={path}")
+    raise ConfigurationError(f"{path}: has no suffix that names its format; name it, as in users:csv={path}")

@@ -10,7 +10,7 @@ import re
 _SCHEME = r"[a-z][a-z0-9+.-]+"
 _ADDRESS = re.compile(rf"(?:{_SCHEME}::)*{_SCHEME}://", re.IGNORECASE)
 _FILE = "file://"
-# A password before the host, and parameters that sign a request or stand for one: whoever has them may read.
+# A password before the host, and parameters that sign a request or replace a password: they let any program read.
 _PASSWORD = re.compile(r"://[^/?#@]*:[^/?#]*@")
 _SIGNED = re.compile(r"[?&][^=&]*(?:signature|credential|token|secret|passw|\bsig\b|key)[^=&]*=", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^\s\"']*")
@@ -34,29 +34,29 @@ def _escape(code: int) -> str:
 
 
 def is_remote(name: str) -> bool:
-    """Whether it takes fsspec to open it."""
+    """Return whether fsspec is needed to open it."""
     return _ADDRESS.match(name) is not None and not _is_local(name)
 
 
 def local_path(name: str) -> str:
-    """The path of what is no remote source."""
+    """Return the path of a source that is not remote."""
     return name.removeprefix(_FILE)
 
 
 def last_name(name: str) -> str:
-    """Where the suffixes stand that tell the format: in a chain of addresses, the first that has a path."""
+    """Return the name whose suffixes name the format: in a chain of addresses, the first that has a path."""
     if not is_remote(name):
         return name
     return next((link for link in name.split("::") if not link.endswith("://") and "://" in link), name)
 
 
 def has_secret(name: str) -> bool:
-    """Whether an address holds what nobody but its user may see."""
+    """Return whether an address holds what only its user may see."""
     return is_remote(name) and bool(_PASSWORD.search(name) or _SIGNED.search(name))
 
 
 def without_secrets(text: str) -> str:
-    """Text that may hold addresses, less the parts of them in which secrets can stand."""
+    """Return text that may hold addresses without the parts of them in which secrets can be."""
     return _QUERY.sub("?...", _USER.sub("://...@", text))
 
 

@@ -18,7 +18,7 @@ from async_loader.sources.quoting import CR, LF, QUOTE, Bytes, Positions, line_e
 
 
 class Border(NamedTuple):
-    """A place between two records: the offset of the byte behind it, and how many lines end before it."""
+    """A place between two records: the offset of the byte after it, and how many lines end before it."""
 
     at: int
     lines: int
@@ -28,7 +28,7 @@ class Border(NamedTuple):
 class Outlook:
     """What a range is, if it begins outside quotes or if it begins inside.
 
-    first, last: of the borders in it, the one behind its last byte included; None where there is none.
+    first, last: of the borders in it, including the one after its last byte; None if it has none.
     longest: bytes of the longest record that lies in several of the ranges joined here.
     is_sound: whether all its quotes are in place.
     """
@@ -41,7 +41,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What the bytes from `start` to `stop` hold; `outlooks` for who begins outside quotes, and inside."""
+    """What the bytes from `start` to `stop` hold; `outlooks` for a range that begins outside quotes, and inside."""
 
     start: int
     stop: int
@@ -53,9 +53,9 @@ class Count:
 def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
     """Count a range that begins at offset `start`.
 
-    text: the range with a byte more at either end, which tell of quotes whether they are in place, and of CR and LF
-        whether they belong together. Where the source has none, that is a delimiter, or anything without quoting.
-    delimiter: of CSV. None where nothing is quoted, and LF alone ends a line.
+    text: the range with a byte more at either end, which show whether quotes are in place, and whether CR and LF belong
+        together. At an end of the source, that byte is a delimiter, or any byte if there is no quoting.
+    delimiter: of CSV. None if nothing is quoted, and LF alone ends a line.
     """
     around = np.frombuffer(text, np.uint8)
     quotes = np.zeros(0, np.int64)
@@ -69,7 +69,7 @@ def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
 
 
 def joined(left: Count, right: Count) -> Count:
-    """Two neighbouring ranges as one."""
+    """Join two neighbouring ranges into one."""
     odd = left.quotes % 2
     outlooks = [_joined(left.outlooks[case], right.outlooks[case ^ odd], left.lines) for case in (0, 1)]
     quotes, lines = left.quotes + right.quotes, left.lines + right.lines
@@ -77,9 +77,9 @@ def joined(left: Count, right: Count) -> Count:
 
 
 def beginnings(counts: Sequence[Count], limit: int) -> list[Border]:
-    """Where parts begin, one at most in each range: these are all that there is of a source, and in order.
+    """Return where parts begin, one at most in each range. The ranges are the whole source, in order.
 
-    One part alone where a quote is out of place, or a record has `limit` bytes or more.
+    It is one part alone if a quote is out of place, or a record has `limit` bytes or more.
     """
     found = [Border(counts[0].start, 0)]
     whole = reduce(joined, counts)
@@ -89,7 +89,7 @@ def beginnings(counts: Sequence[Count], limit: int) -> list[Border]:
     for each in counts[1:]:
         border = each.outlooks[before.quotes % 2].first
         if border is not None and border.at < whole.stop:
-            found.append(_behind(border, before.lines))
+            found.append(_shifted(border, before.lines))
         before = joined(before, each)
     return found
 
@@ -111,7 +111,7 @@ def _soundness(around: Bytes, quotes: Positions, delimiter: int) -> tuple[bool, 
 
 
 def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) -> Outlook:
-    """With a border behind these line ends."""
+    """Return the outlook of a range with a border after each of these line ends."""
     if not len(places):
         return Outlook(None, None, 0, is_sound)
     first, last = (Border(start + int(ends[place]) + 1, int(place) + 1) for place in (places[0], places[-1]))
@@ -119,8 +119,8 @@ def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) 
 
 
 def _joined(left: Outlook, right: Outlook, lines: int) -> Outlook:
-    first = right.first and _behind(right.first, lines)
-    last = right.last and _behind(right.last, lines)
+    first = right.first and _shifted(right.first, lines)
+    last = right.last and _shifted(right.last, lines)
     across = first.at - left.last.at if first and left.last else 0
     return Outlook(
         left.first or first,
@@ -130,13 +130,13 @@ def _joined(left: Outlook, right: Outlook, lines: int) -> Outlook:
     )
 
 
-def _behind(border: Border, lines: int) -> Border:
-    """With so many lines before it."""
+def _shifted(border: Border, lines: int) -> Border:
+    """Return a border with `lines` more lines before it."""
     return Border(border.at, border.lines + lines)
 
 
 def _longest(whole: Count) -> int:
-    """Bytes of the longest record, those at both ends included."""
+    """Return the bytes of the longest record, including those at both ends."""
     outlook = whole.outlooks[0]
     if outlook.first is None or outlook.last is None:
         return whole.stop - whole.start

@@ -24,7 +24,7 @@ Identity: TypeAlias = dict[str, Any]
 
 
 def identity(source: Source) -> Identity | None:
-    """Path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
+    """Return path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
     version), digest. None for stdin and pipes.
     """
     if source.path == STDIN:

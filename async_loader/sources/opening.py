@@ -22,9 +22,9 @@ CHANGED = "changed while it was read; load it again when nothing writes to it"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What tells that a source is the same.
+    """The facts by which a source is known to be the same.
 
-    size: in bytes; None for what can be read only once, or whose size nobody tells.
+    size: in bytes; None if it can be read only once, or if its size is not known.
     modified: the time of change in nanoseconds, or what else its storage says of its version.
     node: of a file, device and number there.
     """
@@ -58,16 +58,16 @@ def opened(name: str) -> Opened:
 
         return remote.opened(name)
     path = local_path(name)
-    file = cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: SIM115 - whoever asked closes it
-    found = os.fstat(file.fileno())
-    if stat.S_ISDIR(found.st_mode):
+    file = cast("BinaryIO", open(path, "rb", buffering=0))  # noqa: SIM115 - the caller closes it
+    status = os.fstat(file.fileno())
+    if stat.S_ISDIR(status.st_mode):
         file.close()
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return Opened(file, _facts(found), lambda: _facts(os.stat(path)), file.close)
+    return Opened(file, _facts(status), lambda: _facts(os.stat(path)), file.close)
 
 
 def facts_of(name: str) -> Facts:
-    """What tells that a source is the same, without opening it; of stdin, that nobody can tell."""
+    """Return the facts of a source without opening it; of stdin, that they are not known."""
     if name == STDIN:
         return Facts(None, 0)
     if is_remote(name):
@@ -78,7 +78,7 @@ def facts_of(name: str) -> Facts:
 
 
 def _stdin() -> Opened:
-    """Left open when all is read."""
+    """Open stdin, which stays open when all is read."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, "stdin is closed")
     file = sys.stdin.buffer
@@ -89,6 +89,6 @@ def _stdin() -> Opened:
     return Opened(file, look(), look, lambda: None)
 
 
-def _facts(found: os.stat_result) -> Facts:
-    size = found.st_size if stat.S_ISREG(found.st_mode) else None
-    return Facts(size, found.st_mtime_ns, (found.st_dev, found.st_ino))
+def _facts(status: os.stat_result) -> Facts:
+    size = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return Facts(size, status.st_mtime_ns, (status.st_dev, status.st_ino))

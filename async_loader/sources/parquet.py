@@ -66,7 +66,7 @@ class ParquetSource:
         self._first = 1 if stretch is None else stretch.line
 
     def batches(self) -> Iterator[Batch]:
-        """The rows in order; lines are row numbers from 1."""
+        """Yield the rows in order; lines are row numbers from 1."""
         row = self._first
         parts = self._file.iter_batches(ROWS, row_groups=list(self._groups), columns=[*self.columns, *self._marks])
         for part in parts:
@@ -74,12 +74,12 @@ class ParquetSource:
             row += len(part)
 
     def values(self) -> Iterator[pl.DataFrame]:
-        """Those of each batch."""
+        """Yield the values of each batch."""
         for batch in self.batches():
             yield batch.values
 
     def stretches(self, size: int) -> list[Stretch]:
-        """Neighbouring row groups, of some `size` bytes as they are unpacked."""
+        """Return stretches of neighbouring row groups, of some `size` bytes as they are unpacked."""
         found: list[list[int]] = []
         unpacked = size
         for group in self._groups:
@@ -100,7 +100,7 @@ class ParquetSource:
         return sum(self._file.metadata.row_group(group).num_rows for group in groups)
 
     def _share(self, rows: int) -> int:
-        """Bytes of the source, as if each of all its rows had as many."""
+        """Return bytes of the source for a number of rows, as if all rows had the same size."""
         of_all: int = max(1, self._file.metadata.num_rows)
         return (self._stream.size or 0) * rows // of_all
 
@@ -128,7 +128,7 @@ class ParquetSource:
         )
 
     def _read_to(self, rows: int) -> int:
-        """Bytes on disk, as if each row had as many: where the file stands says nothing, as columns are read ahead."""
+        """Return bytes on disk, as if all rows had the same size: columns are read ahead, so positions say nothing."""
         of_all = max(rows, self._total)
         return (self._stream.size or 0) * rows // of_all
 
@@ -136,7 +136,7 @@ class ParquetSource:
 def typed(
     fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], size: int
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-    """The table's columns from so many rows in the types of the file, and the faults of those that have any.
+    """Return the table's columns from rows in the types of the file, and the faults of columns that have any.
 
     undecodable: by the file's columns of texts, which of them are not UTF-8.
     """
@@ -150,7 +150,7 @@ def typed(
 
 
 def _names_rejects(schema: pa.Schema) -> bool:
-    """Whether there is one column, of text, for the stored rejects that rows are mended from."""
+    """Return whether one column, of text, names the stored rejects that rows are mended from."""
     return schema.names.count(REJECT) == 1 and _is_text(schema.field(REJECT).type)
 
 
@@ -158,19 +158,21 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
-def _check_column(name: str, schema: pa.Schema, column: Column, called: str) -> None:
-    found = schema.names.count(called)
+def _check_column(name: str, schema: pa.Schema, column: Column, source_name: str) -> None:
+    found = schema.names.count(source_name)
     if found != 1:
         problem = "lacks the column" if not found else f"has {found} columns"
-        raise SourceError(name, f"{problem} {called!r}")
-    kind = schema.field(called).type
+        raise SourceError(name, f"{problem} {source_name!r}")
+    kind = schema.field(source_name).type
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
     if not (_fits(kind, column) or kinds.is_null(kind)):
-        raise SourceError(name, f"column {called!r} is {kind}, and the table wants {column.type.value}; convert it")
+        raise SourceError(
+            name, f"column {source_name!r} is {kind}, and the table wants {column.type.value}; convert it"
+        )
 
 
 def _fits(kind: pa.DataType, column: Column) -> bool:
-    """Text is read for every type but those that Parquet's writers always have."""
+    """Return whether a type is read: text for every type except those that Parquet's writers always have."""
     is_text = _is_text(kind)
     match column.type:
         case Type.INTEGER:
@@ -190,7 +192,7 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
 
 
 def _series(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
-    """The values, and where they are text of which some is not UTF-8, which ones."""
+    """Return the values, and, if some of them are text that is not UTF-8, which."""
     if kinds.is_dictionary(array.type):
         array = array.dictionary_decode()
     if kinds.is_date64(array.type):
@@ -221,7 +223,7 @@ def _checked(
 
 
 def _shown(read: pl.Series) -> pl.Series:
-    """As it was read, but dates and times of other years than Python's, which nothing can write, as the file counts."""
+    """Return values as read, except dates and times outside Python's years, which are shown as the file counts them."""
     if not read.dtype.is_temporal() or (known := _of_our_years(read)).all():
         return read
     whole = pl.select(pl.when(known).then(read)).to_series()
@@ -229,13 +231,13 @@ def _shown(read: pl.Series) -> pl.Series:
 
 
 def _of_our_years(read: pl.Series) -> pl.Series:
-    """Which dates or times are of the years 1 to 9999; null for null."""
+    """Return which dates or times are in the years 1 to 9999; null for null."""
     day = _DAY[read.dtype.time_unit] if isinstance(read.dtype, pl.Datetime) else 1
     return read.to_physical().cast(pl.Int128).is_between(_FIRST_DAY * day, (_LAST_DAY + 1) * day - 1)
 
 
 def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The values, and codes for what is at fault."""
+    """Return the values, and codes for those that are at fault."""
     match column.type:
         case Type.TEXT:
             values = read.cast(pl.String)
@@ -298,8 +300,9 @@ def _codes(wrong: pl.Series, code: str) -> pl.Series:
 
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
-    """JSON has no NaN or infinity, no decimals and no dates: those are shown as text, and other reals never, whatever
-    else is in a batch.
+    """Return rows as JSON. It has no NaN or infinity, no decimals and no dates: those are shown as text.
+
+    Other reals never are, whatever else is in a batch.
     """
     as_text = [name for name, kind in rows.schema.items() if kind.is_temporal() or kind.is_decimal()]
     rows = rows.with_columns(pl.col(as_text).cast(pl.String))

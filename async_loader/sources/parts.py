@@ -1,8 +1,8 @@
-"""Parts of a source, for many to read side by side with the records, lines and rejects of one who reads it whole.
+"""Parts of a source, which several workers read side by side as one reader reads the whole: records, lines and rejects.
 
 A part is a value that can be sent anywhere, and the readers of whole sources read it. Text is divided between records,
-which takes a look at all of it first (`boundaries`); Parquet between row groups. What cannot be read from its middle,
-as what is packed or comes through a pipe, is one part.
+which needs a look at all of it first (`boundaries`); Parquet between row groups. A source that cannot be read from its
+middle, such as a packed one or a pipe, is one part.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Mapped: TypeAlias = Callable[[Callable[[Range], Count], Iterable[Range]], Iterab
 
 
 def parts(source: Source, table: Table, *, size: int = SIZE, mapped: Mapped = map) -> list[Part]:
-    """All of the source in parts of some `size` bytes each; of Parquet, as they are unpacked.
+    """Divide the whole source into parts of some `size` bytes each; of Parquet, as they are unpacked.
 
     Raises what a Reader of it raises.
     """
@@ -73,7 +73,7 @@ def read(part: Part, table: Table, batch_size: int) -> Reader:
 
 
 def keys(part: Part, table: Table) -> pl.Series:
-    """The keys of a part's records, as far as they can be read; some of records that will be rejected are among them.
+    """Return the keys of a part's records, as far as they can be read, including some of records that will be rejected.
 
     Nothing else of the records is made into values.
     """
@@ -118,7 +118,7 @@ def _ranges(source: Source, whole: Stretch, size: int) -> Iterator[Range]:
 
 
 def _counts(wanted: Range, stream: Stream) -> Iterator[Count]:
-    """A count for each so many bytes, each with one byte of its neighbours."""
+    """Yield a count for each block of bytes, each with one byte of its neighbours."""
     delimiter = wanted.source.delimiter.encode() if wanted.source.kind == "csv" else None
     edge = delimiter or b"\n"
     known = edge if wanted.start == 0 else stream.read(1)

@@ -1,11 +1,12 @@
-"""What it takes to read a part of a source as who reads it whole reads it there. Values only."""
+"""The facts by which a part of a source is read as a reader of the whole source reads it. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# What tells that a source is still the one that was divided: its size, and its time of change or what stands for it.
+# The facts by which a source is known to be still the one that was divided: its size, and its time of change or what
+# replaces it.
 Version: TypeAlias = tuple[int | None, int | str]
 
 

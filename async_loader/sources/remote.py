@@ -1,6 +1,6 @@
-"""Sources that fsspec opens: its file systems raise what they like, and it leaves here as a SourceError of one line.
+"""Sources that fsspec opens: its file systems raise any error, and each leaves here as a SourceError of one line.
 
-Imported by whoever reads such a source. fsspec keeps the file systems and closes their sessions.
+This module is imported when such a source is read. fsspec keeps the file systems and closes their sessions.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _INSTALL = "pip install 'django-async-loader[remote]'"
 
 
 def facts_of(name: str) -> Facts:
-    """Size and version, as the file system gives them."""
+    """Return size and version, as the file system gives them."""
     with _failures(name):
         return _look(name, *_place(name))
 
 
 def opened(name: str) -> Opened:
-    """The object, at its first byte. SourceError where it is no object."""
+    """Open the object at its first byte. Raises SourceError if it is no object."""
     with _failures(name):
         system, path = _place(name)
         facts = _look(name, system, path)
@@ -85,13 +85,13 @@ class _RemoteFile:
         self._file.close()
 
     def look(self) -> Facts:
-        """As it is now."""
+        """Return the facts of the object as it is now."""
         with _failures(self._name):
             return _look(self._name, self._system, self._path)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Where reading fails because another object stands there now, that is what to tell."""
+        """Report that the source has changed, if reading fails because another object is there now."""
         try:
             with _failures(self._name):
                 yield
@@ -102,7 +102,7 @@ class _RemoteFile:
 
 
 def _place(name: str) -> tuple[Any, str]:
-    """The file system, and what it calls the object."""
+    """Return the file system, and its name of the object."""
     system, path = _fsspec(name).core.url_to_fs(name)
     return system, path
 
@@ -136,11 +136,11 @@ def _failures(name: str) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(name, _told(error)) from error
+        raise SourceError(name, _problem(error)) from error
 
 
-def _told(error: Exception) -> str:
-    """What is wrong, and what to do. Of text that is not ours, nothing that may be secret."""
+def _problem(error: Exception) -> str:
+    """Return what is wrong, and what to do; of text that is not ours, nothing that may be secret."""
     said = textwrap.shorten(without_secrets(one_line(error)), SHOWN, placeholder=" ...")
     match error:
         case ImportError():

@@ -23,15 +23,15 @@ _NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY)
 
 
 def is_no_json_lines(front: bytes) -> bool:
-    """Whether what begins so cannot be JSON Lines, not even broken ones."""
+    """Return whether a source that begins so cannot be JSON Lines, not even broken ones."""
     return _begins(front, _NO_LINES) is not None
 
 
 def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | None:
-    """What it looks like that begins so, and what to do; None where that cannot be told.
+    """Return what a source that begins so looks like, and what to do; None if that is not clear.
 
-    front: unpacked, where it was said to be packed. kind, codec: the format as which it was read, and the suffix of
-    what it was said to be packed with, or nothing.
+    front: unpacked, if it was said to be packed. kind, codec: the format as which it was read, and the suffix of its
+    compression, or nothing.
     """
     front = front.removeprefix(b"\xef\xbb\xbf")
     if (packed := _begins(front, tuple(_SUFFIXES))) is not None:
@@ -50,5 +50,5 @@ def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | 
 
 
 def _begins(front: bytes, patterns: Sequence[bytes]) -> bytes | None:
-    """The first of the patterns that it begins with."""
+    """Return the first of the patterns with which it begins."""
     return next((pattern for pattern in patterns if re.match(pattern, front, re.DOTALL)), None)

@@ -1,7 +1,7 @@
 """Stored rejects as a source: what was read from CSV is text again, from JSON Lines JSON, from Parquet typed as it was.
 
 A record that could not be read into columns fails again as it did, and so does text that is not UTF-8, of which only
-escapes are kept. Nothing is read here: whoever reads the rejects hands them over.
+escapes are kept. Nothing is read here: the caller reads the rejects and hands them over.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ class StoredReader:
                     self._waiting.extend(slices(self._batch(layout, several), self._batch_size))
 
     def give(self) -> Batch | None:
-        """The next batch; None where more must be handed over first."""
+        """Return the next batch; None if more must be handed over first."""
         if not self._waiting:
             return None
         self.delivered += len(self._waiting[0])
         return self._waiting.popleft()
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
     def _by_layout(self, rows: Sequence[RejectRow]) -> Iterator[tuple[Layout, Sequence[RejectRow]]]:
-        """Stretches of rejects that stood in their source in the same way."""
+        """Yield stretches of rejects that were in their source in the same layout."""
         if len(self.layouts) == 1:
             yield self.layouts[0], rows
             return
@@ -108,7 +108,7 @@ _decode = msgspec.json.Decoder().decode
 
 @contextmanager
 def as_written(group: RejectGroup, rows: Sequence[RejectRow]) -> Iterator[None]:
-    """StoreError where rejects turn out to be none that any version of this has written."""
+    """Raise StoreError if rejects turn out to be none that any version of the loader has written."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError) as error:
@@ -117,7 +117,7 @@ def as_written(group: RejectGroup, rows: Sequence[RejectRow]) -> Iterator[None]:
 
 
 def _ascending(rows: Sequence[RejectRow]) -> Iterator[Sequence[RejectRow]]:
-    """Parts in which each record begins on a later line than the one before, as in a source that is read once."""
+    """Yield parts in which each record begins on a later line than the one before, as in a source that is read once."""
     start = 0
     for place in range(1, len(rows)):
         if rows[place].line <= rows[place - 1].line:
@@ -128,7 +128,7 @@ def _ascending(rows: Sequence[RejectRow]) -> Iterator[Sequence[RejectRow]]:
 
 
 def _broken(row: RejectRow, name: str) -> Broken | None:
-    """The record as one that cannot be read into columns, if it is one."""
+    """Return the record as one that cannot be read into columns, if it is one."""
     if not any(code in row.reasons for code in _UNREADABLE):
         return None
     for reason in json.loads(row.reasons):
@@ -138,7 +138,7 @@ def _broken(row: RejectRow, name: str) -> Broken | None:
 
 
 def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
-    """How the records' fields become the table's columns."""
+    """Return how the records' fields become the table's columns."""
     read_as = Source(
         "stored rejects", layout.kind, ",", dict(layout.names), dict(layout.constants), means_null=layout.means_null
     )
@@ -151,7 +151,7 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
 
 
 def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, pl.Series]:
-    """By the source's columns that have any, whose text is not UTF-8."""
+    """Return, by the source's columns that have any, which texts are not UTF-8."""
     found: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         if UNDECODABLE not in row.reasons:

@@ -66,7 +66,7 @@ class Stream:
             self._go_to(stretch)
 
     def read(self, size: int) -> bytes:
-        """So many bytes; fewer only at the end."""
+        """Return `size` bytes; fewer only at the end."""
         size = min(size, self._left)
         with self.failures():
             parts = [cast("bytes", self._reader.read(size))]
@@ -90,11 +90,11 @@ class Stream:
 
     @property
     def read_to(self) -> int:
-        """How many bytes on disk have been read; 0 where the source cannot tell."""
+        """Return how many bytes on disk have been read; 0 if the source does not know."""
         return self._file.tell() - self._start if self.size is not None else 0
 
     def seekable_file(self) -> BinaryIO:
-        """The file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
+        """Return the file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
         with self.failures():
             if self.size is not None:
                 return self._file
@@ -105,7 +105,7 @@ class Stream:
             return copy
 
     def check_unchanged(self) -> None:
-        """SourceError if the source is not the one that was opened, or was written to since."""
+        """Raise SourceError if the source is not the one that was opened, or was written to since."""
         if self.size is None:
             return
         with self.failures():
@@ -114,11 +114,11 @@ class Stream:
             raise SourceError(self.name, CHANGED)
 
     def close(self) -> None:
-        """Let go of the source; stdin is left open."""
+        """Release the source; stdin is left open."""
         self._close()
 
     def _go_to(self, stretch: Stretch) -> None:
-        """To its first byte, but where it is of row groups, which are found by other means."""
+        """Go to the first byte of a stretch, unless it is of row groups, which are found in another way."""
         if stretch.version != self.version:
             self.close()
             raise SourceError(self.name, CHANGED)
@@ -153,7 +153,7 @@ def failures(name: str) -> Iterator[None]:
 
 
 def without_bom(name: str, head: bytes) -> bytes:
-    """The first bytes of a text source, less a UTF-8 byte order mark. SourceError for UTF-16 and UTF-32."""
+    """Return the first bytes of a text source without a byte order mark. Raises SourceError for UTF-16 and UTF-32."""
     encoding = next((encoding for mark, encoding in _UTF_16_AND_32 if head.startswith(mark)), None)
     if encoding is None and head[:1] and b"\0" in (head[:1], head[1:2]) and any(head[:2]):
         encoding = "UTF-16"

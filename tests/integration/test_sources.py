@@ -211,7 +211,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
     ("path", "kind", "delimiter", "problem"),
     [
         ("users.txt", "", ",", "unknown format 'txt'"),
-        ("users", "", ",", "has no suffix that tells its format"),
+        ("users", "", ",", "has no suffix that names its format"),
         ("users.parquet.gz", "", ",", "unknown format 'parquet.gz'"),
         ("users.csv", "xlsx", ",", "unknown format 'xlsx'"),
         ("users.csv", "", "::", "a delimiter is one ASCII character"),
