@@ -260,7 +260,7 @@ class Database(Store):
         """Return a connection that the project has made, or one of our own."""
         if self.lend is not None:
             # Whatever connects there makes a file that is missing.
-            if self.path is not None and not create and not self.path.exists():
+            if self.path is not None and not create and not _is_there(self.path):
                 raise missing()
             return self.lend()
         assert self.path is not None
@@ -287,6 +287,14 @@ class Database(Store):
             raise explained(self.name, self.path, error) from error
         except sqlite3.Error as error:
             raise explained(self.name, self.path, error) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a file, as far as permissions let us look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _is_new(path: Path) -> bool:
