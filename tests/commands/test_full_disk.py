@@ -126,8 +126,9 @@ def test_a_full_disk_under_all_databases_keeps_nothing(
     disk.holds(project, *TABLES)
     failed = project.manage(*undisturbed.command, f"--mode={mode}")
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: database users: database or disk is full ")
-    assert failed.stderr.count("\n") == 1
+    # Whichever database first needs room that is not there: for its rows, or for the log's index.
+    problem = r"error: database (users|products): (database or disk is full|disk I/O error) \(.*"
+    assert re.fullmatch(problem + "; free some room on its disk and run the same command again\n", failed.stderr)
     assert stored(project) == NOTHING
     disk.resize(ENOUGH)
     assert_completes(project, undisturbed, f"--mode={mode}")
