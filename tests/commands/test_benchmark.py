@@ -100,6 +100,7 @@ def outcome(*results: Result, **left_out: str) -> Outcome:
     return Outcome(300, 0.015, 2, machine.facts(), "python manage.py benchmark", results, left_out)
 
 
+@pytest.mark.wide
 def test_json_has_every_contender_with_its_runs_and_medians(everything: Path) -> None:
     report = json.loads((everything / "out.json").read_text())
     assert list(report) == [
@@ -121,6 +122,7 @@ def test_json_has_every_contender_with_its_runs_and_medians(everything: Path) ->
     assert measured["check"]["records_per_second"] is measured["check"]["ratio"] is None
 
 
+@pytest.mark.wide
 def test_charts_are_what_their_names_say(everything: Path) -> None:
     drawn = ET.parse(everything / "chart.svg").getroot()
     assert drawn.tag.endswith("svg")
@@ -130,6 +132,7 @@ def test_charts_are_what_their_names_say(everything: Path) -> None:
     assert (everything / "chart.png").read_bytes().startswith(PNG)
 
 
+@pytest.mark.wide
 def test_the_files_and_the_last_databases_are_kept(everything: Path) -> None:
     kept = everything / "kept"
     assert {path.name for path in (kept / "sources").iterdir()} == set(data.recipes(RECORDS)) - {"shuffled", "sorted"}
@@ -139,6 +142,7 @@ def test_the_files_and_the_last_databases_are_kept(everything: Path) -> None:
 
 
 @pytest.mark.parametrize(("case", "counted"), [("again", "unchanged"), ("update", "updated"), ("parquet", "inserted")])
+@pytest.mark.wide
 def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counted: str) -> None:
     project = Project(everything / "kept" / "databases" / case)
     for table in data.TABLES:
@@ -297,6 +301,7 @@ def test_different_rows_are_found_though_equally_many() -> None:
         must_be_equal("one", first, "other", second)
 
 
+@pytest.mark.wide
 def test_who_checks_nothing_must_store_everything() -> None:
     must_be_all("one", {"users": 1}, {"users": Stored(1, "")})
     with pytest.raises(BenchmarkError, match="one stored 1 of 2 users"):

@@ -112,6 +112,8 @@ SOME = [(100, 0, range(1, 1000, 5)), (2, 3, range(4, 1000, 13))]
 ALL = [(100, 0), (2, 0), (1, 2), (3, 3), (2, 3), (2, 5), (100, 1)]
 
 
+# A crash meets the mode's own code.
+@pytest.mark.turns
 @pytest.mark.short(*STORES, *MIXED)
 @pytest.mark.parametrize(
     ("batch_size", "commit_every", "steps"),

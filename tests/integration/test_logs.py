@@ -13,6 +13,7 @@ from tests.sample import TABLES, Place
 
 pytestmark = [
     pytest.mark.only("sqlite"),
+    pytest.mark.turns,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which files a process has open"),
 ]
 

@@ -19,7 +19,8 @@ from tests.integration.test_crashes import dumped, facts, orphans, perform, plac
 from tests.sample import Place
 from tests.stores import Databases, Schemas
 
-pytestmark = pytest.mark.only("postgresql", "postgresql 15", "postgresql 18")
+# What a server does to a run meets the mode's own code.
+pytestmark = [pytest.mark.only("postgresql", "postgresql 15", "postgresql 18"), pytest.mark.turns]
 
 USERS = "id,name,email\n1,a,@\n"
 PRODUCTS = "id,name,price\n1,a,1\n"

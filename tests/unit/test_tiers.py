@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable
 from itertools import product
 
 from hypothesis import given
@@ -31,3 +33,14 @@ def test_values_meet_in_ever_other_pairs() -> None:
     cases = cases_of({"mode": 3, "store": 2, "case": 6})
     met = {(cases[place]["mode"], cases[place]["store"]) for place in sample(cases)}
     assert len(met) == 6
+
+
+def test_values_of_a_parameter_in_turn_are_spread_over_the_tests() -> None:
+    met: Counter[Hashable] = Counter()
+    modes = []
+    for values in (1, 4, 1, 3):
+        cases = cases_of({"mode": 3, "case": values})
+        chosen = sample(cases, frozenset({"mode"}), met)
+        assert len(chosen) == values
+        modes += [cases[place]["mode"] for place in chosen]
+    assert sorted(modes) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
