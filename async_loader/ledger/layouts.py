@@ -17,9 +17,10 @@ class Layout:
     """How records stand in a source. `kind` is csv, jsonl, ndjson (but another name of that) or parquet.
 
     delimiter, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
-    names, constants, means_null: how its fields become the table's columns, as in a `Source`; the first two as pairs.
-    absent: of JSON Lines, the table's columns that it does not have.
+    names, constants, means_null, ignore: how its fields become the table's columns, as in a `Source`; the first two as
+        pairs.
     lookups: of JSON Lines, the names under which it gives other columns of referenced tables than their keys.
+    aliases: of JSON Lines, in which each record may have a column under another name, the names of such columns.
     match, append, on_missing: how records found their rows, as in a `Table`.
     """
 
@@ -30,8 +31,9 @@ class Layout:
     names: tuple[tuple[str, str], ...] = ()
     constants: tuple[tuple[str, str], ...] = ()
     means_null: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     match: tuple[str, ...] = ()
     append: bool = False
     on_missing: str = ""
@@ -46,7 +48,8 @@ def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]
 
 def layout_as_json(path: str, layout: Layout) -> dict[str, Any]:
     """Return how a source was read, as `loader_runs` keeps it."""
-    facts = asdict(layout) | {"names": dict(layout.names), "constants": dict(layout.constants)}
+    pairs = {name: dict(getattr(layout, name)) for name in ("names", "constants", "aliases")}
+    facts = asdict(layout) | pairs
     return {"path": path} | {name: value for name, value in facts.items() if value}
 
 
@@ -93,13 +96,19 @@ def _layout_from(facts: Mapping[str, Any]) -> Layout:
         delimiter=str(facts.get("delimiter", "")) if kind == "csv" else "",
         columns=_texts(facts.get("columns")),
         types=_texts(facts.get("types")),
-        absent=_texts(facts.get("absent")),
+        ignore=_texts(facts.get("ignore")),
         lookups=_texts(facts.get("lookups")),
+        aliases=_aliases(facts.get("aliases")),
         match=_texts(facts.get("match")),
         append=facts.get("append") is True,
         on_missing=str(facts.get("on_missing") or ""),
         **mapping_parts(*(facts.get(name) for name in ("names", "constants", "means_null"))),
     )
+
+
+def _aliases(names: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    pairs = names.items() if isinstance(names, dict) else ()
+    return tuple((str(column), _texts(several)) for column, several in pairs)
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -125,6 +125,7 @@ _IDENTITY_PARTS = {
     "names": "set of column names (--map)",
     "constants": "set of constants (--set)",
     "means_null": "spelling of null (--null)",
+    "ignore": "set of ignored columns (--ignore)",
 }
 
 
@@ -135,5 +136,5 @@ def _source_difference(table: str, old: Any, new: Any) -> str | None:
         return None
     if old.get("path") != new["path"]:
         return f"{table} was read from {old.get('path')}, not from {new['path']}"
-    changed = [name for name in new if old.get(name) != new[name]]
+    changed = [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
     return f"{new['path']} has another {' and '.join(_IDENTITY_PARTS.get(name, name) for name in changed)} now"

@@ -250,7 +250,7 @@ def _lookup_checks(
     unknown = ~some & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
     shown, name = shown_record(values), _named(headers)
     return [
-        Check("missing", reference.column, f"{name} is missing", missing),
+        Check("missing", reference.column, f"{name} is missing", missing, None, (reference.column,)),
         Check("exists_in", reference.column, f"{name} {SHOWN} does not exist in {reference.table}", unknown, shown),
         Check(
             "ambiguous",

@@ -53,9 +53,23 @@ class Knowledge:
     unique: Sequence[UniqueValues]
     conflicts_reject: bool
 
-    def finds_rows(self, batch: Batch) -> bool:
-        """Return whether records of a batch find rows by other values than primary keys."""
-        return bool(batch.lookups) or not self.table.finds_by_key
+    def find(self, batch: Batch) -> Steps[Resolved]:
+        """Return a batch whose records name rows by their keys: as it was read, or with the keys that were found."""
+        if not batch.lookups and self.table.finds_by_key:
+            return Resolved(batch)
+        return (yield from self.finding.resolve(batch))
+
+    def are_taken(self, resolved: Resolved) -> pl.Series:
+        """Return for each record whether one that stands for the same row was accepted before."""
+        if resolved.identity is not None:
+            return self.finding.taken(resolved.identity)
+        return self.accepted.are_taken(resolved.batch.values[self.table.key])
+
+    def may_be_held(self, resolved: Resolved) -> pl.Series:
+        """Return for each record whether the table may hold its key."""
+        keys = resolved.batch.values[self.table.key]
+        # A key that was found is there, whatever the range was when the load began.
+        return are_within(keys, self.key_range) if resolved.identity is None else keys.is_not_null()
 
     def remember(self, verdict: Verdict, world: World) -> None:
         """Take in the keys and the unique values of what was accepted."""
@@ -100,11 +114,8 @@ class _Answers:
     given_up: Sequence[Mapping[int, Any]]
 
 
-def resolve(known: Knowledge, read: Batch) -> Steps[tuple[Batch, Callable[[], World]]]:
-    """Ask what a batch's records leave open. Returns the batch, whose records name rows by their keys, and a function
-    that gives the world to judge them by.
-    """
-    resolved = (yield from known.finding.resolve(read)) if known.finds_rows(read) else Resolved(read)
+def resolve(known: Knowledge, resolved: Resolved) -> Steps[Callable[[], World]]:
+    """Ask what a batch's records leave open. Returns a function that gives the world to judge them by."""
     batch = resolved.batch
     questions: _Questions = yield Call(_questions, (known, resolved))
     answers = yield from _answers(known, batch, questions)
@@ -114,16 +125,12 @@ def resolve(known: Knowledge, read: Batch) -> Steps[tuple[Batch, Callable[[], Wo
             learning.append((yield Start(learn(reference.target, reference.database, reference.keys, unknown))))
     for token in learning:
         yield Finish(token)
-    return batch, partial(_world, known, resolved, questions, answers)
+    return partial(_world, known, resolved, questions, answers)
 
 
 def _questions(known: Knowledge, resolved: Resolved) -> _Questions:
-    batch, identity = resolved.batch, resolved.identity
-    keys = batch.values[known.table.key]
-    taken = known.accepted.are_taken(keys) if identity is None else known.finding.taken(identity)
-    # A key that was found is there, whatever the range was when the load began.
-    may_be_held = are_within(keys, known.key_range) if identity is None else keys.is_not_null()
-    places = (may_be_held & ~taken).arg_true()
+    batch, taken = resolved.batch, known.are_taken(resolved)
+    places = (known.may_be_held(resolved) & ~taken).arg_true()
     unknown = [each.keys.unknown(_named_keys(batch, each.reference)) for each in known.references]
     stored = known.database.as_stored(batch.values.select(column.name for column in known.table.unique))
     return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
@@ -145,8 +152,10 @@ def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_An
     if table.unique and len(differing):
         keys = batch.values[table.key].gather(differing)
         for place, *values in (yield from known.database.values_of(table, table.unique, keys)):
-            for each, value in zip(given_up, values, strict=True):
-                each[differing[place]] = value
+            for each, value, new in zip(given_up, values, questions.values, strict=True):
+                # A value that stays is not given up.
+                if value != new[differing[place]]:
+                    each[differing[place]] = value
     return _Answers(same, differing, owned, given_up)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start
 from async_loader.errors import ConflictError, LedgerError
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
-from async_loader.loading.finding import DryRows, Finding
+from async_loader.loading.completing import complete
+from async_loader.loading.finding import DryRows, Finding, Resolved
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
+from async_loader.records.completion import insertable
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, World, judge
 from async_loader.stores.new_keys import NewKeys, new_keys
@@ -138,12 +140,13 @@ def _load_source(this: Load, progress: _Progress, reader: Readable) -> Steps[Non
         if progress.known is None:
             progress.known = yield from _know(this, progress)
         for part in cut_batch(batch, _borders(this, progress.position, len(batch))):
-            progress.position += len(part)
-            if progress.position <= this.checkpoint:
-                yield from _replay(this, progress.known, part)
-                yield this.shown(progress.bytes_done + part.read_to)
-            else:
-                yield from _load_part(this, progress, reader, part)
+            for piece in (yield from complete(progress.known, part)):
+                progress.position += len(piece.batch)
+                if progress.position <= this.checkpoint:
+                    yield from _replay(this, progress.known, piece)
+                    yield this.shown(progress.bytes_done + part.read_to)
+                else:
+                    yield from _load_part(this, progress, reader, piece)
     progress.bytes_done += reader.size or 0
 
 
@@ -172,14 +175,15 @@ def _known_reference(this: Load, reference: Reference) -> KnownReference:
     return KnownReference(reference, target, database, keys)
 
 
-def _load_part(this: Load, progress: _Progress, reader: Readable, part: Batch) -> Steps[None]:
+def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
     assert progress.known is not None
-    resolved, world_of = yield from resolve(progress.known, part)
+    part = resolved.batch
+    world_of = yield from resolve(progress.known, resolved)
     if this.table.finds_by_key:
-        judged: Judged = yield Call(_judge, (this, progress.known, resolved, world_of))
+        judged: Judged = yield Call(_judge, (this, progress.known, part, world_of))
     else:
-        judged = yield from _judge_and_number(this, progress, resolved, world_of)
+        judged = yield from _judge_and_number(this, progress, part, world_of)
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
@@ -222,6 +226,8 @@ def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[W
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         raise _conflict(this, batch, verdict)
+    if batch.absent:
+        verdict = replace(verdict, written=insertable(this.table, batch, verdict.written))
     return world, verdict
 
 
@@ -245,13 +251,13 @@ def _conflict(this: Load, batch: Batch, verdict: Verdict) -> ConflictError:
     )
 
 
-def _replay(this: Load, known: Knowledge, batch: Batch) -> Steps[None]:
+def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
     """Judge once more what an earlier process has committed, and remember its keys."""
-    resolved, world_of = yield from resolve(known, batch)
+    world_of = yield from resolve(known, resolved)
 
     def remember() -> None:
-        world = world_as_before(world_of(), resolved, this.used_before)
-        verdict = judge(this.table, resolved, world)
+        world = world_as_before(world_of(), resolved.batch, this.used_before)
+        verdict = judge(this.table, resolved.batch, world)
         known.remember(verdict, world)
         # A record that passes and yet is not there was refused by the database.
         this.accepted.refuse(verdict.new[this.table.key])

@@ -53,7 +53,11 @@ class Batch:
     as_read: n rows; with `to_json` it gives the JSON objects of the values as read. Only rejects are ever turned so.
     read_to: how far the source has been read, in bytes, for showing progress.
     supersedes: n texts, the stored reject that each record names, or null; None where no record names any.
-    absent: the columns that the source does not have. Their values are defaults, for new rows alone.
+    absent: the columns that no record has. Their values are defaults, for new rows alone.
+    lacking: for each column that only some records have, or that must be there and is not, n flags: which lack it.
+        Values are null there, without a fault, until they are filled in by `completion`, which makes the next two.
+    kept: for each column that a record may leave to its row, n flags: which do, of the records whose keys are held.
+    missing: for each column that must be there, n flags: which records lack it and have no row that has it.
     lookups: by column that references another table and is null here, by column of `values` that stands for it, the
         column of that table in which a row has the value.
     """
@@ -70,6 +74,9 @@ class Batch:
     supersedes: pl.Series | None = None
     absent: tuple[str, ...] = ()
     lookups: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    lacking: Mapping[str, pl.Series] = field(default_factory=dict)
+    kept: Mapping[str, pl.Series] = field(default_factory=dict)
+    missing: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.broken)
@@ -108,11 +115,21 @@ def cut_batch(batch: Batch, places: Iterable[int]) -> list[Batch]:
                 line_ends=batch.line_ends.slice(start, length),
                 as_read=batch.as_read.slice(start, length),
                 faults={column: fault.slice(start, length) for column, fault in batch.faults.items()},
+                lacking={column: flags.slice(start, length) for column, flags in batch.lacking.items()},
+                kept={column: flags.slice(start, length) for column, flags in batch.kept.items()},
+                missing={column: flags.slice(start, length) for column, flags in batch.missing.items()},
                 broken=batch.broken[first:last],
                 supersedes=None if batch.supersedes is None else batch.supersedes.slice(start, length),
             )
         )
     return parts
+
+
+def positions_of(batch: Batch, places: Sequence[int]) -> list[int]:
+    """Return the positions, among all records of the batch, of the readable ones at these places."""
+    broken_lines = pl.Series([record.line for record in batch.broken], dtype=batch.lines.dtype)
+    before = broken_lines.search_sorted(batch.lines.gather(list(places))).to_list()
+    return [place + broken for place, broken in zip(places, before, strict=True)]
 
 
 def _cuts(batch: Batch, starts: Sequence[int]) -> list[tuple[int, int]]:

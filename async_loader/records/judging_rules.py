@@ -51,9 +51,9 @@ def broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
 
 def _broken(rule: Rule, values: pl.DataFrame, failed: pl.Series) -> Check:
     if rule.explain is None:
-        return Check(rule.code, rule.column, rule.message, failed)
+        return Check(rule.code, rule.column, rule.message, failed, None, rule.columns)
     explained = partial(_explanations, rule, rule.explain, values[rule.columns[0]])
-    return Check(rule.code, rule.column, SHOWN, failed, explained)
+    return Check(rule.code, rule.column, SHOWN, failed, explained, rule.columns)
 
 
 def _explanations(rule: Rule, explain: Callable[[Any], str], values: pl.Series, places: pl.Series) -> pl.Series:
@@ -82,7 +82,7 @@ def _raised(rule: Rule, values: pl.DataFrame, errors: Errors) -> Check:
             dtype=pl.String,
         )
 
-    return Check(RULE_FAILED, rule.column, SHOWN, failed, messages)
+    return Check(RULE_FAILED, rule.column, SHOWN, failed, messages, rule.columns)
 
 
 def _answers(values: pl.DataFrame, rules: tuple[Rule, ...]) -> pl.DataFrame | None:

@@ -52,6 +52,7 @@ class Check:
     """One thing that was asked of all n records of a batch, and which of them failed it.
 
     `message` may hold `{shown}`: what `shown` gives for the records at some places, asked only about failed ones.
+    `columns` are those that the check looks at, where it is not asked about what a record lacks.
     """
 
     code: str
@@ -59,6 +60,7 @@ class Check:
     message: str
     failed: pl.Series
     shown: Callable[[pl.Series], pl.Series] | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

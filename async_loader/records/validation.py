@@ -104,10 +104,14 @@ def _numbered(records: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
 def judge(table: Table, batch: Batch, world: World) -> Verdict:
     """Return what becomes of each record: every check is asked about every record."""
     size = len(batch.lines)
-    checks = [*_faults(batch), *broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
+    checks = list(_faults(table, batch))
+    others = [*broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
+    checks += (_of_what_is_there(check, batch, world) for check in others)
     failed = _any((check.failed for check in checks), size)
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
-    checks += _beside_others(table, batch, world, failed, conflict)
+    beside = list(_beside_others(table, batch, world, failed, conflict))
+    # Of a duplicate nothing is said that depends on whether its row was looked at.
+    checks = [_but_for(check, batch, beside[0].failed) for check in checks] + beside
     bad = _any((check.failed for check in checks), size)
     checks = [check for check in checks if check.failed.any()]
     accepted = _kept(batch.values, ~bad)
@@ -154,18 +158,51 @@ def used_values(rejects: pl.DataFrame) -> list[tuple[str, int]]:
     ]
 
 
-def _faults(batch: Batch) -> Iterator[Check]:
-    for column, fault in batch.faults.items():
-        for code in fault["code"].drop_nulls().unique(maintain_order=True):
-            message = FAULT_MESSAGES[code].replace("{column}", column)
-            yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["shown"].gather)
+def _faults(table: Table, batch: Batch) -> Iterator[Check]:
+    """Yield the checks of single values, in the order of the columns: what was read, and what is not there."""
+    for column in table.column_names:
+        if column in batch.faults:
+            yield from _faults_of(column, batch.faults[column])
+        if column in batch.missing:
+            message = FAULT_MESSAGES["missing"].replace("{column}", column)
+            yield Check("missing", column, message, batch.missing[column], None, (column,))
+
+
+def _of_what_is_there(check: Check, batch: Batch, world: World) -> Check:
+    """Return the check less the records that lack all of its columns, and whose rows keep them."""
+    kept = [_kept_by_row(batch, world, column) for column in check.columns]
+    if not kept or any(mask is None for mask in kept):
+        return check
+    masks = iter(mask for mask in kept if mask is not None)
+    return replace(check, failed=check.failed & ~functools.reduce(operator.and_, masks))
+
+
+def _kept_by_row(batch: Batch, world: World, column: str) -> pl.Series | None:
+    """Return which records leave a column to their rows; None where none does."""
+    return world.held if column in batch.absent else batch.kept.get(column)
+
+
+def _but_for(check: Check, batch: Batch, duplicate: pl.Series) -> Check:
+    """Return the check less the duplicates that lack one of its columns."""
+    lacks = [
+        duplicate if column in batch.absent else duplicate & batch.lacking[column]
+        for column in check.columns
+        if column in batch.absent or column in batch.lacking
+    ]
+    return replace(check, failed=check.failed & ~_any(iter(lacks), len(duplicate))) if lacks else check
+
+
+def _faults_of(column: str, fault: pl.DataFrame) -> Iterator[Check]:
+    for code in fault["code"].drop_nulls().unique(maintain_order=True):
+        message = FAULT_MESSAGES[code].replace("{column}", column)
+        yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["shown"].gather)
 
 
 def _dangling(table: Table, batch: Batch, world: World) -> Iterator[Check]:
     for reference, dangling in zip(table.references, world.dangling, strict=True):
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, dangling, shown_record(batch.values.select(column)))
+        yield Check("exists_in", column, message, dangling, shown_record(batch.values.select(column)), (column,))
 
 
 def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:

@@ -1,19 +1,30 @@
 """Addresses of sources on shared or object storage, as text. Pure.
 
-What has a scheme in front (`s3://bucket/users.csv`) is an address; `::` joins the links of a chain, as fsspec has it.
+A name that begins with a scheme (`s3://bucket/users.csv`) is an address; `::` joins the links of a chain, as fsspec has
+it. An address is shown in every report, so one that holds a secret is no name for a source.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 _SCHEME = r"[a-z][a-z0-9+.-]+"
 _ADDRESS = re.compile(rf"(?:{_SCHEME}::)*{_SCHEME}://", re.IGNORECASE)
 _FILE = "file://"
-# A password before the host, and parameters that sign a request or replace a password: they let any program read.
+# A password before the host, and over HTTP anything there: services take a token for a user without a password.
 _PASSWORD = re.compile(r"://[^/?#@]*:[^/?#]*@")
-_SIGNED = re.compile(r"[?&][^=&]*(?:signature|credential|token|secret|passw|\bsig\b|key)[^=&]*=", re.IGNORECASE)
-_QUERY = re.compile(r"\?[^\s\"']*")
+_TOKEN = re.compile(r"(?:^|::)(?:https?|web(?:dav|hdfs)s?)://[^/?#@]+@", re.IGNORECASE)
+# Parameters that sign a request or stand for a user: with them anyone may read. Some say so in any part of their names,
+# some are whole words.
+_PARAMETER = re.compile(r"[?&;#]([^=&;#]*)=")
+_SECRET = re.compile(
+    r"signature|credential|token|secret|passw|key"
+    r"|(?:^|[^a-z0-9])(?:sig|sign|code|access|auth|authorization|bearer|jwt|hmac|pwd|pass|session|sid|ticket|otp)"
+    r"(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_QUERY = re.compile(r"[?#][^\s\"']*")
 _USER = re.compile(r"://[^/?#@\s]*@")
 
 
@@ -44,7 +55,7 @@ def local_path(name: str) -> str:
 
 
 def last_name(name: str) -> str:
-    """Return the name whose suffixes name the format: in a chain of addresses, the first that has a path."""
+    """Return the part of a name whose suffixes say the format: in a chain of addresses, the first that has a path."""
     if not is_remote(name):
         return name
     return next((link for link in name.split("::") if not link.endswith("://") and "://" in link), name)
@@ -52,11 +63,14 @@ def last_name(name: str) -> str:
 
 def has_secret(name: str) -> bool:
     """Return whether an address holds what only its user may see."""
-    return is_remote(name) and bool(_PASSWORD.search(name) or _SIGNED.search(name))
+    if not is_remote(name):
+        return False
+    parameters = map(unquote, _PARAMETER.findall(name))
+    return bool(_PASSWORD.search(name) or _TOKEN.search(name) or any(map(_SECRET.search, parameters)))
 
 
 def without_secrets(text: str) -> str:
-    """Return text that may hold addresses without the parts of them in which secrets can be."""
+    """Return text that may hold addresses, less the parts of them in which secrets can stand."""
     return _QUERY.sub("?...", _USER.sub("://...@", text))
 
 

@@ -26,9 +26,9 @@ class Border(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a range is, if it begins outside quotes or if it begins inside.
+    """A range, if it begins outside quotes or if it begins inside.
 
-    first, last: of the borders in it, including the one after its last byte; None if it has none.
+    first, last: of the borders in it, the one after its last byte included; None where there is none.
     longest: bytes of the longest record that lies in several of the ranges joined here.
     is_sound: whether all its quotes are in place.
     """
@@ -40,8 +40,8 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """What the bytes from `start` to `stop` hold; `outlooks` for a range that begins outside quotes, and inside."""
+class RangeCount:
+    """The bytes from `start` to `stop`, counted; `outlooks` if they begin outside quotes, and inside."""
 
     start: int
     stop: int
@@ -50,12 +50,12 @@ class Count:
     outlooks: tuple[Outlook, Outlook]
 
 
-def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
+def count(text: bytes, start: int, delimiter: bytes | None) -> RangeCount:
     """Count a range that begins at offset `start`.
 
     text: the range with a byte more at either end, which show whether quotes are in place, and whether CR and LF belong
-        together. At an end of the source, that byte is a delimiter, or any byte if there is no quoting.
-    delimiter: of CSV. None if nothing is quoted, and LF alone ends a line.
+        together. Where the source has no such byte, it is a delimiter, or anything where nothing is quoted.
+    delimiter: of CSV. None where nothing is quoted, and LF alone ends a line.
     """
     around = np.frombuffer(text, np.uint8)
     quotes = np.zeros(0, np.int64)
@@ -65,33 +65,33 @@ def count(text: bytes, start: int, delimiter: bytes | None) -> Count:
     inside = np.searchsorted(quotes, ends) % 2
     is_sound = (True, True) if delimiter is None else _soundness(around, quotes, delimiter[0])
     outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
-    return Count(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
+    return RangeCount(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
 
 
-def joined(left: Count, right: Count) -> Count:
-    """Join two neighbouring ranges into one."""
+def joined(left: RangeCount, right: RangeCount) -> RangeCount:
+    """Return two neighbouring ranges as one."""
     odd = left.quotes % 2
     outlooks = [_joined(left.outlooks[case], right.outlooks[case ^ odd], left.lines) for case in (0, 1)]
     quotes, lines = left.quotes + right.quotes, left.lines + right.lines
-    return Count(left.start, right.stop, quotes, lines, (outlooks[0], outlooks[1]))
+    return RangeCount(left.start, right.stop, quotes, lines, (outlooks[0], outlooks[1]))
 
 
-def beginnings(counts: Sequence[Count], limit: int) -> list[Border]:
-    """Return where parts begin, one at most in each range. The ranges are the whole source, in order.
+def beginnings(counts: Sequence[RangeCount], limit: int) -> list[Border]:
+    """Return where parts begin, one at most in each range; the ranges are all that there is of a source, in order.
 
-    It is one part alone if a quote is out of place, or a record has `limit` bytes or more.
+    There is one part alone where a quote is out of place, or a record has `limit` bytes or more.
     """
-    found = [Border(counts[0].start, 0)]
+    borders = [Border(counts[0].start, 0)]
     whole = reduce(joined, counts)
     if whole.quotes % 2 or not whole.outlooks[0].is_sound or _longest(whole) >= limit:
-        return found
+        return borders
     before = counts[0]
     for each in counts[1:]:
         border = each.outlooks[before.quotes % 2].first
         if border is not None and border.at < whole.stop:
-            found.append(_shifted(border, before.lines))
+            borders.append(_moved(border, before.lines))
         before = joined(before, each)
-    return found
+    return borders
 
 
 def _line_ends_within(around: Bytes, *, has_returns: bool) -> Positions:
@@ -111,7 +111,7 @@ def _soundness(around: Bytes, quotes: Positions, delimiter: int) -> tuple[bool, 
 
 
 def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) -> Outlook:
-    """Return the outlook of a range with a border after each of these line ends."""
+    """Return the outlook with a border after these line ends."""
     if not len(places):
         return Outlook(None, None, 0, is_sound)
     first, last = (Border(start + int(ends[place]) + 1, int(place) + 1) for place in (places[0], places[-1]))
@@ -119,8 +119,8 @@ def _outlook(ends: Positions, places: Positions, start: int, *, is_sound: bool) 
 
 
 def _joined(left: Outlook, right: Outlook, lines: int) -> Outlook:
-    first = right.first and _shifted(right.first, lines)
-    last = right.last and _shifted(right.last, lines)
+    first = right.first and _moved(right.first, lines)
+    last = right.last and _moved(right.last, lines)
     across = first.at - left.last.at if first and left.last else 0
     return Outlook(
         left.first or first,
@@ -130,13 +130,13 @@ def _joined(left: Outlook, right: Outlook, lines: int) -> Outlook:
     )
 
 
-def _shifted(border: Border, lines: int) -> Border:
-    """Return a border with `lines` more lines before it."""
+def _moved(border: Border, lines: int) -> Border:
+    """Return a border with that many more lines before it."""
     return Border(border.at, border.lines + lines)
 
 
-def _longest(whole: Count) -> int:
-    """Return the bytes of the longest record, including those at both ends."""
+def _longest(whole: RangeCount) -> int:
+    """Return the bytes of the longest record, those at both ends included."""
     outlook = whole.outlooks[0]
     if outlook.first is None or outlook.last is None:
         return whole.stop - whole.start

@@ -1,4 +1,5 @@
-"""CSV: blocks of bytes to batches. `records` finds the records, pyarrow cuts the fields, `parsing` makes the values.
+"""CSV: records as bytes to batches. `csv_blocks` finds the records, pyarrow cuts the fields, `parsing` makes the
+values.
 
 Columns are read as text, never typed by inference. pyarrow sees well-formed records only: what it would read wrongly
 without a word is a reject before.
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,19 +33,37 @@ from async_loader.records.batches import (
     columns_as_json,
 )
 from async_loader.records.parsing import null_codes, parse_text, shown_text, text_of_bytes, with_faults
-from async_loader.sources.csv_records import Split, give_up_first_line, record_spans, split
+from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
+from async_loader.sources.csv_records import Split, fields_of_record, record_spans
 from async_loader.sources.fields import Fields
 from async_loader.sources.formula_guard import unguarded, unguarded_columns
+from async_loader.sources.headers import names_no_column, problem_of
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
-from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
+from async_loader.sources.streams import Stream
 
-_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
+# Columns that a header may have. Each costs some microseconds in each block, however few records there are in it.
+MOST_COLUMNS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """Some records of a block: n that could be cut into fields, as text, with their lines; and the broken ones.
+
+    undecodable: by column that has such, which of its n texts are not UTF-8.
+    """
+
+    as_read: pl.DataFrame
+    undecodable: Mapping[str, pl.Series]
+    starts: Positions
+    ends: Positions
+    broken: tuple[Broken, ...]
 
 
 class CsvSource:
-    """`columns` is the header; `ignored` what of it the table does not have. Raises SourceError for a header that does
-    not fit the table.
+    """A source of CSV. `columns` is the header; `ignored` are the names in it that are not read and not mentioned.
+
+    Raises SourceError for a header that does not fit the table.
     """
 
     schema = None
@@ -52,34 +71,30 @@ class CsvSource:
     def __init__(self, stream: Stream, fields: Fields, delimiter: str, stretch: Stretch | None = None) -> None:
         self._stream = stream
         self._delimiter = delimiter
-        # What has been read and not taken yet, which begins on this line; and whether that is all there is.
-        self._rest, self._line, self._ended = b"", 1 if stretch is None else stretch.line, False
+        self._blocks = CsvBlocks(stream, delimiter, 1 if stretch is None else stretch.line)
         # As it is read, whatever a file of rejects has made of it.
-        self._header = cut(self._read_header(fields), delimiter) if stretch is None else stretch.columns or ()
-        self.columns = list(self._header)
+        header = fields_of_record(self._blocks.header(fields), delimiter) if stretch is None else stretch.columns
+        self._header = tuple(header or ())
+        if len(self._header) > MOST_COLUMNS:
+            problem = f"the header has {len(self._header):,} columns, of which at most {MOST_COLUMNS:,} can be read"
+            raise SourceError(stream.name, f"{problem}; keep those that are to be loaded", 1)
         # A source is divided only where all its quotes are in place.
         self._is_sound = stretch is not None
-        self._is_rejects = REJECT in self.columns or {LINE, REASONS} <= set(self.columns)
-        if self._is_rejects:
-            self.columns = list(map(unguarded, self.columns))
-        self.fields = fields.of(self.columns)
-        if problem := self.fields.refusal(self.columns):
-            raise SourceError(stream.name, problem)
-        _check_header(stream.name, self.fields, self.columns, delimiter)
-        self.ignored = [name for name in self.fields.ignored(self.columns) if name not in MARKS]
+        self._is_rejects = REJECT in self._header or {LINE, REASONS} <= set(self._header)
+        self.columns = [*map(unguarded, self._header)] if self._is_rejects else [*self._header]
+        self.fields = fields.matched(dict.fromkeys(self.columns))
+        self._check_header()
+        self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
         # What is kept of each record.
         self._kept = self.columns
 
     def batches(self) -> Iterator[Batch]:
-        """Each block's records, in order."""
-        while self._rest or not self._ended:
-            part = self._next()
-            self._line += part.lines
-            self._rest = self._rest[part.consumed :]
-            yield self._batch(part, self._line - part.lines)
+        """Yield each block's records, in order."""
+        while (part := self._blocks.next()) is not None:
+            yield self._batch(*part)
 
     def values(self) -> Iterator[pl.DataFrame]:
-        """Those of each block, or of a whole stretch at once. Fields that are of no column are not kept."""
+        """Yield the values of each block, or of a whole stretch at once. Fields that are of no column are not kept."""
         needed = {*self.fields.names.values(), *((self.columns[0], REJECT) if self._is_rejects else ())}
         self._kept = [name for name in self.columns if name in needed]
         if self._is_sound and not self._is_rejects:
@@ -91,99 +106,63 @@ class CsvSource:
             yield batch.values
 
     def stretches(self, _: int) -> list[Stretch]:
-        """All behind the header."""
-        stream = self._stream
-        start = stream.read_to - len(self._rest)
-        return [Stretch(stream.version, start, stream.size or 0, self._line, tuple(self._header))]
+        """Return everything after the header, as one."""
+        stream, blocks = self._stream, self._blocks
+        return [Stretch(stream.version, blocks.position, stream.size or 0, blocks.line, self._header)]
 
-    def _next(self) -> Split:
-        """The records at the front of what is not taken yet, one at least while there is any.
-
-        Looks at one block, and at twice as much each time where that holds no whole record.
-        """
-        size = BLOCK
-        while True:
-            self._fill(size)
-            final = self._ended and len(self._rest) <= size
-            part = split(self._rest[:size], self._delimiter.encode(), final=final)
-            if part.consumed or final:
-                return part
-            if size >= RECORD_LIMIT:
-                part = give_up_first_line(self._rest[:size])
-                if not part.consumed:
-                    problem = f"a record longer than {RECORD_LIMIT >> 20} MiB; is this CSV?"
-                    raise SourceError(self._stream.name, problem, self._line)
-                return part
-            size *= 2
-
-    def _fill(self, size: int) -> None:
-        """Read on until that many bytes wait, or the source ends."""
-        missing = size - len(self._rest)
-        if missing > 0 and not self._ended:
-            more = self._stream.read(missing)
-            self._ended = len(more) < missing
-            self._rest += more
-
-    def _read_header(self, fields: Fields) -> str:
-        """Take the header from the front, with the empty lines before it. fields: what it is to name."""
-        name = self._stream.name
-        self._fill(BLOCK)
-        self._rest = without_bom(name, self._rest)
-        part = self._next()
-        while part.lines and not len(part.ends) and not part.broken:
-            self._rest, self._line = self._rest[part.consumed :], self._line + part.lines
-            part = self._next()
-        if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
-            line, header = part.broken[0]
-            hint = _delimiter_hint(header.decode(errors="replace"), fields, self._delimiter)
-            problem = "the header has broken quoting"
-            raise SourceError(name, f"{problem}; {hint}" if hint else problem, line + self._line)
-        if not len(part.ends):
-            raise SourceError(name, "is empty: not even a header")
-        begins, stops = record_spans(part.good)
-        header = part.good[int(begins[0]) : int(stops[0])].removesuffix(b"\r")
-        behind = self._rest[int(begins[0]) + len(header) :]
-        self._rest = behind[2:] if behind.startswith(b"\r\n") else behind[1:]
-        self._line += int(part.ends[0]) + 1
-        return _text(name, header)
+    def _check_header(self) -> None:
+        name, fields, columns = self._stream.name, self.fields, self.columns
+        if names_no_column(fields, columns):
+            header = self._delimiter.join(columns)
+            hint = (
+                excel_hint(header, self._delimiter)
+                or delimiter_hint(header, fields, self._delimiter)
+                or f"the first line must name the columns {', '.join(fields.names.values())}"
+            )
+            raise SourceError(name, f"the header names no column of table {fields.table.name}; {hint}", 1)
+        if refusal := fields.refusal(columns):
+            raise SourceError(name, refusal)
+        problem = problem_of(fields, [column for column in columns if column not in MARKS])
+        if problem is not None:
+            raise SourceError(name, problem, 1)
 
     def _batch(self, part: Split, first_line: int) -> Batch:
-        as_read, undecodable, misfits = self._cut_fields(part.good)
-        starts, ends = part.starts + first_line, part.ends + first_line
-        broken = [_broken_quoting(line + first_line, text, self._named(text)) for line, text in part.broken]
-        if misfits:
-            broken += self._misfits(part.good, misfits, starts, ends)
-            starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
+        records = self._records(part, first_line)
         if self._is_rejects:
-            kept = ~as_read[self.columns[0]].str.starts_with(RAW_MARK).fill_null(value=False)
-            broken += _unmended(as_read, ~kept, starts, ends)
-            as_read = as_read.filter(kept).with_columns(unguarded_columns())
-            undecodable = {name: bad.filter(kept) for name, bad in undecodable.items()}
-            starts, ends = starts[kept.to_numpy()], ends[kept.to_numpy()]
-        broken.sort(key=lambda record: record.line)
-        values, faults = typed(self.fields, as_read, undecodable, nul=b"\0" in part.good)
+            records = _mended(records)
+        values, faults = typed(self.fields, records.as_read, records.undecodable, nul=b"\0" in part.good)
         return Batch(
             source=self._stream.name,
             values=values,
             absent=self.fields.absent,
             lookups=self.fields.lookups,
-            lines=from_integers(starts),
-            line_ends=from_integers(ends),
-            as_read=as_read.drop(MARKS, strict=False),
+            lines=from_integers(records.starts),
+            line_ends=from_integers(records.ends),
+            as_read=records.as_read.drop(MARKS, strict=False),
             to_json=self._to_json,
             faults=faults,
-            broken=tuple(broken),
+            broken=tuple(sorted(records.broken, key=lambda record: record.line)),
             read_to=self._stream.read_to,
-            supersedes=as_read[REJECT] if REJECT in as_read.columns else None,
+            supersedes=records.as_read[REJECT] if REJECT in records.as_read.columns else None,
         )
 
+    def _records(self, part: Split, first_line: int) -> _Records:
+        """Return the block's records: broken are those whose quotes are out of place, or that do not fit the header."""
+        as_read, undecodable, misfits = self._cut_fields(part.good)
+        starts, ends = part.starts + first_line, part.ends + first_line
+        broken = [_broken_quoting(line + first_line, text, self._named_reject(text)) for line, text in part.broken]
+        if misfits:
+            broken += self._misfits(part.good, misfits, starts, ends)
+            starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
+        return _Records(as_read, undecodable, starts, ends, tuple(broken))
+
     def _to_json(self, as_read: pl.DataFrame) -> pl.Series:
-        """A field with nothing in it is empty text, but for columns that may be null."""
+        """Return records as JSON. A field with nothing in it is empty text, but for columns that may be null."""
         return columns_as_json(as_read.with_columns(pl.exclude(list(self.fields.nullable)).fill_null("")))
 
     def _cut_fields(self, good: bytes) -> tuple[pl.DataFrame, dict[str, pl.Series], list[int]]:
-        """The records' fields as text; by column, which of them are not UTF-8 (only for columns that have such); and
-        the places of the records with too few or too many fields, which are left out.
+        """Return the records' fields as text; by column, which of them are not UTF-8 (only for columns that have such);
+        and the places of the records with too few or too many fields, which are left out.
         """
         if not good:
             return pl.DataFrame(schema=dict.fromkeys(self._kept, pl.String)), {}, []
@@ -222,26 +201,31 @@ class CsvSource:
         return dict(zip(table.column_names, columns, strict=True)), misfits
 
     def _misfits(self, good: bytes, places: list[int], starts: Positions, ends: Positions) -> list[Broken]:
+        """Return the records at these places, whose fields are too few or too many, as broken ones."""
         begins, stops = record_spans(good)
-        found = []
+        misfits = []
         for place in places:
             text = good[begins[place] : stops[place]].removesuffix(b"\r")
             # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
-            read = [_shown(field.encode("latin-1")) for field in cut(text.decode("latin-1"), self._delimiter)]
-            record: dict[str, object] = dict(zip(self.columns, read, strict=False))
-            if len(read) > len(self.columns):
-                record[EXTRA] = read[len(self.columns) :]
-            if EXTRA in self.columns:
-                record = {RAW: _shown(text)}
-            found_fields = "1 field" if len(read) == 1 else f"{len(read)} fields"
-            message = f"{found_fields} where the header has {len(self.columns)}"
-            line, line_end = int(starts[place]), int(ends[place])
-            named = self._named(text)
-            found.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message, named))
-        return found
+            fields = fields_of_record(text.decode("latin-1"), self._delimiter)
+            record = self._misfit([_shown(field.encode("latin-1")) for field in fields], text)
+            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+            message = f"{count} where the header has {len(self.columns)}"
+            line, line_end, named = int(starts[place]), int(ends[place]), self._named_reject(text)
+            misfits.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message, named))
+        return misfits
 
-    def _named(self, text: bytes) -> str | None:
-        """The stored reject that a record names which cannot be cut into its columns: what stands last in it."""
+    def _misfit(self, fields: list[str], text: bytes) -> dict[str, object]:
+        """Return a record that does not fit the header, as a reject keeps it: surplus fields apart, if they can be."""
+        if EXTRA in self.columns:
+            return {RAW: _shown(text)}
+        record: dict[str, object] = dict(zip(self.columns, fields, strict=False))
+        if len(fields) > len(self.columns):
+            record[EXTRA] = fields[len(self.columns) :]
+        return record
+
+    def _named_reject(self, text: bytes) -> str | None:
+        """Return the stored reject that a record names which cannot be cut into its columns: the last field of it."""
         if self.columns[-1] != REJECT:
             return None
         return _shown(text).rpartition(self._delimiter)[2].strip('"')
@@ -250,7 +234,7 @@ class CsvSource:
 def typed(
     fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], *, nul: bool
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-    """The table's columns from n records as text, and the faults of those that have any.
+    """Return the table's columns, made of n records as text, and the faults of those that have any.
 
     undecodable: by the source's columns, which of its n texts are not UTF-8. nul: whether there can be a NUL in any.
     """
@@ -267,8 +251,35 @@ def typed(
     return fields.complete(values, len(as_read)), faults
 
 
+def _mended(records: _Records) -> _Records:
+    """Return records of a file of rejects as they were before it was written; those that still stand whole in their
+    first column are broken.
+    """
+    is_whole = records.as_read.to_series().str.starts_with(RAW_MARK).fill_null(value=False)
+    kept = ~is_whole
+    places = kept.to_numpy()
+    return replace(
+        records,
+        as_read=records.as_read.filter(kept).with_columns(unguarded_columns()),
+        undecodable={name: bad.filter(kept) for name, bad in records.undecodable.items()},
+        starts=records.starts[places],
+        ends=records.ends[places],
+        broken=(*records.broken, *_unmended(records, is_whole)),
+    )
+
+
+def _unmended(records: _Records, is_whole: pl.Series) -> Iterator[Broken]:
+    message = "the record still stands whole in the first column: put its values into their columns"
+    texts = records.as_read.to_series()
+    named = records.as_read[REJECT] if REJECT in records.as_read.columns else None
+    for place in is_whole.arg_true():
+        record = json.dumps({RAW: texts[place].removeprefix(RAW_MARK)})
+        line, line_end = int(records.starts[place]), int(records.ends[place])
+        yield Broken(line, line_end, record, "wrong_field_count", message, None if named is None else named[place])
+
+
 def _shown(text: bytes) -> str:
-    """With escapes for invalid UTF-8."""
+    """Return bytes as text, with escapes for invalid UTF-8."""
     return text.decode(errors="backslashreplace")
 
 
@@ -276,23 +287,6 @@ def _broken_quoting(line: int, text: bytes, supersedes: str | None) -> Broken:
     record = json.dumps({RAW: _shown(text)})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
     return Broken(line, line, record, "invalid_quoting", message, supersedes)
-
-
-def _unmended(as_read: pl.DataFrame, marked: pl.Series, starts: Positions, ends: Positions) -> list[Broken]:
-    """The records of a file of rejects that still stand whole in their first column."""
-    message = "the record still stands whole in the first column: put its values into their columns"
-    texts, named = as_read.to_series(), as_read[REJECT] if REJECT in as_read.columns else None
-    return [
-        Broken(
-            int(starts[place]),
-            int(ends[place]),
-            json.dumps({RAW: texts[place].removeprefix(RAW_MARK)}),
-            "wrong_field_count",
-            message,
-            None if named is None else named[place],
-        )
-        for place in marked.arg_true()
-    ]
 
 
 def _is_utf_8(text: bytes) -> bool:
@@ -307,61 +301,3 @@ def _is_utf_8(text: bytes) -> bool:
 
 def _from_latin_1(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     return text_of_bytes([None if text is None else text.encode("latin-1") for text in column])
-
-
-def cut(record: str, delimiter: str) -> list[str]:
-    """The fields of one well-formed record, of any length; the standard library stops at 128 KiB a field."""
-    edge = re.escape(delimiter)
-    found = re.finditer(f'(?:^|{edge})(?:"((?:[^"]|"")*+)"|([^{edge}]*+))', record)
-    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in found]
-
-
-def _text(name: str, header: bytes) -> str:
-    try:
-        return header.decode()
-    except UnicodeDecodeError as error:
-        raise SourceError(name, "the header is not valid UTF-8; convert the file first", 1) from error
-
-
-def _check_header(name: str, fields: Fields, columns: list[str], delimiter: str) -> None:
-    table = fields.table
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    missing = fields.missing(columns)
-    wanted = ", ".join(fields.names.values())
-    if not set(columns) & set(fields.names.values()):
-        header = delimiter.join(columns)
-        hint = (
-            _excel_hint(header, delimiter)
-            or _delimiter_hint(header, fields, delimiter)
-            or f"the first line must name the columns {wanted}"
-        )
-        raise SourceError(name, f"the header names no column of table {table.name}; {hint}", 1)
-    if twice:
-        raise SourceError(name, f"the header names {_listed(twice)} twice", 1)
-    if missing:
-        raise SourceError(name, f"the header lacks {_listed(missing)}; table {table.name} has {wanted}", 1)
-
-
-def _delimiter_hint(header: str, fields: Fields, delimiter: str) -> str | None:
-    """Which other delimiter makes it name columns of the table."""
-    for other, called in _DELIMITERS.items():
-        if other != delimiter and set(fields.names.values()) & set(cut(header, other)):
-            return f"the delimiter seems to be {called}: --delimiter '{_escaped(other)}' reads it"
-    return None
-
-
-def _excel_hint(header: str, delimiter: str) -> str | None:
-    """Excel may be told the delimiter by a line before the header, which nobody else knows."""
-    told = re.fullmatch(r'"?sep=(.)"?', header, re.IGNORECASE)
-    if told is None:
-        return None
-    other = "" if told[1] == delimiter else f"; --delimiter '{_escaped(told[1])}' reads the rest"
-    return f"this line is for Excel alone: take it away (tail -n +2){other}"
-
-
-def _listed(columns: list[str]) -> str:
-    return ", ".join(map(repr, columns))
-
-
-def _escaped(delimiter: str) -> str:
-    return "\\t" if delimiter == "\t" else delimiter

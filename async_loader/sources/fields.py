@@ -1,10 +1,14 @@
-"""What a source calls a table's columns, and what fills those that it does not have. Values only."""
+"""How the fields of a source's records become the columns of a table: under which names, and what fills the others.
+
+Values only. A name of the source is that of a column, or it is unknown: nothing is guessed.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,47 +16,66 @@ import polars as pl
 from async_loader.errors import ConfigurationError
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
-from async_loader.tables import Column, Reference, Table
+from async_loader.sources.source import EVERYTHING
+from async_loader.tables import Column, Table
 
 if TYPE_CHECKING:
-    from async_loader.sources import Source
+    from async_loader.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """names: by column, what the source calls it; columns that it does not have are missing here.
+    """The columns that a source has, or may have.
+
+    candidates: by column that is no constant, the names under which the source may have it; the column's own last.
+    names: by column that is read, its name in the source. As `fields_of` gives it, the first candidate of each; after
+        `matched`, the one that is there. Columns that the source does not have, and need not, are missing then.
     constants: by column, its one value in all records.
     means_null: text that stands for null.
-    mapped: the columns whose names somebody has given, so that the source must have them.
+    known: every name that a column has, read or not.
+    mapped: the columns whose names the user gave, so that the source must have them.
+    ignore: names that are not read unless they are mapped; with `*`, also all that no column has.
     lookups: by column that references another table, by name in the source, the columns of that table whose values
         the source gives instead of the reference. They are read like columns of the table, under those names.
     """
 
     table: Table
+    candidates: Mapping[str, tuple[str, ...]]
     names: Mapping[str, str]
     constants: Mapping[str, pl.Series]
     means_null: tuple[str, ...]
+    known: frozenset[str]
     mapped: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
     lookups: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that are read: the table's, then those by which references are looked up."""
-        own = tuple(self._as_read(column) for column in self.table.columns if column.name in self.names)
+        return self._read_of(self.names)
+
+    @property
+    def possible_columns(self) -> tuple[Column, ...]:
+        """The columns that any record may have, whichever the source was seen to have."""
+        return self._read_of(name for name in self.candidates if name not in self.lookups)
+
+    def _read_of(self, names: Iterable[str]) -> tuple[Column, ...]:
+        chosen = set(names)
+        own = tuple(self._as_read(column) for column in self.table.columns if column.name in chosen)
         return own + tuple(
             dataclasses.replace(column, name=name, nullable=True, generated=False)
             for columns in self.lookups.values()
             for name, column in columns.items()
         )
 
-    @property
-    def given_names(self) -> set[str]:
-        """The names that somebody has given."""
-        return {self.names[column] for column in self.mapped}
+    def _as_read(self, column: Column) -> Column:
+        """Return the column as the source may give it: a key that can be made may be missing in a record."""
+        may_lack = column.generated and not self.table.finds_by_key
+        return dataclasses.replace(column, nullable=True) if may_lack else column
 
     @property
     def nullable(self) -> set[str]:
-        """What the source calls the columns that may be null."""
+        """The source's names of the columns that may be null."""
         return {self.names[column.name] for column in self.columns if column.nullable}
 
     @property
@@ -61,24 +84,8 @@ class Fields:
         filled = {*self.names, *self.constants, *self.lookups}
         return tuple(name for name in self.table.column_names if name not in filled)
 
-    def of(self, found: Collection[str]) -> Fields:
-        """With those columns only that are found, or that must be. A column that is not found under the name that it is
-        expected to have may have its own.
-        """
-        lookups = self._lookups_in(found)
-        own = [column for column in self.table.columns if column.name in self.names and column.name not in lookups]
-        names = {column.name: self._name_in(found, column) for column in own}
-        kept = {column: name for column, name in names.items() if name in found or column in self._required}
-        parts = {name: name for columns in lookups.values() for name in columns}
-        return dataclasses.replace(self, names=kept | parts, lookups=lookups)
-
-    def _as_read(self, column: Column) -> Column:
-        """Return the column as the source may give it: a key that can be made may be missing in a record."""
-        may_lack = column.generated and not self.table.finds_by_key
-        return dataclasses.replace(column, nullable=True) if may_lack else column
-
     @property
-    def _required(self) -> frozenset[str]:
+    def required(self) -> frozenset[str]:
         """The columns that the source must have."""
         required = {column.name for column in self.table.columns if column.is_required}
         if self.table.on_missing == "reject":
@@ -87,28 +94,51 @@ class Fields:
             required -= {self.table.key}
         return self.mapped | required
 
-    def _lookups_in(self, found: Collection[str]) -> dict[str, dict[str, Column]]:
+    def matched(self, header: Collection[str]) -> Fields:
+        """Return the fields of only those columns that the source has, or must have, under the names in its header."""
+        lookups = self._lookups_in(header)
+        names = {}
+        for column in self.table.column_names:
+            if column not in self.candidates or column in lookups:
+                continue
+            if present := self.present(column, header):
+                names[column] = present[0]
+            elif column in self.required:
+                names[column] = self.candidates[column][0]
+        parts = {name: name for columns in lookups.values() for name in columns}
+        return dataclasses.replace(self, names=names | parts, lookups=lookups)
+
+    def present(self, column: str, header: Collection[str]) -> list[str]:
+        """Return the names under which the source has a column: none, one, or by mistake several."""
+        candidates = self.candidates.get(column, ()) or (column,)
+        present = [name for name in candidates if name in header]
+        if not self.ignore or column in self.mapped:
+            return present
+        return [name for name in present if name not in self.ignore]
+
+    def missing(self, header: Collection[str]) -> list[str]:
+        """Return the columns that the source must have and does not have; to be asked of matched fields."""
+        return [column for column in self.names if not self.present(column, header)]
+
+    def _lookups_in(self, header: Collection[str]) -> dict[str, dict[str, Column]]:
         """Return the references that are given by other columns of their targets; a constant or a map comes first."""
+        names = [name for name in header if name not in self.ignore]
         lookups = {column: dict(parts) for column, parts in self.lookups.items()}
         for reference in self.table.references:
             if reference.column in self.mapped or reference.column in self.constants:
                 continue
-            columns = reference.looked_up(found)
+            columns = reference.looked_up(names)
             if not columns and reference.to and reference.column not in lookups:
-                columns = self._looked_up_itself(reference, found)
+                # A reference to no key is looked up by the column that it holds.
+                columns = dict.fromkeys(self.present(reference.column, header)[:1], reference.held)
             if columns:
                 lookups[reference.column] = columns | lookups.get(reference.column, {})
         return lookups
 
-    def _looked_up_itself(self, reference: Reference, found: Collection[str]) -> dict[str, Column]:
-        """Return the column that a reference to no key holds itself, under its name in the source."""
-        name = self._name_in(found, self.table.column(reference.column))
-        return {name: reference.held} if name in found else {}
-
-    def refusal(self, found: Collection[str]) -> str | None:
+    def refusal(self, header: Collection[str]) -> str | None:
         """Return why records of a source that has these names cannot find their rows; None where they can."""
         table, key = self.table, self.table.column(self.table.key)
-        has_key = key.name in self.constants or self.names.get(key.name) in found
+        has_key = key.name in self.constants or bool(self.present(key.name, header))
         if table.append and has_key:
             return (
                 f"has {key.name}, the key of {table.name}, and --append gives every record a new one; load without it"
@@ -116,29 +146,34 @@ class Fields:
         if table.finds_by_key and key.generated and not has_key:
             return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(table)}"
         for column, parts in self.lookups.items():
-            names = {column, *table.column(column).aliases} - set(parts)
-            if both := sorted(names.intersection(found)):
+            both = [name for name in self.present(column, header) if name not in parts]
+            if both:
                 return f"has {both[0]} beside {', '.join(parts)}, which say the same; leave one of them out"
         return None
 
-    def missing(self, found: Collection[str]) -> list[str]:
-        """What the source must have and has not, by its own names: of what `of` has left, all that is not found."""
-        return [name for name in self.names.values() if name not in found]
-
-    def alone(self, name: str) -> Fields:
-        """Of that column and no other; it must be the key, and come from the source."""
-        table = dataclasses.replace(self.table, columns=(self.table.column(name),), rules=(), references=())
+    def for_key_alone(self) -> Fields:
+        """Return the fields of the key and of no other column; it must come from the source."""
+        key = self.table.key
+        table = dataclasses.replace(self.table, columns=(self.table.column(key),), rules=(), references=())
         return dataclasses.replace(
-            self, table=table, names={name: self.names[name]}, constants={}, mapped=self.mapped & {name}, lookups={}
+            self,
+            table=table,
+            candidates={key: self.candidates[key]},
+            names={key: self.names[key]},
+            constants={},
+            mapped=self.mapped & {key},
+            lookups={},
         )
 
-    def ignored(self, found: Sequence[str]) -> list[str]:
-        """What of that no column takes."""
-        taken = set(self.names.values())
-        return [name for name in found if name not in taken]
+    def unknown(self, header: Iterable[str]) -> list[str]:
+        """Return the names that no column has, and that the user has not said to ignore."""
+        if EVERYTHING in self.ignore:
+            return []
+        known = self.known.union(self.names.values(), self.ignore)
+        return [name for name in header if name not in known]
 
     def complete(self, read: Mapping[str, pl.Series], size: int) -> pl.DataFrame:
-        """So many records with all of the table's columns, from those that were read."""
+        """Return that many records with all of the table's columns, made of those that were read."""
         columns = {column.name: self._values(column, read, size) for column in self.table.columns}
         return pl.DataFrame(columns | {name: read[name] for parts in self.lookups.values() for name in parts})
 
@@ -152,34 +187,44 @@ class Fields:
             return pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, size)
         return column.defaults(size)
 
-    def _name_in(self, found: Collection[str], column: Column) -> str:
-        expected = self.names[column.name]
-        if expected in found or column.name in self.mapped:
-            return expected
-        return next((name for name in (column.name, *column.aliases) if name in found), expected)
-
 
 def fields_of(source: Source, table: Table) -> Fields:
-    """All of the table's columns as the source is to have them. ConfigurationError for a constant that is no value, or
-    for a column that the table does not have.
+    """Return the fields of a source that is to have all of the table's columns, but for constants.
+
+    Raises ConfigurationError for a constant that is no value, and for a column that the table does not have.
     """
     lookups = _mapped_lookups(source.names, table)
     own = {column: name for column, name in source.names.items() if column in table.column_names}
     for name in source.constants:
         if name not in table.column_names:
             raise _unknown(table, name)
+    aliases = {
+        column.name: tuple(dict.fromkeys([*source.aliases.get(column.name, ()), *column.aliases]))
+        for column in table.columns
+    }
+    candidates = {
+        column: (own[column],) if column in own else _candidates(column, aliases)
+        for column in table.column_names
+        if column not in source.constants
+    }
     return Fields(
         table=table,
-        names={
-            name: own.get(name) or source.expected.get(name, name)
-            for name in table.column_names
-            if name not in source.constants
-        },
-        mapped=frozenset(own) - frozenset(source.constants),
-        lookups=lookups,
+        candidates=candidates,
+        names={name: names[0] for name, names in candidates.items()},
         constants={name: _constant(table, name, source) for name in source.constants},
         means_null=source.means_null,
+        known=frozenset([*table.column_names, *chain.from_iterable(aliases.values())]),
+        mapped=frozenset(own) - frozenset(source.constants),
+        ignore=frozenset(source.ignore),
+        lookups=lookups,
     )
+
+
+def _candidates(column: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the names under which a source may have a column. One that is another's alias belongs to that one."""
+    is_another = any(column in names for other, names in aliases.items() if other != column)
+    own = () if is_another else (column,)
+    return tuple(dict.fromkeys([*aliases[column], *own])) or (column,)
 
 
 def _mapped_lookups(names: Mapping[str, str], table: Table) -> dict[str, dict[str, Column]]:

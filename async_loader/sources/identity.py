@@ -1,4 +1,4 @@
-"""What shows that a source is the one that an earlier run read: its facts in storage, and a digest of both ends; and a
+"""Whether a source is the one that an earlier run read: its facts in storage, and a digest of both ends; and a
 checksum of a whole file, for loads that have to know whether the content is the same.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from async_loader.ledger.contents import DIGESTED, Content
-from async_loader.sources import Source
 from async_loader.sources.addresses import is_remote
 from async_loader.sources.opening import STDIN, facts_of, opened
+from async_loader.sources.source import Source
 from async_loader.sources.streams import BLOCK, failures
 
 # The greatest file that gets a checksum: reading it takes some seconds, in which Ctrl-C is not felt.
@@ -25,26 +25,28 @@ Identity: TypeAlias = dict[str, Any]
 
 def identity(source: Source) -> Identity | None:
     """Return path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
-    version), digest. None for stdin and pipes.
+    version), and digest. None for stdin and pipes.
     """
     if source.path == STDIN:
         return None
     with failures(source.name):
-        facts = facts_of(source.path)
-        if facts.size is None:
+        stored = facts_of(source.path)
+        if stored.size is None:
             return None
-        digest = _digest(source.path, facts.size)
-    return {
+        digest = _digest(source.path, stored.size)
+    facts = {
         "path": source.name,
         "format": source.format,
         "delimiter": source.delimiter,
         "names": dict(source.names),
         "constants": dict(source.constants),
         "means_null": list(source.means_null),
-        "size": facts.size,
-        "modified": facts.modified,
+        "size": stored.size,
+        "modified": stored.modified,
         "digest": digest,
     }
+    # A run of a version that did not know it can be resumed.
+    return facts | ({"ignore": list(source.ignore)} if source.ignore else {})
 
 
 def with_checksum(content: Content, path: str) -> Content:

@@ -1,4 +1,4 @@
-"""What the name of a source leads to: stdin, a file, or what stands on shared or object storage.
+"""Opening a source by its name: stdin, a file, or an object on shared or object storage.
 
 The only place that opens what is read. Local failures leave here as the OSError they are, others as `remote` puts it.
 """
@@ -24,7 +24,7 @@ CHANGED = "changed while it was read; load it again when nothing writes to it"
 class Facts:
     """The facts by which a source is known to be the same.
 
-    size: in bytes; None if it can be read only once, or if its size is not known.
+    size: in bytes; None for a source that can be read only once, or whose size is unknown.
     modified: the time of change in nanoseconds, or what else its storage says of its version.
     node: of a file, device and number there.
     """
@@ -50,7 +50,7 @@ class Opened:
 
 
 def opened(name: str) -> Opened:
-    """Open what the name leads to, at its first byte."""
+    """Open the source of this name, at its first byte."""
     if name == STDIN:
         return _stdin()
     if is_remote(name):
@@ -67,7 +67,7 @@ def opened(name: str) -> Opened:
 
 
 def facts_of(name: str) -> Facts:
-    """Return the facts of a source without opening it; of stdin, that they are not known."""
+    """Return the facts of a source without opening it; of stdin, that nothing is known."""
     if name == STDIN:
         return Facts(None, 0)
     if is_remote(name):

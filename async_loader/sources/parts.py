@@ -1,26 +1,27 @@
-"""Parts of a source, which several workers read side by side as one reader reads the whole: records, lines and rejects.
+"""Parts of a source, which several workers read side by side with the records, lines and rejects of one that reads all.
 
 A part is a value that can be sent anywhere, and the readers of whole sources read it. Text is divided between records,
-which needs a look at all of it first (`boundaries`); Parquet between row groups. A source that cannot be read from its
-middle, such as a packed one or a pipe, is one part.
+which takes a look at all of it first (`boundaries`); Parquet between row groups. A source that cannot be read from its
+middle, because it is packed or comes through a pipe, is one part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeAlias
 
 import polars as pl
 
 from async_loader.errors import SourceError
-from async_loader.sources import Reader, Source, boundaries, opened_format
-from async_loader.sources.boundaries import Count
+from async_loader.sources import boundaries
+from async_loader.sources.boundaries import RangeCount
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import CHANGED, facts_of
 from async_loader.sources.ranges import Stretch, Version
+from async_loader.sources.reader import Reader, opened_format
+from async_loader.sources.source import Source
 from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
 from async_loader.tables import Table
 
@@ -32,7 +33,7 @@ COUNTED = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a source. `number` is from 1; one without `stretch` is all of it."""
+    """A part of a source. Numbers are from 1; one without `stretch` is all of it."""
 
     source: Source
     number: int
@@ -50,18 +51,14 @@ class Range:
     stop: int
 
 
-# How ranges are counted: as `map` does, or side by side. Counts come in the order of their ranges.
-Mapped: TypeAlias = Callable[[Callable[[Range], Count], Iterable[Range]], Iterable[Count]]
-
-
-def parts(source: Source, table: Table, *, size: int = SIZE, mapped: Mapped = map) -> list[Part]:
-    """Divide the whole source into parts of some `size` bytes each; of Parquet, as they are unpacked.
+def parts(source: Source, table: Table, *, size: int = SIZE) -> list[Part]:
+    """Return all of the source in parts of about `size` bytes each; of Parquet, as they are unpacked.
 
     Raises what a Reader of it raises.
     """
     with failures(source.name):
         is_whole = source.codec is not None or facts_of(source.path).size is None
-    stretches = [] if is_whole else _stretches(source, table, size, mapped)
+    stretches = [] if is_whole else _stretches(source, table, size)
     if len(stretches) <= 1:
         return [Part(source, 1)]
     return [Part(source, number, stretch) for number, stretch in enumerate(stretches, 1)]
@@ -73,22 +70,21 @@ def read(part: Part, table: Table, batch_size: int) -> Reader:
 
 
 def keys(part: Part, table: Table) -> pl.Series:
-    """Return the keys of a part's records, as far as they can be read, including some of records that will be rejected.
-
-    Nothing else of the records is made into values.
+    """Return the keys of a part's records, as far as they can be read; some of records that will be rejected are among
+    them. Nothing else of the records is made into values.
     """
     fields = fields_of(part.source, table)
     if table.key in fields.constants:
         return fields.constants[table.key]
-    stream, opened = opened_format(part.source, fields.alone(table.key), part.stretch)
+    stream, opened = opened_format(part.source, fields.for_key_alone(), part.stretch)
     with closing(stream):
         with stream.failures():
-            found = [values[table.key].drop_nulls() for values in opened.values()]
+            blocks = [values[table.key].drop_nulls() for values in opened.values()]
         stream.check_unchanged()
-    return pl.concat([pl.Series(table.key, [], dtype=table.column(table.key).dtype), *found])
+    return pl.concat([pl.Series(table.key, [], dtype=table.column(table.key).dtype), *blocks])
 
 
-def count(wanted: Range) -> Count:
+def count(wanted: Range) -> RangeCount:
     """Count a range; can be done anywhere. SourceError where the source is not the one that is being divided."""
     span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 1, wanted.size))
     with closing(Stream(wanted.source.path, stretch=span)) as stream:
@@ -97,13 +93,13 @@ def count(wanted: Range) -> Count:
     return whole
 
 
-def _stretches(source: Source, table: Table, size: int, mapped: Mapped) -> list[Stretch]:
+def _stretches(source: Source, table: Table, size: int) -> list[Stretch]:
     with closing(Reader(source, table, 1)) as reader:
-        found = reader.stretches(size)
-    if source.kind == "parquet" or found[0].stop - found[0].start <= size:
-        return found
-    [whole] = found
-    counts = list(mapped(count, _ranges(source, whole, size)))
+        stretches = reader.stretches(size)
+    if source.kind == "parquet" or stretches[0].stop - stretches[0].start <= size:
+        return stretches
+    [whole] = stretches
+    counts = list(map(count, _ranges(source, whole, size)))
     begins = boundaries.beginnings(counts, RECORD_LIMIT // 2)
     stops = [*(border.at for border in begins[1:]), whole.stop]
     return [
@@ -117,8 +113,8 @@ def _ranges(source: Source, whole: Stretch, size: int) -> Iterator[Range]:
         yield Range(source, whole.version, whole.stop, start, min(start + size, whole.stop))
 
 
-def _counts(wanted: Range, stream: Stream) -> Iterator[Count]:
-    """Yield a count for each block of bytes, each with one byte of its neighbours."""
+def _counts(wanted: Range, stream: Stream) -> Iterator[RangeCount]:
+    """Yield a count for each COUNTED bytes, each with one byte of its neighbours."""
     delimiter = wanted.source.delimiter.encode() if wanted.source.kind == "csv" else None
     edge = delimiter or b"\n"
     known = edge if wanted.start == 0 else stream.read(1)

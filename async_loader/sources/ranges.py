@@ -1,12 +1,11 @@
-"""The facts by which a part of a source is read as a reader of the whole source reads it. Values only."""
+"""Stretches of a source, with what a reader of one must know to read it as a reader of the whole does. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# The facts by which a source is known to be still the one that was divided: its size, and its time of change or what
-# replaces it.
+# By this a source is known to be the one that was divided: its size, and its time of change or what stands for it.
 Version: TypeAlias = tuple[int | None, int | str]
 
 
@@ -16,8 +15,8 @@ class Stretch:
 
     version: of the source when it was divided.
     line: the physical line on which they begin; of Parquet the row.
-    columns: of CSV, the header as it was read; of JSON Lines, what of the table the records at the front have, or None
-        where there are none.
+    columns: of CSV, the header as it was read; of JSON Lines, the names of the table's columns that the records at the
+        front have, or None where there are no records.
     groups: of Parquet, the row groups; the bytes are then their share of the source by rows.
     """
 

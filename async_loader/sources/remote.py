@@ -1,6 +1,7 @@
-"""Sources that fsspec opens: its file systems raise any error, and each leaves here as a SourceError of one line.
+"""Sources that fsspec opens: its file systems raise what they like, and it leaves here as a SourceError of one line.
 
-This module is imported when such a source is read. fsspec keeps the file systems and closes their sessions.
+Imported only where such a source is read. fsspec keeps the file systems and closes their sessions. A server that gives
+nothing for a while is an error: the load holds locks meanwhile.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from async_loader.sources.opening import CHANGED, Facts, Opened
 
 # Bytes that are fetched beyond those asked for: few requests, and little in vain where a part of a source ends.
 AHEAD = 4 << 20
+# Seconds in which an HTTP server must take a connection, and give the next bytes. fsspec itself would wait for minutes,
+# and give up a download that takes longer as a whole.
+TIMEOUT = 30.0
 # Characters of what a library says that are shown.
 SHOWN = 300
-# What file systems call that which changes with the content of an object: its version, a digest, a time of change.
+# File systems' names of what changes with the content of an object: its version, a digest, a time of change.
 _VERSIONS = (
     *("ETag", "etag", "md5Hash", "sha", "generation", "VersionId"),
     *(
@@ -44,7 +48,7 @@ def facts_of(name: str) -> Facts:
 
 
 def opened(name: str) -> Opened:
-    """Open the object at its first byte. Raises SourceError if it is no object."""
+    """Open the object, at its first byte. SourceError where it is no object."""
     with _failures(name):
         system, path = _place(name)
         facts = _look(name, system, path)
@@ -72,8 +76,11 @@ class _RemoteFile:
         with self._reading():
             return int(self._file.seek(offset, whence))
 
-    def tell(self) -> int:
+    def _position(self) -> int:
         return int(self._file.tell())
+
+    # As files have it.
+    tell = _position
 
     def readable(self) -> bool:
         return True
@@ -85,13 +92,13 @@ class _RemoteFile:
         self._file.close()
 
     def look(self) -> Facts:
-        """Return the facts of the object as it is now."""
+        """Return its facts as they are now."""
         with _failures(self._name):
             return _look(self._name, self._system, self._path)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Report that the source has changed, if reading fails because another object is there now."""
+        """Report another object in its place, where reading fails because there is one now."""
         try:
             with _failures(self._name):
                 yield
@@ -103,8 +110,20 @@ class _RemoteFile:
 
 def _place(name: str) -> tuple[Any, str]:
     """Return the file system, and its name of the object."""
-    system, path = _fsspec(name).core.url_to_fs(name)
+    system, path = _fsspec(name).core.url_to_fs(name, **_options(name))
     return system, path
+
+
+def _options(name: str) -> dict[str, Any]:
+    """Return options of the file systems in a chain of addresses, by protocol."""
+    protocols = [link.partition("://")[0].lower() for link in name.split("::") if "://" in link]
+    served = [protocol for protocol in protocols if protocol in ("http", "https")]
+    if not served:
+        return {}
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)
+    return {protocol: {"client_kwargs": {"timeout": limits}} for protocol in served}
 
 
 def _fsspec(name: str) -> ModuleType:
@@ -140,7 +159,7 @@ def _failures(name: str) -> Iterator[None]:
 
 
 def _problem(error: Exception) -> str:
-    """Return what is wrong, and what to do; of text that is not ours, nothing that may be secret."""
+    """Return what is wrong, and what to do. Of text that is not ours, nothing that may be secret."""
     said = textwrap.shorten(without_secrets(one_line(error)), SHOWN, placeholder=" ...")
     match error:
         case ImportError():

@@ -1,4 +1,4 @@
-"""What a source that cannot be read looks like, for the line that says so. Pure.
+"""The looks of a source that cannot be read, for the line that says so. Pure.
 
 Nothing is ever read in another way than its user said: this is advice.
 """
@@ -23,15 +23,15 @@ _NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY)
 
 
 def is_no_json_lines(front: bytes) -> bool:
-    """Return whether a source that begins so cannot be JSON Lines, not even broken ones."""
+    """Return whether a source with this front cannot be JSON Lines, not even broken ones."""
     return _begins(front, _NO_LINES) is not None
 
 
 def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | None:
-    """Return what a source that begins so looks like, and what to do; None if that is not clear.
+    """Return what a source looks like, and what to do; None where its front says nothing.
 
-    front: unpacked, if it was said to be packed. kind, codec: the format as which it was read, and the suffix of its
-    compression, or nothing.
+    front: unpacked, where the user said that it is packed. kind, codec: the format as which it was read, and the suffix
+    of the compression that the user named, or nothing.
     """
     front = front.removeprefix(b"\xef\xbb\xbf")
     if (packed := _begins(front, tuple(_SUFFIXES))) is not None:

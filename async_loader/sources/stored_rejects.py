@@ -1,7 +1,7 @@
 """Stored rejects as a source: what was read from CSV is text again, from JSON Lines JSON, from Parquet typed as it was.
 
 A record that could not be read into columns fails again as it did, and so does text that is not UTF-8, of which only
-escapes are kept. Nothing is read here: the caller reads the rejects and hands them over.
+escapes are kept. Nothing is read here: a retry reads the rejects and hands them over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -21,15 +21,21 @@ from async_loader.ledger.layouts import Layout, layout_with_columns
 from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, RejectRow, Selection
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
-from async_loader.sources import Source
 from async_loader.sources.fields import Fields, fields_of
+from async_loader.sources.source import Source
 from async_loader.tables import Column, Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
 _UNREADABLE = (*BROKEN, UNDECODABLE)
 
-# Values and faults, as a batch has them.
-Typed: TypeAlias = tuple[pl.DataFrame, dict[str, pl.DataFrame]]
+
+class Typed(NamedTuple):
+    """The columns of some records, as a `Batch` has them."""
+
+    values: pl.DataFrame
+    faults: dict[str, pl.DataFrame]
+    absent: tuple[str, ...]
+    lacking: dict[str, pl.Series]
 
 
 class StoredReader:
@@ -53,24 +59,24 @@ class StoredReader:
         self._waiting: deque[Batch] = deque()
 
     def take(self, rows: Sequence[RejectRow]) -> None:
-        """Make batches of some more."""
+        """Take some more rows, and make batches of them."""
         with as_written(self.source.group, rows):
             for part in _ascending(rows):
                 for layout, several in self._by_layout(part):
                     self._waiting.extend(slices(self._batch(layout, several), self._batch_size))
 
     def give(self) -> Batch | None:
-        """Return the next batch; None if more must be handed over first."""
+        """Return the next batch; None where more must be handed over first."""
         if not self._waiting:
             return None
         self.delivered += len(self._waiting[0])
         return self._waiting.popleft()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing: no source is open."""
 
     def _by_layout(self, rows: Sequence[RejectRow]) -> Iterator[tuple[Layout, Sequence[RejectRow]]]:
-        """Yield stretches of rejects that were in their source in the same layout."""
+        """Yield stretches of rejects that stood in their source in the same way."""
         if len(self.layouts) == 1:
             yield self.layouts[0], rows
             return
@@ -87,18 +93,19 @@ class StoredReader:
             else:
                 broken.append(fault)
         fields = _fields(self._table, layout, readable)
-        values, faults = _TYPED[layout.kind](fields, layout, readable)
+        columns = _TYPED[layout.kind](fields, layout, readable)
         return Batch(
             source=self.source.name,
-            values=values,
+            values=columns.values,
             lines=pl.Series([row.line for row in readable], dtype=pl.Int64),
             line_ends=pl.Series([row.line_end for row in readable], dtype=pl.Int64),
             as_read=pl.DataFrame({"record": [row.record for row in readable]}, schema={"record": pl.String}),
             to_json=lambda as_read: as_read["record"],
-            faults=faults,
+            faults=columns.faults,
             broken=tuple(broken),
             supersedes=pl.Series(names, dtype=pl.String),
-            absent=fields.absent,
+            absent=columns.absent,
+            lacking=columns.lacking,
             lookups=fields.lookups,
         )
 
@@ -108,7 +115,7 @@ _decode = msgspec.json.Decoder().decode
 
 @contextmanager
 def as_written(group: RejectGroup, rows: Sequence[RejectRow]) -> Iterator[None]:
-    """Raise StoreError if rejects turn out to be none that any version of the loader has written."""
+    """Raise StoreError where rejects turn out to be none that any version of the loader has written."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError) as error:
@@ -140,28 +147,34 @@ def _broken(row: RejectRow, name: str) -> Broken | None:
 def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
     """Return how the records' fields become the table's columns."""
     read_as = Source(
-        "stored rejects", layout.kind, ",", dict(layout.names), dict(layout.constants), means_null=layout.means_null
+        "stored rejects",
+        layout.kind,
+        names=dict(layout.names),
+        constants=dict(layout.constants),
+        means_null=layout.means_null,
+        aliases=dict(layout.aliases),
+        ignore=layout.ignore,
     )
     every = fields_of(read_as, table)
     if layout.kind == "jsonl":
-        names = [name for column, name in every.names.items() if column not in layout.absent]
-        return every.of([*names, *layout.lookups])
+        return every.matched(layout.lookups) if layout.lookups else every
     # A line that is older than layouts does not say the columns; the records do.
-    return every.of(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
+    return every.matched(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
 
 
 def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, pl.Series]:
     """Return, by the source's columns that have any, which texts are not UTF-8."""
-    found: dict[str, list[int]] = {}
+    places: dict[str, set[int]] = {}
     for place, row in enumerate(rows):
         if UNDECODABLE not in row.reasons:
             continue
         for reason in json.loads(row.reasons):
             if reason["code"] == UNDECODABLE:
-                found.setdefault(reason["column"], []).append(place)
-    masks = {column: set(places) for column, places in found.items() if column in fields.names}
+                places.setdefault(reason["column"], set()).add(place)
     return {
-        fields.names[column]: pl.Series([place in mask for place in range(len(rows))]) for column, mask in masks.items()
+        fields.names[column]: pl.Series([place in its_places for place in range(len(rows))])
+        for column, its_places in places.items()
+        if column in fields.names
     }
 
 
@@ -171,13 +184,15 @@ def _csv(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     records = [_decode(row.record) for row in rows]
     names = dict.fromkeys(fields.names.values())
     texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in names}
-    return typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
+    values, faults = typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
+    return Typed(values, faults, fields.absent, {})
 
 
 def _json_lines(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
-    from async_loader.sources.jsonl import reading, typed
+    from async_loader.sources.json_objects import line_reader
+    from async_loader.sources.json_values import typed
 
-    read = reading(fields)
+    read = line_reader(fields)
     records: list[dict[str, Any]] = []
     texts = [row.record.encode() for row in rows]
     for row, text in zip(rows, texts, strict=True):
@@ -185,16 +200,18 @@ def _json_lines(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
         if isinstance(record, Broken):
             raise ValueError(record.message)  # noqa: TRY004 - it is the text that is wrong
         records.append(record)
-    return typed(fields, records, texts)
+    made = typed(fields, records, texts)
+    return Typed(made.values, made.faults, made.absent, made.lacking)
 
 
 def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed:
-    from async_loader.sources.parquet import typed
     from async_loader.sources.parquet_rows import rows_table
+    from async_loader.sources.parquet_values import typed
 
     records = rows_table(layout, [row.record for row in rows])
     as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
-    return typed(fields, as_read, _undecodable(fields, rows), len(rows))
+    values, faults = typed(fields, as_read, _undecodable(fields, rows), len(rows))
+    return Typed(values, faults, fields.absent, {})
 
 
 _TYPED: dict[str, Callable[[Fields, Layout, Sequence[RejectRow]], Typed]] = {

@@ -66,7 +66,7 @@ class Stream:
             self._go_to(stretch)
 
     def read(self, size: int) -> bytes:
-        """Return `size` bytes; fewer only at the end."""
+        """Return that many bytes; fewer only at the end."""
         size = min(size, self._left)
         with self.failures():
             parts = [cast("bytes", self._reader.read(size))]
@@ -90,11 +90,11 @@ class Stream:
 
     @property
     def read_to(self) -> int:
-        """Return how many bytes on disk have been read; 0 if the source does not know."""
+        """How many bytes on disk have been read; 0 where the source does not say."""
         return self._file.tell() - self._start if self.size is not None else 0
 
     def seekable_file(self) -> BinaryIO:
-        """Return the file itself for formats read from the end; stdin and pipes are copied to a temporary file."""
+        """Return the file itself, for formats read from the end; stdin and pipes are copied to a temporary file."""
         with self.failures():
             if self.size is not None:
                 return self._file
@@ -114,11 +114,11 @@ class Stream:
             raise SourceError(self.name, CHANGED)
 
     def close(self) -> None:
-        """Release the source; stdin is left open."""
+        """Close the source; stdin is left open."""
         self._close()
 
     def _go_to(self, stretch: Stretch) -> None:
-        """Go to the first byte of a stretch, unless it is of row groups, which are found in another way."""
+        """Go to its first byte, but where it is of row groups, which are found by other means."""
         if stretch.version != self.version:
             self.close()
             raise SourceError(self.name, CHANGED)
@@ -135,7 +135,7 @@ class Stream:
             with failures(self.name):
                 yield
         except ValueError as error:
-            # What a thread gets that still reads when the run has been given up.
+            # A thread that still reads gets this when the run has been given up.
             if not self._file.closed:
                 raise
             raise SourceError(self.name, f"cannot be read: {error}") from error
@@ -153,7 +153,7 @@ def failures(name: str) -> Iterator[None]:
 
 
 def without_bom(name: str, head: bytes) -> bytes:
-    """Return the first bytes of a text source without a byte order mark. Raises SourceError for UTF-16 and UTF-32."""
+    """Return the first bytes of a text source, less a UTF-8 byte order mark. SourceError for UTF-16 and UTF-32."""
     encoding = next((encoding for mark, encoding in _UTF_16_AND_32 if head.startswith(mark)), None)
     if encoding is None and head[:1] and b"\0" in (head[:1], head[1:2]) and any(head[:2]):
         encoding = "UTF-16"

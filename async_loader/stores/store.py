@@ -22,6 +22,7 @@ from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import REJECTS
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
+from async_loader.stores.values import read_back
 from async_loader.tables import Column, Table, Type
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
@@ -161,6 +162,12 @@ class Store(ABC):
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return values in the types in which they are stored."""
         return frame
+
+    def read_back(self, column: Column, stored: Any) -> tuple[Any, bool]:
+        """Return a value that `values_of` gave as a batch has it, and whether it is odd: one that would not be written
+        back as it is. Null stands for what is odd.
+        """
+        return read_back(column, stored)
 
     @abstractmethod
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:

@@ -1,4 +1,4 @@
-"""`insert_data --map`, `--set` and `--null`: what a source calls columns, what it lacks, and how it writes null."""
+"""`insert_data --map`, `--set`, `--null`, `--ignore`: names that a source has, what it lacks, how it writes null."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_source_may_have_its_own_names_constants_and_nulls(products: Oracle, k
     report = products.manage("insert_data", f"shop.Product={path}", *READ, f"--rejects-dir={rejects}")
     table = report["tables"]["shop_product"]
     assert table["reasons"] == {"price.missing": 1, "price.not_number": 1}
-    assert table["ignored_columns"] == ["active"]
+    assert table["ignored_columns"] == []
     stored = [("a-1", 1.5, None, "[1, 2]", 0), ("a-4", 2, None, "[1, 2]", 0)]
     assert products.shop.query("SELECT sku, price, since, tags, active FROM shop_product ORDER BY sku") == stored
     again = products.manage("insert_data", f"shop.Product={path}", *READ)
@@ -115,13 +115,14 @@ USAGE = {
     "--map=sku=x": "--map 'sku=x' is not of the form TABLE.COLUMN=...",
     "--map=shop.Product.sku": "--map 'shop.Product.sku' is not of the form TABLE.COLUMN=...",
     "--map=shop.Product.sku=": "--map",
-    "--map=shop.Order.id=x": "--map, --set or --null names shop_order, which is not loaded",
+    "--map=shop.Order.id=x": "--map, --set, --null or --ignore names shop_order, which is not loaded",
     "--set=shop.Product.price=much": "table shop_product: a constant cannot be stored: price must be a number",
     "--set=shop.Product.price=1.234": "table shop_product: a constant cannot be stored: price has too many digits",
     "--set=shop.Product.price=": "table shop_product: a constant cannot be stored: price is missing",
     "--set=shop.Product.introduced=": "table shop_product: a constant cannot be stored: since is missing",
+    "--ignore=shop.Order.x": "--map, --set, --null or --ignore names shop_order, which is not loaded",
     "--null=shop.Nope=x": "no table is called 'shop.Nope'; there are ",
-    "--null=shop.Order=x": "--map, --set or --null names shop_order, which is not loaded",
+    "--null=shop.Order=x": "--map, --set, --null or --ignore names shop_order, which is not loaded",
 }
 
 
@@ -156,16 +157,16 @@ def test_what_cannot_be_meant_is_a_usage_error(shop: Shop, option: str) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-CHANGED = [["--map=shop.Product.sku=other"], ["--set=shop.Product.active=f"], ["--null=NULL"]]
+CHANGED = [["--map=shop.Product.sku=other"], ["--set=shop.Product.active=f"], ["--null=NULL"], ["--ignore=more"]]
 
 
 @pytest.mark.parametrize("options", CHANGED, ids=str)
 def test_a_run_goes_on_only_with_the_same_names_constants_and_nulls(shop: Shop, options: list[str]) -> None:
     path = shop.file("p.csv", "sku,other,price\na,b,1\nc,d,2\n")
-    shop.load(f"shop.Product={path}", "--commit-every=1")
+    shop.load(f"shop.Product={path}", "--commit-every=1", "--ignore=other")
     shop.query("UPDATE loader_runs SET state = 'running', checkpoint = 1, given = 1, inserted = 1, unchanged = 0")
     shop.query("DELETE FROM shop_product WHERE sku = 'c'")
-    begun = shop.manage("insert_data", f"shop.Product={path}", "--commit-every=1", *options)
+    begun = shop.manage("insert_data", f"shop.Product={path}", "--commit-every=1", "--ignore=other", *options)
     assert begun.returncode == 0, begun.stderr
     [line] = [line for line in begun.stderr.splitlines() if "resuming" in line]
     assert line.startswith("not resuming run ")
@@ -174,7 +175,7 @@ def test_a_run_goes_on_only_with_the_same_names_constants_and_nulls(shop: Shop, 
 
 def test_the_same_names_constants_and_nulls_go_on(shop: Shop) -> None:
     path = shop.file("p.csv", "sku,other,price\na,b,1\nc,d,2\n")
-    given = [f"shop.Product={path}", "--commit-every=1", *CHANGED[0], *CHANGED[1], *CHANGED[2]]
+    given = [f"shop.Product={path}", "--commit-every=1", *(option for options in CHANGED for option in options)]
     shop.load(*given)
     shop.query("UPDATE loader_runs SET state = 'running', checkpoint = 1, given = 1, inserted = 1, unchanged = 0")
     shop.query("DELETE FROM shop_product WHERE sku = 'd'")
@@ -183,14 +184,41 @@ def test_the_same_names_constants_and_nulls_go_on(shop: Shop) -> None:
     assert shop.query("SELECT sku FROM shop_product") == [("b",), ("d",)]
 
 
-def test_a_column_that_comes_late_in_json_lines_is_one_line(shop: Shop) -> None:
+def test_a_column_that_comes_late_in_json_lines_is_loaded(shop: Shop) -> None:
     front = "".join(f'{{"sku": "a{n}", "price": 1, "tags": "{"x" * 100_000}"}}\n' for n in range(100))
-    path = shop.file("p.jsonl", front + '{"sku": "b", "price": 1, "active": true}\n')
-    done = shop.manage("insert_data", f"shop.Product={path}")
-    assert done.returncode == 1
-    assert f"{path}, line 101: has 'active', which the records at the front have not" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert shop.query("SELECT count(*) FROM shop_product") == [(0,)]
+    path = shop.file("p.jsonl", front + '{"sku": "b", "price": 1, "active": false}\n')
+    report = shop.load(f"shop.Product={path}")
+    assert report["tables"]["shop_product"]["inserted"] == 101
+    assert shop.query("SELECT sku FROM shop_product WHERE NOT active") == [("b",)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_unknown_columns_beside_absent_ones_are_named_mapped_or_ignored(
+    products: Oracle, kind: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, kind, [{"sku": "a", "price": "1", "Introduced": "2024-01-01", "shop.zip": "x"}])
+    source = f"shop.Product={path}"
+    refusal = products.ask("refusal", ["insert_data", source])
+    assert "has 'Introduced', 'shop.zip', which table shop_product does not have, and lacks 'since', 'tags'" in refusal
+    assert "did you mean 'since' by 'Introduced'? --map shop_product.since=Introduced reads it" in refusal
+    mapped = "--map=shop.Product.introduced=Introduced"
+    assert "'shop.zip', which table" in products.ask("refusal", ["insert_data", source, mapped])
+    for ignore in ("shop.zip", "shop.Product.shop.zip", "*", "shop_product.*"):
+        report = products.manage("insert_data", source, mapped, f"--ignore={ignore}")
+        assert report["tables"]["shop_product"]["ignored_columns"] == []
+        assert products.shop.query("SELECT sku, since FROM shop_product") == [("a", "2024-01-01")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", ["product", "product_id", "article"])
+def test_a_foreign_key_may_stand_under_its_field_attribute_or_column(
+    products: Oracle, kind: str, name: str, tmp_path: Path
+) -> None:
+    row = {"id": 1, "customer": "7" * 32, name: "a", "at": "2026-01-01 00:00:00"}
+    path = write(tmp_path, kind, [{key: str(value) for key, value in row.items()} if kind == "csv" else row])
+    table = products.manage("insert_data", f"shop.Order={path}", "--dry-run")["tables"]["shop_order"]
+    assert table["reasons"] == {"article.exists_in": 1, "customer_id.exists_in": 1}
+    assert table["ignored_columns"] == []
 
 
 def test_lines_that_are_no_records_do_not_decide_which_columns_json_lines_have(shop: Shop) -> None:

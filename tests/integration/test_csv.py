@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from async_loader import Column, Source, SourceError, Table, Type
-from async_loader.sources import csv, streams
+from async_loader.sources import csv_blocks, streams
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -170,7 +170,7 @@ def test_quotes_that_never_close_far_apart_cost_a_line_each(
     place: Place, mode: str, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Each is looked for up to the limit; what was read for that is not read or held again."""
-    monkeypatch.setattr(csv, "RECORD_LIMIT", limit)
+    monkeypatch.setattr(csv_blocks, "RECORD_LIMIT", limit)
     good = b"".join(GOOD % key for key in range(10, 99))
     times = limit // len(good) + 1
     content = HEADER + b'1,"a,@\n' + good * times + b'2,"a,@\n3,b,@\n'

@@ -24,7 +24,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from async_loader import Column, LoaderError, Reference, Report, Source, Table, Type, contains, greater_than, not_empty
-from async_loader.sources import csv, jsonl
+from async_loader.sources import csv_blocks, jsonl
 from tests.plain import Outcome, Read, outcomes, read_csv, read_json_lines
 from tests.sample import MODES, Place, comparable, names
 from tests.stores import Databases
@@ -356,7 +356,7 @@ def _written(files: dict[str, list[File]], directory: Path) -> dict[str, list[So
 
 def _performed(mode: str, way: Way, sources: dict[str, list[Source]], place: Place) -> Report:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv, "BLOCK", way.block)
+        patch.setattr(csv_blocks, "BLOCK", way.block)
         patch.setattr(jsonl, "BLOCK", way.block)
         options = {name: getattr(way, name) for name in ("batch_size", "commit_every", "on_conflict")}
         return place.load(mode, sources, report_rejects=10_000, **options)

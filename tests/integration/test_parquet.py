@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from async_loader import Column, SourceError, Table, Type
+from async_loader import Column, Source, SourceError, Table, Type
+from async_loader.sources import Reader
+from async_loader.sources.parquet import BYTES
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -62,7 +65,10 @@ def test_a_column_of_a_wrong_type_is_refused(place: Place, mode: str, column: st
 
 
 def test_a_missing_column_is_refused(place: Place, mode: str) -> None:
-    with pytest.raises(SourceError, match="lacks the column 'price'"):
+    with pytest.raises(
+        SourceError,
+        match=r"the file lacks 'price', and has 'id', 'name'; --map products.price=NAME reads another column",
+    ):
         place.load(mode, {"products": parquet(place, {"id": GOOD["id"], "name": GOOD["name"]})})
 
 
@@ -148,3 +154,27 @@ def test_a_column_whose_name_is_not_utf_8_is_refused(place: Place, mode: str) ->
     path.write_bytes(path.read_bytes().replace(b"price", b"pric\xff"))
     with pytest.raises(SourceError, match="the name of a column is not valid UTF-8"):
         place.load(mode, {"products": str(path)})
+
+
+def test_batches_are_cut_by_bytes_where_a_file_repeats_long_texts(tmp_path: Path) -> None:
+    """A file of some kilobytes may hold gigabytes, of texts that stand once in a dictionary."""
+    table = Table("notes", "d", (Column("id", Type.INTEGER), Column("note", Type.TEXT), Column("more", Type.TEXT)))
+    path = tmp_path / "n.parquet"
+    long = ["x" * 1_000_000, "y" * 10]
+    indices = pa.array([0 if row % 3 else 1 for row in range(600)], pa.int32())
+    repeated = pa.DictionaryArray.from_arrays(indices, pa.array(long))
+    plain = pa.array([f"{row:05}" * (20_000 if row == 400 else 1) for row in range(600)])
+    content = pa.table({"id": range(600), "note": repeated, "more": plain})
+    pq.write_table(content, path, row_group_size=500, use_dictionary=["note"], compression="zstd")
+    assert path.stat().st_size < 200_000
+    lines, sizes = [], []
+    with closing(Reader(Source(str(path)), table, 100_000)) as reader:
+        while (batch := reader.read()) is not None:
+            lines += batch.lines.to_list()
+            sizes.append(batch.values.estimated_size())
+            wanted = [long[0 if line % 3 != 1 else 1] for line in batch.lines]
+            assert batch.values["note"].to_list() == wanted
+            assert batch.values["more"].to_list() == plain[batch.lines[0] - 1 : batch.lines[-1]].to_pylist()
+    assert lines == list(range(1, 601))
+    assert max(sizes) < 2 * BYTES
+    assert len(sizes) < 100

@@ -52,8 +52,9 @@ def test_any_other_text_names_nothing(text: str) -> None:
 
 
 def test_how_a_source_was_read_is_read_as_it_was_written() -> None:
-    mapped = Layout("jsonl", names=(("id", "ID"),), constants=(("town", "x"),), means_null=("-",), absent=("more",))
-    for layout in (CSV, PARQUET, Layout("jsonl"), mapped):
+    mapped = Layout("jsonl", names=(("id", "ID"),), constants=(("town", "x"),), means_null=("-",))
+    aliased = Layout("jsonl", aliases=(("town_id", ("town", "town_id")),), ignore=("more", "*"))
+    for layout in (CSV, PARQUET, Layout("jsonl"), mapped, aliased):
         assert layouts_by_table([line("towns", read=[layout_as_json("f", layout)])], "f") == {"towns": [layout]}
     both = [line(table, read=[layout_as_json("f", CSV), layout_as_json("g", PARQUET)]) for table in TABLES]
     assert layouts_by_table(both, "g") == {"towns": [PARQUET], "roads": [PARQUET]}

@@ -9,8 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader.sources.csv import cut
-from async_loader.sources.csv_records import give_up_first_line, record_spans, split
+from async_loader.sources.csv_records import fields_of_record, give_up_first_line, record_spans, split
 
 NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 FIELDS = st.text(st.sampled_from('a,"\n\ré'), max_size=6)
@@ -74,7 +73,7 @@ def test_any_bytes_are_accounted_for_line_by_line(block: bytes, cut: int) -> Non
 @given(st.lists(FIELDS, min_size=1, max_size=5))
 def test_fields_are_what_the_standard_library_reads(record: list[str]) -> None:
     text = written(record)
-    assert cut(text, ",") == (next(csv.reader(io.StringIO(text, newline=""))) if text else [""])
+    assert fields_of_record(text, ",") == (next(csv.reader(io.StringIO(text, newline=""))) if text else [""])
 
 
 def test_giving_up_a_line_needs_its_end() -> None:

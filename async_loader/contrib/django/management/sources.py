@@ -53,6 +53,15 @@ def add_reading_options(parser: CommandParser) -> None:
         metavar="[TABLE=]TEXT",
         help="a text that stands for null, in all tables or in one; may be given several times",
     )
+    reading.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="[TABLE.]COLUMN",
+        help="a column of the source that is not loaded, for all tables or one; * is every column that the table does "
+        "not have. A source with such columns that lacks optional ones of the table is refused until each is mapped or "
+        "ignored; may be given several times",
+    )
 
 
 def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mapping[str, Any]) -> dict[str, list[Source]]:
@@ -64,6 +73,7 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
     nulls = _nulls(project, options["null"])
     names = _by_column(project, "--map", options["map"])
     constants = _by_column(project, "--set", options["set"])
+    ignored = _ignored(project, options["ignore"])
     sources: dict[str, list[Source]] = {}
     for argument in arguments or _declared_files(project):
         table, file_format, path = _parts(argument)
@@ -73,13 +83,15 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
             file_format,
             _DELIMITERS.get(options["delimiter"], options["delimiter"]),
             names=names.get(name, {}),
-            expected=project.source_names(name),
             constants=constants.get(name, {}),
             means_null=(*nulls.get(_ALL_TABLES, ()), *nulls.get(name, ())),
+            aliases=project.source_names(name),
+            ignore=(*ignored.get(_ALL_TABLES, ()), *ignored.get(name, ())),
         )
         sources.setdefault(name, []).append(source)
-    if others := {*names, *constants, *nulls} - {_ALL_TABLES, *sources}:
-        raise ConfigurationError(f"--map, --set or --null names {', '.join(sorted(others))}, which is not loaded")
+    if others := {*names, *constants, *nulls, *ignored} - {_ALL_TABLES, *sources}:
+        known = "--map, --set, --null or --ignore"
+        raise ConfigurationError(f"{known} names {', '.join(sorted(others))}, which is not loaded")
     return sources
 
 
@@ -91,6 +103,29 @@ def _nulls(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[s
         table, text = (table, text) if equals else (_ALL_TABLES, argument)
         nulls.setdefault(project.name(table) if table else _ALL_TABLES, []).append(text)
     return nulls
+
+
+def _ignored(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns of the sources that are not loaded, by table. A name may have points in it: what stands before
+    one is a table's name only where there is such a table.
+    """
+    ignored: dict[str, list[str]] = {}
+    for argument in arguments:
+        table, column = _ALL_TABLES, argument
+        for place in reversed([place for place, letter in enumerate(argument) if letter == "."]):
+            name = _table_name(project, argument[:place])
+            if name is not None and argument[place + 1 :]:
+                table, column = name, argument[place + 1 :]
+                break
+        ignored.setdefault(table, []).append(column)
+    return ignored
+
+
+def _table_name(project: ProjectTables, given: str) -> str | None:
+    try:
+        return project.name(given)
+    except ConfigurationError:
+        return None
 
 
 def _by_column(project: ProjectTables, option: str, arguments: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -184,10 +184,13 @@ class ProjectTables:
         """Return the names of a table's columns."""
         return self._table(table).column_names
 
-    def source_names(self, table: str) -> dict[str, str]:
-        """Return by column the attribute of its field, where that has another name: a source may use it as a header."""
-        names = {str(field.column): field.attname for field in self._fields(table)}
-        return {name: names[name] for name in self._table(table).column_names if names.get(name, name) != name}
+    def source_names(self, table: str) -> dict[str, tuple[str, ...]]:
+        """Return by column the other names of its field, attribute and field name: a source may use them as headers."""
+        names = {
+            str(field.column): tuple(dict.fromkeys({field.attname: 0, field.name: 0})) for field in self._fields(table)
+        }
+        aliases = {name: names.get(name, ()) for name in self._table(table).column_names}
+        return {name: others for name, several in aliases.items() if (others := _others(several, name))}
 
     def _table(self, name: str) -> Table:
         if name in self._declared:
@@ -251,6 +254,10 @@ def _with_tables(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.M
         names = names_in(home(model))
         if names is None or model._meta.db_table in names:
             yield model
+
+
+def _others(names: Iterable[str], name: str) -> tuple[str, ...]:
+    return tuple(each for each in names if each != name)
 
 
 def _among(table: Table, names: Container[str]) -> Table:

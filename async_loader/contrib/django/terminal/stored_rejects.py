@@ -113,6 +113,8 @@ def _options(table: str, layout: Layout) -> Iterator[str]:
             yield from (option, f"{table}.{column}={text}")
     for text in layout.means_null:
         yield from ("--null", f"{table}={text}")
+    for name in layout.ignore:
+        yield from ("--ignore", f"{table}.{name}")
 
 
 def counted(counts: Mapping[str | None, int]) -> str:

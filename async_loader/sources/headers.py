@@ -1,0 +1,124 @@
+"""Whether the names that a source has fit a table, and the line that says what to do where they do not. Pure.
+
+A name that is nearly a column's is never taken for it: it is proposed. A source that has unknown names while it lacks
+optional columns is refused, because those columns would get their defaults in every row without a word.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+
+from async_loader.records.parsing import clipped
+from async_loader.sources.fields import Fields
+
+# Names that a line lists.
+_LISTED = 5
+# Names that are compared with others letter by letter, which takes long.
+_COMPARED = 100
+# How alike two names are that may be meant for each other: as `difflib` measures it.
+_ALIKE = 0.6
+_INSIGNIFICANT = re.compile(r"[\W_]+")
+
+
+def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header") -> str | None:
+    """Return what is wrong with a header, and what to do; None where it fits.
+
+    fields: matched with the header. subject: what has the names.
+    """
+    for problem in (_named_twice, _several_names, _lacking, unknown_beside_absent):
+        if (found := problem(fields, header, subject)) is not None:
+            return found
+    return None
+
+
+def _named_twice(_: Fields, header: Sequence[str], subject: str) -> str | None:
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
+    return f"{subject} names {listed(twice)} twice" if twice else None
+
+
+def _several_names(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+    """Report a column that stands there under two of its names."""
+    names = set(header)
+    for column in fields.names:
+        present = fields.present(column, names)
+        if len(present) > 1:
+            table = fields.table.name
+            return (
+                f"{subject} has {listed(present)}, which are names of one column, {column}; "
+                f"leave one of them out: --ignore {table}.{present[1]}"
+            )
+    return None
+
+
+def _lacking(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+    """Report columns that must be there and are not."""
+    missing = fields.missing(set(header))
+    if not missing:
+        return None
+    table, names = fields.table.name, [fields.names[column] for column in missing]
+    mapped = [column for column in missing if column in fields.mapped]
+    problem = f"{subject} lacks {listed(names)}" + (f", named by --map for {mapped[0]}" if mapped else "")
+    problem += f", and has {listed(header)}" if len(header) else ""
+    column, near = _nearest_pair(fields, missing, fields.unknown(header)) or (missing[0], None)
+    if near is not None:
+        return f"{problem}; did you mean {near!r}? --map {table}.{column}={near} reads it"
+    return f"{problem}; --map {table}.{column}=NAME reads another column, --set {table}.{column}=VALUE gives a constant"
+
+
+def unknown_beside_absent(fields: Fields, header: Iterable[str], subject: str) -> str | None:
+    """Report names that no column has, where the source also lacks columns that it may go without."""
+    unknown, absent = fields.unknown(header), fields.absent
+    if not unknown or not absent:
+        return None
+    table = fields.table.name
+    problem = f"{subject} has {listed(unknown)}, which table {table} does not have, and lacks {listed(absent)}"
+    pair = _nearest_pair(fields, absent, unknown)
+    if pair is not None:
+        column, near = pair
+        problem += f"; did you mean {column!r} by {near!r}? --map {table}.{column}={near} reads it"
+    other = next((name for name in unknown if pair is None or name != pair[1]), unknown[0])
+    return f"{problem}; --ignore {table}.{other} leaves one out, --ignore '{table}.*' all that are unknown"
+
+
+def _nearest_pair(fields: Fields, columns: Sequence[str], unknown: Sequence[str]) -> tuple[str, str] | None:
+    """Return a column of these, and the unknown name that is likely meant for it."""
+    plain = {_plain(name): column for column in columns for name in (column, *fields.candidates.get(column, ()))}
+    for name in unknown:
+        if (same := _plain(name)) in plain:
+            return plain[same], name
+    for name in unknown[:_COMPARED]:
+        if (near := _alike(_plain(name), plain)) is not None:
+            return plain[near], name
+    return None
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
+    """Return which of some names is likely meant by another one; None where none is."""
+    plain = {_plain(each): each for each in islice(names, _COMPARED)}
+    near = _alike(_plain(name), plain)
+    return None if near is None else plain[near]
+
+
+def _alike(name: str, names: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, names, 1, _ALIKE)), None)
+
+
+def _plain(name: str) -> str:
+    """Return a name without what people write in different ways: case, blanks and punctuation."""
+    return _INSIGNIFICANT.sub("", clipped(name).casefold())
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a line lists them: the first of many."""
+    several = list(names)
+    shown = ", ".join(repr(clipped(name)) for name in several[:_LISTED])
+    return shown if len(several) <= _LISTED else f"{shown} and {len(several) - _LISTED:,} more"
+
+
+def names_no_column(fields: Fields, header: Iterable[str]) -> bool:
+    """Return whether none of the names is one that is read."""
+    return not set(header) & set(fields.names.values())

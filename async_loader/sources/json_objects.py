@@ -1,0 +1,114 @@
+"""A line of JSON Lines to an object, or to the reason why it is none. Pure.
+
+A line is read by `msgspec`, and once more by the standard library where anything about it is odd: that takes numbers of
+any size, shows every key, and says what is wrong. The time is linear in the line, whatever stands on it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Any, TypeAlias
+
+import msgspec
+
+from async_loader.records.batches import RAW, REJECT, Broken
+from async_loader.records.json_text import object_of, refuse_constant
+from async_loader.sources.fields import Fields
+from async_loader.tables import Type
+
+# What makes a value of the digits of a number with a fraction or an exponent.
+Real: TypeAlias = Callable[[str], Any]
+
+# Longer numbers cannot be a value of any column; Python would take time quadratic in their length to read them.
+_MANY_DIGITS = 400
+
+# Nesting that Python can take wherever the record is read, shown or written; no column holds more than text anyway.
+_MAX_DEPTH = 64
+# A text, or what is left of the line where it never ends.
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
+# How a line that cannot be decoded names the stored reject that it is mended from.
+_NAMED = re.compile(rf'"{REJECT}"\s*:\s*"([^"\\]+)"')
+_BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def line_reader(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
+    """Return a function that reads the object on a line, given its number and its bytes."""
+    real = exact_reals(fields)
+    decode = msgspec.json.Decoder(float_hook=real).decode
+    return partial(_read, decode=decode, real=real or float)
+
+
+def exact_reals(fields: Fields) -> Real | None:
+    """Return what makes decimals of reals; None where no column is a decimal, of which a float would not show how many
+    digits it has.
+    """
+    return _exact_real if any(column.type is Type.DECIMAL for column in fields.columns) else None
+
+
+def _read(number: int, line: bytes, *, decode: Callable[[bytes], Any], real: Real) -> dict[str, Any] | Broken:
+    """Read the object on a line. Every `:` outside text belongs to one key: as many as keys means that none comes
+    twice.
+    """
+    if line.count(b"[") + line.count(b"{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
+        return _broken(number, line, "invalid_json", f"nested more than {_MAX_DEPTH} deep")
+    try:
+        record = decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _read_slowly(number, line, real)
+    if type(record) is not dict:
+        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+    if line.count(b":") != len(record):
+        return _read_slowly(number, line, real)
+    return record
+
+
+def _depth(line: bytes) -> int:
+    steps = (_BRACKETS.get(byte, 0) for byte in _TEXT.sub(b"", line))
+    return max(itertools.accumulate(steps), default=0)
+
+
+def _read_slowly(number: int, line: bytes, real: Real) -> dict[str, Any] | Broken:
+    """Read the object on a line with the standard library."""
+    try:
+        record = json.loads(
+            line.decode(),
+            object_pairs_hook=object_of,
+            parse_constant=refuse_constant,
+            parse_int=_integer,
+            parse_float=real,
+        )
+        json.dumps(record, ensure_ascii=False, default=str).encode()
+    except UnicodeDecodeError:
+        return _broken(number, line, "invalid_utf8", "the line is not valid UTF-8")
+    except UnicodeEncodeError:
+        return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
+    except json.JSONDecodeError as error:
+        return _broken(number, line, "invalid_json", f"{error.msg.lower()} at character {error.pos + 1}")
+    except ValueError as error:
+        return _broken(number, line, "invalid_json", str(error))
+    if not isinstance(record, dict):
+        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+    return record
+
+
+def _exact_real(digits: str) -> Decimal | float:
+    """Return a decimal; zero or infinity where the exponent is past all that one can have."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return float(digits)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MANY_DIGITS else float(digits)
+
+
+def _broken(number: int, line: bytes, code: str, message: str) -> Broken:
+    text = line.removesuffix(b"\r").decode(errors="backslashreplace")
+    named = _NAMED.search(text)
+    return Broken(number, number, json.dumps({RAW: text}), code, message, named[1] if named else None)

@@ -1,0 +1,275 @@
+"""Columns of Parquet as a table's values: which types fit, what is out of range, and how a reject keeps a row. Pure.
+
+Times in the deprecated type INT96 count days and nanoseconds of the day, and reach further than 64 bits of nanoseconds.
+They are read twice, in microseconds and in nanoseconds that may have run over: only both together are the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.types as kinds
+
+from async_loader.records.arrays import from_arrow, from_integers
+from async_loader.records.batches import columns_as_json
+from async_loader.records.parsing import (
+    EXACT_REAL,
+    nul_codes,
+    null_codes,
+    parse_text,
+    shown_text,
+    text_of_bytes,
+    with_faults,
+)
+from async_loader.records.spellings import digits_code
+from async_loader.records.zones import all_in_utc
+from async_loader.sources.fields import Fields
+from async_loader.tables import MOST_DIGITS, Column, Type
+
+# The years 1 to 9999 in days from 1970, and a day in a time's units.
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_UUID_BYTES = 16
+# Of a time of INT96: microseconds, and nanoseconds besides.
+_WHOLE, _REST = "us", "ns"
+_NANOSECONDS = 1_000
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether values of a type are texts."""
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def kept_type(kind: pa.DataType, *, is_int96: bool = False) -> pa.DataType:
+    """Return the type in which rejects keep values of a column: that of the values alone, however the file has them;
+    text for what only text shows whole.
+    """
+    if is_int96 or _is_uuid(kind):
+        return pa.string()
+    if isinstance(kind, pa.BaseExtensionType):
+        return kept_type(kind.storage_type)
+    if kinds.is_dictionary(kind):
+        return kept_type(kind.value_type)
+    if kinds.is_date64(kind):
+        return pa.date32()
+    return pa.string() if kinds.is_string_view(kind) else kind
+
+
+def fits(kind: pa.DataType, column: Column) -> bool:
+    """Return whether a column takes values of a type. Text is read for every type but those that Parquet's writers
+    always have.
+    """
+    if isinstance(kind, pa.BaseExtensionType) and not _is_uuid(kind):
+        return fits(kind.storage_type, column)
+    if kinds.is_dictionary(kind):
+        return fits(kind.value_type, column)
+    if kinds.is_null(kind):
+        return True
+    match column.type:
+        case Type.INTEGER:
+            return bool(kinds.is_integer(kind))
+        case Type.REAL:
+            return bool(kinds.is_floating(kind) or kinds.is_integer(kind))
+        case Type.DECIMAL:
+            is_decimal = kinds.is_decimal(kind) and not kinds.is_decimal256(kind)
+            return bool(is_text(kind) or is_decimal or kinds.is_integer(kind))
+        case Type.BOOLEAN:
+            return bool(is_text(kind) or kinds.is_boolean(kind))
+        case Type.DATE:
+            return bool(is_text(kind) or kinds.is_date(kind))
+        case Type.DATETIME:
+            is_time = kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None)
+            return bool(is_text(kind) or is_time)
+        case Type.UUID:
+            return bool(is_text(kind) or _is_uuid(kind))
+    return is_text(kind)
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    """Return whether values are the bytes of UUIDs."""
+    storage = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return bool(kinds.is_fixed_size_binary(storage) and storage.byte_width == _UUID_BYTES)
+
+
+def series_of(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
+    """Return the values, and where they are text of which some is not UTF-8, which ones."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if kinds.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if _is_uuid(array.type):
+        return from_arrow(array.cast(pa.binary())).bin.encode("hex"), None
+    if kinds.is_date64(array.type):
+        array = array.cast(pa.date32())
+    if kinds.is_timestamp(array.type) and array.type.tz is not None:
+        # The same instants; Polars knows no zones such as +05:30.
+        array = array.cast(pa.timestamp(array.type.unit, "UTC"))
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
+    return from_arrow(array), None
+
+
+def instants(coarse: pa.Array, fine: pa.Array) -> pl.Series:
+    """Return times of INT96 as structures: microseconds, and the nanoseconds besides.
+
+    coarse, fine: the same times in microseconds, and in nanoseconds of which only the last 64 bits are left.
+    """
+    whole = from_arrow(coarse)
+    counts = (
+        from_arrow(fine).to_physical().fill_null(0).to_numpy()
+        - _NANOSECONDS * whole.to_physical().fill_null(0).to_numpy()
+    )
+    rest = from_integers(counts.astype(np.int64))
+    return pl.select(pl.struct(whole.alias(_WHOLE), rest.alias(_REST))).to_series()
+
+
+def typed(
+    fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], size: int
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the table's columns, made of that many rows in the types of the file, and the faults of those that have
+    any.
+
+    undecodable: by the file's columns of texts, which of them are not UTF-8.
+    """
+    values, faults = {}, {}
+    for column in fields.columns:
+        name = fields.names[column.name]
+        values[column.name], fault = _checked(column, as_read[name], undecodable.get(name), fields.means_null)
+        if fault is not None:
+            faults[column.name] = fault
+    return fields.complete(values, size), faults
+
+
+def _checked(
+    column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    if means_null and read.dtype == pl.String:
+        read = pl.select(pl.when(~read.is_in(list(means_null)).fill_null(value=False)).then(read)).to_series()
+    values, codes = _valued(column, read)
+    if undecodable is not None:
+        codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
+    if not column.nullable:
+        codes = codes.zip_with(values.is_not_null() | codes.is_not_null(), pl.Series(["missing"]))
+    return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else _as_text(shown(read)))
+
+
+def shown(read: pl.Series) -> pl.Series:
+    """Return values as they were read; dates and times of other years than Python's, which nothing can write, as the
+    file counts them.
+    """
+    if not read.dtype.is_temporal() or (known := _of_our_years(read)).all():
+        return read
+    whole = pl.select(pl.when(known).then(read)).to_series()
+    return pl.select(pl.coalesce(whole.cast(pl.String), read.to_physical().cast(pl.String))).to_series()
+
+
+def _as_text(read: pl.Series) -> pl.Series:
+    """Return values as text; a time of INT96 with as many digits of its second as it has."""
+    if not isinstance(read.dtype, pl.Struct):
+        return read.cast(pl.String)
+    whole, rest = read.struct.field(_WHOLE), read.struct.field(_REST)
+    # With six digits of a second where nanoseconds follow.
+    digits = pl.concat_str(whole.dt.to_string("%Y-%m-%d %H:%M:%S%.6f"), rest.cast(pl.String).str.zfill(3))
+    return pl.select(pl.when(rest != 0).then(digits).otherwise(shown(whole).cast(pl.String))).to_series()
+
+
+def _of_our_years(read: pl.Series) -> pl.Series:
+    """Return which dates or times are of the years 1 to 9999; null for null."""
+    day = _DAY[read.dtype.time_unit] if isinstance(read.dtype, pl.Datetime) else 1
+    return read.to_physical().cast(pl.Int128).is_between(_FIRST_DAY * day, (_LAST_DAY + 1) * day - 1)
+
+
+def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the values, and codes for what is at fault."""
+    match column.type:
+        case Type.TEXT:
+            values = read.cast(pl.String)
+            return values, nul_codes(values)
+        case Type.INTEGER:
+            values = read.cast(pl.Int64, strict=False)
+        case Type.REAL:
+            return _real(read)
+        case _ if read.dtype == pl.String:
+            values, faults = parse_text(read, replace(column, nullable=True))
+            return values, null_codes(len(read)) if faults is None else faults["code"]
+        case Type.DECIMAL:
+            return _decimal(read, column)
+        case Type.DATETIME if read.dtype != pl.Null:
+            return _datetime(read, column)
+        case _:
+            known = _of_our_years(read) if read.dtype.is_temporal() else read.is_not_null()
+            values = pl.select(pl.when(known).then(read)).to_series().cast(column.dtype)
+    return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
+
+
+def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    values = read.cast(column.dtype, strict=False)
+    is_exact = values.cast(read.dtype, strict=False) == read
+    codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+    whole = min(column.digits, column.significant) - column.places
+    # No value has more digits than the most.
+    if whole < MOST_DIGITS and len(doubtful := (values.abs() >= Decimal(10) ** whole).arg_true()):
+        judged = [
+            digits_code(value, column) or code
+            for value, code in zip(values.gather(doubtful), codes.gather(doubtful), strict=True)
+        ]
+        codes = codes.scatter(doubtful, pl.Series(judged, dtype=pl.String))
+    return values, codes
+
+
+def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    if isinstance(read.dtype, pl.Struct):
+        values, codes = _datetime(read.struct.field(_WHOLE), column)
+        return values, codes.zip_with(
+            (read.struct.field(_REST) == 0).fill_null(value=True), pl.Series(["out_of_range"])
+        )
+    assert isinstance(read.dtype, pl.Datetime)
+    values = pl.select(pl.when(_of_our_years(read)).then(read)).to_series().dt.cast_time_unit("us")
+    is_exact = values.dt.cast_time_unit(read.dtype.time_unit) == read
+    if column.zone is not None and read.dtype.time_zone is None:
+        values = all_in_utc(pl.select(pl.when(is_exact).then(values)).to_series(), column.zone)
+    elif column.zone is not None:
+        values = values.dt.convert_time_zone("UTC")
+    is_exact &= values.is_not_null()
+    return values, _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+
+
+def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:
+    values = read.cast(pl.Float64)
+    if read.dtype.is_integer():
+        # Converting back is a fair test only while the real is within the integers' range.
+        inexact = (values.abs() >= EXACT_REAL) & (values.cast(read.dtype, strict=False).ne_missing(read))
+        return values, _codes(inexact, "out_of_range")
+    return values, _codes(~values.is_finite(), "not_finite")
+
+
+def _codes(wrong: pl.Series, code: str) -> pl.Series:
+    return pl.select(pl.when(wrong).then(pl.lit(code))).to_series()
+
+
+def as_json(rows: pl.DataFrame) -> pl.Series:
+    """Return rows as JSON objects. JSON has no NaN or infinity, no decimals and no dates: those are shown as text, and
+    other reals never, whatever else is in a batch.
+    """
+    as_text = [
+        name for name, kind in rows.schema.items() if kind.is_temporal() or kind.is_decimal() or kind.is_nested()
+    ]
+    rows = rows.with_columns(_as_text(rows[name]).alias(name) for name in as_text)
+    reals = [name for name, kind in rows.schema.items() if kind.is_float()]
+    objects = columns_as_json(rows)
+    finite = rows.select(pl.col(reals).is_finite().fill_null(value=True))
+    for pattern in finite.unique().rows():
+        if not all(pattern):
+            alike = pl.all_horizontal(pl.col(name) == value for name, value in zip(reals, pattern, strict=True))
+            places = finite.select(alike).to_series()
+            named = [name for name, value in zip(reals, pattern, strict=True) if not value]
+            as_texts = rows.filter(places).with_columns(pl.col(named).cast(pl.String))
+            objects = objects.scatter(places.arg_true(), columns_as_json(as_texts))
+    return objects

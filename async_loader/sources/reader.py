@@ -1,0 +1,186 @@
+"""A Reader: the batches of an open source, cut to size and counted; and the protocol that each format keeps.
+
+A format's class checks its columns against the table when it is made, so that a source which cannot be read as it is
+raises SourceError before its first record. Batches are read as they are asked for, and are bounded in bytes whatever is
+in the source.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from async_loader.errors import SourceError
+from async_loader.ledger.contents import Content
+from async_loader.ledger.layouts import Layout, mapping_parts
+from async_loader.records.batches import MARKS, Batch, slices
+from async_loader.sources.fields import Fields, fields_of
+from async_loader.sources.ranges import Stretch
+from async_loader.sources.signatures import advice
+from async_loader.sources.source import Source
+from async_loader.sources.streams import Stream
+from async_loader.tables import Column, Table
+
+
+class Format(Protocol):
+    """A format's class, once it has opened a stream and checked its columns against the table.
+
+    fields: how the columns of the source become the table's.
+    ignored: the columns met so far that the table does not have, and that the user did not mention.
+    schema: the types of the columns, for a format that has them.
+    """
+
+    columns: list[str]
+    fields: Fields
+    ignored: list[str]
+    schema: pa.Schema | None
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all records, in order; read as they are asked for."""
+
+    def values(self) -> Iterator[pl.DataFrame]:
+        """Yield the values of all readable records, and maybe of some that are broken; null where one is at fault."""
+
+    def stretches(self, size: int) -> list[Stretch]:
+        """Return all records in parts of about `size` bytes, as far as can be said without reading them. Asked of a
+        whole source, and then nothing else.
+        """
+
+
+class Reader:
+    """An open source, or a stretch of one: its batches, cut to size, and how many records it has delivered."""
+
+    def __init__(self, source: Source, table: Table, batch_size: int, stretch: Stretch | None = None) -> None:
+        self.source = source
+        self.delivered = 0
+        self._batch_size = batch_size
+        self._stream, self._format = opened_format(source, fields_of(source, table), stretch)
+        self._batches = self._format.batches()
+        self._waiting: deque[Batch] = deque()
+
+    @property
+    def layouts(self) -> tuple[Layout]:
+        """How its records stand in it."""
+        return (self._layout(),)
+
+    def _layout(self) -> Layout:
+        source, schema, fields = self.source, self._format.schema, self._format.fields
+        names = {column: name for column, name in fields.names.items() if column != name}
+        table = fields.table
+        finding = Layout(
+            source.kind,
+            ignore=tuple(source.ignore),
+            match=table.match,
+            append=table.append,
+            on_missing=table.on_missing if table.on_missing != "insert" else "",
+        )
+        layout = replace(finding, **mapping_parts(names, source.constants, source.means_null))
+        if source.kind == "csv":
+            columns = tuple(name for name in self._format.columns if name not in MARKS)
+            return replace(layout, delimiter=source.delimiter, columns=columns)
+        if schema is not None:
+            return replace(layout, columns=tuple(schema.names), types=tuple(str(each.type) for each in schema))
+        # Each record of JSON Lines may have a column under another of its names.
+        several = {column: names for column, names in fields.candidates.items() if len(names) > 1}
+        lookups = tuple(name for parts in fields.lookups.values() for name in parts)
+        return replace(layout, names=_mapped_names(fields), aliases=tuple(sorted(several.items())), lookups=lookups)
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns met so far that the table does not have."""
+        return self._format.ignored
+
+    @property
+    def lookups(self) -> Mapping[str, Mapping[str, Column]]:
+        """By column that references another table, the columns that the source gives in its place; see `Fields`."""
+        return self._format.fields.lookups
+
+    @property
+    def content(self) -> Content | None:
+        """The content of what can be read only once, when all of it has been read; None for all other sources."""
+        content, constants = self._stream.content, tuple(sorted(self.source.constants.items()))
+        return None if content is None else replace(content, constants=constants)
+
+    @property
+    def size(self) -> int | None:
+        """In bytes on disk; None where unknown."""
+        return self._stream.size
+
+    def read(self) -> Batch | None:
+        """Return the next records, one at least; None at the end. SourceError where the source cannot be read on."""
+        while not self._waiting:
+            with self._stream.failures():
+                batch = next(self._batches, None)
+            if batch is None:
+                self._stream.check_unchanged()
+                self._stream.close()
+                return None
+            if len(batch):
+                self._waiting.extend(slices(batch, self._batch_size))
+        self.delivered += len(self._waiting[0])
+        return self._waiting.popleft()
+
+    def stretches(self, size: int) -> list[Stretch]:
+        """Return all records as the format divides them; nothing can be read then. SourceError where they cannot be
+        read.
+        """
+        with self._stream.failures():
+            return self._format.stretches(size)
+
+    def close(self) -> None:
+        """Release the source; harmless when done already."""
+        self._stream.close()
+
+
+def _mapped_names(fields: Fields) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((column, fields.candidates[column][0]) for column in fields.mapped))
+
+
+def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
+    """Open a source, or a stretch of it, with its columns as these fields. The caller closes the stream.
+
+    A SourceError says what else the source seems to be, if its first bytes say so.
+    """
+    stream = Stream(source.path, source.codec, stretch)
+    try:
+        return stream, _OPEN[source.kind](stream, fields, source, stretch)
+    except BaseException as error:
+        stream.close()
+        if not isinstance(error, SourceError):
+            raise
+        other = advice(stream.front, fields.table.name, source.kind, source.suffix, source.name)
+        if other is None:
+            raise
+        raise SourceError(source.name, other) from error
+
+
+# Each format's libraries are imported where a source of it is read.
+def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> Format:
+    from async_loader.sources.csv import CsvSource
+
+    return CsvSource(stream, fields, source.delimiter, stretch)
+
+
+def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
+    from async_loader.sources.jsonl import JsonLinesSource
+
+    return JsonLinesSource(stream, fields, stretch)
+
+
+def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
+    from async_loader.sources.parquet import ParquetSource
+
+    return ParquetSource(stream, fields, stretch)
+
+
+_OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
+    "csv": _csv,
+    "jsonl": _json_lines,
+    "ndjson": _json_lines,
+    "parquet": _parquet,
+}

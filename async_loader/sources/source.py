@@ -1,0 +1,113 @@
+"""A source as a value: where it is, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from async_loader.errors import ConfigurationError
+from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, shown, without_secrets
+from async_loader.sources.opening import STDIN
+from async_loader.sources.streams import CODECS
+
+KINDS = ("csv", "jsonl", "ndjson", "parquet")
+# In `ignore`, every name that the table does not know.
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin.
+
+    `format` is csv, jsonl, ndjson or parquet, the first three also followed by .gz, .bz2 or .zst; by default the
+    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
+
+    names: by column of the table, the name that the source must have for it.
+    constants: by column, text that is the value of all records, whatever the source has.
+    means_null: text that stands for null.
+    aliases: by column that has no name in `names`, other names under which the source may have it.
+    ignore: names of the source that are not read; `*` is every name that the table does not know. A source that has
+        unknown names while it lacks optional columns is refused unless all of them stand here.
+    """
+
+    path: str
+    format: str = ""
+    delimiter: str = ","
+    names: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    means_null: tuple[str, ...] = ()
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if has_secret(self.path):
+            raise ConfigurationError(
+                f"{without_secrets(self.name)}: the address holds a secret, and every report would show it; "
+                "give it in the environment"
+            )
+        self._refuse_bytes_that_are_no_text()
+        if not self.format:
+            object.__setattr__(self, "format", _format_of(self.path))
+        kind, codec = self._parts()
+        if kind not in KINDS or codec not in ("", *CODECS) or (codec and kind == "parquet"):
+            raise ConfigurationError(
+                f"{self.name}: unknown format {self.format!r}; "
+                f"known are {', '.join(KINDS)}, the first three may end in {', '.join(CODECS)}"
+            )
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
+            raise ConfigurationError(
+                f"{self.name}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
+            )
+
+    def _refuse_bytes_that_are_no_text(self) -> None:
+        """Raise ConfigurationError for text with bytes that are not UTF-8; in the path of a file they may be."""
+        texts = [*self.names.values(), *self.constants.values(), *self.means_null, *self.ignore]
+        if is_remote(self.path):
+            texts.append(self.path)
+        for text in texts:
+            if shown(text) != text:
+                raise ConfigurationError(f"{self.name}: '{shown(text)}' holds bytes that are not UTF-8")
+        if "\0" in self.path:
+            raise ConfigurationError(f"{self.name}: the name of a file holds no NUL")
+
+    @property
+    def name(self) -> str:
+        """The path as reports, rejects and the ledger have it: a byte of it that is not UTF-8 is an escape."""
+        return shown(self.path)
+
+    @property
+    def file(self) -> Path | None:
+        """The local file that it is; None for stdin and for what is stored elsewhere."""
+        return None if self.path == STDIN or is_remote(self.path) else Path(local_path(self.path))
+
+    @property
+    def kind(self) -> str:
+        """The format less its compression."""
+        return self._parts()[0]
+
+    @property
+    def suffix(self) -> str:
+        """The part of the format that says how it is compressed, such as .gz; empty where it is not."""
+        return self._parts()[1]
+
+    @property
+    def codec(self) -> str | None:
+        """Pyarrow's name of the compression."""
+        return CODECS.get(self.suffix)
+
+    def _parts(self) -> tuple[str, str]:
+        kind, dot, codec = self.format.partition(".")
+        return kind, dot + codec
+
+
+def _format_of(path: str) -> str:
+    if path == STDIN:
+        return "csv"
+    suffixes = [suffix.lower() for suffix in PurePath(last_name(path)).suffixes]
+    if suffixes and suffixes[-1] in CODECS:
+        return "".join(suffixes[-2:]).removeprefix(".")
+    if suffixes:
+        return suffixes[-1].removeprefix(".")
+    name = shown(path)
+    raise ConfigurationError(f"{name}: has no suffix that names its format; name it, as in users:csv={name}")
