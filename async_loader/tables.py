@@ -167,6 +167,11 @@ class Reference:
         return {header: column for header, column in found.items() if column is not None}
 
     @property
+    def may_be_looked_up(self) -> bool:
+        """Whether a source may give other columns of the target than its key."""
+        return bool(self.by or self.name or self.to)
+
+    @property
     def held(self) -> Column:
         """The column of the target whose values the reference holds, where that is not its key."""
         return self._target(self.to)

@@ -6,7 +6,7 @@ was found, in its key column. What finds no row, or several, leaves a reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -213,12 +213,13 @@ class Resolved:
 class DryRows:
     """The rows that a dry run would have stored, by the columns by which others look them up."""
 
-    def __init__(self) -> None:
-        self._frames: dict[str, list[pl.DataFrame]] = {}
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._frames: dict[str, list[pl.DataFrame]] = {table: [] for table in tables}
 
     def keep(self, table: str, rows: pl.DataFrame) -> None:
-        """Take in accepted rows of a table."""
-        self._frames.setdefault(table, []).append(rows)
+        """Take in accepted rows of a table, unless nothing looks them up."""
+        if table in self._frames:
+            self._frames[table].append(rows)
 
     def rows(self, table: str, columns: Sequence[Column], wanted: Column) -> RowIndex:
         """Return the rows of a table that is complete, by these columns."""

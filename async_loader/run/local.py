@@ -139,7 +139,17 @@ class DryRun(OneCommit):
     def prepare(self) -> Steps[None]:
         """See Execution: rows that others look up are kept in memory."""
         yield from super().prepare()
-        self._dry = DryRows()
+        self._dry = DryRows(self._looked_up())
+
+    def _looked_up(self) -> set[str]:
+        """Return the names of the tables in which records of this run may look rows up."""
+        return {
+            reference.table
+            for table in self.state.plan.loaded
+            for reference in table.references
+            if any(reference.column in reader.lookups for reader in self.state.readers[table.name])
+            or (reference.may_be_looked_up and any(_is_unsettled(each) for each in self.state.readers[table.name]))
+        }
 
     def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
         return None
@@ -147,3 +157,8 @@ class DryRun(OneCommit):
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""
         yield from ()
+
+
+def _is_unsettled(reader: Any) -> bool:
+    """Return whether a source shows its columns only when its first records are read, as JSON Lines does."""
+    return any(layout.kind in {"jsonl", "ndjson"} for layout in reader.layouts)

@@ -104,8 +104,8 @@ def test_what_was_tampered_with_is_one_line_each_that_cannot_steer_a_terminal(lo
 
 
 def test_a_run_is_looked_at_apart_from_others(loaded: Project) -> None:
-    again = load(loaded.directory)
     loaded.change("users", "DELETE FROM loader_rejects WHERE id = 1")
+    again = load(loaded.directory)
     assert states(loaded) == [("complete", ["rejects"]), ("complete", [])]
     assert printed(loaded, again) == [WELL]
 

@@ -166,12 +166,17 @@ def _is_djangos(field: Field, method: str) -> bool:
 
 def _is_generated(field: Field) -> bool:
     """Return whether a new row gets a primary key without being given one."""
-    return isinstance(field, models.AutoField) or field.has_db_default() or callable(field.default)
+    return isinstance(field, models.AutoField) or field.has_db_default() or _makes_defaults(field)
+
+
+def _makes_defaults(field: Field) -> bool:
+    """Return whether the field's default is a function. Without a default it is a class of Django's."""
+    return field.has_default() and callable(field.default)
 
 
 def _key_default(field: Field, kind: Type) -> object:
     """Return the function that makes primary keys; REQUIRED where the database does, or nothing."""
-    return _default(field, kind) if callable(field.default) and field.has_default() else REQUIRED
+    return _default(field, kind) if _makes_defaults(field) else REQUIRED
 
 
 def _default(field: Field, kind: Type) -> object:
@@ -179,7 +184,7 @@ def _default(field: Field, kind: Type) -> object:
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         # As Django does: the date in the time zone of the process, which Django sets to TIME_ZONE.
         return lambda: _plain(timezone.now() if kind is Type.DATETIME else date.today(), kind, field)  # noqa: DTZ011
-    if callable(field.default) and field.has_default():
+    if _makes_defaults(field):
         given: Callable[[], Any] = field.get_default
         return lambda: _plain(given(), kind, field)
     value = _stated_default(field, kind)
