@@ -34,6 +34,7 @@ MOST_INDEXED = 2_000_000
 class Finder:
     """What is known of a table's rows by some of their columns: all of them, once they were read, or nothing.
 
+    rows, is_indexed: how many rows the table has and whether an index leads to them, as first asked.
     wanted: the column whose value is found. accepted: of a dry run, the rows that it would have stored.
     """
 
@@ -44,6 +45,8 @@ class Finder:
     accepted: RowIndex | None = None
     index: RowIndex | None = None
     asked: int = 0
+    rows: int | None = None
+    is_indexed: bool = False
 
     def find(self, values: pl.DataFrame) -> Steps[FoundRows]:
         """Find the rows that n records name by these columns; a record with a null among them finds none."""
@@ -79,12 +82,12 @@ class Finder:
         """Return whether to read all rows once: there is no index to ask by, or as much was asked as reading costs."""
         if not all(column.type in KEY_TYPES for column in (*self.columns, self.wanted)):
             return False
-        rows = yield from self.database.count(self.table)
-        if rows > MOST_INDEXED:
+        if self.rows is None:
+            self.rows = yield from self.database.count(self.table)
+            self.is_indexed = yield from self.database.is_indexed(self.table, self.columns)
+        if self.rows > MOST_INDEXED:
             return False
-        if self.asked * self.database.price_of_asking >= rows:
-            return True
-        return not (yield from self.database.is_indexed(self.table, self.columns))
+        return self.asked * self.database.price_of_asking >= self.rows or not self.is_indexed
 
     def _read_all(self) -> Steps[None]:
         """Read the values of all rows, part after part."""

@@ -54,11 +54,6 @@ class RowIndex:
     def __len__(self) -> int:
         return len(self._rows) + sum(map(len, self._waiting))
 
-    @property
-    def size(self) -> int:
-        """Return about how many bytes it takes."""
-        return self._hashes.nbytes + sum(int(rows.estimated_size()) for rows in [self._rows, *self._waiting])
-
     def add(self, values: pl.DataFrame, keys: pl.Series) -> None:
         """Take in n rows with their keys. A row that has a null among its values cannot be found, and is left out."""
         self._waiting.append(_numbered(values).with_columns(keys.alias(_KEY)).drop_nulls())

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from async_loader.effects import Call, Steps, Tell
 from async_loader.errors import SourceError
 from async_loader.ledger.appending import earlier_append
-from async_loader.ledger.entries import DISCARD, PREVIOUS, TableRun
+from async_loader.ledger.entries import PREVIOUS, TableRun
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 from async_loader.records.validation import used_values
 from async_loader.run.plan import Plan
@@ -45,9 +45,7 @@ def refuse_repeated(state: RunState) -> Steps[None]:
     for table in state.remaining:
         if not table.append or table.name in state.committed:
             continue
-        database = state.database(table)
-        condition = f"table_name = {database.mark(1)} AND mode <> {database.mark(2)}"
-        lines = yield from database.lines(condition, (table.name, DISCARD))
+        lines = yield from state.database(table).loads_of(table)
         if repeated := earlier_append(state.facts["tables"][table.name], lines):
             path, line = repeated
             when = (line.finished_at or line.started_at).partition(".")[0]

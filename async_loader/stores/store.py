@@ -263,9 +263,14 @@ class Store(ABC):
         rows = yield Query(self.name, sql, (run, table.name))
         return rows[0][0] if rows else None
 
+    def loads_of(self, table: Table) -> Steps[list[TableRun]]:
+        """Return the lines of all runs that have loaded into the table, the first one first."""
+        condition = f"table_name = {self.mark(1)} AND mode <> {self.mark(2)}"
+        return (yield from self.lines(condition, (table.name, DISCARD)))
+
     def last_run(self, table: Table) -> Steps[TableRun | None]:
         """Return the line of the last run that wrote the table."""
-        lines = yield from self.lines(f"table_name = {self.mark(1)} AND mode <> {self.mark(2)}", (table.name, DISCARD))
+        lines = yield from self.loads_of(table)
         return lines[-1] if lines else None
 
     def lines(self, condition: str, parameters: Sequence[Any] = ()) -> Steps[list[TableRun]]:
