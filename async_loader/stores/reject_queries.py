@@ -17,8 +17,9 @@ from async_loader.ledger.reject_groups import RejectGroup, RejectRow
 from async_loader.records.validation import REJECTS
 from async_loader.stores.store import Store
 
-# Rejects in a page: a few megabytes.
+# Rejects in a page, at most, and letters of them, but for the first one: a few megabytes.
 PAGE = 10_000
+LETTERS = 8 << 20
 # The orders of pages: as rejects were stored, and as they stand in their source.
 AS_STORED, BY_LINE = ("id",), ("line", "id")
 
@@ -109,8 +110,12 @@ def as_judged(rows: Iterable[RejectRow]) -> pl.DataFrame:
 def _page(database: Store, wanted: tuple[str, tuple[Any, ...]], order: Sequence[str]) -> Steps[list[RejectRow]]:
     """Return the first rejects, in this order, that meet a condition, given with its values; none at the end."""
     condition, parameters = wanted
-    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED} FROM loader_rejects
-        WHERE {condition} ORDER BY {", ".join(order)} LIMIT {PAGE}"""
+    placed = ", ".join(order)
+    some = f"""SELECT id, run, line, line_end, record, reasons, length(record) + length(reasons) AS size
+        FROM loader_rejects WHERE {condition} ORDER BY {placed} LIMIT {PAGE}"""
+    summed = f"SELECT *, sum(size) OVER (ORDER BY {placed}) - size AS before FROM ({some}) AS chosen"
+    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED} FROM ({summed}) AS loader_rejects
+        WHERE before < {LETTERS} ORDER BY {placed}"""
     rows = yield Query(database.name, sql, parameters)
     return [RejectRow(*row) for row in rows]
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from async_loader import ConfigurationError, Options, Run, Source, SourceError
-from async_loader.sources import Reader, parts
+from async_loader.sources import Reader, parts, remote
 from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
 from tests.sample import MODES, TABLES, USERS, Place, comparable
@@ -222,12 +222,38 @@ def test_storage_that_denies_access_is_one_line(
         "ftp://me:sesame@host/u.csv",
         "https://host/u.csv?X-Amz-Credential=a&X-Amz-Signature=sesame",
         "simplecache::https://host/u.csv?sig=sesame",
+        "https://sesame@host/u.csv",
+        "https://sesame@host:8443/u.csv",
+        "simplecache::https://sesame@host/u.csv",
+        "webdav://sesame@host/u.csv",
+        "https://host/u.csv?code=sesame",
+        "https://host/u.csv?a=1;Sig=sesame",
+        "https://host/u.csv?auth-code=sesame",
+        "https://host/u.csv?%63ode=sesame",
+        "https://host/u.csv#access_token=sesame",
+        "https://host/u.csv?x-amz-signature=sesame",
+        "https://host/u.csv?api_key=sesame&a=1",
+        "https://host/u.csv?sid=sesame",
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str) -> None:
     with pytest.raises(ConfigurationError, match="the address holds a secret") as caught:
         Source(address, "csv")
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/code=7/u.csv",
+        "https://host/u.csv?country=de&encoding=utf-8&design=a&passage=b",
+        "https://host/@user/u.csv",
+        "abfs://container@account.dfs.core.windows.net/u.csv",
+        "sftp://user@host/u.csv",
+    ],
+)
+def test_an_address_that_only_looks_so_is_taken(address: str) -> None:
+    assert Source(address, "csv").path == address
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -348,15 +374,44 @@ class Web(BaseHTTPRequestHandler):
         """Log nothing of a request."""
 
 
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    """Run such a server on loopback, and give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as running:
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a server on loopback, and give its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    """Run such a server, and give its address."""
+    with served(Web) as address:
+        yield address
+
+
+@pytest.mark.parametrize("given", [0, 20_000])
+def test_a_server_that_stalls_ends_the_load_and_keeps_nothing(
+    place: Place, mode: str, given: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first byte, or in the middle."""
+    over = threading.Event()
+
+    class Stalling(Web):
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(CONTENTS[self.path[1:]][:given])
+            self.wfile.flush()
+            over.wait(30)
+
+    monkeypatch.setattr(remote, "TIMEOUT", 0.5)
+    with served(Stalling) as address:
+        with pytest.raises(SourceError, match=r"u.csv: cannot be read: no answer in time; look at the network"):
+            place.load(mode, {"users": f"{address}/u.csv"})
+        over.set()
+    assert place.rows("users") == []
 
 
 @pytest.mark.parametrize("name", CONTENTS)

@@ -31,6 +31,7 @@ from async_loader import (
     Verification,
     not_empty,
 )
+from async_loader.stores import reject_queries
 from tests.integration.test_crashes import crash_after, some
 from tests.sample import Place, reject_names
 from tests.stores import Databases
@@ -760,3 +761,24 @@ def test_a_file_that_names_rejects_which_are_gone_piles_up_none(place: Place, mo
     assert discarded(place) == 1
     assert place.query("users", "SELECT * FROM loader_reject_names") == []
     assert findings(place) == []
+
+
+def test_long_rejects_are_read_in_pages_of_some_megabytes(
+    tmp_path: Path, store: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each page has one at least, however long it is."""
+    monkeypatch.setattr(reject_queries, "LETTERS", 2_000)
+    place = Place(tmp_path, store=store)
+    lengths = [10, 5_000, 10, 900, 900, 900, 10, 3_000, 3_000, 10]
+    lines = [f"{key},,{'x' * length}" for key, length in enumerate(lengths, 1)]
+    place.load("sequential", {"users": place.file("u.csv", "\n".join(["id,name,email", *lines]))})
+    pages: list[list[int]] = []
+
+    def take(several: Iterable[StoredReject]) -> bool:
+        pages.append([each.reject.line - 1 for each in several])
+        return True
+
+    stored(place).each(ALL, take)
+    assert [line for page in pages for line in page] == list(range(1, 11))
+    assert len(pages) > 4
+    assert retry(place, "sequential").tables["users"].rejected == 10
