@@ -1,4 +1,4 @@
-"""JSON as Python reads it, less what it would lose: a key that comes twice. Constants of other languages are no JSON."""
+"""JSON as Python reads it, less what it would lose: a key that comes twice, and constants that are no JSON."""
 
 from __future__ import annotations
 
