@@ -10,11 +10,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import polars as pl
 
-from async_loader.effects import Announce, Await, Call, Collect, Complete, Connect, Now, Pause, Show, Steps, Submit
+from async_loader.effects import (
+    Announce,
+    Await,
+    Call,
+    Collect,
+    Complete,
+    Connect,
+    Now,
+    Pause,
+    Result,
+    Show,
+    Steps,
+    Submit,
+)
 from async_loader.errors import LedgerError, UnreachableError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RUNNING, Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from, total
@@ -28,8 +42,7 @@ from async_loader.run.shares import Share
 from async_loader.run.state import RunState
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores import reject_queries
-from async_loader.stores.reject_queries import BY_LINE, as_judged
+from async_loader.stores.reject_queries import BY_LINE, as_judged, page_of_source
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
@@ -164,7 +177,7 @@ class SpreadTable:
 
     def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:  # noqa: ARG002 - of a rehearsal
         """Count what came of all shares, as the database says."""
-        yield from _patiently(self, _read_ledger)
+        yield from _read_ledger(self)
 
     def end(self) -> Steps[None]:
         """Keep in the ledger that this table is complete."""
@@ -221,7 +234,7 @@ def spread(this: SpreadTable) -> Steps[None]:
     this.tally.samples.take(began, 0)
     yield this.shown()
     yield from _await(this)
-    yield from _patiently(this, lambda this: this.begin())
+    yield from _patiently(this.state, this.begin)
     parts: list[Part] = yield from _parts(this)
     tokens = yield from _submit(this, parts)
     this.progress.shares = max(1, len(tokens))
@@ -232,7 +245,7 @@ def spread(this: SpreadTable) -> Steps[None]:
     yield from this.conclude(outcomes)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     yield this.shown()
-    yield from _patiently(this, lambda this: this.end())
+    yield from _patiently(this.state, this.end)
     yield Announce(this.phase + this.table.name)
 
 
@@ -243,18 +256,20 @@ def _await(this: SpreadTable) -> Steps[None]:
     yield this.shown()
 
 
-def _patiently(this: SpreadTable, steps: Callable[[SpreadTable], Steps[None]]) -> Steps[None]:
-    """Take steps, once more a little later where a server has gone away meanwhile: workers are as patient."""
+def _patiently(state: RunState, steps: Callable[[], Steps[Result]]) -> Steps[Result]:
+    """Take steps, and again a little later where a server has gone away meanwhile: workers are as patient. Returns what
+    the steps return; they must do no harm when they are taken twice, so they count nothing.
+    """
     for pause in PAUSES:
         try:
-            return (yield from steps(this))
+            return (yield from steps())
         except UnreachableError as error:
             yield Pause(pause)
             with contextlib.suppress(UnreachableError):
-                database = this.state.plan.databases[error.database]
-                yield Connect(database, this.state.plan.options.lock_timeout)
+                database = state.plan.databases[error.database]
+                yield Connect(database, state.plan.options.lock_timeout)
                 yield from database.begin(())
-    return (yield from steps(this))
+    return (yield from steps())
 
 
 def _parts(this: SpreadTable) -> Steps[list[Part]]:
@@ -357,14 +372,14 @@ def recount(state: RunState, table: Table) -> Steps[int]:
     many shares that were.
     """
     database, tally, files = state.database(table), state.tallies[table.name], state.files.get(table.name)
-    texts = yield from database.shares.outcomes(state.run, table.name)
+    texts = yield from _patiently(state, partial(database.shares.outcomes, state.run, table.name))
     tally.take_total(total([outcome_from(text, table) for text in texts]))
     for reader in {reader.source.name: reader for reader in state.readers[table.name]}.values():
         last = None
         while files is not None or len(tally.rejects) < tally.rejects_shown:
             # Shares are committed in any order.
-            path = reader.source.name
-            page = yield from reject_queries.page_of_source(database, state.run, path, last, order=BY_LINE)
+            ask = partial(page_of_source, database, state.run, reader.source.name, last, order=BY_LINE)
+            page = yield from _patiently(state, ask)
             if not page:
                 break
             yield Call(_take_rejects, (tally, files, reader, as_judged(page)))
