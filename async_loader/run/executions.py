@@ -6,9 +6,10 @@ Which of these it is is looked up once, by `execution_of`; all else asks the exe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 from async_loader.effects import Connect, Steps
+from async_loader.run.discovery import complete
+from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
 from async_loader.tables import Table
 
@@ -47,27 +48,31 @@ def execution_of(state: RunState) -> Execution:
     return Checkpointed(state) if options.commit_every else OneCommit(state)
 
 
-def open_databases(state: RunState, held: Sequence[Table]) -> Steps[None]:
+def open_databases(state: RunState, *, hold: bool) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    held: the tables that no one else may write to from here on.
+    hold: no one else may write to the loaded tables from here on.
     """
-    plan = state.plan
-    tables = plan.loaded + plan.referenced_only
-    names = sorted({table.database for table in tables})
+    yield from _connect(state.plan)
+    state.plan = plan = yield from complete(state.plan)
     written = {table.database for table in plan.loaded}
-    for name in names:
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        database = plan.databases[name]
+        if name in written:
+            yield from database.begin([table for table in plan.loaded if hold and table.database == name])
+            yield from database.check_writable()
+        else:
+            yield from database.begin_reading()
+
+
+def _connect(plan: Plan) -> Steps[None]:
+    tables = plan.loaded + plan.referenced_only
+    written = {table.database for table in plan.loaded}
+    for name in sorted({table.database for table in tables}):
         yield Connect(plan.databases[name], plan.options.lock_timeout, writable=name in written)
         for table in tables:
             if table.database == name:
                 yield from plan.databases[name].check(table, filled=table in plan.loaded)
-    for name in names:
-        database = plan.databases[name]
-        if name in written:
-            yield from database.begin([table for table in held if table.database == name])
-            yield from database.check_writable()
-        else:
-            yield from database.begin_reading()
 
 
 def release_databases(state: RunState) -> Steps[None]:

@@ -34,7 +34,7 @@ class OneCommit(Execution):
     def prepare(self) -> Steps[None]:
         """Lock all databases until they are committed, and read what is known of their keys."""
         state = self.state
-        yield from open_databases(state, held=state.plan.loaded)
+        yield from open_databases(state, hold=True)
         yield from resume(state)
         yield from refuse_repeated(state)
         yield from self._release()

@@ -26,7 +26,7 @@ class Spread(Execution):
     def prepare(self) -> Steps[None]:
         """Prepare the databases; no table is held: workers write to them, those of an earlier process too."""
         state = self.state
-        yield from open_databases(state, held=())
+        yield from open_databases(state, hold=False)
         yield from resume(state)
         yield from release_databases(state)
         yield Call(state.open_reject_files)
@@ -57,7 +57,7 @@ class DrySpread(Execution):
 
     def prepare(self) -> Steps[None]:
         """Open the databases for reading."""
-        yield from open_databases(self.state, held=())
+        yield from open_databases(self.state, hold=False)
         yield Call(self.state.open_reject_files)
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})
 

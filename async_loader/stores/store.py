@@ -45,6 +45,15 @@ class Part:
     unreadable: tuple[pl.Series, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key of one column that a table has in its database: a column, and the table and key that it names."""
+
+    column: str
+    table: str
+    key: str
+
+
 class StoredRows(Protocol):
     """All rows of a table in the order of their places."""
 
@@ -138,6 +147,14 @@ class Store(ABC):
         """Raise StoreError unless the database has the table as declared, and the loader's own. `filled`: also unless
         the declared columns are enough to make a row of.
         """
+
+    @abstractmethod
+    def identity(self) -> Steps[tuple[object, object]]:
+        """Return what the open database is, equal for stores of one database, and the role that it is used in."""
+
+    @abstractmethod
+    def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
+        """Return the foreign keys of one column that the table has, in the order of their columns."""
 
     @abstractmethod
     def key_range(self, table: Table) -> Steps[KeyRange | None]:

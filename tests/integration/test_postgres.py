@@ -322,15 +322,15 @@ def test_a_constraint_that_waits_for_the_commit_is_asked_about_each_statement(
     assert place.rows("things") == [(1, 7), (2, 8), (4, 9)]
 
 
-def test_a_foreign_key_of_the_database_that_waits_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
+def test_a_foreign_key_of_several_columns_that_waits_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:
     place = Place(tmp_path, (table_with(Column("x", Type.INTEGER)),), store=store)
-    place.query("things", "CREATE TABLE parents (id bigint PRIMARY KEY)")
-    place.query("things", "INSERT INTO parents VALUES (1)")
-    place.query("things", "ALTER TABLE things ADD FOREIGN KEY (x) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
+    place.query("things", "CREATE TABLE parents (id bigint, x bigint, PRIMARY KEY (id, x))")
+    place.query("things", "INSERT INTO parents VALUES (1, 1), (3, 1)")
+    place.query("things", "ALTER TABLE things ADD FOREIGN KEY (id, x) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
     report = place.load(mode, {"things": place.file("t.csv", "id,x\n1,1\n2,2\n3,1\n")})
     message = (
-        'insert or update on table "things" violates foreign key constraint "things_x_fkey"; '
-        'Key (x)=(2) is not present in table "parents".'
+        'insert or update on table "things" violates foreign key constraint "things_id_x_fkey"; '
+        'Key (id, x)=(2, 2) is not present in table "parents".'
     )
     assert reasons_of(report, "things") == [(3, [("refused", None, message)])]
     assert place.rows("things") == [(1, 1), (3, 1)]

@@ -42,7 +42,7 @@ from async_loader.stores.postgres.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import Store, StoredRows, integers, only_updates, quoted
+from async_loader.stores.store import ForeignKey, Store, StoredRows, integers, only_updates, quoted
 from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
@@ -125,6 +125,16 @@ class Database(Store):
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
         """Do what `Store.check` says."""
         yield from schema.check(self.name, table, filled=filled)
+
+    def identity(self) -> Steps[tuple[object, object]]:
+        """Do what `Store.identity` says. Schemas are databases of their own, each with a ledger."""
+        [(role, *place)] = yield Query(self.name, schema.IDENTITY)
+        return tuple(place), role
+
+    def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
+        """Do what `Store.foreign_keys` says."""
+        rows = yield Query(self.name, schema.FOREIGN_KEYS, (quoted(table.name),))
+        return [ForeignKey(*row) for row in rows]
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
         """Do what `Store.key_range` says. Texts are in an order of the server's own: all that is known of them is

@@ -100,6 +100,20 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
+# The role; then the server, since when it runs, the database, and the ledger in it.
+IDENTITY = """\
+SELECT current_user, inet_server_addr(), inet_server_port(), pg_postmaster_start_time(),
+(SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('loader_runs')::oid"""
+# A table that is not found by its name alone is named with its schema, quoted as Django writes it.
+FOREIGN_KEYS = """\
+SELECT own.attname, CASE WHEN to_regclass(quote_ident(target.relname)) = target.oid THEN target.relname
+ELSE '"' || replace(nspname, '"', '""') || '"."' || replace(target.relname, '"', '""') || '"' END, other.attname
+FROM pg_constraint JOIN pg_class AS target ON target.oid = confrelid
+JOIN pg_namespace ON pg_namespace.oid = target.relnamespace
+JOIN pg_attribute AS own ON own.attrelid = conrelid AND own.attnum = conkey[1]
+JOIN pg_attribute AS other ON other.attrelid = confrelid AND other.attnum = confkey[1]
+WHERE contype = 'f' AND conrelid = to_regclass($1) AND cardinality(conkey) = 1 ORDER BY own.attnum, conname"""
+
 
 def creation(tables: Iterable[Table]) -> list[str]:
     """Return the statements that make the tables that are missing, the loader's own too."""

@@ -5,6 +5,7 @@ Batches cross into SQLite as images (`images.py`), which statements read as a ta
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from async_loader.stores.shares import Shares
 from async_loader.stores.sqlite import finding, images, schema
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.faults import driver_error, explained, missing
-from async_loader.stores.sqlite.performing import REFUSALS, is_commit, is_of_records, perform
+from async_loader.stores.sqlite.performing import REFUSALS, is_of_records, perform
 from async_loader.stores.sqlite.rows import StoredRows, stored_rows
 from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, Session
 from async_loader.stores.sqlite.statements import (
@@ -37,7 +38,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import Store, integers, numbered, only_updates, quoted
+from async_loader.stores.store import ForeignKey, Store, integers, numbered, only_updates, quoted
 from async_loader.tables import Column, Table
 
 
@@ -105,6 +106,16 @@ class Database(Store):
     def check(self, table: Table, *, filled: bool = False) -> Steps[None]:
         """Do what `Store.check` says."""
         yield from schema.check(self.name, table, filled=filled)
+
+    def identity(self) -> Steps[tuple[object, object]]:
+        """Do what `Store.identity` says."""
+        rows = yield Query(self.name, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+        identity: object = yield Call(_identity, (self.name, rows[0][0]))
+        return identity, None
+
+    def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
+        """Do what `Store.foreign_keys` says."""
+        return (yield from schema.foreign_keys(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
         """See Store: the least and the greatest."""
@@ -282,7 +293,7 @@ class Database(Store):
         try:
             return perform(session, statement)
         except REFUSALS as error:
-            if session.in_transaction and not is_commit(statement):
+            if session.in_transaction:
                 raise RefusedError(self.name, str(error)) from error
             raise explained(self.name, self.path, error) from error
         except sqlite3.Error as error:
@@ -295,6 +306,14 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def _identity(name: str, file: str | None) -> tuple[object, ...]:
+    """Return the identity of a file; of a database in memory, its name."""
+    if not file:
+        return ("memory", name)
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def _is_new(path: Path) -> bool:

@@ -41,11 +41,6 @@ def is_of_records(statement: Query | Change | Each) -> bool:
     return isinstance(statement, Each) or (isinstance(statement, Change) and statement.batch is not None)
 
 
-def is_commit(statement: Query | Change | Each) -> bool:
-    """Return whether a statement ends the transaction."""
-    return isinstance(statement, Change) and statement.sql == COMMIT
-
-
 def _queried(session: Session, query: Query) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for _ in _at_hand(session, query.batch):

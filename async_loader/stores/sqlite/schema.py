@@ -7,7 +7,7 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
-from async_loader.stores.store import columns_of, create_sql
+from async_loader.stores.store import ForeignKey, columns_of, create_sql
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # Types that SQLite does not have are declared, and stored, as Django does it.
@@ -75,6 +75,16 @@ _UNIQUE_COLUMNS = """\
 SELECT min(columns.name) FROM pragma_index_list(?) AS indexes, pragma_index_info(indexes.name) AS columns
 WHERE indexes."unique" AND NOT indexes.partial GROUP BY indexes.name HAVING count(*) = 1"""
 
+# Of each foreign key of one column: the column, the table that it names and, where there is one, that table's own name
+# and primary key, and the key that the foreign key names.
+_FOREIGN_KEYS = """\
+SELECT keys."from", keys."table", targets.name, keys."to",
+(SELECT name FROM pragma_table_info(keys."table") WHERE pk = 1)
+FROM pragma_foreign_key_list(?) AS keys
+LEFT JOIN sqlite_master AS targets ON targets.type = 'table' AND targets.name = keys."table" COLLATE NOCASE
+WHERE NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?) AS more WHERE more.id = keys.id AND more.seq > 0)
+ORDER BY keys.id DESC"""
+
 
 def creation(tables: Iterable[Table]) -> list[str]:
     """Return the statements that make the tables that are missing, the loader's own too."""
@@ -93,6 +103,20 @@ def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
         present = yield Query(database, "SELECT name FROM pragma_table_info(?)", (name,))
         if not set(wanted) <= {column for (column,) in present}:
             raise StoreError(database, f"has no table {name} as this version makes it; run init_db first")
+
+
+def foreign_keys(database: str, table: Table) -> Steps[list[ForeignKey]]:
+    """Return the table's foreign keys of one column. Raises StoreError for one that names a table of another database,
+    since SQLite then takes no row at all.
+    """
+    rows = yield Query(database, _FOREIGN_KEYS, (table.name, table.name))
+    [(enforced,)] = yield Query(database, "PRAGMA foreign_keys")
+    for column, named, target, *_ in rows if enforced else ():
+        if target is None:
+            advice = "make it a column without a constraint (in Django db_constraint=False)"
+            problem = f"column {column} is a foreign key to {named}, which is not in this database"
+            raise StoreError(database, f"table {table.name}: {problem}; {advice}")
+    return [ForeignKey(column, target, key or primary) for column, _, target, key, primary in rows if target]
 
 
 def _check_columns(database: str, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:

@@ -96,7 +96,10 @@ class Session:
     def commit(self) -> None:
         """Make the transaction permanent. StoreError where the file is no longer the one that was opened."""
         self.check_file()
-        self.execute(_RELEASE if self._lent.is_joined else COMMIT)
+        try:
+            self.execute(_RELEASE if self._lent.is_joined else COMMIT)
+        except sqlite3.IntegrityError as error:
+            raise StoreError(self.database, self._broken_reference(str(error))) from error
         self._is_open = False
         self.check_file()
 
@@ -147,6 +150,15 @@ class Session:
                     undo()
         finally:
             self._lent.give_back()
+
+    def _broken_reference(self, said: str) -> str:
+        """Return why a commit was refused: a foreign key that waits for it leads nowhere."""
+        broken = self.execute("PRAGMA foreign_key_check").fetchone()
+        if broken is None:
+            return f"{said} ({self.place})"
+        table, row, target, _ = broken
+        problem = f"table {table}: row {row} references a row of {target} that is not there"
+        return f"{problem} ({self.place}); its foreign key is asked at the commit only, so mend the source"
 
     def _set_up_file(self, *, is_new: bool) -> None:
         if is_new:
