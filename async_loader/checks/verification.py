@@ -42,11 +42,11 @@ class VerificationReport:
 
 def verify(inspection: Inspection, run: str | None) -> Steps[tuple[VerifiedRun, ...]]:
     """Verify the run of this id; None is all. ConfigurationError for a run that nothing names."""
-    yield from open_databases(inspection)
-    lines = yield from hold_all(inspection)
+    opened = yield from open_databases(inspection)
+    lines = yield from hold_all(opened)
     databases = {}
-    for name in databases_in_commit_order(inspection.tables):
-        databases[name] = yield from state_of(inspection.databases[name], inspection.here(name), lines[name])
+    for name in databases_in_commit_order(opened.tables):
+        databases[name] = yield from state_of(opened.databases[name], opened.here(name), lines[name])
     runs: tuple[VerifiedRun, ...] = yield Call(verify_ledgers, (list(databases.values()),))
     if run is None:
         return runs

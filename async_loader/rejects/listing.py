@@ -115,10 +115,10 @@ class _Counts:
 def list_runs(inspection: Inspection) -> Steps[tuple[RejectingRun, ...]]:
     """Return every run that a ledger or a reject names, the newest last."""
     surveyed = yield from survey(inspection)
-    counts = yield from _counts(inspection, surveyed)
+    counts = yield from _counts(surveyed)
     lines: dict[str, list[TableRun]] = {}
     tables: dict[str, list[TableRejects]] = {}
-    for database in databases_in_commit_order(inspection.tables):
+    for database in databases_in_commit_order(surveyed.inspection.tables):
         for line in surveyed.lines[database]:
             run = str(line.run)
             lines.setdefault(run, []).append(line)
@@ -149,10 +149,11 @@ def _reasons(row: RejectRow) -> tuple[Reason, ...]:
     return tuple(Reason(**reason) for reason in json.loads(row.reasons))
 
 
-def _counts(inspection: Inspection, surveyed: Survey) -> Steps[dict[_Place, _Counts]]:
+def _counts(surveyed: Survey) -> Steps[dict[_Place, _Counts]]:
     """Count what is stored. Databases count whole groups; only where a group may be of several tables is each of its
     rejects looked at, to find its table.
     """
+    inspection = surveyed.inspection
     reasons = yield from _reasons_by_group(inspection)
     counts: dict[_Place, _Counts] = {}
     for selection in select(surveyed.groups, {table.name: table for table in inspection.tables}, RejectFilter()):

@@ -27,34 +27,38 @@ TakePage: TypeAlias = Callable[[Selection, list[RejectRow]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """By database the lines of its ledger, and all groups of stored rejects, those of the first run first."""
+    """By database the lines of its ledger, and all groups of stored rejects, those of the first run first.
 
+    inspection: the databases, each under one name.
+    """
+
+    inspection: Inspection
     lines: Mapping[str, tuple[TableRun, ...]]
     groups: tuple[RejectGroup, ...]
 
 
 def survey(inspection: Inspection) -> Steps[Survey]:
     """Connect, check, and see which rejects are stored, in one state of each database."""
-    yield from open_databases(inspection)
-    lines = yield from hold_all(inspection)
+    opened = yield from open_databases(inspection)
+    lines = yield from hold_all(opened)
     groups: list[RejectGroup] = []
-    for name in databases_in_commit_order(inspection.tables):
+    for name in databases_in_commit_order(opened.tables):
         by_run: dict[str, list[TableRun]] = {}
         for line in lines[name]:
             by_run.setdefault(line.run, []).append(line)
-        rows = yield from reject_queries.group_rows(inspection.databases[name])
+        rows = yield from reject_queries.group_rows(opened.databases[name])
         groups += [reject_group(name, by_run.get(row[0], []), row) for row in rows]
     places = {run: place for place, run in enumerate(order_of_runs(lines.values()))}
     # Rejects of a run that no ledger names come first.
     groups.sort(key=lambda group: (places.get(group.run, -1), group.run, group.first))
-    return Survey(lines, tuple(groups))
+    return Survey(opened, lines, tuple(groups))
 
 
 def find_selections(inspection: Inspection, wanted: RejectFilter) -> Steps[list[Selection]]:
     """Return what the filter selects. ConfigurationError for a table or run that there is not."""
     surveyed = yield from survey(inspection)
     _check_filter(inspection, surveyed, wanted)
-    return list(select(surveyed.groups, {table.name: table for table in inspection.tables}, wanted))
+    return list(select(surveyed.groups, {table.name: table for table in surveyed.inspection.tables}, wanted))
 
 
 def count_selections(inspection: Inspection, wanted: RejectFilter) -> Steps[list[tuple[Selection, int]]]:

@@ -7,6 +7,7 @@ reference as any other, also of a table that was declared without it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from async_loader.effects import Steps
@@ -28,22 +29,42 @@ def complete(plan: Plan) -> Steps[Plan]:
 
 
 def _with_one_name_each(plan: Plan) -> Steps[Plan]:
-    """Return the plan with one name for each database."""
-    names: dict[str, str] = {}
-    first: dict[object, tuple[str, object]] = {}
+    """Return the plan with one name for each database: one whose connection can write where that is needed."""
     written = {table.database for table in plan.loaded}
-    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
-        identity, role = yield from plan.databases[name].identity()
-        known, other_role = first.setdefault(identity, (name, role))
-        if role == other_role:
-            names[name] = known
-        elif {name, known} <= written:
-            problem = f"is the database of {known} too, as another role, and both are written to"
-            raise StoreError(name, f"{problem}; load their tables one after the other, or give both one role")
-    if all(name == known for name, known in names.items()):
-        return plan
-    return replace(
-        plan, tables=tuple(replace(table, database=names.get(table.database, table.database)) for table in plan.tables)
+    opened = {table.database for table in plan.loaded + plan.referenced_only}
+    names = sorted(opened, key=lambda name: (name not in written, name))
+    first = yield from first_names(plan.databases, names, written)
+    tables = with_first_names(plan.tables, first)
+    return plan if tables == plan.tables else replace(plan, tables=tables)
+
+
+def first_names(
+    databases: Mapping[str, Store], names: Sequence[str], written: Collection[str] = ()
+) -> Steps[dict[str, str]]:
+    """Return, for each name of an open database, the first of the names under which it is used in the same way.
+
+    written: names of databases that are written to. StoreError where one connection cannot write for two of them.
+    """
+    first: dict[object, tuple[str, object]] = {}
+    merged: dict[str, str] = {}
+    for name in names if len(names) > 1 else ():
+        identity, use = yield from databases[name].identity()
+        known, other_use = first.setdefault(identity, (name, use))
+        if use == other_use:
+            merged[name] = known
+        elif {name, known} <= set(written):
+            problem = f"is the database of {known} too, with another role or search path, and both are written to"
+            raise StoreError(name, f"{problem}; load their tables one after the other, or give both the same")
+    return merged
+
+
+def with_first_names(tables: Iterable[Table], first: Mapping[str, str]) -> tuple[Table, ...]:
+    """Return tables with the first name of the database of each."""
+    return tuple(
+        table
+        if (name := first.get(table.database, table.database)) == table.database
+        else replace(table, database=name)
+        for table in tables
     )
 
 
@@ -58,20 +79,14 @@ def _with_reference(database: Store, tables: tuple[Table, ...], name: str, key: 
         return tables
     if any((each.column, each.table) == (key.column, key.table) for each in table.references):
         return tables
-    is_new = target is None
-    if target is None:
-        target = Table(key.table, table.database, (Column(key.key, column.type),), key.key)
-    if target.database != table.database or target.key != key.key:
+    if target is not None and (target.database, target.key) != (table.database, key.key):
         return tables
-    by_name |= {
-        target.name: target,
-        name: replace(table, references=(*table.references, Reference(key.column, key.table))),
-    }
     try:
-        ordered = in_reference_order(by_name.values())
-        if is_new:
+        if target is None:
+            target = Table(key.table, table.database, (Column(key.key, column.type),), key.key)
             yield from database.check(target)
+        referencing = replace(table, references=(*table.references, Reference(key.column, key.table)))
+        return in_reference_order((by_name | {target.name: target, name: referencing}).values())
     except (ConfigurationError, StoreError):
-        # Such as a circle of references.
+        # Such as a circle of references, or a column of another type.
         return tables
-    return ordered

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from async_loader.effects import Connect, Steps
 from async_loader.ledger.entries import TableRun
+from async_loader.run.discovery import first_names, with_first_names
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.ledger import hold_ledger
 from async_loader.stores.store import Store
@@ -34,12 +35,17 @@ class Inspection:
         return [table for table in self.tables if table.database == database]
 
 
-def open_databases(inspection: Inspection) -> Steps[None]:
-    """Connect to the databases and check their tables, in the order of names, as a load does."""
-    for name in sorted({table.database for table in inspection.tables}):
+def open_databases(inspection: Inspection) -> Steps[Inspection]:
+    """Connect to the databases and check their tables, in the order of names, as a load does. Returns the inspection
+    with one name for each database.
+    """
+    names = sorted({table.database for table in inspection.tables})
+    for name in names:
         yield Connect(inspection.databases[name], inspection.options.lock_timeout)
         for table in inspection.here(name):
             yield from inspection.databases[name].check(table)
+    first = yield from first_names(inspection.databases, names)
+    return replace(inspection, tables=with_first_names(inspection.tables, first))
 
 
 def hold_all(inspection: Inspection) -> Steps[dict[str, tuple[TableRun, ...]]]:

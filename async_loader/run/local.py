@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from async_loader.effects import Call, Complete, Steps
+from async_loader.errors import StoreError
 from async_loader.ledger.entries import COMPLETE
 from async_loader.loading.commits import Checkpoints, Commits
 from async_loader.loading.finding import DryRows
@@ -18,6 +19,7 @@ from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, open_databases, release_databases
 from async_loader.run.progress import confirm, save
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
+from async_loader.stores.store import BrokenRows
 from async_loader.tables import Table, databases_in_commit_order
 
 
@@ -28,6 +30,8 @@ class OneCommit(Execution):
     _ranges: dict[str, KeyRange | None]
     _accepted: dict[str, AcceptedKeys]
     _allowance: RejectAllowance
+    # By table, the rows that broke its foreign keys before.
+    _broken: dict[str, BrokenRows]
     # The rows that a dry run would store.
     _dry: DryRows | None = None
 
@@ -45,6 +49,7 @@ class OneCommit(Execution):
         self._ranges = {}
         for table in state.plan.loaded + state.plan.referenced_only:
             self._ranges[table.name] = yield from state.database(table).key_range(table)
+        self._broken = yield from self._broken_rows()
         self._accepted = {table.name: AcceptedKeys(table.column(table.key)) for table in state.remaining}
         self._allowance = RejectAllowance(state.plan.options.max_rejects, self._accepted)
 
@@ -99,7 +104,23 @@ class OneCommit(Execution):
         """Commit all databases, with what the ledger says of their tables."""
         for table in self.state.remaining:
             yield from save(self.state, table, COMPLETE)
+        yield from self._check_broken()
         yield Complete(self._commit_all())
+
+    def _broken_rows(self) -> Steps[dict[str, BrokenRows]]:
+        """Return by table the rows that break foreign keys which only a commit would ask."""
+        rows = {}
+        for table in self.state.remaining:
+            rows[table.name] = yield from self.state.database(table).broken_rows(table)
+        return rows
+
+    def _check_broken(self) -> Steps[None]:
+        """Raise StoreError where a commit would be refused: by then other databases would be committed."""
+        now = yield from self._broken_rows()
+        for table in self.state.remaining:
+            broken = now[table.name]
+            if broken.number > self._broken[table.name].number:
+                raise StoreError(table.database, f"table {table.name}: {broken}")
 
     def _commit_all(self) -> Steps[None]:
         """Commit each database after every one that its tables reference."""

@@ -54,6 +54,20 @@ class ForeignKey:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenRows:
+    """Rows of a table that break its foreign keys: their number, the last of them, and the table that it names."""
+
+    number: int = 0
+    row: int | None = None
+    target: str | None = None
+
+    def __str__(self) -> str:
+        row = "a row" if self.row is None else f"row {self.row}"
+        problem = f"{row} references a row of {self.target} that is not there"
+        return f"{problem}; its foreign key is asked at the commit only, so mend the source"
+
+
 class StoredRows(Protocol):
     """All rows of a table in the order of their places."""
 
@@ -150,11 +164,18 @@ class Store(ABC):
 
     @abstractmethod
     def identity(self) -> Steps[tuple[object, object]]:
-        """Return what the open database is, equal for stores of one database, and the role that it is used in."""
+        """Return what the open database is, equal for stores of one database, and how it is used: stores of one
+        database that use it in the same way can share a connection.
+        """
 
     @abstractmethod
     def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
         """Return the foreign keys of one column that the table has, in the order of their columns."""
+
+    def broken_rows(self, table: Table) -> Steps[BrokenRows]:  # noqa: ARG002 - of a store that asks all keys at once
+        """Return the rows that break foreign keys which are asked at the commit only, and are no references."""
+        yield from ()
+        return BrokenRows()
 
     @abstractmethod
     def key_range(self, table: Table) -> Steps[KeyRange | None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from async_loader import Column, StoreError, Table, Type
+from async_loader import Column, Reference, StoreError, Table, Type
 from tests.sample import Place
 from tests.stores import Databases
 
@@ -78,6 +79,26 @@ def test_one_that_waits_for_the_commit_fails_the_run_in_one_line(tmp_path: Path,
     with pytest.raises(StoreError, match="table things: row 2 references a row of things that is not there"):
         place.load(mode, {"things": place.file("t.csv", "id,parent\n1,\n2,9\n")})
     assert place.rows("things") == []
+
+
+@pytest.mark.only("sqlite")
+def test_then_no_other_database_is_committed_either(tmp_path: Path, store: Databases, mode: str) -> None:
+    referencing = replace(THINGS, references=(Reference("id", "parents"),))
+    elsewhere = replace(PARENTS, database="parents")
+    place = place_with(tmp_path, store, "REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED", elsewhere)
+    place.tables = (elsewhere, referencing)
+    sources = {"parents": place.file("p.csv", "id\n1\n2\n"), "things": place.file("t.csv", "id,parent\n1,\n2,9\n")}
+    with pytest.raises(StoreError, match="table things: row 2 references a row of things that is not there"):
+        place.load(mode, sources)
+    assert (place.rows("parents"), place.rows("things")) == ([], [])
+
+
+@pytest.mark.only("sqlite")
+def test_rows_that_broke_a_foreign_key_before_bar_no_load(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = place_with(tmp_path, store, "REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED")
+    place.query("things", "INSERT INTO things VALUES (7, 70)")
+    place.load(mode, {"things": place.file("t.csv", "id,parent\n1,2\n2,1\n")})
+    assert place.rows("things") == [(1, 2), (2, 1), (7, 70)]
 
 
 @pytest.mark.only("sqlite")

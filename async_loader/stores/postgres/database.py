@@ -128,8 +128,8 @@ class Database(Store):
 
     def identity(self) -> Steps[tuple[object, object]]:
         """Do what `Store.identity` says. Schemas are databases of their own, each with a ledger."""
-        [(role, *place)] = yield Query(self.name, schema.IDENTITY)
-        return tuple(place), role
+        [(use, *place)] = yield Query(self.name, schema.IDENTITY)
+        return tuple(place), use
 
     def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
         """Do what `Store.foreign_keys` says."""

@@ -100,9 +100,10 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
-# The role; then the server, since when it runs, the database, and the ledger in it.
+# How the database is used: the role, and the schemas in which names are looked up. What it is: since when the server
+# runs, to the microsecond, the database, and the ledger in it. One server may be reached under several addresses.
 IDENTITY = """\
-SELECT current_user, inet_server_addr(), inet_server_port(), pg_postmaster_start_time(),
+SELECT current_user::text || ' ' || current_schemas(false)::text, pg_postmaster_start_time(),
 (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('loader_runs')::oid"""
 # A table that is not found by its name alone is named with its schema, quoted as Django writes it.
 FOREIGN_KEYS = """\

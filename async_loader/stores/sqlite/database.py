@@ -38,7 +38,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import ForeignKey, Store, integers, numbered, only_updates, quoted
+from async_loader.stores.store import BrokenRows, ForeignKey, Store, integers, numbered, only_updates, quoted
 from async_loader.tables import Column, Table
 
 
@@ -116,6 +116,10 @@ class Database(Store):
     def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
         """Do what `Store.foreign_keys` says."""
         return (yield from schema.foreign_keys(self.name, table))
+
+    def broken_rows(self, table: Table) -> Steps[BrokenRows]:
+        """Do what `Store.broken_rows` says."""
+        return (yield from schema.broken_rows(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
         """See Store: the least and the greatest."""

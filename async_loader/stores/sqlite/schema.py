@@ -7,7 +7,7 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
-from async_loader.stores.store import ForeignKey, columns_of, create_sql
+from async_loader.stores.store import BrokenRows, ForeignKey, columns_of, create_sql
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # Types that SQLite does not have are declared, and stored, as Django does it.
@@ -85,6 +85,12 @@ LEFT JOIN sqlite_master AS targets ON targets.type = 'table' AND targets.name = 
 WHERE NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?) AS more WHERE more.id = keys.id AND more.seq > 0)
 ORDER BY keys.id DESC"""
 
+# The same of all keys that are enforced.
+_ENFORCED_KEYS = """\
+SELECT "from", "table" FROM pragma_foreign_key_list(?) WHERE (SELECT foreign_keys FROM pragma_foreign_keys)"""
+# How many rows break foreign keys, the last of those rows, and the table that it names.
+_BROKEN = "SELECT count(*), max(rowid), parent FROM pragma_foreign_key_check(?)"
+
 
 def creation(tables: Iterable[Table]) -> list[str]:
     """Return the statements that make the tables that are missing, the loader's own too."""
@@ -117,6 +123,18 @@ def foreign_keys(database: str, table: Table) -> Steps[list[ForeignKey]]:
             problem = f"column {column} is a foreign key to {named}, which is not in this database"
             raise StoreError(database, f"table {table.name}: {problem}; {advice}")
     return [ForeignKey(column, target, key or primary) for column, _, target, key, primary in rows if target]
+
+
+def broken_rows(database: str, table: Table) -> Steps[BrokenRows]:
+    """Return the rows that break foreign keys which are no references. Where there are such keys, the whole table is
+    read.
+    """
+    rows = yield Query(database, _ENFORCED_KEYS, (table.name,))
+    references = {(each.column, each.table) for each in table.references}
+    if all(row in references for row in rows):
+        return BrokenRows()
+    [broken] = yield Query(database, _BROKEN, (table.name,))
+    return BrokenRows(*broken)
 
 
 def _check_columns(database: str, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:

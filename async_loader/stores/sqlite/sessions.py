@@ -18,6 +18,7 @@ from async_loader.locations import Lent
 from async_loader.stores.sqlite.json_values import SAME_JSON, same_json
 from async_loader.stores.sqlite.statements import IMAGE
 from async_loader.stores.sqlite.wal import Log
+from async_loader.stores.store import BrokenRows
 
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
@@ -157,8 +158,7 @@ class Session:
         if broken is None:
             return f"{said} ({self.place})"
         table, row, target, _ = broken
-        problem = f"table {table}: row {row} references a row of {target} that is not there"
-        return f"{problem} ({self.place}); its foreign key is asked at the commit only, so mend the source"
+        return f"table {table}: {BrokenRows(1, row, target)}"
 
     def _set_up_file(self, *, is_new: bool) -> None:
         if is_new:
