@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -84,6 +85,9 @@ class Column:
     generated: of a key, whether a new row gets one where its source has none: from the default, which is a function
         then, or else from the database.
     aliases: other names by which a source may call it.
+    stamp: of a time at which a row was made or changed, what a new row gets where the source has no such column, as a
+        function of the moment at which the run began; the default is None then, and is not used.
+    restamped: whether a row that an update changes gets a new stamp as well.
 
     Raises ConfigurationError for digits that cannot be, and for an unknown zone.
     """
@@ -99,6 +103,8 @@ class Column:
     zone: str | None = None
     generated: bool = False
     aliases: tuple[str, ...] = ()
+    stamp: Callable[[datetime], object] | None = None
+    restamped: bool = False
 
     def __post_init__(self) -> None:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
@@ -256,6 +262,16 @@ class Table:
         chosen = () if appends else match or self.match
         missing = on_missing if on_missing != "insert" else self.on_missing
         return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
+
+    @property
+    def stamps(self) -> tuple[Column, ...]:
+        """The columns that the load fills with times of its own, where the source does not have them."""
+        return tuple(column for column in self.columns if column.stamp is not None)
+
+    def stamped_at(self, moment: datetime) -> Table:
+        """Return the table whose stamps are of that moment."""
+        columns = (each if each.stamp is None else replace(each, default=each.stamp(moment)) for each in self.columns)
+        return replace(self, columns=tuple(columns))
 
     def identified_by(self, name: str) -> Table:
         """Return the table as one whose key is another column, which identifies its rows too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from async_loader.ledger.counts import NAMES, NOTHING, Counts
-from async_loader.ledger.report import LISTED
+from async_loader.ledger.report import INSERTED, LISTED, Accepted
 from async_loader.tables import Column, Table, Type
 
 # How values are read again that JSON keeps as text.
@@ -23,7 +23,7 @@ _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
     Type.DATETIME: datetime.fromisoformat,
 }
 # What the ledger keeps of an outcome besides its counts.
-_KEPT = ("reasons", "superseded", "ignored", "refused", "listed")
+_KEPT = ("reasons", "superseded", "ignored", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,15 @@ class Outcome:
     superseded: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     refused: tuple[Any, ...] = ()
-    listed: tuple[Sequence[Any], ...] = ()
+    listed: tuple[Accepted, ...] = ()
     accepted: pl.Series | None = None
     rejects: tuple[tuple[str, pl.DataFrame], ...] = ()
 
     def as_json(self) -> str:
         """Return it as the ledger keeps it."""
-        return json.dumps(self.counts.by_name() | {name: getattr(self, name) for name in _KEPT}, default=str)
+        facts = self.counts.by_name() | {name: getattr(self, name) for name in _KEPT}
+        listed = {"listed": [each.row for each in self.listed], "listed_as": [each.outcome for each in self.listed]}
+        return json.dumps(facts | listed, default=str)
 
 
 def outcome_from(text: str, table: Table) -> Outcome:
@@ -60,8 +62,15 @@ def outcome_from(text: str, table: Table) -> Outcome:
         superseded=facts["superseded"],
         ignored=tuple(facts["ignored"]),
         refused=tuple(facts["refused"]),
-        listed=tuple(tuple(map(_restored, row, table.columns)) for row in facts["listed"]),
+        listed=tuple(_listed(facts, table)),
     )
+
+
+def _listed(facts: Mapping[str, Any], table: Table) -> Iterator[Accepted]:
+    """Return the listed records. An earlier version kept no outcomes of them."""
+    rows = facts["listed"]
+    for outcome, row in zip(facts.get("listed_as", [INSERTED] * len(rows)), rows, strict=True):
+        yield Accepted(outcome, tuple(map(_restored, row, table.columns)))
 
 
 def _restored(value: Any, column: Column) -> Any:

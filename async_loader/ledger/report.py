@@ -20,6 +20,8 @@ from async_loader.tables import Table, Type
 
 # A load of no more records than this is shown record by record.
 LISTED = 100
+# What became of a record that passed, as counts name it.
+INSERTED, UPDATED, UNCHANGED = "inserted", "updated", "unchanged"
 # Python makes no integers of more than 4,300 digits from text; longer numbers than this one are of no use to a reader.
 _LONGEST_NUMBER = 100
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -52,12 +54,25 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A record that passed, in the table's columns, and what became of it: INSERTED, UPDATED or UNCHANGED.
+
+    kept: the columns that its source lacks, and of which an updated row keeps its values.
+    """
+
+    outcome: str
+    row: tuple[Any, ...]
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TableReport(HasCounts):
     """One table's part. given = inserted + updated + unchanged + rejected in a run that is complete.
 
     `counts` are attributes too (`report.given`), and stand in the JSON under their own names.
-    `accepted` holds the first records that passed, in the table's columns, and `samples` the pace: seconds since the
-    run began, and the number of records that had been counted by then. Both are for showing, and not part of the JSON.
+    `accepted` holds the first records that passed, in the table's columns, of a small load as they are stored, and
+    `outcomes` what became of each. `samples` are the pace: seconds since the run began, and the number of records that
+    had been counted by then. These three are for showing, and not part of the JSON.
     """
 
     database: str
@@ -68,6 +83,7 @@ class TableReport(HasCounts):
     reasons: dict[str, int]
     rejects: tuple[Reject, ...]
     accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
+    outcomes: tuple[str, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)
 
 
@@ -95,7 +111,7 @@ class Report:
         del report["resumed"], report["began"]
         report["tables"] = {name: flattened(table) for name, table in report["tables"].items()}
         for table in report["tables"].values():
-            del table["accepted"], table["samples"]
+            del table["accepted"], table["outcomes"], table["samples"]
         return report
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from async_loader.ledger.counts import NOTHING, Counts
 from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects
 from async_loader.ledger.outcomes import Outcome
-from async_loader.ledger.report import LISTED, Reject, TableReport, reject_of
+from async_loader.ledger.report import INSERTED, LISTED, UNCHANGED, UPDATED, Accepted, Reject, TableReport, reject_of
 from async_loader.ledger.samples import Samples
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import REFUSED, commonest_first
@@ -49,16 +49,17 @@ class Tally:
     ignored_columns: tuple[str, ...] = ()
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
-    accepted: list[tuple[object, ...]] = field(default_factory=list)
+    accepted: list[Accepted] = field(default_factory=list)
     superseded: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
 
-    def take(self, batch: Batch, verdict: Verdict) -> None:
+    def take(self, table: Table, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
         self.counts += Counts(given=len(verdict), unchanged=len(verdict.unchanged), rejected=len(verdict.rejects))
         self.reasons.update(verdict.reasons)
-        self.accepted += verdict.accepted.head(LISTED - len(self.accepted)).rows()
+        if len(self.accepted) < LISTED:
+            self.accepted += _accepted(table, batch, verdict, LISTED - len(self.accepted))
         self.show_rejects(batch.source, verdict.rejects)
 
     def refuse(self, table: Table, source: str, refused: Collection[object], rejects: pl.DataFrame) -> None:
@@ -66,7 +67,7 @@ class Tally:
         self.counts += Counts(rejected=len(refused))
         self.reasons[REFUSED] += len(refused)
         key = table.column_names.index(table.key)
-        self.accepted = [row for row in self.accepted if row[key] not in refused]
+        self.accepted = [each for each in self.accepted if each.row[key] not in refused]
         marked = [reject_of(source, *row) for row in rejects.rows() if f'"{REFUSED}"' in row[-1]]
         named = self.rejects + [each for each in marked if each.reasons[0].code == REFUSED]
         # Batches may have been counted since: the first rejects are those that come first in the sources.
@@ -106,7 +107,7 @@ class Tally:
         """Count what came of all shares of a table together."""
         self.counts = outcome.counts
         self.reasons, self.superseded = Counter(outcome.reasons), Counter(outcome.superseded)
-        self.accepted = [tuple(row) for row in outcome.listed]
+        self.accepted = list(outcome.listed)
         self.notice(outcome.ignored)
 
     def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
@@ -129,6 +130,19 @@ class Tally:
             seconds=round(self.seconds, 3),
             reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),
-            accepted=tuple(self.accepted),
+            accepted=tuple(each.row for each in self.accepted),
+            outcomes=tuple(each.outcome for each in self.accepted),
             samples=self.samples.as_tuple(),
         )
+
+
+def _accepted(table: Table, batch: Batch, verdict: Verdict, most: int) -> list[Accepted]:
+    """Return the first records of a verdict that passed, with what becomes of each."""
+    first = verdict.accepted.head(most)
+    keys = first[table.key]
+    changed, unchanged = (keys.is_in(part[table.key].implode()) for part in (verdict.changed, verdict.unchanged))
+    kept = tuple(name for name in batch.absent if not table.column(name).restamped)
+    return [
+        Accepted(UPDATED if is_changed else UNCHANGED if is_unchanged else INSERTED, row, kept)
+        for is_changed, is_unchanged, row in zip(changed, unchanged, first.rows(), strict=True)
+    ]

@@ -23,11 +23,12 @@ from async_loader.loading.commits import Commits
 from async_loader.loading.completing import complete
 from async_loader.loading.finding import DryRows, Finding, Resolved
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
+from async_loader.loading.listing import list_as_stored
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
-from async_loader.records.completion import insertable
+from async_loader.records.completion import insertable, restamped, stamped
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, World, judge
 from async_loader.stores.new_keys import NewKeys, new_keys
@@ -116,6 +117,9 @@ class _Progress:
 
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order."""
+    if this.table.stamps:
+        # All rows of a run have one time, also where an earlier process has loaded a part of them.
+        this = replace(this, table=this.table.stamped_at(datetime.fromisoformat(this.started_at)))
     progress = _Progress((yield Now()))
     this.tally.samples.take(progress.began, this.tally.counts.given)
     yield this.shown(0)
@@ -127,6 +131,7 @@ def load(this: Load) -> Steps[None]:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     _check_ledger(this, progress.position)
+    yield from list_as_stored(this)
     counts, size = this.tally.counts, progress.bytes_done
     yield Show(this.table.name, counts.given, counts.rejected, size, size)
     yield from this.commits.end(this)
@@ -140,7 +145,7 @@ def _load_source(this: Load, progress: _Progress, reader: Readable) -> Steps[Non
         if progress.known is None:
             progress.known = yield from _know(this, progress)
         for part in cut_batch(batch, _borders(this, progress.position, len(batch))):
-            for piece in (yield from complete(progress.known, part)):
+            for piece in (yield from complete(progress.known, stamped(this.table, part))):
                 progress.position += len(piece.batch)
                 if progress.position <= this.checkpoint:
                     yield from _replay(this, progress.known, piece)
@@ -226,6 +231,8 @@ def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[W
     verdict = judge(this.table, batch, world)
     if this.on_conflict == "stop" and len(verdict.changed):
         raise _conflict(this, batch, verdict)
+    if batch.kept:
+        verdict = restamped(this.table, batch, world, verdict)
     if batch.absent:
         verdict = replace(verdict, written=insertable(this.table, batch, verdict.written))
     return world, verdict
@@ -235,7 +242,7 @@ def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, wo
     known.remember(verdict, world)
     if this.dry is not None:
         this.dry.keep(this.table.name, verdict.accepted)
-    this.tally.take(batch, verdict)
+    this.tally.take(this.table, batch, verdict)
     pack = this.database.pack
     written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
     return Judged(batch, verdict, written, pack(verdict.rejects))

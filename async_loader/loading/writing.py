@@ -52,8 +52,9 @@ def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
     # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
     # depend on how the source is cut into batches.
     held = verdict.changed[load.table.key]
+    kept_as_held = [name for name in judged.batch.absent if not load.table.column(name).restamped]
     stored, refused = yield from write_apart(
-        load.database, load.table, verdict.written, judged.written, held, absent=judged.batch.absent
+        load.database, load.table, verdict.written, judged.written, held, absent=kept_as_held
     )
     rejects, packed = verdict.rejects, judged.rejects
     if refused:

@@ -18,6 +18,7 @@ import polars as pl
 
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
+from async_loader.records.validation import Verdict, World
 from async_loader.tables import Column, Table, Type
 
 
@@ -66,6 +67,32 @@ def with_lookups_as_references(batch: Batch) -> Batch:
         if len(known) == len(masks) and (both := functools.reduce(operator.and_, known)).any():
             lacking[reference] = both
     return replace(batch, lacking=lacking)
+
+
+def stamped(table: Table, batch: Batch) -> Batch:
+    """Return the batch with the stamps that its source does not have, as defaults of the table's columns."""
+    stamps = [column for column in table.stamps if column.name in batch.absent]
+    if not stamps:
+        return batch
+    size = len(batch.lines)
+    return replace(batch, values=batch.values.with_columns(each.defaults(1).new_from_index(0, size) for each in stamps))
+
+
+def restamped(table: Table, batch: Batch, world: World, verdict: Verdict) -> Verdict:
+    """Return the verdict with stamps of this run in rows that change, where their records lack the column."""
+    columns = [column for column in table.columns if column.restamped and column.name in batch.kept]
+    differs = world.differs.gather(verdict.places)
+    if not columns or not differs.any():
+        return verdict
+    accepted = verdict.accepted
+    for column in columns:
+        places = (batch.kept[column.name].gather(verdict.places) & differs).arg_true()
+        stamps = column.defaults(1).new_from_index(0, len(places))
+        accepted = accepted.with_columns(accepted[column.name].scatter(places, stamps))
+    is_new = ~world.held.gather(verdict.places)
+    return replace(
+        verdict, accepted=accepted, changed=accepted.filter(differs), written=accepted.filter(is_new | differs)
+    )
 
 
 def lacking_columns(table: Table, batch: Batch) -> tuple[Column, ...]:

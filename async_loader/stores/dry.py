@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import polars as pl
 
@@ -33,6 +33,8 @@ class _Dry(Store):
     """What a dry run changes in a store; of packed rows only their number is left."""
 
     __slots__ = ()
+
+    writes: ClassVar[bool] = False
 
     def begin(self, tables: Iterable[Table]) -> Steps[None]:  # noqa: ARG002 - nothing is locked
         """See Store: hold one state of the database instead, to ask it."""

@@ -102,6 +102,8 @@ class Store(ABC):
     each_reason: ClassVar[str]
     # In SQL, at the end of a query of `rejects`, that no other transaction may change the rows found.
     keeping_rejects: ClassVar[str] = ""
+    # Whether what it is given to write is stored.
+    writes: ClassVar[bool] = True
     # How many keys of a table it lists in the time in which it answers a question about a single key.
     price_of_asking: ClassVar[int]
     # The expression by which lines of the ledger are ordered as they were first written.

@@ -129,6 +129,7 @@ def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:
         "sales", "shop", (Column("id", Type.TEXT), Column("price", Type.DECIMAL), Column("at", Type.DATETIME))
     )
     accepted = (("a'b", Decimal("12.50"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC)), ("c", None, None))
-    counts = TableReport("shop", ("s.csv",), Counts(2, 2), (), 0.1, {}, (), accepted)
+    outcomes = ("inserted", "inserted")
+    counts = TableReport("shop", ("s.csv",), Counts(2, 2), (), 0.1, {}, (), accepted=accepted, outcomes=outcomes)
     lines = summary({"sales": counts}, (table,))
     assert lines[3:5] == ['("a\'b", 12.50, 2026-03-01 09:30:00+00:00)', "('c', None, None)"]

@@ -1,7 +1,6 @@
-"""The checks of `manage.py check`: do the declared tables fit together, and can the databases be loaded into?
+"""The checks of `manage.py check`: do the declared tables fit together, and can models and databases be loaded?
 
-Tables that are derived from models without a declaration are not checked here: an error is reported when such a table
-is loaded. So the check of a project without declarations imports nothing heavy.
+The check of a project without declarations imports nothing heavy, because Django runs it before other commands too.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from django.core.checks import Warning as Notice
 
 from async_loader import ConfigurationError
 from async_loader.contrib.django.models.databases import file_of, home, location, own_models
+from async_loader.contrib.django.models.loadable import problems_of
 
 if TYPE_CHECKING:
     from async_loader import Table
@@ -27,7 +27,7 @@ SETTING = "ASYNC_LOADER_TABLES"
 def check_project(**_: Any) -> list[CheckMessage]:
     """Check the declared tables, and the databases of these and of all models."""
     if getattr(settings, SETTING, None) is None:
-        return list(_homes_of_models(set()))
+        return [*_homes_of_models(set()), *_unloadable(set())]
     from async_loader.contrib.django.models.tables import declared
 
     try:
@@ -36,13 +36,25 @@ def check_project(**_: Any) -> list[CheckMessage]:
         return [Error(f"{error}.", hint=f"Correct the function that {SETTING} names.", id="async_loader.E001")]
     declared_homes = {table.database for table in tables}
     messages = [message for alias in sorted(declared_homes) for message in _database(alias, Error, "E004", "E005")]
-    return [*_twice(tables), *_undeclared(tables), *messages, *_homes_of_models(declared_homes)]
+    others = [*_homes_of_models(declared_homes), *_unloadable({table.name for table in tables})]
+    return [*_twice(tables), *_undeclared(tables), *messages, *others]
 
 
 def _homes_of_models(checked: set[str]) -> Iterator[CheckMessage]:
     """Check the other databases of models. These are warnings: a project may have models that it never loads into."""
     for alias in sorted({home(model) for model in own_models()} - checked):
         yield from _database(alias, Notice, "W001", "W002")
+
+
+def _unloadable(declared: set[str]) -> Iterator[CheckMessage]:
+    """Report in one message the models that are not declared and cannot be loaded: other commands leave them out."""
+    problems = list(problems_of(model for model in own_models() if model._meta.db_table not in declared))
+    if problems:
+        hint = "If none of them is to be loaded, add async_loader.W003 to SILENCED_SYSTEM_CHECKS."
+        models = "1 model" if len(problems) == 1 else f"{len(problems)} models"
+        # What follows a problem is advice on loading that model.
+        listed = "; ".join(problem.partition(";")[0] for problem in problems)
+        yield Notice(f"{models} cannot be loaded: {listed}.", hint=hint, id="async_loader.W003")
 
 
 def _twice(tables: Sequence[Table]) -> Iterator[CheckMessage]:

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
@@ -31,10 +31,6 @@ from async_loader.contrib.django.management.help import DJANGO, HelpFormatter, p
 from async_loader.contrib.django.process import tune
 from async_loader.contrib.django.terminal.output import discard_output, write_line
 from async_loader.contrib.django.terminal.wording import printable
-
-if TYPE_CHECKING:
-    from async_loader import Table
-    from async_loader.contrib.django.models.tables import ProjectTables
 
 FAILED, USAGE, STRICT, OVER_LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 
@@ -100,13 +96,6 @@ class LoaderCommand(BaseCommand):
             if action.dest not in self.paths:
                 _refuse_bytes(action, parsed.get(action.dest))
         return parsed
-
-    def all_tables(self, project: ProjectTables) -> tuple[Table, ...]:
-        """Return all tables of the project, and warn of each model that cannot be loaded."""
-        tables, problems = project.all_tables()
-        for problem in problems:
-            self.warn(problem)
-        return tables
 
     def warn(self, warning: str) -> None:
         """Write a warning to stderr."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -18,34 +20,8 @@ from django.utils import timezone
 
 from async_loader import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
 from async_loader.contrib.django.models.databases import home, is_postgresql
+from async_loader.contrib.django.models.loadable import bad_default, chain_of, check_model, kind_of, stored_fields
 from async_loader.contrib.django.models.validators import Field, may_be_blank, outside_dst_gaps, rules_of
-
-# Fields derived from one of these, with its methods for values, are loaded as that one. The first that fits counts:
-# Django derives DateTimeField from DateField.
-_TYPES: tuple[tuple[type[Field], Type], ...] = (
-    (models.BooleanField, Type.BOOLEAN),
-    (models.IntegerField, Type.INTEGER),
-    (models.FloatField, Type.REAL),
-    (models.DecimalField, Type.DECIMAL),
-    (models.DateTimeField, Type.DATETIME),
-    (models.DateField, Type.DATE),
-    (models.UUIDField, Type.UUID),
-    (models.JSONField, Type.JSON),
-    (models.CharField, Type.TEXT),
-    (models.TextField, Type.TEXT),
-)
-# The methods by which a field reads and stores values. A field that overrides one of them cannot be loaded.
-_VALUE_METHODS = (
-    "to_python",
-    "get_prep_value",
-    "get_db_prep_value",
-    "get_db_prep_save",
-    "pre_save",
-    "from_db_value",
-    "clean",
-    "validate",
-    "run_validators",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +36,8 @@ class Loaded:
 
 def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
     """Return all fields of a model. Raises ConfigurationError for a model that cannot be loaded."""
-    label = model._meta.label
-    if model._meta.parents:
-        parents = ", ".join(parent._meta.label for parent in model._meta.parents)
-        raise ConfigurationError(
-            f"{label}: its fields lie in several tables, those of {parents} too; that is not loaded"
-        )
-    if not isinstance(model._meta.pk, models.Field) or getattr(model._meta.pk, "columns", None):
-        raise ConfigurationError(f"{label}: a key of several columns cannot be loaded")
-    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
-    return tuple(map(_loaded, fields))
+    check_model(model)
+    return tuple(map(_loaded, stored_fields(model)))
 
 
 def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
@@ -106,15 +74,13 @@ def _reference(field: Field) -> Reference | None:
     if not isinstance(field, models.ForeignKey):
         return None
     target = field.remote_field.model
-    if target._meta.concrete_model is field.model._meta.concrete_model:
-        raise ConfigurationError(f"{field}: references its own table; that is not loaded")
     to = "" if field.target_field.primary_key else str(field.target_field.column)
     return Reference(str(field.column), target._meta.db_table, name=field.name, to=to)
 
 
 def _column(field: Field) -> Column:
-    *_, stored = _chain(field)
-    kind = _type(field, stored)
+    *_, stored = chain_of(field)
+    kind = Type[kind_of(field)]
     extra: dict[str, Any] = {}
     if isinstance(stored, models.DecimalField):
         extra = {"digits": stored.max_digits, "places": stored.decimal_places, "significant": _significant(field)}
@@ -128,7 +94,9 @@ def _column(field: Field) -> Column:
         default=_key_default(field, kind) if field.primary_key else _default(field, kind),
         unique=field.unique and not field.primary_key,
         generated=field.primary_key and _is_generated(field),
-        aliases=tuple({field.name, field.attname} - {str(field.column)}),
+        aliases=tuple(name for name in dict.fromkeys((field.name, field.attname)) if name != field.column),
+        stamp=_stamp(field, kind),
+        restamped=getattr(field, "auto_now", False),
         **extra,
     )
 
@@ -136,32 +104,6 @@ def _column(field: Field) -> Column:
 def _significant(field: Field) -> int:
     """Return how many digits of a decimal the field's database keeps exactly."""
     return MOST_DIGITS if is_postgresql(home(field.model)) else SQLITE_DIGITS
-
-
-def _chain(field: Field) -> Iterator[Field]:
-    """Return the field, then the fields that its foreign keys lead to. The last one says how values are stored."""
-    yield field
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-        yield field
-
-
-def _type(field: Field, stored: Field) -> Type:
-    for known, kind in _TYPES:
-        if isinstance(stored, known) and all(
-            _is_djangos(each, method) for each in _chain(field) for method in _VALUE_METHODS
-        ):
-            return kind
-    known_types = ", ".join(known.__name__ for known, _ in _TYPES)
-    own = next((each for each in _chain(field) if not type(each).__module__.startswith("django.")), None)
-    ways = " of its own ways" if own else ""
-    raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{ways}; known are {known_types}")
-
-
-def _is_djangos(field: Field, method: str) -> bool:
-    """Return whether the field has the method from a class of Django's own."""
-    owner = next((each for each in type(field).__mro__ if method in vars(each)), models.Field)
-    return owner.__module__.startswith("django.db.models.")
 
 
 def _is_generated(field: Field) -> bool:
@@ -181,9 +123,8 @@ def _key_default(field: Field, kind: Type) -> object:
 
 def _default(field: Field, kind: Type) -> object:
     """Return what a new row gets where the source does not have the column: a value, or a function that gives one."""
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        # As Django does: the date in the time zone of the process, which Django sets to TIME_ZONE.
-        return lambda: _plain(timezone.now() if kind is Type.DATETIME else date.today(), kind, field)  # noqa: DTZ011
+    if _stamp(field, kind) is not None:
+        return None
     if _makes_defaults(field):
         given: Callable[[], Any] = field.get_default
         return lambda: _plain(given(), kind, field)
@@ -193,7 +134,23 @@ def _default(field: Field, kind: Type) -> object:
     try:
         return _plain(value, kind, field)
     except (ValidationError, ValueError) as error:
-        raise ConfigurationError(f"{field}: its default {value!r} is no value of it") from error
+        raise bad_default(field, value) from error
+
+
+def _stamp(field: Field, kind: Type) -> Callable[[datetime], object] | None:
+    """Return the function that gives the time of a field which Django fills itself, made of the moment of a run."""
+    if not (getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)):
+        return None
+    is_instant = kind is Type.DATETIME and settings.USE_TZ
+    return partial(_in_local_time, kind, None if is_instant else settings.TIME_ZONE)
+
+
+def _in_local_time(kind: Type, zone: str | None, moment: datetime) -> object:
+    """Return a moment as a column holds it: in UTC, or in local time without a zone."""
+    if zone is None:
+        return moment
+    local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return local.date() if kind is Type.DATE else local
 
 
 def _stated_default(field: Field, kind: Type) -> Any:
@@ -211,7 +168,7 @@ def _stated_default(field: Field, kind: Type) -> Any:
 
 def _plain(value: Any, kind: Type, field: Field) -> Any:
     """Return a value as a batch holds it."""
-    *_, stored = _chain(field)
+    *_, stored = chain_of(field)
     value = stored.to_python(value)
     if value is None:
         return None

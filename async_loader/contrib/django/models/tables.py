@@ -6,8 +6,10 @@ A model is made into a table when the table is needed, so that a model which can
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +28,10 @@ from async_loader.contrib.django.models.databases import (
     stored_views,
 )
 from async_loader.contrib.django.models.fields import loaded_fields, looked_up_columns, unique_together
+from async_loader.contrib.django.models.loadable import check_owners, leads_back
 
+# Tables that a line lists.
+_LISTED = 20
 # By the code of a rule, that of the rule which it includes.
 _INCLUDED = {"not_blank": "not_empty"}
 
@@ -121,15 +126,15 @@ class ProjectTables:
                 wanted[reference.table] = target
         return tuple(wanted[name] for name in dict.fromkeys([*self._declared, *self._models]) if name in wanted)
 
-    def all_tables(self) -> tuple[tuple[Table, ...], list[str]]:
-        """Return the declared tables and those of the project's own models, with the tables that they reference; and a
-        line for each model that cannot be loaded.
+    def all_tables(self) -> tuple[Table, ...]:
+        """Return the declared tables and those of the project's own models, with the tables that they reference.
+
+        Models that cannot be loaded are left out; `manage.py check` reports them.
         """
-        names, problems = self._loadable(_with_tables(model for model in own_models() if not self._declares(model)))
-        tables = {table.name: table for table in self.tables(names)}
-        circles = [name for name in tables if _leads_back(name, tables)]
-        problems += [f"table {name}: its references lead back to it; name it to check it alone" for name in circles]
-        return self.tables(name for name in names if name not in circles), problems
+        names = self._loadable(_with_tables(model for model in own_models() if not self._declares(model)))
+        tables = self.tables(names)
+        targets = {table.name: [reference.table for reference in table.references] for table in tables}
+        return self.tables(name for name in names if not leads_back(name, targets))
 
     def created_by_init(self, names: Iterable[str]) -> tuple[Table, ...]:
         """Return the tables that no migration creates: those of the declared unmanaged models, and those named here.
@@ -170,10 +175,24 @@ class ProjectTables:
         """
         name = self._aliases.get(given) or self._aliases.get(given.lower())
         if name is None:
-            known = ", ".join(sorted(set(self._aliases.values())))
-            raise ConfigurationError(f"no table is called {given!r}; there are {known}")
+            raise ConfigurationError(f"no table is called {given!r}; {self._hint(given)}")
         self._refuse_several_models(name)
         return name
+
+    def _hint(self, given: str) -> str:
+        """Return the name of a table that is likely meant, or what tables there are."""
+        likely = difflib.get_close_matches(given.lower(), map(str.lower, self._aliases), 1)
+        if not likely:
+            names = sorted(set(self._aliases.values()))
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            return f"there are {', '.join(names[:_LISTED])}{more}"
+        table = next(table for name, table in self._aliases.items() if name.lower() == likely[0])
+        labels = [label for label in self._labels.get(table, ()) if label.lower() == likely[0]]
+        return f"did you mean {(labels or [table])[0]}?"
+
+    def check(self, table: str) -> None:
+        """Raise ConfigurationError for a table that cannot be loaded."""
+        databases_of([self._table(table)])
 
     def column_name(self, table: str, given: str) -> str:
         """Return the column of the field with that column, attribute or name; the given name where there is none."""
@@ -207,27 +226,23 @@ class ProjectTables:
         columns = looked_up_columns(self._models[name])
         return Table(name, home(self._models[name]), columns, columns[0].name)
 
-    def _loadable(self, wanted: Iterable[type[models.Model]]) -> tuple[list[str], list[str]]:
-        """Return the names of the declared tables and of the models that can be loaded; and a line for each other."""
-        names, problems = list(self._declared), []
+    def _loadable(self, wanted: Iterable[type[models.Model]]) -> list[str]:
+        """Return the names of the declared tables and of those of these models that can be loaded."""
+        names = list(self._declared)
         for model in wanted:
             name = model._meta.db_table
             if name in names:
                 continue
-            try:
+            with suppress(ConfigurationError):
                 self._refuse_several_models(name)
                 databases_of([self._table(name)])
-            except ConfigurationError as error:
-                problems.append(str(error))
-            else:
                 names.append(name)
-        return names, list(dict.fromkeys(problems))
+        return names
 
     def _refuse_several_models(self, table: str) -> None:
         """Raise ConfigurationError where several models have the table and no declaration decides between them."""
-        labels = self._labels.get(table, [])
-        if len(labels) > 1 and table not in self._declared:
-            raise ConfigurationError(f"table {table} is of several models, {', '.join(labels)}; only one can be loaded")
+        if table not in self._declared:
+            check_owners(table, self._labels.get(table, ()))
 
     def _declares(self, model: type[models.Model]) -> bool:
         return model._meta.db_table in self._declared
@@ -264,14 +279,3 @@ def _among(table: Table, names: Container[str]) -> Table:
     """Return the table with only the references that lead to tables of these names."""
     kept = tuple(reference for reference in table.references if reference.table in names)
     return dataclasses.replace(table, references=kept)
-
-
-def _leads_back(name: str, tables: Mapping[str, Table]) -> bool:
-    """Return whether a table references itself through other tables."""
-    ahead, seen = [name], set[str]()
-    while ahead:
-        table = tables.get(ahead.pop())
-        targets = {reference.table for reference in table.references} - seen if table else set()
-        seen |= targets
-        ahead += targets
-    return name in seen

@@ -20,7 +20,6 @@ from django.db import models
 
 from async_loader import (
     Column,
-    ConfigurationError,
     Rule,
     Type,
     at_least,
@@ -43,9 +42,7 @@ _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 def rules_of(field: Field, column: Column) -> Iterator[Rule]:
-    """Return all rules of the field for one value, but for its type. Raises ConfigurationError for a validator that
-    cannot be called.
-    """
+    """Return all rules of the field for one value, but for its type."""
     if not may_be_blank(field) and column.type is Type.TEXT:
         yield not_empty(column.name)
     if not may_be_blank(field) and column.type is Type.JSON:
@@ -128,7 +125,7 @@ def _rule(validator: Any, field: Field, column: Column) -> Rule | None:
         return None
     if kind is validators.ProhibitNullCharactersValidator:
         return None
-    rule = _each(validator, field, column)
+    rule = _each(validator, column)
     if kind is validators.EmailValidator and validator.user_regex is validators.EmailValidator.user_regex:
         return _but_for(rule, _CERTAIN_EMAIL, column)
     return rule
@@ -155,10 +152,8 @@ def _answers(rule: Rule, values: pl.Series) -> pl.Series:
     return values.to_frame().select(rule.holds).to_series()
 
 
-def _each(validator: Any, field: Field, column: Column) -> Rule:
+def _each(validator: Any, column: Column) -> Rule:
     """Return a rule that calls the validator with each distinct value of a batch."""
-    if not callable(validator):
-        raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
     as_python = _as_python(column)
 
     def message(value: Any) -> str | None:

@@ -39,11 +39,14 @@ _MOST = 0.9
 _FORMAT = re.compile(r"\.(jsonl|ndjson|parquet)(\.[a-z0-9]+)?$", re.IGNORECASE)
 
 
-def report_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
-    """Return the report of a load. `tables` are the declared ones, in their order."""
+def report_lines(report: Report, tables: Sequence[Table], *, is_reference: bool = False) -> Iterator[str]:
+    """Return the report of a load. `tables` are the declared ones, in their order.
+
+    is_reference: whether this is the run of all declared tables, which prints the same when nothing is left to insert.
+    """
     shown = [table for table in _referencing_first(tables) if table.name in report.tables]
     if sum(table.given for table in report.tables.values()) <= async_loader.LISTED and not report.resumed:
-        return _listing(report, shown)
+        return _listing(report, shown, is_reference=is_reference)
     return _summary(report, shown)
 
 
@@ -57,12 +60,14 @@ def _referencing_first(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=height, reverse=True)
 
 
-def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+def _listing(report: Report, tables: Sequence[Table], *, is_reference: bool) -> Iterator[str]:
+    apart = ["updated", "unchanged"]
+    if is_reference and not any(table.inserted or table.updated for table in report.tables.values()):
+        apart = []
     yield "=== DRY RUN, NOTHING WRITTEN ===" if report.dry_run else "=== INSERTED DATA ==="
     for table in tables:
         yield ""
-        yield f"{printable(table.name.upper())} TABLE (Inserted):"
-        yield from map(_row, report.tables[table.name].accepted)
+        yield from _accepted(report, table, apart)
     for table in tables:
         yield ""
         yield f"{printable(table.name.upper())} TABLE (Skipped):"
@@ -70,6 +75,19 @@ def _listing(report: Report, tables: Sequence[Table]) -> Iterator[str]:
         for reject in report.tables[table.name].rejects:
             yield f"{_skipped(table, reject)} ({_place(reject) if several else lines_of(reject)})"
         yield from _unnamed(report, table)
+
+
+def _accepted(report: Report, table: Table, apart: Sequence[str]) -> Iterator[str]:
+    """Return the rows of a table as the run left them: inserted ones, then those listed apart."""
+    counts, name = report.tables[table.name], printable(table.name.upper())
+    rows = list(zip(counts.outcomes, counts.accepted, strict=True))
+    yield f"{name} TABLE (Inserted):"
+    yield from (_row(row) for outcome, row in rows if outcome not in apart)
+    for each in apart:
+        if each in counts.outcomes:
+            yield ""
+            yield f"{name} TABLE ({each.capitalize()}):"
+            yield from (_row(row) for outcome, row in rows if outcome == each)
 
 
 def _skipped(table: Table, reject: Reject) -> str:

@@ -47,7 +47,7 @@ exit codes:
         from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 
         project = ProjectTables()
-        tables = project.tables(names) if names else self.all_tables(project)
+        tables = project.tables(names) if names else project.all_tables()
         databases = databases_of(tables)
         self.carry_out(
             Assignment(

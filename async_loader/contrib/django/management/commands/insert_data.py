@@ -86,7 +86,7 @@ exit codes:
                 begin=lambda show: async_loader.Run(
                     tables, chosen, databases, options_of(options, **finding), mode=mode, cluster=cluster, show=show
                 ),
-                lines=lambda _, report: report_lines(report, tables),
+                lines=lambda _, report: report_lines(report, tables, is_reference=not sources),
                 warnings=lambda _, report: _ignored_columns(report),
                 verdict=lambda report: strictness(report) if strict else None,
                 interrupted=interrupted,

@@ -67,6 +67,6 @@ exit codes:
                 raise interrupts.ending("interrupted: `rejects` lists what is stored now") from error
 
     def _print_runs(self, project: ProjectTables, options: dict[str, Any]) -> None:
-        runs = stored_rejects_of(self, project, options["lock_timeout"]).overview()
+        runs = stored_rejects_of(project, options["lock_timeout"]).overview()
         as_json = options["format"] == "json"
         self.print_lines([stored_rejects.overview_json(runs)] if as_json else stored_rejects.overview_lines(runs))

@@ -39,7 +39,7 @@ exit codes:
         """Verify the runs, and print the report."""
         from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 
-        tables = self.all_tables(ProjectTables())
+        tables = ProjectTables().all_tables()
         databases = databases_of(tables)
         self.carry_out(
             Assignment(

@@ -48,7 +48,7 @@ class Discard(Subcommand):
             raise ConfigurationError("say what to discard: by --table, --reason and --run, or --all")
         if not options["yes"] and not sys.stdin.isatty():
             raise ConfigurationError("discarding asks first, and stdin is no terminal: add --yes")
-        discarded = stored_rejects_of(command, project, options["lock_timeout"]).discard(
+        discarded = stored_rejects_of(project, options["lock_timeout"]).discard(
             chosen, lambda counts: options["yes"] or _is_confirmed(command, stored_rejects.counted(counts))
         )
         if discarded is None:

@@ -45,7 +45,7 @@ class Export(Subcommand):
 
     def run(self, command: ReportCommand, project: ProjectTables, **options: Any) -> None:
         """Write the rejects that the options choose, and print the command line that loads them."""
-        stored = stored_rejects_of(command, project, options["lock_timeout"])
+        stored = stored_rejects_of(project, options["lock_timeout"])
         exported = stored.export(filter_of(project, options), options["file"])
         if exported is None:
             command.print_lines([stored_rejects.NOTHING])

@@ -54,7 +54,7 @@ class Show(Subcommand):
         if limit < 0:
             raise ConfigurationError(f"--limit is at least 0, not {limit}")
         chosen = filter_of(project, options)
-        stored = stored_rejects_of(command, project, options["lock_timeout"])
+        stored = stored_rejects_of(project, options["lock_timeout"])
         total = sum(stored.count(chosen).values())
         listing = (_JsonListing if options["format"] == "json" else _TextListing)(command)
         listing.begin()

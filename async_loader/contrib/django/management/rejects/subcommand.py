@@ -48,14 +48,18 @@ def add_filter(parser: CommandParser) -> None:
 
 
 def filter_of(project: ProjectTables, options: Mapping[str, Any]) -> RejectFilter:
-    """Return the filter that those options describe. Raises ConfigurationError for an unknown table."""
-    table = options["table"]
-    return async_loader.RejectFilter(None if table is None else project.name(table), options["run"], options["reason"])
+    """Return the filter that those options describe. Raises ConfigurationError for an unknown table, and for one
+    that cannot be loaded.
+    """
+    table = None if options["table"] is None else project.name(options["table"])
+    if table is not None:
+        project.check(table)
+    return async_loader.RejectFilter(table, options["run"], options["reason"])
 
 
-def stored_rejects_of(command: ReportCommand, project: ProjectTables, lock_timeout: float) -> StoredRejects:
+def stored_rejects_of(project: ProjectTables, lock_timeout: float) -> StoredRejects:
     """Return the rejects that the databases of all tables hold."""
     from async_loader.contrib.django.models.tables import databases_of
 
-    tables = command.all_tables(project)
+    tables = project.all_tables()
     return async_loader.StoredRejects(tables, databases_of(tables), lock_timeout=lock_timeout)
