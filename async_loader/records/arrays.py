@@ -40,4 +40,4 @@ def from_flags(values: npt.NDArray[np.bool_]) -> pl.Series:
 
 def all_false(size: int) -> pl.Series:
     """Return a series of that size in which every flag is false."""
-    return pl.repeat(value=False, n=size, dtype=pl.Boolean, eager=True)
+    return pl.Series([False]).new_from_index(0, size)

@@ -38,13 +38,13 @@ def broken_rules(table: Table, batch: Batch) -> Iterator[Check]:
     for number, rule in enumerate(table.rules):
         errors: Errors = {}
         if together is None:
-            holds, errors = _asked_apart(rule, batch.values)
+            failed, errors = _asked_apart(rule, batch.values)
         else:
-            holds = together.to_series(number)
-        if len(holds) != len(batch.values):
-            problem = f"rule {rule.code} gives {len(holds)} answers for {len(batch.values)} records"
+            failed = together.to_series(number)
+        if len(failed) != len(batch.values):
+            problem = f"rule {rule.code} gives {len(failed)} answers for {len(batch.values)} records"
             raise ConfigurationError(f"table {table.name}: {problem}")
-        yield _broken(rule, batch.values, (~holds).fill_null(value=False))
+        yield _broken(rule, batch.values, failed)
         if errors:
             yield _raised(rule, batch.values, errors)
 
@@ -86,30 +86,34 @@ def _raised(rule: Rule, values: pl.DataFrame, errors: Errors) -> Check:
 
 
 def _answers(values: pl.DataFrame, rules: tuple[Rule, ...]) -> pl.DataFrame | None:
-    """Return whether each record holds to each rule; None where one of them raised."""
+    """Return whether each record breaks each rule; None where one of them raised."""
     try:
-        return values.select(rule.holds.alias(str(number)) for number, rule in enumerate(rules))
+        return values.select(_is_broken(rule).alias(str(number)) for number, rule in enumerate(rules))
     except (Exception, pl.exceptions.PanicException):
         return None
 
 
+def _is_broken(rule: Rule) -> pl.Expr:
+    return (~rule.holds).fill_null(value=False)
+
+
 def _asked_apart(rule: Rule, values: pl.DataFrame) -> tuple[pl.Series, Errors]:
-    """Return whether each record holds to one rule, null where it raised, and what it said there."""
+    """Return whether each record breaks one rule, false where it raised, and what it said there."""
     return _halved(rule, values) if rule.each is None else _one_by_one(rule.each, values[rule.columns[0]])
 
 
 def _one_by_one(each: Callable[[Any], bool], values: pl.Series) -> tuple[pl.Series, Errors]:
     """Ask about each distinct value once."""
-    answers: dict[Any, bool | None] = {None: None}
+    broken: dict[Any, bool] = {None: False}
     problems: dict[Any, str] = {}
     for value in values.drop_nulls().unique():
         try:
-            answers[value] = bool(each(value))
+            broken[value] = not each(value)
         except Exception as error:
-            answers[value] = None
+            broken[value] = False
             problems[value] = f"{type(error).__name__}: {_shortened(error)}"
-    holds = pl.Series([answers[value] for value in values], dtype=pl.Boolean)
-    return holds, {place: problems[value] for place, value in enumerate(values) if value in problems}
+    failed = pl.Series([broken[value] for value in values], dtype=pl.Boolean)
+    return failed, {place: problems[value] for place, value in enumerate(values) if value in problems}
 
 
 def _halved(rule: Rule, values: pl.DataFrame) -> tuple[pl.Series, Errors]:
@@ -119,12 +123,12 @@ def _halved(rule: Rule, values: pl.DataFrame) -> tuple[pl.Series, Errors]:
     while waiting:
         start, size = waiting.pop()
         try:
-            answers.append(values.slice(start, size).select(rule.holds.alias("holds")).to_series())
+            answers.append(values.slice(start, size).select(_is_broken(rule).alias("broken")).to_series())
         except (Exception, pl.exceptions.PanicException) as error:
             if size > 1:
                 waiting += [(start + size // 2, size - size // 2), (start, size // 2)]
                 continue
-            answers.append(pl.Series([None], dtype=pl.Boolean))
+            answers.append(pl.Series([False]))
             errors[start] = _shortened(error)
     return pl.concat(answers), errors
 

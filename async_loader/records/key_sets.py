@@ -67,7 +67,7 @@ class IntegerKeys:
 
     def add(self, keys: pl.Series) -> None:
         """Keep the contract of `KeySet`."""
-        new = keys.drop_nulls().to_numpy()
+        new = (keys.drop_nulls() if keys.null_count() else keys).to_numpy()
         if not len(new):
             return
         if not (new[1:] > new[:-1]).all():

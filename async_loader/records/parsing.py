@@ -47,6 +47,8 @@ def parse_text(
         return with_faults(text, nul_codes(text), lambda: shown_text(text)) if nul else (text, None)
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
+        if values.null_count() == text.null_count():
+            return values, None
         return _coded(text, values, values.is_null(), _integer_code)
     if column.type is not Type.REAL:
         return _spelled(text, column)

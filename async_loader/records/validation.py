@@ -120,9 +120,9 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
         accepted=accepted,
         places=(~bad).arg_true(),
         new=_kept(accepted, ~held),
-        changed=accepted.filter(differs),
+        changed=_kept(accepted, differs),
         written=_kept(accepted, ~held | differs),
-        unchanged=accepted.filter(held & ~differs),
+        unchanged=_kept(accepted, held & ~differs),
         rejects=_rejects(batch, checks, bad),
         reasons=_counted(batch, checks),
     )
@@ -140,7 +140,7 @@ def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, 
     else:
         duplicate, used = _in_turn(keys, world, failed | conflict)
     names = world.identified_by or (table.key,)
-    name, column, shown = " and ".join(names), only_column(names), shown_record(batch.values.select(names))
+    name, column, shown = " and ".join(names), only_column(names), shown_record(batch.values[list(names)])
     yield Check("duplicate", column, f"{name} {SHOWN} appears earlier in this run", duplicate, shown)
     message = f"{name} {SHOWN} is in the database with other values"
     yield Check("exists", column, message, conflict & ~duplicate, shown)
@@ -202,13 +202,13 @@ def _dangling(table: Table, batch: Batch, world: World) -> Iterator[Check]:
     for reference, dangling in zip(table.references, world.dangling, strict=True):
         column = reference.column
         message = f"{column} {SHOWN} does not exist in {reference.table}"
-        yield Check("exists_in", column, message, dangling, shown_record(batch.values.select(column)), (column,))
+        yield Check("exists_in", column, message, dangling, shown_record(batch.values[[column]]), (column,))
 
 
 def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:
     for unique, failed in zip(world.unique, used, strict=True):
         message = f"{unique.column} {SHOWN} is another row's already"
-        yield Check("unique", unique.column, message, failed, shown_record(batch.values.select(unique.column)))
+        yield Check("unique", unique.column, message, failed, shown_record(batch.values[[unique.column]]))
 
 
 def _have_own_values(uniques: Sequence[UniqueColumn]) -> bool:
@@ -305,7 +305,9 @@ def _increasing(keys: pl.Series) -> bool:
 
 
 def _kept(frame: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:
-    return frame if keep.all() else frame.filter(keep)
+    if keep.all():
+        return frame
+    return frame.filter(keep) if keep.any() else frame.clear()
 
 
 def _rejects(batch: Batch, checks: Sequence[Check], bad: pl.Series) -> pl.DataFrame:
@@ -316,8 +318,8 @@ def _rejects(batch: Batch, checks: Sequence[Check], bad: pl.Series) -> pl.DataFr
         frames.append(
             pl.DataFrame(
                 {
-                    "line": batch.lines.gather(places),
-                    "line_end": batch.line_ends.gather(places),
+                    "line": batch.lines[places],
+                    "line_end": batch.line_ends[places],
                     "record": batch.to_json(as_read),
                     "reasons": reasons_json(checks, places),
                 }

@@ -56,14 +56,17 @@ def _supersede_repeated(
     tally, superseding = run.tallies[table.name], run.superseding(table)
     lines = yield from earlier_loads(superseding, chain.from_iterable(contents.values()))
     if lines or tally.counts.rejected:
-        paths = {source.name: source.path for source in run.plan.sources[table.name]}
-        contents = yield Call(_with_checksums, (contents, paths))
+        read = zip(run.plan.sources[table.name], run.readers[table.name], strict=True)
+        sources = {source.name: (source.path, reader.content) for source, reader in read}
+        contents = yield Call(_with_checksums, (contents, sources))
     tally.repeated = yield from supersede_repeated(superseding, lines, [*chain.from_iterable(contents.values())])
     return contents
 
 
-def _with_checksums(contents: Mapping[str, Sequence[Content]], paths: Mapping[str, str]) -> dict[str, list[Content]]:
-    return {name: [with_checksum(content, paths[name]) for content in several] for name, several in contents.items()}
+def _with_checksums(
+    contents: Mapping[str, Sequence[Content]], sources: Mapping[str, tuple[str, Content | None]]
+) -> dict[str, list[Content]]:
+    return {name: [with_checksum(each, *sources[name]) for each in several] for name, several in contents.items()}
 
 
 def confirm(run: RunState, table: Table) -> Steps[None]:

@@ -138,7 +138,7 @@ class CsvSource:
             lookups=self.fields.lookups,
             lines=from_integers(records.starts),
             line_ends=from_integers(records.ends),
-            as_read=records.as_read.drop(MARKS, strict=False),
+            as_read=records.as_read[[name for name in self._kept if name not in MARKS]],
             to_json=self._to_json,
             faults=faults,
             broken=tuple(sorted(records.broken, key=lambda record: record.line)),

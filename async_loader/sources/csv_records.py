@@ -100,6 +100,10 @@ def _sound(good: bytes, quotes: Positions) -> Split:
 
 def _records(text: Bytes, stops: Positions, quotes: Positions) -> _Records:
     """Return the records between these line ends, of which the last one ends a record."""
+    if not len(quotes):
+        # Each line is a record: nearly always, and found in half the time.
+        lines = np.arange(len(stops))
+        return _without_empty(text, lines, lines, _begins(stops), stops)
     lasts = np.flatnonzero(np.searchsorted(quotes, stops) % 2 == 0)
     firsts = np.concatenate([np.zeros(1, np.int64), lasts[:-1] + 1])[: len(lasts)]
     return _without_empty(text, firsts, lasts, _begins(stops)[firsts], stops[lasts])

@@ -49,12 +49,14 @@ def identity(source: Source) -> Identity | None:
     return facts | ({"ignore": list(source.ignore)} if source.ignore else {})
 
 
-def with_checksum(content: Content, path: str) -> Content:
+def with_checksum(content: Content, path: str, read: Content | None) -> Content:
     """Return the content of a source with the checksum of all its bytes, if it is a local file that is as it was.
 
-    A file is read once more for that, unless it is very large. What is stored elsewhere is not: its version says
-    enough.
+    read: the content that was read, if the bytes were read in their order. Otherwise a file is read once more, unless
+    it is very large. What is stored elsewhere is not: its version says enough.
     """
+    if read is not None and read.size == content.size:
+        return replace(content, checksum=read.checksum)
     if content.checksum is not None or path == STDIN or is_remote(path) or content.size > MOST_SUMMED:
         return content
     with contextlib.suppress(OSError):

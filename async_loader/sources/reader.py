@@ -102,7 +102,7 @@ class Reader:
 
     @property
     def content(self) -> Content | None:
-        """The content of what can be read only once, when all of it has been read; None for all other sources."""
+        """The content, once all bytes have been read in their order; None before, and where they are read otherwise."""
         content, constants = self._stream.content, tuple(sorted(self.source.constants.items()))
         return None if content is None else replace(content, constants=constants)
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from async_loader.errors import SourceError, one_line
 from async_loader.ledger.contents import Content
-from async_loader.sources.addresses import shown
-from async_loader.sources.opening import CHANGED, STDIN, opened
+from async_loader.sources.addresses import is_remote, shown
+from async_loader.sources.opening import CHANGED, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
 from async_loader.sources.summing import SummingFile
@@ -54,11 +54,12 @@ class Stream:
             self._file, self._close = self._opened.file, self._opened.close
             self.size = self._opened.facts.size
             self._summing: SummingFile | None = None
-            if path == STDIN or self.size is None:
+            # The version of an object says enough of its content, and a stretch is not all of it.
+            if self.size is None or not (is_remote(path) or stretch is not None):
                 self._summing = SummingFile(self._file)
-            self._reader = pa.PythonFile(self._summing or self._file, mode="r")
+            self._reader: BinaryIO | SummingFile = self._summing or self._file
             if codec is not None:
-                self._reader = pa.CompressedInputStream(self._reader, codec)
+                self._reader = pa.CompressedInputStream(pa.PythonFile(self._reader, mode="r"), codec)
         if codec is not None and self.size == 0:
             self.close()
             raise SourceError(self.name, f"is empty, not a {codec} file")
@@ -69,9 +70,9 @@ class Stream:
         """Return that many bytes; fewer only at the end."""
         size = min(size, self._left)
         with self.failures():
-            parts = [cast("bytes", self._reader.read(size))]
+            parts = [self._reader.read(size)]
             while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
-                parts.append(cast("bytes", self._reader.read(missing)))
+                parts.append(self._reader.read(missing))
         self._left -= sum(map(len, parts))
         self.front = self.front or parts[0][:FRONT]
         return b"".join(parts)
@@ -83,7 +84,7 @@ class Stream:
 
     @property
     def content(self) -> Content | None:
-        """What was read, where that is all of what can be read only once."""
+        """What was read, once that is all bytes in their order; None before, and of what is not summed up."""
         if self._summing is None or not self._summing.is_at_end:
             return None
         return Content(self._summing.size, checksum=self._summing.checksum)
