@@ -1,4 +1,4 @@
-"""What a load may ask of the mode that drives it: values, and the loops that hand each effect's result back by `send`.
+"""Effects, the requests of a load to the mode that drives it: values, and the loops that send each result back.
 
 These effects are the whole vocabulary between what a load does and how it waits.
 """

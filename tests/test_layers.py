@@ -31,7 +31,7 @@ FLOORS = (
     ("api",),
     ("contrib",),
 )
-# Imports that run upwards and are to be removed, by file.
+# Imports that run upwards, by file, for type checkers alone: an error carries the report of the run that it ended.
 UPWARDS = {
     "errors.py": {"ledger"},
 }
@@ -194,12 +194,12 @@ def test_sql_is_built_in_stores_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_only_who_reads_remote_sources_needs_fsspec(path: Path) -> None:
+def test_only_the_reader_of_remote_sources_needs_fsspec(path: Path) -> None:
     if path.name != "remote.py":
         assert not {name.split(".")[0] for name in imports(path)} & {"fsspec", "s3fs"}
 
 
-def test_who_leads_a_load_needs_neither_psycopg_nor_dask() -> None:
+def test_leading_a_load_needs_neither_psycopg_nor_dask() -> None:
     script = "import sys, async_loader.run, async_loader.run.spread, async_loader.run.shares; print(*sys.modules)"
     out = printed(script, {})
     assert not set(out.split()) & {"psycopg", "dask", "distributed"}

@@ -1,4 +1,4 @@
-"""What is stored, looked at: whether references lead somewhere, and whether ledgers and databases agree."""
+"""Checks of what is stored: do references lead somewhere, and do ledgers and databases agree?"""
 
 from __future__ import annotations
 

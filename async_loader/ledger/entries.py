@@ -14,18 +14,19 @@ RUNNING, COMPLETE = "running", "complete"
 # The mode of lines that record which rejects were discarded. They are no load, though they stand among loads.
 DISCARD = "discard"
 
-# Among the facts of a run: it tried stored rejects again. The next retry finds for itself what is left of them.
+# Keys in the facts of a run, which are the JSON of the column `sources`; see `Facts`.
+# The run tried stored rejects again. The next retry finds for itself what is left of them.
 RETRY = "retry"
 
-# Among the facts of a run that is spread over workers: the bytes of a source in one share; and, in the line of a table,
-# the range of keys that it held when the run began with it.
+# Of a run that is spread over workers: the bytes of a source in one share; and, in the line of a table, the range of
+# keys that it held when the run began with it.
 SHARE_SIZE, KEY_RANGE = "share_size", "key_range"
 
-# Among the facts of a run: by table, the run that had last written it when this one began. So it can be seen, without a
-# clock, whether another run has written a table since that this one has not begun with.
+# By table, the run that had last written it when this one began. So it can be seen, without a clock, whether another
+# run has since written a table that this one has not begun with.
 PREVIOUS = "previous"
 
-# Among the facts of a line: of which earlier runs it superseded or discarded how many rejects.
+# Of a line: by earlier run, how many of its rejects the line says were superseded or discarded.
 SUPERSEDED, DISCARDED = "superseded", "discarded"
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

@@ -15,7 +15,7 @@ from typing import Any
 from async_loader.ledger.counts import Counts, HasCounts, flattened
 from async_loader.ledger.samples import Sample
 from async_loader.records.batches import EXTRA
-from async_loader.records.reasons import FAULT_MESSAGES
+from async_loader.records.reasons import FAULT_MESSAGES, reason_name
 from async_loader.tables import Table, Type
 
 # A load of no more records than this is shown record by record.
@@ -39,7 +39,7 @@ class Reason:
     @property
     def name(self) -> str:
         """The name under which the reason is counted."""
-        return self.code if self.column is None else f"{self.column}.{self.code}"
+        return reason_name(self.code, self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,12 @@ def as_typed(table: Table, reject: Reject) -> tuple[Any, ...]:
 
 def reject_of(source: str, line: int, line_end: int, record: str, reasons: str) -> Reject:
     """Return a reject, made of a row as a verdict has it: record and reasons are JSON."""
-    return Reject(source, line, line_end, plain_json(record), tuple(Reason(**reason) for reason in json.loads(reasons)))
+    return Reject(source, line, line_end, plain_json(record), reasons_of(reasons))
+
+
+def reasons_of(reasons: str) -> tuple[Reason, ...]:
+    """Return reasons, made of their JSON."""
+    return tuple(Reason(**reason) for reason in json.loads(reasons))
 
 
 def _typed(kind: Type, value: Any) -> Any:

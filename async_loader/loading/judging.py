@@ -166,6 +166,11 @@ def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
 
 
 def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers: _Answers) -> World:
+    """Return the world to judge a batch by: places in the answers become masks as long as the batch.
+
+    A reference that was looked up leads to a row already, or has a check that says why not, so none dangles. A unique
+    column that the source lacks is judged by what rows will hold: new ones the default, others what they have.
+    """
     batch = resolved.batch
     size = len(batch.lines)
     differing = _mask(size, answers.differing)

@@ -1,4 +1,4 @@
-"""What loading one table is: a generator of effects, written once for every mode. No I/O, no clock, no waiting.
+"""The load of one table: a generator of effects, written once for every mode. No I/O, no clock, no waiting.
 
 Read a batch, learn what the databases know of its keys, judge it, and start writing it while the next one is read: one
 batch is being written and one judged, no more, so memory stays flat.

@@ -35,7 +35,7 @@ class Threads(Sequential):
         self._completing = threading.local()
 
     def run(self, steps: Steps[Result]) -> Result:
-        """Take all steps as Sequential does, and give the threads free."""
+        """Take all steps as Sequential does, and release the threads."""
         try:
             return super().run(steps)
         finally:

@@ -21,7 +21,7 @@ RAW_MARK = "_raw:"
 # Columns that the files of rejects add; a source may hold them, and they are passed over.
 LINE = "_line"
 REASONS = "_reasons"
-# Which stored reject a record is mended from, as `layouts.reject_name` writes it.
+# Which stored reject a record is mended from: the `name` of a `RejectRow`.
 REJECT = "_reject"
 MARKS = (LINE, REASONS, REJECT)
 

@@ -1,6 +1,6 @@
 """Text to typed values, exactly or not at all. Pure.
 
-A value is taken where its text is exactly one (the README's table of spellings); everything else is a fault with a
+A value is taken where its text is exactly one (docs/pipes.md has the spellings); everything else is a fault with a
 code. Nothing is trimmed, rounded to an integer or cut off. A column's values, its codes and what messages show of it
 are series as long as the batch.
 """

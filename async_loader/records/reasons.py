@@ -64,8 +64,13 @@ class Check:
 
     @property
     def name(self) -> str:
-        """As counts name it."""
-        return self.code if self.column is None else f"{self.column}.{self.code}"
+        """The name under which its reason is counted."""
+        return reason_name(self.code, self.column)
+
+
+def reason_name(code: str, column: str | None) -> str:
+    """Return the name under which a reason is counted: `column.code`, or `code` where the whole record is at fault."""
+    return code if column is None else f"{column}.{code}"
 
 
 def commonest_first(counts: Mapping[str, int]) -> dict[str, int]:

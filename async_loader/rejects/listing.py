@@ -4,7 +4,6 @@ records and reasons. Generators of effects, which read.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from async_loader.ledger.entries import DISCARD, DISCARDED, SUPERSEDED, TableRun
 from async_loader.ledger.layouts import layouts_by_path
 from async_loader.ledger.order import order_of_runs
 from async_loader.ledger.reject_groups import RejectFilter, RejectGroup, RejectRow, Selection, select
-from async_loader.ledger.report import Reason, Reject, plain_json
+from async_loader.ledger.report import Reject, reasons_of, reject_of
 from async_loader.records.reasons import commonest_first
 from async_loader.rejects.selection import Survey, find_selections, survey, take_pages
 from async_loader.run.inspection import Inspection
@@ -108,7 +107,7 @@ class _Counts:
     def take(self, _: Selection, rows: Sequence[RejectRow]) -> bool:
         """Count rows, and want more."""
         self.stored += len(rows)
-        self.reasons.update(reason.name for row in rows for reason in _reasons(row))
+        self.reasons.update(reason.name for row in rows for reason in reasons_of(row.reasons))
         return True
 
 
@@ -141,12 +140,8 @@ def show(inspection: Inspection, wanted: RejectFilter, take: Callable[[Sequence[
 
 def _stored_reject(selection: Selection, row: RejectRow) -> StoredReject:
     group = selection.group
-    reject = Reject(group.path, row.line, row.line_end, plain_json(row.record), _reasons(row))
+    reject = reject_of(group.path, row.line, row.line_end, row.record, row.reasons)
     return StoredReject(row.name, group.database, selection.table, tuple(group.tables), group.run, reject)
-
-
-def _reasons(row: RejectRow) -> tuple[Reason, ...]:
-    return tuple(Reason(**reason) for reason in json.loads(row.reasons))
 
 
 def _counts(surveyed: Survey) -> Steps[dict[_Place, _Counts]]:

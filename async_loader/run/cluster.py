@@ -8,7 +8,7 @@ from pathlib import Path
 
 from async_loader.errors import ConfigurationError
 
-# Seconds before what a server's going away has ended is begun again.
+# Seconds to wait, one after the other, before work that failed because a server went away is begun again.
 PAUSES = (0.5, 1, 2, 4, 8, 16, 30)
 # How stores are found where no more is said: by URLs in the environment of each worker.
 FROM_ENVIRONMENT = "async_loader.stores:from_environment"

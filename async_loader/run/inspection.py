@@ -52,7 +52,7 @@ def hold_all(inspection: Inspection) -> Steps[dict[str, tuple[TableRun, ...]]]:
     """Hold one state of each database from here on. Returns the ledger of each, by its name.
 
     All are held before anything is counted, which takes longer, and targets after the databases that reference them: a
-    load that commits meanwhile gives its targets free first, so that it and an inspection never wait for each other.
+    load that commits meanwhile releases its targets first, so that it and an inspection never wait for each other.
     """
     lines = {}
     for name in reversed(databases_in_commit_order(inspection.tables)):

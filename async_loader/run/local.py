@@ -54,7 +54,7 @@ class OneCommit(Execution):
         self._allowance = RejectAllowance(state.plan.options.max_rejects, self._accepted)
 
     def _release(self) -> Steps[None]:
-        """Give databases free that are not needed yet."""
+        """Release the databases that are not needed yet."""
         yield from ()
 
     def load(self, table: Table) -> Steps[None]:

@@ -1,8 +1,8 @@
 """A whole run: open the sources, prepare the databases, load the tables side by side, commit, report.
 
-Like `load`, a generator of effects. Without checkpoints nothing is kept anywhere until the first commit. From then on,
-and with checkpoints all along, every commit leaves the databases without a reference that leads nowhere, because a
-table's targets are committed before it. A run that was cut short is resumed by the next one of the same sources.
+Like `load`, a generator of effects. Without checkpoints nothing is kept in any database until all tables are written.
+No commit, at the end or at a checkpoint, leaves a reference that leads nowhere, because a table's targets are committed
+before it. A run that was cut short is resumed by the next one of the same sources.
 """
 
 from __future__ import annotations

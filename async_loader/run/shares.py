@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from async_loader.sources import Source
     from async_loader.sources.parts import Part
 
-# Seconds that a session may do nothing between two statements, however short others are to wait for it.
+# Seconds without a statement after which a session counts as silent, even if the lock timeout is shorter.
 _SILENCE = 2.0
 
 
@@ -98,8 +98,8 @@ def claim_of(run: str, table: str, number: int) -> str:
 
 @dataclass(slots=True)
 class KnownKeys:
-    """What a worker has learned of referenced keys, for the shares to come: by run and table, for each of the shares
-    that it has been at side by side.
+    """What a worker has learned of referenced keys, for its next shares: by run and table, one value for each of the
+    shares that it loads at the same time.
     """
 
     kept: dict[tuple[str, str], list[ReferencedKeys]] = field(default_factory=dict)
