@@ -14,7 +14,7 @@ from async_loader.ledger.outcomes import Outcome
 from async_loader.ledger.report import INSERTED, LISTED, UNCHANGED, UPDATED, Accepted, Reject, TableReport, reject_of
 from async_loader.ledger.samples import Samples
 from async_loader.records.batches import Batch
-from async_loader.records.reasons import REFUSED, commonest_first
+from async_loader.records.reasons import commonest_first
 from async_loader.records.validation import Verdict
 from async_loader.tables import Table
 
@@ -62,16 +62,15 @@ class Tally:
             self.accepted += _accepted(table, batch, verdict, LISTED - len(self.accepted))
         self.show_rejects(batch.source, verdict.rejects)
 
-    def refuse(self, table: Table, source: str, refused: Collection[object], rejects: pl.DataFrame) -> None:
-        """Take back the accepted records of these keys, which the database refused; `rejects` has them among others."""
-        self.counts += Counts(rejected=len(refused))
-        self.reasons[REFUSED] += len(refused)
+    def reject_late(self, table: Table, source: str, keys: Collection[object], rejects: pl.DataFrame) -> None:
+        """Take back the accepted records of these keys, which could not be stored: `rejects` are made of them."""
+        self.counts += Counts(rejected=len(rejects))
         key = table.column_names.index(table.key)
-        self.accepted = [each for each in self.accepted if each.row[key] not in refused]
-        marked = [reject_of(source, *row) for row in rejects.rows() if f'"{REFUSED}"' in row[-1]]
-        named = self.rejects + [each for each in marked if each.reasons[0].code == REFUSED]
+        self.accepted = [each for each in self.accepted if each.row[key] not in keys]
+        late = [reject_of(source, *row) for row in rejects.rows()]
+        self.reasons.update(reason.name for reject in late for reason in reject.reasons)
         # Batches may have been counted since: the first rejects are those that come first in the sources.
-        named.sort(key=lambda reject: (self.sources.index(reject.source), reject.line))
+        named = sorted(self.rejects + late, key=lambda reject: (self.sources.index(reject.source), reject.line))
         self.rejects = named[: self.rejects_shown]
 
     def add(self, counts: Counts, superseded: Counter[str]) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from async_loader.effects import Complete, Steps
 from async_loader.ledger.entries import COMPLETE, RUNNING
+from async_loader.loading.versions import Versions
 from async_loader.records.keys import KeyRange
 
 if TYPE_CHECKING:
+    from async_loader.loading.judging import Knowledge
     from async_loader.loading.load import Load
 
 
 class Commits:
-    """A load that commits nothing by itself: the run commits it in the end, or a worker its share."""
+    """A load that commits nothing by itself: the run commits it in the end, or a worker its share.
+
+    others_write: whether other programs may write to the table while it is loaded.
+    """
+
+    others_write: ClassVar[bool] = False
 
     def begin(self, load: Load) -> Steps[KeyRange | None]:
         """Prepare the load's database for writing. Returns bounds of the keys that the table holds."""
@@ -34,6 +41,10 @@ class Commits:
         """Commit what has been written, and begin the next transaction."""
         yield from ()
 
+    def refresh(self, load: Load, known: Knowledge) -> Steps[None]:  # noqa: ARG002 - of a load with checkpoints
+        """Find what other programs have inserted since the transaction before this one."""
+        yield from ()
+
     def end(self, load: Load) -> Steps[None]:  # noqa: ARG002 - of a load with checkpoints
         """Commit the last records."""
         yield from ()
@@ -49,14 +60,19 @@ class Checkpoints(Commits):
     confirm: steps, in the open transaction, that fail where another process has resumed the run.
     """
 
+    others_write: ClassVar[bool] = True
+
     every: int
     after: Sequence[str]
     save: Callable[[str], Steps[None]]
     confirm: Callable[[], Steps[None]]
+    versions: Versions = field(default_factory=Versions)
 
     def begin(self, load: Load) -> Steps[KeyRange | None]:
         """Take the database, once no other load of the run needs the connection."""
         yield from load.wait_for(self.after)
+        for database in {each.name: each for each in (load.database, *load.target_databases)}.values():
+            yield from self.versions.note(database)
         yield from load.database.begin([load.table])
         yield from self.confirm()
         load.ranges[load.table.name] = yield from load.database.key_range(load.table)
@@ -75,6 +91,19 @@ class Checkpoints(Commits):
         yield Complete(self._commit(load, RUNNING))
         yield from load.database.begin_next([load.table])
         yield from self.confirm()
+
+    def refresh(self, load: Load, known: Knowledge) -> Steps[None]:
+        """Find what other programs have inserted since the transaction before this one.
+
+        Where the database does not say whether they have, only updates need to know of new rows before they are
+        written: without them, the database refuses a record whose row is there by now, and is asked then.
+        """
+        changed = yield from self.versions.have_changed(load.database)
+        if changed or (changed is None and load.on_conflict == "update"):
+            known.key_range = yield from load.database.key_range(load.table)
+        for each in known.references:
+            if (yield from self.versions.have_changed(each.database)) is not False:
+                each.keys.renew((yield from each.database.key_range(each.target)))
 
     def end(self, load: Load) -> Steps[None]:
         """Commit the last records, and say that the table is complete."""

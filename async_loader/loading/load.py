@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError
 from async_loader.ledger.tally import Tally
@@ -91,6 +93,23 @@ class Load:
         size = None if None in sizes else sum(size or 0 for size in sizes)
         counts = self.tally.counts
         return Show(self.table.name, counts.given, counts.rejected, read_to, size, waits_for)
+
+    @property
+    def target_databases(self) -> list[Store]:
+        """The databases of the referenced tables."""
+        return [self.targets[reference.table][1] for reference in self.table.references]
+
+    def stop_at_conflict(self, batch: Batch, verdict: Verdict, differing: pl.Series) -> None:
+        """Raise ConflictError where a conflict ends the run; `differing` are keys of rows with other values."""
+        if self.on_conflict != "stop" or not len(differing):
+            return
+        key, table = differing[0], self.table
+        line = batch.lines.gather(verdict.places.filter(verdict.accepted[table.key] == key))[0]
+        raise ConflictError(
+            self.database.name,
+            f"table {table.name} holds {table.key} {key!r} with other values than {batch.source}, "
+            f"line {line}; mend the source, or load with --on-conflict reject or update",
+        )
 
     def wait_for(self, tables: Iterable[str]) -> Steps[None]:
         """Wait until all keys of these tables are known, and let it be seen."""
@@ -201,6 +220,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Reso
         yield from _settle(this, progress)
         _check_outcomes(this)
         yield from this.commits.commit(this)
+        yield from this.commits.refresh(this, progress.known)
         # Other sessions may have taken keys since the transaction ended.
         progress.new_keys = None
 
@@ -229,8 +249,7 @@ def _judge(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], Wo
 def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[World, Verdict]:
     world = world_of()
     verdict = judge(this.table, batch, world)
-    if this.on_conflict == "stop" and len(verdict.changed):
-        raise _conflict(this, batch, verdict)
+    this.stop_at_conflict(batch, verdict, verdict.changed[this.table.key])
     if batch.kept:
         verdict = restamped(this.table, batch, world, verdict)
     if batch.absent:
@@ -246,16 +265,6 @@ def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, wo
     pack = this.database.pack
     written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
     return Judged(batch, verdict, written, pack(verdict.rejects))
-
-
-def _conflict(this: Load, batch: Batch, verdict: Verdict) -> ConflictError:
-    key = verdict.changed[this.table.key][0]
-    line = batch.lines.gather(verdict.places.filter(verdict.accepted[this.table.key] == key))[0]
-    return ConflictError(
-        this.database.name,
-        f"table {this.table.name} holds {this.table.key} {key!r} with other values than {batch.source}, "
-        f"line {line}; mend the source, or load with --on-conflict reject or update",
-    )
 
 
 def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
@@ -277,9 +286,9 @@ def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     while len(progress.writing) > left:
         written: Written = yield Finish(progress.writing.popleft())
         this.tally.add(written.counts, written.superseded)
-        if written.refused:
+        if written.reasons:
             # Here, not while it is written: the tally is of one batch after the other.
-            yield Call(this.tally.refuse, (this.table, written.source, written.refused, written.rejects))
+            yield Call(this.tally.reject_late, (this.table, written.source, written.reasons, written.late))
 
 
 def _borders(this: Load, position: int, size: int) -> list[int]:

@@ -14,7 +14,7 @@ import polars as pl
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError
 from async_loader.records.batches import Batch
-from async_loader.records.reasons import REFUSED, reason_json
+from async_loader.records.reasons import reason_json
 from async_loader.records.validation import REJECTS, Verdict
 from async_loader.tables import Table
 
@@ -26,48 +26,57 @@ ONE_BY_ONE = 256
 
 # By key, what the database said of a record that it refused.
 Refused: TypeAlias = Mapping[Any, str]
+# By key, why a record was rejected when it was to be written: code, column and message.
+LateReasons: TypeAlias = Mapping[Any, tuple[str, str | None, str]]
 
 
 def write_apart(
-    database: Store,
-    table: Table,
-    records: pl.DataFrame,
-    packed: Sequence[Packed],
-    held: pl.Series,
-    *,
-    absent: Collection[str],
+    database: Store, table: Table, records: pl.DataFrame, held: pl.Series, *, absent: Collection[str]
 ) -> Steps[tuple[int, Refused]]:
-    """Write records with keys of their own, of which the table holds some; those rows keep their values of columns that
-    are `absent`. Returns how many were stored, and what was refused.
+    """Write records, of which the database refuses some: in halves, and few of them one by one.
+
+    held: those of their keys that the table holds; these rows keep their values of columns that are `absent`.
+    Returns how many were stored, and what was refused.
+    """
+    if len(records) <= ONE_BY_ONE:
+        return (yield from database.write_each(table, records, held, absent))
+    stored, refused = 0, dict[Any, str]()
+    middle = len(records) // 2
+    pack = partial(database.pack, replace=len(held) > 0)
+    for half in (records.head(middle), records.slice(middle)):
+        packed: Sequence[Packed] = yield Call(pack, (half, table.key))
+        more = yield from write_or_refuse(database, table, packed, len(half), held, absent=absent)
+        if more is None:
+            more, others = yield from write_apart(database, table, half, held, absent=absent)
+            refused |= others
+        stored += more
+    return stored, refused
+
+
+def write_or_refuse(
+    database: Store, table: Table, packed: Sequence[Packed], size: int, held: pl.Series, *, absent: Collection[str]
+) -> Steps[int | None]:
+    """Write all of that many records. Returns how many that were; None where the database refused one of them.
+
+    The error is dropped at once: what it refers to would keep a statement open, and so a lock, after a crash.
     """
     try:
-        return (yield from database.write(table, packed, len(records), replace=len(held) > 0, absent=absent)), {}
+        return (yield from database.write(table, packed, size, replace=len(held) > 0, absent=absent))
     except RefusedError:
-        if len(records) <= ONE_BY_ONE:
-            return (yield from database.write_each(table, records, held, absent))
-    changed, refused = 0, dict[Any, str]()
-    middle = len(records) // 2
-    for half in (records.head(middle), records.slice(middle)):
-        parts: Sequence[Packed] = yield Call(partial(database.pack, replace=len(held) > 0), (half, table.key))
-        more, others = yield from write_apart(database, table, half, parts, held, absent=absent)
-        changed += more
-        refused |= others
-    return changed, refused
+        return None
 
 
-def rejects_with(refused: Refused, table: Table, batch: Batch, verdict: Verdict) -> pl.DataFrame:
-    """Return a verdict's rejects, and with them the accepted records that were refused, in order of lines."""
+def late_rejects(reasons: LateReasons, table: Table, batch: Batch, verdict: Verdict) -> pl.DataFrame:
+    """Return the accepted records that could not be stored as rejects, in order of lines."""
     keys = verdict.accepted[table.key]
-    among = keys.is_in(list(refused))
+    among = keys.is_in(list(reasons))
     places = verdict.places.filter(among)
-    reasons = [f"[{reason_json(REFUSED, None, refused[key])}]" for key in keys.filter(among)]
-    rejects = pl.DataFrame(
+    return pl.DataFrame(
         {
             "line": batch.lines.gather(places),
             "line_end": batch.line_ends.gather(places),
             "record": batch.to_json(batch.as_read[places]),
-            "reasons": reasons,
+            "reasons": [f"[{reason_json(*reasons[key])}]" for key in keys.filter(among)],
         },
         schema=REJECTS,
-    )
-    return pl.concat([verdict.rejects, rejects]).sort("line")
+    ).sort("line")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import LedgerError
 from async_loader.ledger.counts import Counts
-from async_loader.loading.refused import Refused, rejects_with, write_apart
+from async_loader.loading.meanwhile import exists, meet, reasons_of
+from async_loader.loading.refused import LateReasons, late_rejects, write_apart, write_or_refuse
 from async_loader.loading.sides import Readable
 from async_loader.loading.superseding import replace_rejects
 from async_loader.records.batches import Batch
@@ -35,37 +36,39 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of writing a batch: rows inserted and updated, by run the number of rejects that were superseded, what
-    the database refused, and all rejects of the batch with those.
+    """What came of writing a batch: counts of its accepted records, by run the number of rejects that were superseded,
+    and why accepted records were rejected after all, by key; `late` are their rejects.
     """
 
     counts: Counts
     superseded: Counter[str]
     source: str
-    refused: Refused
-    rejects: pl.DataFrame
+    reasons: LateReasons
+    late: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of a batch's accepted records: counts, and by key the reasons of those that were rejected."""
+
+    counts: Counts
+    reasons: LateReasons = field(default_factory=dict)
 
 
 def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
     """Store a verdict, and count what came of it."""
-    verdict, source = judged.verdict, judged.batch.source
-    # New and changed records together, in their order: which of two that cannot both be stored comes first is not to
-    # depend on how the source is cut into batches.
-    held = verdict.changed[load.table.key]
-    kept_as_held = [name for name in judged.batch.absent if not load.table.column(name).restamped]
-    stored, refused = yield from write_apart(
-        load.database, load.table, verdict.written, judged.written, held, absent=kept_as_held
-    )
-    rejects, packed = verdict.rejects, judged.rejects
-    if refused:
-        rejects = yield Call(_refuse, (load, judged, refused))
+    stored = yield from _store(load, judged)
+    rejects, packed = judged.verdict.rejects, judged.rejects
+    late = rejects.clear()
+    if stored.reasons:
+        late = yield Call(_reject_late, (load, judged, stored.reasons))
+        rejects = pl.concat([rejects, late]).sort("line")
         packed = yield Call(load.database.pack, (rejects,))
     if load.files is not None and len(rejects):
         yield Call(load.files.write, (reader, rejects))
     kept, superseded = yield from _keep_rejects(load, reader.source.name, judged.batch, rejects["line"], packed)
     check_count(load.table, "rejects kept", kept, len(rejects))
-    updated = len(held) - sum(key in refused for key in held) if refused else len(held)
-    return Written(Counts(inserted=stored - updated, updated=updated), superseded, source, refused, rejects)
+    return Written(stored.counts, superseded, judged.batch.source, stored.reasons, late)
 
 
 def _keep_rejects(
@@ -81,11 +84,50 @@ def _keep_rejects(
     return (yield from replace_rejects(load.superseding, path, named, lines, add))
 
 
-def _refuse(load: Load, judged: Judged, refused: Refused) -> pl.DataFrame:
-    """Exclude refused keys from what can be referenced. Returns the batch's rejects, with the refused records."""
-    keys = judged.verdict.accepted[load.table.key]
-    load.accepted.refuse(keys.filter(keys.is_in(list(refused))))
-    return rejects_with(refused, load.table, judged.batch, judged.verdict)
+def _store(load: Load, judged: Judged) -> Steps[_Stored]:
+    """Store accepted records: new and changed ones together, in their order. Which of two that cannot both be stored
+    comes first is not to depend on how the source is cut into batches.
+    """
+    records, held, kept = judged.verdict.written, judged.verdict.changed[load.table.key], _kept_as_held(load, judged)
+    stored = yield from write_or_refuse(load.database, load.table, judged.written, len(records), held, absent=kept)
+    if stored is None:
+        return (yield from _store_apart(load, judged, records, held))
+    return _Stored(Counts(inserted=stored - len(held), updated=len(held)))
+
+
+def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series) -> Steps[_Stored]:
+    """Store records of which the database refuses some. Where others write to the table, their rows are met first."""
+    database, table = load.database, load.table
+    # A key that is made for a new row is no record's: another row that has it says nothing of the record.
+    others_write = load.commits.others_write and table.finds_by_key
+    unchanged, reasons = 0, dict[Any, tuple[str, str | None, str]]()
+    if others_write:
+        met = yield from meet(database, table, records.filter(~records[table.key].is_in(held)), judged.batch.absent)
+        unchanged = len(met.same)
+        passed = met.same
+        if load.on_conflict == "update":
+            held = pl.concat([held, met.differing])
+        elif len(met.differing):
+            load.stop_at_conflict(judged.batch, judged.verdict, met.differing)
+            reasons |= exists(table, met.differing)
+            passed = pl.concat([passed, met.differing])
+        records = records.filter(~records[table.key].is_in(passed))
+    stored, refused = yield from write_apart(database, table, records, held, absent=_kept_as_held(load, judged))
+    reasons |= yield from reasons_of(database, table, records, refused, others_write=others_write)
+    # Nothing can reference what is not stored; a row that another program has stored can be referenced.
+    keys = records[table.key]
+    yield Call(load.accepted.refuse, (keys.filter(keys.is_in(list(refused))),))
+    updated = len(held) - sum(key in refused for key in held)
+    return _Stored(Counts(inserted=stored - updated, updated=updated, unchanged=unchanged), reasons)
+
+
+def _kept_as_held(load: Load, judged: Judged) -> list[str]:
+    """Return the columns of which rows that are there keep their values."""
+    return [name for name in judged.batch.absent if not load.table.column(name).restamped]
+
+
+def _reject_late(load: Load, judged: Judged, reasons: LateReasons) -> pl.DataFrame:
+    return late_rejects(reasons, load.table, judged.batch, judged.verdict)
 
 
 def check_count(table: Table, counted: str, count: int, expected: int) -> None:

@@ -99,7 +99,23 @@ class ReferencedKeys:
         self._present = key_set(column)
         self._asked = key_set(column)
         self._range = key_range
-        self._spread = key_range[1] - key_range[0] + 1 if key_range and column.type is Type.INTEGER else None
+        self._column = column
+        self._spread = self._spread_of(key_range)
+        self._is_renewed = False
+
+    def _spread_of(self, key_range: KeyRange | None) -> int | None:
+        is_integer = self._column.type is Type.INTEGER
+        return key_range[1] - key_range[0] + 1 if key_range and is_integer else None
+
+    def renew(self, key_range: KeyRange | None) -> None:
+        """Forget which keys the database lacks: rows may have been inserted. `key_range` is the range by now."""
+        self._range, self._spread, self._is_renewed = key_range, self._spread_of(key_range), True
+        self._asked = key_set(self._column)
+
+    def existing(self) -> pl.Series:
+        """Return every key that is known to exist."""
+        own = self._accepted.referable()
+        return pl.concat([own, self._present.all()]) if len(self._present) else own
 
     @property
     def is_whole(self) -> bool:
@@ -112,6 +128,8 @@ class ReferencedKeys:
         if not len(candidates):
             return candidates
         known = self._accepted.are_referable(candidates) | self._asked.holds(candidates)
+        if self._is_renewed:
+            known |= self._present.holds(candidates)
         return candidates.filter(~known).unique().sort()
 
     def ranges_to_read(self, unknown: pl.Series, price: int) -> list[tuple[int, int]]:

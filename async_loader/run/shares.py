@@ -20,6 +20,7 @@ from async_loader.ledger.entries import Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
+from async_loader.loading.commits import Commits
 from async_loader.loading.load import Load, load
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
@@ -277,6 +278,12 @@ class _Rehearsed(_Transaction):
         return replace(outcome, rejects=tuple(self._rejects.by_source))
 
 
+class _CommittedByWorker(Commits):
+    """A share is committed as a whole, while other programs may write to its table."""
+
+    others_write = True
+
+
 class _CollectedRejects:
     """The rejects of a rehearsal, by source, in the place of files."""
 
@@ -320,6 +327,7 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
         target_keys={},
         ranges=dict(share.ranges),
         known=means.known,
+        commits=_CommittedByWorker(),
         files=this.files,
         superseding=this.superseding,
     )

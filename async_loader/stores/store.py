@@ -146,6 +146,14 @@ class Store(ABC):
         """Begin to read as `begin_reading` does, through a connection that can write nothing from here on."""
         yield from self.begin_reading()
 
+    def version(self) -> Steps[Any]:
+        """Return a value that is another one once another connection has committed anything; None where none is known.
+
+        Within a transaction that holds one state of the database it stays the same.
+        """
+        yield from ()
+        return None
+
     def check_writable(self) -> Steps[None]:
         """Raise StoreError where nothing can be written."""
         yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")

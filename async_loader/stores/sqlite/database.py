@@ -95,6 +95,11 @@ class Database(Store):
         """Do what `Store.begin_reading` says."""
         yield Change(self.name, BEGIN)
 
+    def version(self) -> Steps[Any]:
+        """Return SQLite's own number of the state of the file, which this connection's commits leave as it is."""
+        [(number,)] = yield Query(self.name, "PRAGMA data_version")
+        return number
+
     def hold(self) -> Steps[None]:
         """Do what `Store.hold` says. The connection is one for writing. One that may only read is refused where a
         writer was killed in the middle of a large transaction and the database keeps no log of its own: the next writer

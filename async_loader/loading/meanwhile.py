@@ -1,0 +1,64 @@
+"""What other programs have stored while a load was at work: its records meet rows that they did not meet when they were
+judged. Steps.
+
+Where others may write to a table between two commits, the first sign of it is that the database refuses a batch. Then
+it is asked once more about the batch's keys and unique values, and each record gets the outcome that it would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from async_loader.effects import Steps
+from async_loader.loading.refused import LateReasons, Refused
+from async_loader.records.parsing import clipped
+from async_loader.records.reasons import REFUSED
+from async_loader.tables import Table
+
+if TYPE_CHECKING:
+    from async_loader.stores.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The keys of records whose rows are there by now, with the same values and with others."""
+
+    same: pl.Series
+    differing: pl.Series
+
+
+def meet(database: Store, table: Table, records: pl.DataFrame, absent: Collection[str]) -> Steps[Met]:
+    """Ask which rows of new records are there by now."""
+    same, differing = yield from database.held(table, records, absent)
+    keys = records[table.key]
+    return Met(keys.gather(same), keys.gather(differing))
+
+
+def exists(table: Table, keys: pl.Series) -> LateReasons:
+    """Return the reasons of records whose rows are there with other values, by key."""
+    return {
+        key: ("exists", table.key, f"{table.key} {_shown(key)} is in the database with other values") for key in keys
+    }
+
+
+def reasons_of(
+    database: Store, table: Table, records: pl.DataFrame, refused: Refused, *, others_write: bool
+) -> Steps[LateReasons]:
+    """Return the reasons of records that the database refused, by key: a value is another row's, or what was said."""
+    reasons: dict[Any, tuple[str, str | None, str]] = {key: (REFUSED, None, text) for key, text in refused.items()}
+    if not (refused and others_write):
+        return reasons
+    rest = records.filter(records[table.key].is_in(list(refused)))
+    for column in table.unique:
+        places = yield from database.owned(table, column, rest.select(table.key, column.name))
+        for key, value in rest.select(table.key, column.name)[places].iter_rows():
+            reasons[key] = ("unique", column.name, f"{column.name} {_shown(value)} is another row's already")
+    return reasons
+
+
+def _shown(value: Any) -> str:
+    return f"'{clipped(value)}'" if isinstance(value, str) else str(value)
