@@ -58,6 +58,8 @@ class Checkpoints(Commits):
     after: the tables whose loads use the same connection before this one.
     save: steps, in the open transaction, that keep how far the run has come with the table, in this state.
     confirm: steps, in the open transaction, that fail where another process has resumed the run.
+    recheck: steps, in the open transaction, that fail where rows of the load name what was deleted since the versions
+        of databases were noted; they are given the state in which the table is committed.
     """
 
     others_write: ClassVar[bool] = True
@@ -66,13 +68,16 @@ class Checkpoints(Commits):
     after: Sequence[str]
     save: Callable[[str], Steps[None]]
     confirm: Callable[[], Steps[None]]
-    versions: Versions = field(default_factory=Versions)
+    recheck: Callable[[Load, Versions, str], Steps[None]]
+    inserted: Versions = field(default_factory=Versions)
+    relied_on: Versions = field(default_factory=Versions)
 
     def begin(self, load: Load) -> Steps[KeyRange | None]:
         """Take the database, once no other load of the run needs the connection."""
         yield from load.wait_for(self.after)
         for database in {each.name: each for each in (load.database, *load.target_databases)}.values():
-            yield from self.versions.note(database)
+            yield from self.inserted.note(database)
+            yield from self.relied_on.note(database)
         yield from load.database.begin([load.table])
         yield from self.confirm()
         load.ranges[load.table.name] = yield from load.database.key_range(load.table)
@@ -88,6 +93,7 @@ class Checkpoints(Commits):
 
     def commit(self, load: Load) -> Steps[None]:
         """Commit at a checkpoint, and begin the next transaction."""
+        yield from self.recheck(load, self.relied_on, RUNNING)
         yield Complete(self._commit(load, RUNNING))
         yield from load.database.begin_next([load.table])
         yield from self.confirm()
@@ -98,15 +104,17 @@ class Checkpoints(Commits):
         Where the database does not say whether they have, only updates need to know of new rows before they are
         written: without them, the database refuses a record whose row is there by now, and is asked then.
         """
-        changed = yield from self.versions.have_changed(load.database)
+        changed = yield from self.inserted.have_changed(load.database)
         if changed or (changed is None and load.on_conflict == "update"):
             known.key_range = yield from load.database.key_range(load.table)
+        changes = yield from self.inserted.changes([each.database for each in known.references])
         for each in known.references:
-            if (yield from self.versions.have_changed(each.database)) is not False:
+            if changes[each.database.name] is not False:
                 each.keys.renew((yield from each.database.key_range(each.target)))
 
     def end(self, load: Load) -> Steps[None]:
         """Commit the last records, and say that the table is complete."""
+        yield from self.recheck(load, self.relied_on, COMPLETE)
         yield Complete(self._commit(load, COMPLETE))
 
     def _commit(self, load: Load, state: str) -> Steps[None]:

@@ -64,6 +64,7 @@ class Load:
     read: steps that give the next batch of a reader.
     superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
     dry: of a dry run, the rows that it would store, for the tables that look them up.
+    relied_on: fills with the references of the table, and what was known of the keys that they name.
     """
 
     run: str
@@ -86,6 +87,7 @@ class Load:
     checkpoint: int = 0
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     dry: DryRows | None = None
+    relied_on: list[KnownReference] = field(default_factory=list)
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -178,13 +180,14 @@ def _know(this: Load, progress: _Progress) -> Steps[Knowledge]:
     """Return what is known before the first batch, once all keys are known of the targets that this run loads."""
     names = dict.fromkeys(reference.table for reference in this.table.references)
     yield from this.wait_for([name for name in names if name in this.target_keys])
+    this.relied_on.extend(_known_reference(this, reference) for reference in this.table.references)
     return Knowledge(
         table=this.table,
         database=this.database,
         finding=Finding(this.table, this.database, this.targets, this.dry),
         accepted=this.accepted,
         key_range=progress.key_range,
-        references=[_known_reference(this, reference) for reference in this.table.references],
+        references=this.relied_on,
         unique=[UniqueValues(column) for column in this.table.unique],
         conflicts_reject=this.on_conflict == "reject",
     )

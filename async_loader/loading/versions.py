@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import Steps
@@ -29,3 +30,10 @@ class Versions:
         yield from self.note(database)
         now = self._seen[database.name]
         return None if now is None else now != before
+
+    def changes(self, databases: Iterable[Store]) -> Steps[dict[str, bool | None]]:
+        """Return by name whether databases have changed; each is looked at once."""
+        changes = {}
+        for database in {each.name: each for each in databases}.values():
+            changes[database.name] = yield from self.have_changed(database)
+        return changes

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from async_loader.effects import Connect, Steps
+from async_loader.loading.versions import Versions
 from async_loader.run.discovery import complete
 from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
@@ -48,10 +49,10 @@ def execution_of(state: RunState) -> Execution:
     return Checkpointed(state) if options.commit_every else OneCommit(state)
 
 
-def open_databases(state: RunState, *, hold: bool) -> Steps[None]:
+def open_databases(state: RunState, *, hold: bool, versions: Versions | None = None) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    hold: no one else may write to the loaded tables from here on.
+    hold: no one else may write to the loaded tables from here on. versions: notes the versions that databases have then.
     """
     yield from _connect(state.plan)
     state.plan = plan = yield from complete(state.plan)
@@ -63,6 +64,8 @@ def open_databases(state: RunState, *, hold: bool) -> Steps[None]:
             yield from database.check_writable()
         else:
             yield from database.begin_reading()
+        if versions is not None:
+            yield from versions.note(database)
 
 
 def _connect(plan: Plan) -> Steps[None]:
@@ -75,8 +78,9 @@ def _connect(plan: Plan) -> Steps[None]:
                 yield from plan.databases[name].check(table, filled=table in plan.loaded)
 
 
-def release_databases(state: RunState) -> Steps[None]:
-    """Roll back what `open_databases` began."""
+def release_databases(state: RunState, *, only_read: bool = False) -> Steps[None]:
+    """Roll back what `open_databases` began; with `only_read`, in databases that nothing is written to."""
     plan = state.plan
-    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+    written = {table.database for table in plan.loaded} if only_read else set()
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only} - written):
         yield from plan.databases[name].roll_back()

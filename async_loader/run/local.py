@@ -14,10 +14,12 @@ from async_loader.loading.finding import DryRows
 from async_loader.loading.load import Load, load, read_next
 from async_loader.loading.sides import RejectAllowance
 from async_loader.loading.superseding import Superseding
+from async_loader.loading.versions import Versions
 from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, open_databases, release_databases
 from async_loader.run.progress import confirm, save
+from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
 from async_loader.stores.store import BrokenRows
 from async_loader.tables import Table, databases_in_commit_order
@@ -32,13 +34,17 @@ class OneCommit(Execution):
     _allowance: RejectAllowance
     # By table, the rows that broke its foreign keys before.
     _broken: dict[str, BrokenRows]
+    _versions: Versions
+    # By table, the loads of this run.
+    _loads: dict[str, Load]
     # The rows that a dry run would store.
     _dry: DryRows | None = None
 
     def prepare(self) -> Steps[None]:
         """Lock all databases until they are committed, and read what is known of their keys."""
         state = self.state
-        yield from open_databases(state, hold=True)
+        self._loads, self._versions = {}, Versions()
+        yield from open_databases(state, hold=True, versions=self._versions)
         yield from resume(state)
         yield from refuse_repeated(state)
         yield from self._release()
@@ -60,29 +66,28 @@ class OneCommit(Execution):
     def load(self, table: Table) -> Steps[None]:
         """Load one table in this process."""
         state = self.state
-        return load(
-            Load(
-                run=state.run,
-                started_at=state.began,
-                table=table,
-                database=state.database(table),
-                readers=state.readers[table.name],
-                on_conflict=state.plan.options.on_conflict,
-                allowance=self._allowance,
-                accepted=self._accepted[table.name],
-                tally=state.tallies[table.name],
-                targets={target.name: (target, state.database(target)) for target in state.plan.tables},
-                target_keys=self._accepted,
-                ranges=self._ranges,
-                commits=self._commits(table),
-                files=state.files.get(table.name),
-                read=self._read(table),
-                superseding=self._superseding(table),
-                checkpoint=state.tallies[table.name].kept.records,
-                used_before=self._used.get(table.name, {}),
-                dry=self._dry,
-            )
+        self._loads[table.name] = Load(
+            run=state.run,
+            started_at=state.began,
+            table=table,
+            database=state.database(table),
+            readers=state.readers[table.name],
+            on_conflict=state.plan.options.on_conflict,
+            allowance=self._allowance,
+            accepted=self._accepted[table.name],
+            tally=state.tallies[table.name],
+            targets={target.name: (target, state.database(target)) for target in state.plan.tables},
+            target_keys=self._accepted,
+            ranges=self._ranges,
+            commits=self._commits(table),
+            files=state.files.get(table.name),
+            read=self._read(table),
+            superseding=self._superseding(table),
+            checkpoint=state.tallies[table.name].kept.records,
+            used_before=self._used.get(table.name, {}),
+            dry=self._dry,
         )
+        return load(self._loads[table.name])
 
     def _commits(self, table: Table) -> Commits:  # noqa: ARG002 - of a run with checkpoints
         """Return when the load of a table commits."""
@@ -102,6 +107,9 @@ class OneCommit(Execution):
 
     def commit(self) -> Steps[None]:
         """Commit all databases, with what the ledger says of their tables."""
+        # From here on the newest states of databases are seen.
+        yield from release_databases(self.state, only_read=True)
+        yield from self._recheck(ask_always=True)
         for table in self.state.remaining:
             yield from save(self.state, table, COMPLETE)
         yield from self._check_broken()
@@ -122,10 +130,19 @@ class OneCommit(Execution):
             if broken.number > self._broken[table.name].number:
                 raise StoreError(table.database, f"table {table.name}: {broken}")
 
+    def _recheck(self, *, ask_always: bool) -> Steps[None]:
+        """Raise StoreError where rows that are not committed name rows that are gone by now."""
+        loads = [self._loads[table.name] for table in self.state.remaining]
+        changes = yield from self._versions.changes(known.database for each in loads for known in each.relied_on)
+        for each in loads:
+            yield from recheck(each, changes, lambda table: table in self.state.plan.loaded, ask_always=ask_always)
+
     def _commit_all(self) -> Steps[None]:
         """Commit each database after every one that its tables reference."""
         state = self.state
         for name in databases_in_commit_order(state.plan.loaded):
+            # Tables that are committed can change again.
+            yield from self._recheck(ask_always=False)
             yield from state.plan.databases[name].commit()
             for table in state.plan.loaded:
                 if table.database == name:
@@ -147,7 +164,13 @@ class Checkpointed(OneCommit):
             after=[other.name for other in before if other.database == table.database],
             save=partial(save, state, table),
             confirm=partial(confirm, state, table),
+            recheck=self._recheck_at,
         )
+
+    def _recheck_at(self, load: Load, versions: Versions, state: str) -> Steps[None]:
+        """Recheck at every commit what databases say has changed; those that do not say so are asked at the end."""
+        changes = yield from versions.changes(each.database for each in load.relied_on)
+        yield from recheck(load, changes, lambda _: False, ask_always=state == COMPLETE)
 
     def commit(self) -> Steps[None]:
         """Commit nothing more: every load has committed its last records."""

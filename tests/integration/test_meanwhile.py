@@ -8,8 +8,20 @@ from typing import Any
 
 import pytest
 
-from async_loader import Cluster, Column, ConflictError, Options, Reference, Report, Run, Table, Type
-from async_loader.effects import Change, Effect
+from async_loader import (
+    Cluster,
+    Column,
+    ConflictError,
+    Options,
+    Reference,
+    ReferenceCheck,
+    Report,
+    Run,
+    StoreError,
+    Table,
+    Type,
+)
+from async_loader.effects import Change, Effect, Query
 from tests.integration.test_crashes import perform
 from tests.sample import Place, reject_names
 from tests.stores import Databases, Schemas
@@ -36,8 +48,8 @@ def insert(place: Place, key: str, email: str, town: int = 1) -> None:
     place.query("people", "INSERT INTO people (id, email, town) VALUES (?, ?, ?)", (key, email, town))
 
 
-def after_commit(number: int, of: str, act: Callable[[], None]) -> Callable[[Effect], None]:
-    """Act once, after a database's commit of this number and before the next transaction begins."""
+def after_commit(number: int, database: str, act: Callable[[], None]) -> Callable[[Effect], None]:
+    """Call a function once, after a database's commit of this number and before the next transaction begins."""
     commits = 0
     acted = False
 
@@ -46,7 +58,7 @@ def after_commit(number: int, of: str, act: Callable[[], None]) -> Callable[[Eff
         if commits == number and not acted:
             acted = True
             act()
-        commits += isinstance(effect, Change) and effect.sql == "COMMIT" and effect.database == of
+        commits += isinstance(effect, Change) and effect.sql == "COMMIT" and effect.database == database
 
     return watch
 
@@ -165,7 +177,7 @@ ACTS: list[tuple[int, Callable[[], None]]] = []
 DATABASES: dict[str, Any] = {}
 
 
-def found(name: str) -> Any:
+def located(name: str) -> Any:
     if name == "people" and ACTS:
         left, act = ACTS.pop()
         if left:
@@ -195,7 +207,7 @@ def test_workers_meet_what_was_inserted_since_the_run_began(tmp_path: Path, stor
         place.databases,
         Options(on_conflict=on_conflict),
         mode="dask",
-        cluster=Cluster(workers=1, share_size=120, stores=f"{__name__}:found"),
+        cluster=Cluster(workers=1, share_size=120, stores=f"{__name__}:located"),
     )
     report = run.perform()
     counts = report.tables["people"].counts
@@ -203,3 +215,120 @@ def test_workers_meet_what_was_inserted_since_the_run_began(tmp_path: Path, stor
     assert (counts.inserted, counts.updated, counts.unchanged, counts.rejected) == (37, changed, 1, not changed)
     assert report.tables["people"].reasons == ({} if changed else {"id.exists": 1})
     assert ACTS == []
+
+
+# What other programs delete while a load goes on.
+
+
+def deleting(place: Place, table: str, *keys: Any) -> Callable[[], None]:
+    def act() -> None:
+        for key in keys:
+            place.query(table, f"DELETE FROM {table} WHERE id = ?", (key,))
+
+    return act
+
+
+def before_first_write(database: str, act: Callable[[], None]) -> Callable[[Effect], None]:
+    """Call a function before the first batch is written."""
+    waiting = True
+
+    def watch(effect: Effect) -> None:
+        nonlocal waiting
+        if waiting and isinstance(effect, Change) and effect.database == database and effect.batch is not None:
+            waiting = False
+            act()
+
+    return watch
+
+
+def towns(place: Place, *numbers: int) -> None:
+    for number in numbers:
+        place.query("towns", "INSERT INTO towns (id, name) VALUES (?, ?)", (number, str(number)))
+
+
+def started(place: Place, mode: str, lines: list[str], **options: Any) -> Run:
+    path = place.directory / "people.csv"
+    if not path.exists():
+        place.file("people.csv", "\n".join([HEADER, *lines]) + "\n")
+    return Run(place.tables, {"people": str(path)}, place.databases, Options(batch_size=2, **options), mode=mode)
+
+
+LINES = ["a,1@,1", "b,2@,2", "c,3@,3", "d,4@,2", "e,5@,1"]
+
+
+def test_a_load_keeps_nothing_that_names_what_was_deleted_meanwhile(place: Place, mode: str) -> None:
+    towns(place, 2, 3, 4)
+    run = started(place, mode, LINES)
+    problem = (
+        "database towns: table towns: 2 rows of people would name in town what was deleted since the load began: 2"
+    )
+    with pytest.raises(StoreError, match=rf"^{problem}: 2 \(in people 'b', 'd'\); run the same command again,"):
+        perform(mode, run, before_first_write("people", deleting(place, "towns", 2, 4)))
+    assert (run.kept, place.rows("people"), place.stored_rejects("people")) == ("", [], [])
+    report = started(place, mode, LINES).perform()
+    assert reject_names(report, "people") == [(3, 3, ["town.exists_in"]), (5, 5, ["town.exists_in"])]
+    assert [row[0] for row in place.rows("people")] == ["a", "c", "e"]
+
+
+def test_deletions_of_what_no_record_names_are_no_fault(place: Place, mode: str) -> None:
+    """Rows that were orphans before the load are none of its own."""
+    towns(place, 2, 3, 4, 5)
+    insert(place, "z", "z@", 5)
+
+    def act() -> None:
+        deleting(place, "towns", 4, 5)()
+        towns(place, 6)
+
+    run = started(place, mode, LINES)
+    perform(mode, run, before_first_write("people", act))
+    assert (run.is_kept, len(place.rows("people"))) == (True, 6)
+
+
+def test_checkpoints_stop_where_what_they_name_was_deleted(place: Place, mode: str) -> None:
+    towns(place, 2, 3)
+    run = started(place, mode, LINES, commit_every=2)
+    # SQLite says at every commit whether its file has changed; PostgreSQL is asked at the end.
+    at_once = place.kind("towns") == "sqlite"
+    problem = r"what was deleted .*: 2 \(in people 'b', 'd'\); check_references lists those of them that are kept;"
+    with pytest.raises(StoreError, match=problem):
+        perform(mode, run, after_commit(1, "people", deleting(place, "towns", 2)))
+    assert run.kept == f"table people up to record {2 if at_once else 4}"
+    checked = ReferenceCheck(place.tables, place.databases).perform()
+    assert checked.tables["people"].rejected == (1 if at_once else 2)
+    place.query("people", "DELETE FROM people WHERE town = 2")
+    report = started(place, mode, LINES, commit_every=2).perform()
+    assert report.resumed
+    assert [row[0] for row in place.rows("people")] == ["a", "c", "e"]
+
+
+@pytest.mark.only("sqlite")
+def test_what_is_deleted_between_two_commits_of_a_run_is_seen(place: Place, mode: str) -> None:
+    paths = {
+        "towns": place.file("towns.csv", "id,name\n2,b\n3,c\n"),
+        "people": place.file("people.csv", "\n".join([HEADER, *LINES]) + "\n"),
+    }
+
+    def run() -> Run:
+        return Run(place.tables, paths, place.databases, Options(), mode=mode)
+
+    first = run()
+    with pytest.raises(StoreError, match=r"deleted since the load began: 3 \(in people 'c'\)"):
+        perform(mode, first, after_commit(1, "towns", deleting(place, "towns", 3)))
+    assert (first.kept, place.rows("people")) == ("towns", [])
+    report = run().perform()
+    assert (report.resumed, reject_names(report, "people")) == (True, [(4, 4, ["town.exists_in"])])
+
+
+@pytest.mark.only("sqlite")
+def test_a_load_that_nothing_disturbs_asks_for_no_key_twice(place: Place, mode: str) -> None:
+    towns(place, 2, 3)
+    asked: list[str] = []
+
+    def note(effect: Effect) -> None:
+        if isinstance(effect, Query) and '"towns"' in effect.sql:
+            asked.append(effect.sql)
+
+    run = started(place, mode, LINES)
+    perform(mode, run, note)
+    assert run.is_kept
+    assert len([sql for sql in asked if "BETWEEN" in sql or "EXISTS" in sql]) == 1
