@@ -104,10 +104,11 @@ class Checkpoints(Commits):
         Where the database does not say whether they have, only updates need to know of new rows before they are
         written: without them, the database refuses a record whose row is there by now, and is asked then.
         """
-        changed = yield from self.inserted.have_changed(load.database)
+        changes = yield from self.inserted.changes([load.database, *load.target_databases])
+        changed = changes[load.database.name]
         if changed or (changed is None and load.on_conflict == "update"):
             known.key_range = yield from load.database.key_range(load.table)
-        changes = yield from self.inserted.changes([each.database for each in known.references])
+        known.finding.forget(name for name, change in changes.items() if change is not False)
         for each in known.references:
             if changes[each.database.name] is not False:
                 each.keys.renew((yield from each.database.key_range(each.target)))

@@ -48,6 +48,10 @@ class Finder:
     rows: int | None = None
     is_indexed: bool = False
 
+    def forget(self) -> None:
+        """Forget the rows: others may have been stored since they were read. Reading them has to pay again."""
+        self.index, self.rows, self.asked = None, None, 0
+
     def find(self, values: pl.DataFrame) -> Steps[FoundRows]:
         """Find the rows that n records name by these columns; a record with a null among them finds none."""
         whole = _are_whole(values)
@@ -169,6 +173,13 @@ class Finding:
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""
         return all_false(len(identity)) if self._identities is None else self._identities.holds(identity)
+
+    def forget(self, databases: Iterable[str]) -> None:
+        """Forget the rows of databases in which others may have been stored since they were read."""
+        names = set(databases)
+        for finder in self._finders.values():
+            if finder.database.name in names:
+                finder.forget()
 
     def remember(self, identity: pl.Series) -> None:
         """Take in the match values of accepted records."""

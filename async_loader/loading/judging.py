@@ -18,6 +18,7 @@ from async_loader.loading.finding import Finding, Resolved
 from async_loader.loading.learning import learn
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
+from async_loader.records.key_sets import KeySet
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
 from async_loader.records.validation import UniqueColumn, Verdict, World
 from async_loader.tables import Column, Reference, Table
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownReference:
-    """A reference of the table, and what is known of the keys that it may name."""
+    """A reference of the table, and what is known of the keys that it may name.
+
+    named: the values that accepted records hold in it, as far as they are noted.
+    """
 
     reference: Reference
     target: Table
     database: Store
     keys: ReferencedKeys
+    named: KeySet
 
 
 @dataclass(slots=True)

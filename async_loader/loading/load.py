@@ -31,6 +31,7 @@ from async_loader.loading.superseding import Superseding
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.completion import insertable, restamped, stamped
+from async_loader.records.key_sets import key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, World, judge
 from async_loader.stores.new_keys import NewKeys, new_keys
@@ -65,6 +66,8 @@ class Load:
     superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
     dry: of a dry run, the rows that it would store, for the tables that look them up.
     relied_on: fills with the references of the table, and what was known of the keys that they name.
+    noted: names of referenced tables: all keys of theirs that accepted records name are noted. Of other tables only
+        those are noted that were looked up.
     """
 
     run: str
@@ -88,6 +91,7 @@ class Load:
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     dry: DryRows | None = None
     relied_on: list[KnownReference] = field(default_factory=list)
+    noted: frozenset[str] = frozenset()
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -199,7 +203,7 @@ def _known_reference(this: Load, reference: Reference) -> KnownReference:
     if keys is None:
         column = target.column(target.key)
         keys = ReferencedKeys(column, this.target_keys.get(target.name), this.ranges[target.name])
-    return KnownReference(reference, target, database, keys)
+    return KnownReference(reference, target, database, keys, key_set(target.column(reference.to or target.key)))
 
 
 def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
@@ -262,12 +266,20 @@ def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[W
 
 def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> Judged:
     known.remember(verdict, world)
+    _note_named(this, known, batch, verdict)
     if this.dry is not None:
         this.dry.keep(this.table.name, verdict.accepted)
     this.tally.take(this.table, batch, verdict)
     pack = this.database.pack
     written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
     return Judged(batch, verdict, written, pack(verdict.rejects))
+
+
+def _note_named(this: Load, known: Knowledge, batch: Batch, verdict: Verdict) -> None:
+    """Note the keys that accepted records name, to look at them once more before the commit."""
+    for each in known.references:
+        if each.target.name in this.noted or each.reference.column in batch.lookups:
+            each.named.add(verdict.accepted[each.reference.column])
 
 
 def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:

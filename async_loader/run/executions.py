@@ -52,7 +52,7 @@ def execution_of(state: RunState) -> Execution:
 def open_databases(state: RunState, *, hold: bool, versions: Versions | None = None) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    hold: no one else may write to the loaded tables from here on. versions: notes the versions that databases have then.
+    hold: no one else may write to the loaded tables from here on. versions: notes those that databases have then.
     """
     yield from _connect(state.plan)
     state.plan = plan = yield from complete(state.plan)

@@ -8,7 +8,7 @@ them. What is deleted between this and the commit, or after it, no load can see:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -53,33 +53,45 @@ def recheck(
 
 
 def _recheck_reference(load: Load, known: KnownReference) -> Steps[None]:
-    if not (yield from _has_lost_keys(known)):
+    if not (yield from _has_lost_keys(load, known)):
         return
     orphans = yield from _orphans(load, known)
     if orphans.count:
         raise StoreError(known.database.name, _problem(load, known, orphans))
 
 
-def _has_lost_keys(known: KnownReference) -> Steps[bool]:
+def _has_lost_keys(load: Load, known: KnownReference) -> Steps[bool]:
     """Return whether any key of the target that existed when records were judged is gone by now."""
-    existing: pl.Series = yield Call(known.keys.existing)
+    existing: pl.Series = yield Call(_existing, (load, known))
     if not len(existing):
         return False
+    target = _target(known)
     bounds = (existing.min(), existing.max()) if existing.dtype == pl.Int64 else ("", None)
-    now = ReferencedKeys(known.target.column(known.target.key), None, bounds)
+    now = ReferencedKeys(target.column(target.key), None, bounds)
     for start in range(0, len(existing), _AT_ONCE):
         unknown: pl.Series = yield Call(now.unknown, (existing.slice(start, _AT_ONCE),))
         if len(unknown):
-            yield from learn(known.target, known.database, now, unknown)
+            yield from learn(target, known.database, now, unknown)
     gone: pl.Series = yield Call(now.are_dangling, (existing,))
     return bool(gone.any())
 
 
+def _existing(load: Load, known: KnownReference) -> pl.Series:
+    """Return the keys that existed when records were judged: of those that records name, at least."""
+    named = known.named.all()
+    if known.target.name in load.noted or known.reference.to:
+        return named
+    return pl.concat([known.keys.existing(), named]) if len(named) else known.keys.existing()
+
+
+def _target(known: KnownReference) -> Table:
+    """Return the target, as the reference identifies its rows: it may hold another column than the key."""
+    return known.target.identified_by(known.reference.to) if known.reference.to else known.target
+
+
 def _orphans(load: Load, known: KnownReference) -> Steps[_Orphans]:
     """Read the rows of a table, and find those of this run that name what is gone."""
-    table, reference = load.table, known.reference
-    # A reference may hold another column of its target than the key.
-    target = replace(known.target, key=reference.held.name) if reference.to else known.target
+    table, reference, target = load.table, known.reference, _target(known)
     orphans = _Orphans()
     rows = yield from load.database.rows(table)
     after = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from async_loader.loading.load import Load, load
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
+from async_loader.run.rechecking import recheck
 from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
 from async_loader.tables import Table
@@ -126,12 +127,14 @@ class Means:
     """What a worker has to load a share with.
 
     known: by referenced table, what is known of its keys. earlier: in a rehearsal, what came of shares before this one.
+    loaded: the names of tables that this run has loaded.
     check: raises where a source is not what the run began with.
     """
 
     stores: Mapping[str, Store]
     readers: Sequence[Readable]
     known: Mapping[str, ReferencedKeys]
+    loaded: Collection[str]
     earlier: Mapping[int, Outcome]
     check: Callable[[], None]
 
@@ -145,7 +148,9 @@ def load_share(share: Share, means: Means) -> Steps[Outcome]:
     accepted = yield from _accepted_before(this)
     paths = dict.fromkeys(reader.source.name for reader in means.readers)
     tally = Tally(share.table.database, tuple(paths), share.report_rejects)
-    yield from load(_load(this, accepted, tally))
+    one = _load(this, accepted, tally)
+    yield from load(one)
+    yield from this.recheck(one)
     yield Call(means.check)
     return (yield from this.conclude(_outcome(share, tally, accepted)))
 
@@ -153,7 +158,11 @@ def load_share(share: Share, means: Means) -> Steps[Outcome]:
 def _open_databases(share: Share, means: Means) -> Steps[None]:
     """Connect to the table's database and to those that must be asked, which are held in one state."""
     looked_up = _looked_up(share, means)
-    asked = [target for target in share.targets if target.name in looked_up or not means.known[target.name].is_whole]
+    asked = [
+        target
+        for target in share.targets
+        if target.name in looked_up or target.name not in means.loaded or not means.known[target.name].is_whole
+    ]
     for name in sorted({each.database for each in (share.table, *asked)}):
         yield Connect(means.stores[name], share.lock_timeout)
         if name != share.table.database:
@@ -193,6 +202,10 @@ class _Transaction(ABC):
     @abstractmethod
     def superseding(self) -> Superseding | None:
         """What is needed to delete the table's stored rejects that mended records name; None where none is deleted."""
+
+    @abstractmethod
+    def recheck(self, load: Load) -> Steps[None]:
+        """Raise StoreError where rows of the share name rows that others have deleted meanwhile."""
 
     @abstractmethod
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
@@ -243,6 +256,14 @@ class _Claimed(_Transaction):
         here = {each.name: each for each in share.tables if each.database == share.table.database}
         return Superseding(share.run, share.table, self.database, here)
 
+    def recheck(self, load: Load) -> Steps[None]:
+        """Look at the newest state of the databases of tables that the run does not load."""
+        names = {known.database.name for known in load.relied_on if known.target.name in load.noted}
+        for name in sorted(names - {self.database.name}):
+            yield from self.means.stores[name].roll_back()
+        changes = dict.fromkeys(known.database.name for known in load.relied_on)
+        yield from recheck(load, changes, lambda table: table.name not in load.noted, ask_always=True)
+
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
         """Keep the outcome in the database, and commit."""
         yield from self.database.shares.conclude(self.share.claim, outcome.as_json())
@@ -271,6 +292,10 @@ class _Rehearsed(_Transaction):
     @property
     def superseding(self) -> None:
         """Nothing: it deletes no rejects."""
+
+    def recheck(self, load: Load) -> Steps[None]:  # noqa: ARG002 - of a share that is kept
+        """Look at nothing: nothing is kept."""
+        yield from ()
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:
         """Return the outcome with the rejects, which are stored nowhere."""
@@ -330,6 +355,7 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
         commits=_CommittedByWorker(),
         files=this.files,
         superseding=this.superseding,
+        noted=frozenset(target.name for target in share.targets if target.name not in means.loaded),
     )
 
 

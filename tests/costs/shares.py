@@ -59,7 +59,7 @@ def share(here: Place, table: str, source: Source, number: int, size: int) -> Ca
             accepted.add(pl.int_range(1, size + 1, eager=True))
             known[target.name] = ReferencedKeys(target.column(target.key), accepted, None)
         with closing(read(wanted.parts[0], wanted.table, _BATCH)) as reader:
-            means = Means(here.stores, [reader], known, {}, lambda: None)
+            means = Means(here.stores, [reader], known, known, {}, lambda: None)
             return Sequential(lambda _: None).run(load_share(wanted, means))
 
     return done

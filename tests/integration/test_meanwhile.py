@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from async_loader import (
     StoreError,
     Table,
     Type,
+    each_value,
 )
 from async_loader.effects import Change, Effect, Query
 from tests.integration.test_crashes import perform
@@ -31,7 +33,7 @@ PEOPLE = Table(
     "people",
     "people",
     (Column("id", Type.TEXT), Column("email", Type.TEXT, unique=True), Column("town", Type.INTEGER)),
-    references=(Reference("town", "towns"),),
+    references=(Reference("town", "towns", name="town"),),
 )
 HEADER = "id,email,town"
 
@@ -141,6 +143,29 @@ def test_rows_of_another_table_that_come_between_two_commits_can_be_referenced(p
     assert [row[0] for row in place.rows("people")] == ["c", "d", "e"]
 
 
+def test_rows_that_come_between_two_commits_can_be_looked_up(place: Place, mode: str) -> None:
+    lines = ["id,email,town__name", "a,1@,a", "b,2@,b", "c,3@,b"]
+
+    def act() -> None:
+        place.query("towns", "INSERT INTO towns (id, name) VALUES (7, 'b')")
+
+    report = load(place, mode, {"people": "\n".join(lines) + "\n"}, act)
+    # When the second was judged there was no such town.
+    assert reject_names(report, "people") == [(3, 3, ["town.exists_in"])]
+    assert [row[0] for row in place.rows("people")] == ["a", "c"]
+
+
+def test_rows_that_come_between_two_commits_can_be_matched(place: Place, mode: str) -> None:
+    def act() -> None:
+        insert(place, "p003", "3@")
+        insert(place, "other", "4@")
+
+    report = load(place, mode, {"people": people(1, 2, 3, 4, 5)}, act, match={"people": ("email",)})
+    counts = report.tables["people"].counts
+    assert (counts.inserted, counts.unchanged, counts.rejected) == (3, 1, 1)
+    assert reject_names(report, "people") == [(5, 5, ["id.exists"])]
+
+
 def test_what_was_met_is_met_again_where_the_run_is_resumed(place: Place, mode: str) -> None:
     class Killed(BaseException):
         pass
@@ -246,10 +271,10 @@ def towns(place: Place, *numbers: int) -> None:
         place.query("towns", "INSERT INTO towns (id, name) VALUES (?, ?)", (number, str(number)))
 
 
-def started(place: Place, mode: str, lines: list[str], **options: Any) -> Run:
+def started(place: Place, mode: str, lines: list[str], header: str = HEADER, **options: Any) -> Run:
     path = place.directory / "people.csv"
     if not path.exists():
-        place.file("people.csv", "\n".join([HEADER, *lines]) + "\n")
+        place.file("people.csv", "\n".join([header, *lines]) + "\n")
     return Run(place.tables, {"people": str(path)}, place.databases, Options(batch_size=2, **options), mode=mode)
 
 
@@ -259,15 +284,21 @@ LINES = ["a,1@,1", "b,2@,2", "c,3@,3", "d,4@,2", "e,5@,1"]
 def test_a_load_keeps_nothing_that_names_what_was_deleted_meanwhile(place: Place, mode: str) -> None:
     towns(place, 2, 3, 4)
     run = started(place, mode, LINES)
-    problem = (
-        "database towns: table towns: 2 rows of people would name in town what was deleted since the load began: 2"
-    )
+    problem = "database towns: table towns: 2 rows of people would name in town what was deleted since the load began"
     with pytest.raises(StoreError, match=rf"^{problem}: 2 \(in people 'b', 'd'\); run the same command again,"):
         perform(mode, run, before_first_write("people", deleting(place, "towns", 2, 4)))
     assert (run.kept, place.rows("people"), place.stored_rejects("people")) == ("", [], [])
     report = started(place, mode, LINES).perform()
     assert reject_names(report, "people") == [(3, 3, ["town.exists_in"]), (5, 5, ["town.exists_in"])]
     assert [row[0] for row in place.rows("people")] == ["a", "c", "e"]
+
+
+def test_rows_that_were_looked_up_are_looked_at_again(place: Place, mode: str) -> None:
+    towns(place, 2, 3)
+    run = started(place, mode, LINES, header="id,email,town__name")
+    with pytest.raises(StoreError, match=r"deleted since the load began: 2 \(in people 'b', 'd'\)"):
+        perform(mode, run, before_first_write("people", deleting(place, "towns", 2)))
+    assert (run.kept, place.rows("people")) == ("", [])
 
 
 def test_deletions_of_what_no_record_names_are_no_fault(place: Place, mode: str) -> None:
@@ -332,3 +363,40 @@ def test_a_load_that_nothing_disturbs_asks_for_no_key_twice(place: Place, mode: 
     perform(mode, run, note)
     assert run.is_kept
     assert len([sql for sql in asked if "BETWEEN" in sql or "EXISTS" in sql]) == 1
+
+
+def act_at_last(email: str) -> bool:
+    """Hold for every value, and act when the last record is judged, whose references are resolved by then."""
+    if email == "39@" and ACTS:
+        ACTS.pop()[1]()
+    return True
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.parametrize("header", [HEADER, "id,email,town__name"])
+def test_workers_keep_no_share_that_names_what_was_deleted_meanwhile(
+    tmp_path: Path, store: Schemas, header: str
+) -> None:
+    place = Place(tmp_path, (TOWNS, PEOPLE), store)
+    towns(place, 1, 2)
+    things = replace(
+        PEOPLE,
+        columns=(PEOPLE.columns[0], Column("email", Type.TEXT), PEOPLE.columns[2]),
+        rules=(each_value("email", "acts", "acts", act_at_last),),
+    )
+    lines = [f"{person(number)},{number}@,{1 + number // 38}" for number in range(40)]
+    path = place.file("people.csv", "\n".join([header, *lines]) + "\n")
+    DATABASES.update(place.databases)
+
+    def load() -> Report:
+        cluster = Cluster(workers=1, share_size=120, stores=f"{__name__}:located")
+        return Run((TOWNS, things), {"people": path}, place.databases, mode="dask", cluster=cluster).perform()
+
+    ACTS[:] = [(9, deleting(place, "towns", 2))]
+    with pytest.raises(StoreError, match=r"rows? of people would name in town what was deleted since .*: 2 \(in "):
+        load()
+    assert place.query("people", "SELECT * FROM people WHERE town = 2") == []
+    report = load()
+    assert report.resumed
+    assert report.tables["people"].reasons == {"town.exists_in": 2}
+    assert len(place.rows("people")) == 38

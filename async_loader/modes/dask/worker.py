@@ -117,7 +117,7 @@ def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, O
         known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
     readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
     try:
-        means = Means(stores, readers, known, earlier, lambda: _check_sources(share))
+        means = Means(stores, readers, known, accepted, earlier, lambda: _check_sources(share))
         outcome = _AtWork(distributed.get_worker()).run(load_share(share, means))
     finally:
         for reader in readers:
