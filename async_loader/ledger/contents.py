@@ -26,7 +26,7 @@ class Content:
     size: in bytes, as stored. digest: of its first and last bytes; None for what can be read only once.
     modified: its time of change or version, which counts where the digest does not cover all of it; else None.
     checksum: of all bytes; None where it was not computed.
-    constants: column and text of each constant.
+    constants: column and text of each constant. part: the part of a document that was read; empty for all.
     """
 
     size: int
@@ -34,10 +34,11 @@ class Content:
     modified: int | str | None = None
     checksum: int | None = None
     constants: tuple[tuple[str, str], ...] = ()
+    part: str = ""
 
     def is_same_as(self, other: Content) -> bool:
         """Return whether these are the same bytes with the same constants, as far as that can be known."""
-        if (self.size, self.constants) != (other.size, other.constants):
+        if (self.size, self.constants, self.part) != (other.size, other.constants, other.part):
             return False
         if self.checksum is not None and other.checksum is not None:
             return self.checksum == other.checksum
@@ -51,7 +52,7 @@ class Content:
     def as_json(self) -> dict[str, Any]:
         """Return the content as `loader_runs` keeps it."""
         facts = asdict(self) | {"constants": dict(self.constants)}
-        return {name: value for name, value in facts.items() if value not in (None, {})}
+        return {name: value for name, value in facts.items() if value not in (None, {}, "")}
 
 
 def content_of(identity: Mapping[str, Any]) -> Content | None:
@@ -66,6 +67,7 @@ def content_of(identity: Mapping[str, Any]) -> Content | None:
         modified=identity.get("modified") if size > 2 * DIGESTED else None,
         checksum=checksum,
         constants=tuple(sorted(constants.items())),
+        part=str(identity.get("part", "")),
     )
 
 

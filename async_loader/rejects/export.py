@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.layouts import Layout
+from async_loader.ledger.layouts import KINDS, Layout
 from async_loader.ledger.reject_groups import RejectFilter, RejectRow, Selection
 from async_loader.rejects.selection import count_selections, format_or_problem, take_pages, why_table_is_unknown
 from async_loader.run.inspection import Inspection
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from async_loader.rejects.files import ExportedFiles
 
 # By the suffix of a file, the format of the sources whose rejects it can hold.
-_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
+_FORMATS = {f".{kind}": kind for kind in KINDS} | {".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,8 @@ def _left_out(table: Table, kind: str, selections: Iterable[tuple[Selection, int
         elif not _fits(selection, kind):
             others[format_or_problem(selection)] += number
     for (other, problem), number in others.items():
-        if other in _SUFFIXES:
-            remedy = f"name a file that ends in {_SUFFIXES[other]} for them"
+        if other in KINDS:
+            remedy = f"name a file that ends in .{other} for them"
             yield f"{table.name}: {_rejects(number)} of {other} are left: {remedy}"
         else:
             yield f"{table.name}: {_rejects(number)} are left: {problem or f'their source was {other}'}"

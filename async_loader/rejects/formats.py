@@ -88,18 +88,30 @@ class _Csv:
 
 
 class _JsonLines:
+    # What stands before the first object, between two, and after the last.
+    _begin, _between, _end = "", "\n", "\n"
+
     def __init__(self, file: IO[bytes], *_: object) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+        self._before = self._begin
 
     def write(self, rows: list[RejectInFile]) -> None:
         for line, _, record, reasons, *name in rows:
             body = _without_marks(record).strip()[1:-1].strip()
             named = "".join(f', "{REJECT}": {json.dumps(each)}' for each in name)
-            self._file.write(f'{{{body}{", " if body else ""}"{LINE}": {line}, "{REASONS}": {reasons}{named}}}\n')
+            comma = ", " if body else ""
+            self._file.write(f'{self._before}{{{body}{comma}"{LINE}": {line}, "{REASONS}": {reasons}{named}}}')
+            self._before = self._between
         self._file.flush()
 
     def close(self) -> None:
+        if self._before == self._between:
+            self._file.write(self._end)
         self._file.close()
+
+
+class _JsonDocument(_JsonLines):
+    _begin, _between, _end = "[\n", ",\n", "\n]\n"
 
 
 def _without_marks(record: str) -> str:
@@ -122,5 +134,6 @@ _OPEN: dict[str, Callable[[IO[bytes], Table, Layout, Sequence[str]], FileOfRejec
     "csv": _Csv,
     "jsonl": _JsonLines,
     "ndjson": _JsonLines,
+    "json": _JsonDocument,
     "parquet": _parquet,
 }

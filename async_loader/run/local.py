@@ -205,4 +205,4 @@ class DryRun(OneCommit):
 
 def _is_unsettled(reader: Any) -> bool:
     """Return whether a source shows its columns only when its first records are read, as JSON Lines does."""
-    return any(layout.kind in {"jsonl", "ndjson"} for layout in reader.layouts)
+    return any(layout.kind in {"jsonl", "ndjson", "json"} for layout in reader.layouts)

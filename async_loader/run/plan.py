@@ -118,7 +118,7 @@ class Plan:
         for table in self.tables:
             for source in self.sources.get(table.name, ()):
                 fields_of(source, table)
-        if sum(source.path == STDIN for sources in self.sources.values() for source in sources) > 1:
+        if sum(source.address == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
         if self.cluster is not None:
             self._check_spread()
@@ -154,7 +154,7 @@ class Plan:
                 if homes.setdefault((table.database, path), table.name) != table.name:
                     problem = f"{path} goes into two tables of one database; load them one after the other"
                     raise ConfigurationError(f"database {table.database}: {problem}")
-            if any(source.path == STDIN for source in self.sources[table.name]):
+            if any(source.address == STDIN for source in self.sources[table.name]):
                 raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
 
     @property

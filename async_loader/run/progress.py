@@ -57,7 +57,7 @@ def _supersede_repeated(
     lines = yield from earlier_loads(superseding, chain.from_iterable(contents.values()))
     if lines or tally.counts.rejected:
         read = zip(run.plan.sources[table.name], run.readers[table.name], strict=True)
-        sources = {source.name: (source.path, reader.content) for source, reader in read}
+        sources = {source.name: (source.address, reader.content) for source, reader in read}
         contents = yield Call(_with_checksums, (contents, sources))
     tally.repeated = yield from supersede_repeated(superseding, lines, [*chain.from_iterable(contents.values())])
     return contents

@@ -27,13 +27,13 @@ def identity(source: Source) -> Identity | None:
     """Return path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
     version), and digest. None for stdin and pipes.
     """
-    if source.path == STDIN:
+    if source.address == STDIN:
         return None
     with failures(source.name):
-        stored = facts_of(source.path)
+        stored = facts_of(source.address)
         if stored.size is None:
             return None
-        digest = _digest(source.path, stored.size)
+        digest = _digest(source.address, stored.size)
     facts = {
         "path": source.name,
         "format": source.format,
@@ -46,7 +46,8 @@ def identity(source: Source) -> Identity | None:
         "digest": digest,
     }
     # A run of a version that did not know it can be resumed.
-    return facts | ({"ignore": list(source.ignore)} if source.ignore else {})
+    later = {"ignore": list(source.ignore), "part": source.part}
+    return facts | {name: value for name, value in later.items() if value}
 
 
 def with_checksum(content: Content, path: str, read: Content | None) -> Content:

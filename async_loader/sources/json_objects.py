@@ -1,7 +1,10 @@
-"""A line of JSON Lines to an object, or to the reason why it is none. Pure.
+"""The text of a JSON object to the object, or to the reason why it is none. Pure.
 
-A line is read by `msgspec`, and once more by the standard library where anything about it is odd: that takes numbers of
-any size, shows every key, and says what is wrong. The time is linear in the line, whatever stands on it.
+It is read by `msgspec`, and once more by the standard library where anything about it is odd: that takes numbers of
+any size, shows every key, and says what is wrong. The time is linear in the text, whatever stands in it.
+
+A name with dots, such as `address.city`, is that of a member within others, unless the object has a member of the whole
+name.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, TypeAlias
@@ -29,6 +32,7 @@ _MANY_DIGITS = 400
 
 # Nesting that Python can take wherever the record is read, shown or written; no column holds more than text anyway.
 _MAX_DEPTH = 64
+_NOTHING = object()
 # A text, or what is left of the line where it never ends.
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)')
 # How a line that cannot be decoded names the stored reject that it is mended from.
@@ -36,11 +40,47 @@ _NAMED = re.compile(rf'"{REJECT}"\s*:\s*"([^"\\]+)"')
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
-def line_reader(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
-    """Return a function that reads the object on a line, given its number and its bytes."""
-    real = exact_reals(fields)
-    decode = msgspec.json.Decoder(float_hook=real).decode
-    return partial(_read, decode=decode, real=real or float)
+def object_reader(fields: Fields) -> Callable[[int, bytes], dict[str, Any] | Broken]:
+    """Return a function that reads an object, given the number of its record and its bytes."""
+    real, nested = exact_reals(fields), nested_names(fields)
+    read = partial(_read, decode=msgspec.json.Decoder(float_hook=real).decode, real=real or float)
+    return partial(_read_nested, read=read, names=nested) if nested else read
+
+
+def nested_names(fields: Fields) -> tuple[str, ...]:
+    """Return the source's names of columns, as the user gave them, that may be those of members within others."""
+    mapped = (name for column in fields.mapped for name in fields.candidates[column])
+    looked_up = (name for columns in fields.lookups.values() for name in columns)
+    return tuple(sorted(name for name in (*mapped, *looked_up) if "." in name))
+
+
+def has_member(record: Mapping[str, Any], name: str) -> bool:
+    """Return whether an object has a member of this name, which may be within others."""
+    return name in record or _within(record, name) is not _NOTHING
+
+
+def member(record: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a member that the object has, which may be within others."""
+    return record[name] if name in record else _within(record, name)
+
+
+def _within(record: Any, name: str) -> Any:
+    """Return the value that stands within others; `_NOTHING` where there is none."""
+    for part in name.split("."):
+        if not isinstance(record, dict) or part not in record:
+            return _NOTHING
+        record = record[part]
+    return record
+
+
+def _read_nested(
+    number: int, text: bytes, *, read: Callable[[int, bytes], dict[str, Any] | Broken], names: Sequence[str]
+) -> dict[str, Any] | Broken:
+    """Read an object, with members of these names beside those in which they stand."""
+    record = read(number, text)
+    if isinstance(record, Broken):
+        return record
+    return {name: member(record, name) for name in names if has_member(record, name)} | record
 
 
 def exact_reals(fields: Fields) -> Real | None:
@@ -61,7 +101,7 @@ def _read(number: int, line: bytes, *, decode: Callable[[bytes], Any], real: Rea
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _read_slowly(number, line, real)
     if type(record) is not dict:
-        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+        return _broken(number, line, "invalid_json", "the record is not a JSON object")
     if line.count(b":") != len(record):
         return _read_slowly(number, line, real)
     return record
@@ -84,7 +124,7 @@ def _read_slowly(number: int, line: bytes, real: Real) -> dict[str, Any] | Broke
         )
         json.dumps(record, ensure_ascii=False, default=str).encode()
     except UnicodeDecodeError:
-        return _broken(number, line, "invalid_utf8", "the line is not valid UTF-8")
+        return _broken(number, line, "invalid_utf8", "the record is not valid UTF-8")
     except UnicodeEncodeError:
         return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
     except json.JSONDecodeError as error:
@@ -92,7 +132,7 @@ def _read_slowly(number: int, line: bytes, real: Real) -> dict[str, Any] | Broke
     except ValueError as error:
         return _broken(number, line, "invalid_json", str(error))
     if not isinstance(record, dict):
-        return _broken(number, line, "invalid_json", "the line is not a JSON object")
+        return _broken(number, line, "invalid_json", "the record is not a JSON object")
     return record
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from async_loader.records.parsing import EXACT_REAL, clipped, null_codes, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines
+from async_loader.sources.json_objects import has_member, member
 from async_loader.tables import Column, Type
 
 _WRONG_TYPE = {
@@ -52,7 +53,7 @@ class Lines:
     def written(self, place: int) -> str:
         """Return a number as it stands on its line."""
         record = json.loads(self.texts[place], parse_float=str, parse_int=str)
-        return str(next(record[name] for name in self.names if name in record))
+        return str(next(member(record, name) for name in self.names if has_member(record, name)))
 
 
 def typed(fields: Fields, records: list[dict[str, Any]], texts: list[bytes]) -> Typed:

@@ -27,6 +27,8 @@ from async_loader.tables import Table
 
 # Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
 SIZE = 32 << 20
+# Kinds whose readers divide them, or say that they are one.
+_DIVIDED_BY_READERS = ("parquet", "json")
 # Bytes that are counted at a time.
 COUNTED = 1 << 20
 
@@ -57,7 +59,7 @@ def parts(source: Source, table: Table, *, size: int = SIZE) -> list[Part]:
     Raises what a Reader of it raises.
     """
     with failures(source.name):
-        is_whole = source.codec is not None or facts_of(source.path).size is None
+        is_whole = source.codec is not None or facts_of(source.address).size is None
     stretches = [] if is_whole else _stretches(source, table, size)
     if len(stretches) <= 1:
         return [Part(source, 1)]
@@ -87,7 +89,7 @@ def keys(part: Part, table: Table) -> pl.Series:
 def count(wanted: Range) -> RangeCount:
     """Count a range; can be done anywhere. SourceError where the source is not the one that is being divided."""
     span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 1, wanted.size))
-    with closing(Stream(wanted.source.path, stretch=span)) as stream:
+    with closing(Stream(wanted.source.address, stretch=span)) as stream:
         whole = reduce(boundaries.joined, _counts(wanted, stream))
         stream.check_unchanged()
     return whole
@@ -96,7 +98,7 @@ def count(wanted: Range) -> RangeCount:
 def _stretches(source: Source, table: Table, size: int) -> list[Stretch]:
     with closing(Reader(source, table, 1)) as reader:
         stretches = reader.stretches(size)
-    if source.kind == "parquet" or stretches[0].stop - stretches[0].start <= size:
+    if source.kind in _DIVIDED_BY_READERS or stretches[0].stop - stretches[0].start <= size:
         return stretches
     [whole] = stretches
     counts = list(map(count, _ranges(source, whole, size)))

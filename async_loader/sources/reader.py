@@ -104,7 +104,7 @@ class Reader:
     def content(self) -> Content | None:
         """The content, once all bytes have been read in their order; None before, and where they are read otherwise."""
         content, constants = self._stream.content, tuple(sorted(self.source.constants.items()))
-        return None if content is None else replace(content, constants=constants)
+        return None if content is None else replace(content, constants=constants, part=self.source.part)
 
     @property
     def size(self) -> int | None:
@@ -146,7 +146,7 @@ def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None
 
     A SourceError says what else the source seems to be, if its first bytes say so.
     """
-    stream = Stream(source.path, source.codec, stretch)
+    stream = Stream(source.address, source.codec, stretch, name=source.name)
     try:
         return stream, _OPEN[source.kind](stream, fields, source, stretch)
     except BaseException as error:
@@ -172,6 +172,12 @@ def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | No
     return JsonLinesSource(stream, fields, stretch)
 
 
+def _json_document(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> Format:
+    from async_loader.sources.json_document import JsonDocumentSource
+
+    return JsonDocumentSource(stream, fields, source.part.split(".") if source.part else ())
+
+
 def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
@@ -182,5 +188,6 @@ _OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "ndjson": _json_lines,
+    "json": _json_document,
     "parquet": _parquet,
 }

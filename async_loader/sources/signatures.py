@@ -19,7 +19,9 @@ _ARCHIVES = {
     rb"\xfd7zXZ\x00": "packed with xz: unpack it",
 }
 _PARQUET, _ARRAY, _OBJECT = rb"PAR1", rb"\s*\[\s*\{", rb'\s*\{\s*"'
-_NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY)
+# An object that goes on after its first line.
+_LAID_OUT = rb'\s*\{[ \t\r]*\n\s*"'
+_NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY, _LAID_OUT)
 
 
 def is_no_json_lines(front: bytes) -> bool:
@@ -42,8 +44,8 @@ def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | 
         return f"is {_ARCHIVES[archive]}"
     if _begins(front, (_PARQUET,)):
         return f"is Parquet: {'unpack it' if codec else f'name it {table}:parquet={path}'}"
-    if _begins(front, (_ARRAY,)):
-        return "is a JSON array: jq -c '.[]' makes JSON Lines of it"
+    if kind != "json" and _begins(front, (_ARRAY, _LAID_OUT)):
+        return f"is a JSON document: name it {table}:json{codec}={path}"
     if kind == "csv" and _begins(front, (_OBJECT,)):
         return f"seems to be JSON Lines: name it {table}:jsonl{codec}={path}"
     return None

@@ -11,16 +11,21 @@ from async_loader.sources.addresses import has_secret, is_remote, last_name, loc
 from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
-KINDS = ("csv", "jsonl", "ndjson", "parquet")
+KINDS = ("csv", "jsonl", "ndjson", "json", "parquet")
+# What can be packed, by suffix.
+_PACKED = ("csv", "jsonl", "ndjson", "json")
+# What has parts of which one is read, named after `#`.
+_WITH_PARTS = ("json",)
 # In `ignore`, every name that the table does not know.
 EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin.
+    """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin; of a JSON
+    document, the array that is named after `#`, as in `answer.json#results.items`.
 
-    `format` is csv, jsonl, ndjson or parquet, the first three also followed by .gz, .bz2 or .zst; by default the
+    `format` is csv, jsonl, ndjson, json or parquet, all but the last also followed by .gz, .bz2 or .zst; by default the
     suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
 
     names: by column of the table, the name that the source must have for it.
@@ -50,10 +55,10 @@ class Source:
         if not self.format:
             object.__setattr__(self, "format", _format_of(self.path))
         kind, codec = self._parts()
-        if kind not in KINDS or codec not in ("", *CODECS) or (codec and kind == "parquet"):
+        if kind not in KINDS or codec not in ("", *CODECS) or (codec and kind not in _PACKED):
             raise ConfigurationError(
                 f"{self.name}: unknown format {self.format!r}; "
-                f"known are {', '.join(KINDS)}, the first three may end in {', '.join(CODECS)}"
+                f"known are {', '.join(KINDS)}, and {', '.join(_PACKED)} may end in {', '.join(CODECS)}"
             )
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
             raise ConfigurationError(
@@ -77,9 +82,25 @@ class Source:
         return shown(self.path)
 
     @property
+    def address(self) -> str:
+        """The path or address that is opened: all but the part that is read of it."""
+        return self._address_and_part()[0]
+
+    @property
+    def part(self) -> str:
+        """The part that is read, as its name stands after `#`; empty for all."""
+        return self._address_and_part()[1]
+
+    def _address_and_part(self) -> tuple[str, str]:
+        if self.kind not in _WITH_PARTS:
+            return self.path, ""
+        address, _, part = self.path.partition("#")
+        return address, part
+
+    @property
     def file(self) -> Path | None:
         """The local file that it is; None for stdin and for what is stored elsewhere."""
-        return None if self.path == STDIN or is_remote(self.path) else Path(local_path(self.path))
+        return None if self.address == STDIN or is_remote(self.path) else Path(local_path(self.address))
 
     @property
     def kind(self) -> str:
@@ -104,10 +125,17 @@ class Source:
 def _format_of(path: str) -> str:
     if path == STDIN:
         return "csv"
-    suffixes = [suffix.lower() for suffix in PurePath(last_name(path)).suffixes]
-    if suffixes and suffixes[-1] in CODECS:
-        return "".join(suffixes[-2:]).removeprefix(".")
-    if suffixes:
-        return suffixes[-1].removeprefix(".")
+    whole, _, part = path.partition("#")
+    kind = "".join(_suffixes(whole)).removeprefix(".")
+    if part and kind.partition(".")[0] in _WITH_PARTS:
+        return kind
+    if suffixes := _suffixes(path):
+        return "".join(suffixes).removeprefix(".")
     name = shown(path)
     raise ConfigurationError(f"{name}: has no suffix that names its format; name it, as in users:csv={name}")
+
+
+def _suffixes(path: str) -> list[str]:
+    """Return the suffixes that say a format: the last one, and the one before it where something is packed."""
+    suffixes = [suffix.lower() for suffix in PurePath(last_name(path)).suffixes]
+    return suffixes[-2:] if suffixes[-1:] and suffixes[-1] in CODECS else suffixes[-1:]

@@ -156,7 +156,7 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
         ignore=layout.ignore,
     )
     every = fields_of(read_as, table)
-    if layout.kind == "jsonl":
+    if layout.kind in {"jsonl", "json"}:
         return every.matched(layout.lookups) if layout.lookups else every
     # A line that is older than layouts does not say the columns; the records do.
     return every.matched(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
@@ -188,11 +188,11 @@ def _csv(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     return Typed(values, faults, fields.absent, {})
 
 
-def _json_lines(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
-    from async_loader.sources.json_objects import line_reader
+def _json_objects(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
+    from async_loader.sources.json_objects import object_reader
     from async_loader.sources.json_values import typed
 
-    read = line_reader(fields)
+    read = object_reader(fields)
     records: list[dict[str, Any]] = []
     texts = [row.record.encode() for row in rows]
     for row, text in zip(rows, texts, strict=True):
@@ -216,6 +216,7 @@ def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed
 
 _TYPED: dict[str, Callable[[Fields, Layout, Sequence[RejectRow]], Typed]] = {
     "csv": _csv,
-    "jsonl": _json_lines,
+    "jsonl": _json_objects,
+    "json": _json_objects,
     "parquet": _parquet,
 }

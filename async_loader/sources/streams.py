@@ -45,8 +45,8 @@ class Stream:
     unknown), `front` the first bytes of what has been read.
     """
 
-    def __init__(self, path: str, codec: str | None = None, stretch: Stretch | None = None) -> None:
-        self.name = shown(path)
+    def __init__(self, path: str, codec: str | None = None, stretch: Stretch | None = None, *, name: str = "") -> None:
+        self.name = name or shown(path)
         self.front = b""
         self._start, self._left = 0, sys.maxsize
         with self.failures():

@@ -115,9 +115,9 @@ MISNAMED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zip as jsonl": ("jsonl", lambda: zipped(JSON_LINES), "is a ZIP archive, as spreadsheets are"),
     "parquet as csv": ("csv", in_parquet, "is Parquet: name it users:parquet="),
     "parquet as jsonl": ("ndjson", in_parquet, "is Parquet: name it users:parquet="),
-    "array as jsonl": ("jsonl", lambda: ARRAY, "is a JSON array: jq -c '.[]' makes JSON Lines of it"),
-    "array as jsonl.gz": ("jsonl.gz", lambda: gzip.compress(ARRAY), "is a JSON array: jq -c '.[]'"),
-    "array as csv": ("csv", lambda: ARRAY, "is a JSON array: jq -c '.[]'"),
+    "array as jsonl": ("jsonl", lambda: ARRAY, "is a JSON document: name it users:json="),
+    "array as jsonl.gz": ("jsonl.gz", lambda: gzip.compress(ARRAY), "is a JSON document: name it users:json.gz="),
+    "array as csv": ("csv", lambda: ARRAY, "is a JSON document: name it users:json="),
     "jsonl as csv": ("csv", lambda: OBJECT, "seems to be JSON Lines: name it users:jsonl="),
     "jsonl as csv.gz": ("csv.gz", lambda: gzip.compress(OBJECT), "name it users:jsonl.gz="),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
 def test_odd_values_go_through_a_file_as_they_are(tmp_path: Path, mode: str, suffix: str, store: Databases) -> None:
     """Rejected for their key alone; with the key mended, what is stored is what was read."""
     place = Place(tmp_path, (NOTES,), store=store)
@@ -261,12 +261,15 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         frame.write_csv(path, quote_style="non_numeric")
     elif path.suffix == ".jsonl":
         frame.write_ndjson(path)
+    elif path.suffix == ".json":
+        frame.write_json(path)
     else:
         frame.write_parquet(path)
 
 
 def with_keys(file: Path) -> pl.DataFrame:
-    frame = pl.read_ndjson(file) if file.suffix == ".jsonl" else pl.read_parquet(file)
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {".jsonl": pl.read_ndjson, ".json": pl.read_json}
+    frame = readers.get(file.suffix, pl.read_parquet)(file)
     return frame.with_columns(id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
 
 
@@ -276,7 +279,14 @@ BROKEN_JSON = (
 )
 
 
-@pytest.mark.parametrize(("suffix", "content"), [("csv", BROKEN_CSV), ("jsonl", BROKEN_JSON)])
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        ("csv", BROKEN_CSV),
+        ("jsonl", BROKEN_JSON),
+        ("json", b"[" + BROKEN_JSON.replace(b"{broken", b"{bro:ken}").strip().replace(b"\n", b",\n") + b"]"),
+    ],
+)
 def test_what_is_tried_again_as_it_was_fails_again_as_it_did(
     place: Place, mode: str, suffix: str, content: bytes, store: Databases
 ) -> None:
@@ -509,7 +519,9 @@ def test_a_file_is_of_one_table_one_format_and_new(place: Place) -> None:
     target = place.directory / "bad.csv"
     with pytest.raises(ConfigurationError, match="these are rejects of products, users: choose one with --table"):
         stored(place).export(ALL, target)
-    with pytest.raises(ConfigurationError, match=r"the file's name ends in \.csv, \.jsonl, \.ndjson, \.parquet"):
+    with pytest.raises(
+        ConfigurationError, match=r"the file's name ends in \.csv, \.jsonl, \.json, \.parquet, \.ndjson"
+    ):
         stored(place).export(RejectFilter("users"), place.directory / "bad.xlsx")
     found = stored(place).export(RejectFilter("users"), target)
     assert found is not None
@@ -641,7 +653,7 @@ BILLS_READ = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
 def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_defaults(
     tmp_path: Path, mode: str, suffix: str, store: Databases
 ) -> None:
@@ -655,7 +667,7 @@ def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_def
         typed = frame.with_columns(pl.col("sum").cast(pl.Decimal(9, 3)), pl.col("day").str.to_date(), at=at)
         typed.write_parquet(path)
     else:
-        path.write_text(BILLS_READ[suffix])
+        path.write_text(BILLS_READ.get(suffix) or f"[{','.join(BILLS_READ['jsonl'].splitlines())}]")
     source = Source(
         str(path), names={"id": "nr"}, constants={"kind": "bill"}, means_null=("n/a",), ignore=("more", "other")
     )
@@ -675,7 +687,7 @@ def test_rejects_are_read_as_their_source_was_with_other_names_constants_and_def
     assert len(shown(place)) == 2
     first_key = "1" if suffix == "csv" else 1
     edit(place, "bills", nr=lambda key: key if str(key) == "2" else first_key, day="2024-01-02")
-    edit(place, "bills", paid={"csv": "false", "jsonl": False, "parquet": True}[suffix])
+    edit(place, "bills", paid={"csv": "false", "jsonl": False, "json": False, "parquet": True}[suffix])
     if suffix == "parquet":
         edit(place, "bills", sum="1.100")
     assert retry(place, mode).tables["bills"].inserted == 2

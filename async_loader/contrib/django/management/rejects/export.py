@@ -37,8 +37,8 @@ class Export(Subcommand):
             "file",
             type=Path,
             metavar="FILE",
-            help="a new file; its suffix names the format, which is that of the source: .csv, .jsonl, .ndjson or "
-            ".parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
+            help="a new file; its suffix names the format, which is that of the source: .csv, .jsonl, .ndjson, "
+            ".json or .parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
         )
         add_filter(parser)
         add_lock_timeout(parser)
