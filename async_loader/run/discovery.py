@@ -73,11 +73,11 @@ def _with_reference(database: Store, tables: tuple[Table, ...], name: str, key: 
     itself refuses rows.
     """
     by_name = {table.name: table for table in tables}
-    table, target = by_name[name], by_name.get(key.table)
+    table, target = by_name[name], next((each for each in tables if key.leads_to(each.name)), None)
     column = next((column for column in table.columns if column.name == key.column), None)
-    if column is None or column.type not in KEY_TYPES or key.table == name:
+    if column is None or column.type not in KEY_TYPES or target == table:
         return tables
-    if any((each.column, each.table) == (key.column, key.table) for each in table.references):
+    if any(each.column == key.column and key.leads_to(each.table) for each in table.references):
         return tables
     if target is not None and (target.database, target.key) != (table.database, key.key):
         return tables
@@ -85,7 +85,7 @@ def _with_reference(database: Store, tables: tuple[Table, ...], name: str, key: 
         if target is None:
             target = Table(key.table, table.database, (Column(key.key, column.type),), key.key)
             yield from database.check(target)
-        referencing = replace(table, references=(*table.references, Reference(key.column, key.table)))
+        referencing = replace(table, references=(*table.references, Reference(key.column, target.name)))
         return in_reference_order((by_name | {target.name: target, name: referencing}).values())
     except (ConfigurationError, StoreError):
         # Such as a circle of references, or a column of another type.

@@ -11,7 +11,8 @@ from typing import Any
 from async_loader.effects import Query, Steps
 from async_loader.ledger.agreement import DatabaseState
 from async_loader.ledger.entries import TableRun
-from async_loader.stores.store import Store, quoted
+from async_loader.stores.names import table_sql
+from async_loader.stores.store import Store
 from async_loader.tables import Table
 
 
@@ -30,7 +31,7 @@ def state_of(database: Store, tables: Iterable[Table], lines: tuple[TableRun, ..
     rejects = yield from _rejects_by_run(database)
     rows = {}
     for table in tables:
-        [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM {quoted(table.name)}")
+        [(rows[table.name],)] = yield Query(database.name, f"SELECT count(*) FROM {table_sql(table.name)}")
     return DatabaseState(database.name, lines, rejects, rows)
 
 

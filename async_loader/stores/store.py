@@ -20,6 +20,7 @@ from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
 from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import REJECTS
+from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
 from async_loader.stores.values import read_back
@@ -47,11 +48,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key of one column that a table has in its database: a column, and the table and key that it names."""
+    """A foreign key of one column that a table has in its database: a column, and the table and key that it names.
+
+    qualified: the name of that table with its schema, where the database has schemas.
+    """
 
     column: str
     table: str
     key: str
+    qualified: str = ""
+
+    def leads_to(self, table: str) -> bool:
+        """Return whether it is the table of this name that it names."""
+        return table_sql(table) in {table_sql(self.table), self.qualified}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +238,7 @@ class Store(ABC):
 
     def count(self, table: Table) -> Steps[int]:
         """Return the number of the table's rows."""
-        [(rows,)] = yield Query(self.name, f"SELECT count(*) FROM {quoted(table.name)}")
+        [(rows,)] = yield Query(self.name, f"SELECT count(*) FROM {table_sql(table.name)}")
         return int(rows)
 
     @abstractmethod
@@ -351,15 +360,10 @@ class Store(ABC):
         """Return the statement's result, as its effect says, over what `connect` gave."""
 
 
-def quoted(name: str) -> str:
-    """Return an identifier, safe in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def create_sql(table: str, columns: Mapping[str, str]) -> str:
     """Return the statement that creates a table of columns, each with its declaration in SQL."""
     lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table)} (\n{lines}\n)"
+    return f"CREATE TABLE IF NOT EXISTS {table_sql(table)} (\n{lines}\n)"
 
 
 def columns_of(table: Table, sql_type: Callable[[Column], str], counted: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
 from async_loader.records.row_index import FoundRows
 from async_loader.stores.connections import InOwnThread
+from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.postgres import finding, schema
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
@@ -42,7 +43,7 @@ from async_loader.stores.postgres.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import ForeignKey, Store, StoredRows, integers, only_updates, quoted
+from async_loader.stores.store import ForeignKey, Store, StoredRows, integers, only_updates
 from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
@@ -95,14 +96,14 @@ class Database(Store):
         statements = schema.creation(tables)
         if fresh:
             names = [*(table.name for table in tables), *schema.OWN_TABLES]
-            statements += [f"DELETE FROM {quoted(name)}" for name in names]
+            statements += [f"DELETE FROM {table_sql(name)}" for name in names]
         statements += yield from schema.migrations(self.name)
         for statement in statements:
             yield Change(self.name, statement)
 
     def begin(self, tables: Iterable[Table]) -> Steps[None]:
         """Do what `Store.begin` says. Sessions that only read are not shut out."""
-        names = ", ".join(quoted(table.name) for table in tables)
+        names = ", ".join(table_sql(table.name) for table in tables)
         yield Change(self.name, BEGIN)
         # Loaders take turns by the first one.
         yield Change(self.name, "LOCK TABLE loader_runs IN SHARE ROW EXCLUSIVE MODE")
@@ -133,14 +134,13 @@ class Database(Store):
 
     def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
         """Do what `Store.foreign_keys` says."""
-        rows = yield Query(self.name, schema.FOREIGN_KEYS, (quoted(table.name),))
-        return [ForeignKey(*row) for row in rows]
+        return (yield from schema.foreign_keys(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
         """Do what `Store.key_range` says. Texts are in an order of the server's own: all that is known of them is
         whether there are any.
         """
-        key, name = quoted(table.key), quoted(table.name)
+        key, name = quoted(table.key), table_sql(table.name)
         if table.column(table.key).type is not Type.INTEGER:
             return ("", None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
@@ -205,7 +205,7 @@ class Database(Store):
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Do what `Store.keys_between` says."""
         key = quoted(table.key)
-        sql = f"SELECT string_agg({key}::text, ',') FROM {quoted(table.name)} WHERE {key} BETWEEN $1 AND $2"
+        sql = f"SELECT string_agg({key}::text, ',') FROM {table_sql(table.name)} WHERE {key} BETWEEN $1 AND $2"
         rows = yield Query(self.name, sql, (least, greatest))
         # Of a table's keys there may be megabytes, too many to be taken apart where effects are passed on.
         keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
@@ -232,7 +232,7 @@ class Database(Store):
         if not is_copy or (yield from schema.has_policies(self.name, table)):
             return (yield from self._insert(table, records, size, replacing(table, absent) if replace else ""))
         names = ", ".join(map(quoted, table.column_names))
-        sql = f"{COPY}{quoted(table.name)} ({names}) FROM STDIN {FORMAT}"
+        sql = f"{COPY}{table_sql(table.name)} ({names}) FROM STDIN {FORMAT}"
         return (yield from self.change(sql, (), records, size))
 
     def _insert(self, table: Table, records: Sequence[Packed], size: int, conflicts: str) -> Steps[int]:
@@ -279,7 +279,7 @@ class Database(Store):
     def go_on_counting(self, table: Table) -> Steps[None]:
         """Do what `Store.go_on_counting` says. The counter of a role that may not move it stays."""
         if table.column(table.key).type is Type.INTEGER:
-            yield Query(self.name, counter(table), (quoted(table.name), table.key))
+            yield Query(self.name, counter(table), (table_sql(table.name), table.key))
 
     def rows(self, table: Table) -> Steps[StoredRows]:
         """Do what `Store.rows` says."""

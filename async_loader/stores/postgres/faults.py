@@ -24,6 +24,7 @@ _ADVICE = {
     "42501": "grant the role what docs/postgresql.md lists",
     "25006": "the server only reads; name the one that writes",
     "42P01": "run init_db first",
+    "3F000": "create the schema first",
 }
 # What SQLSTATE begins with where the server went away, or has chosen this transaction to end a deadlock.
 _PASSING = ("08", "57P", "40P01")

@@ -9,10 +9,11 @@ import polars as pl
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.postgres.rows import WRITTEN, as_values
 from async_loader.stores.postgres.statements import is_same, looked_up, placed
-from async_loader.stores.store import integers, quoted
+from async_loader.stores.store import integers
 from async_loader.tables import Column, Table
 
 _INDEXED = """\
@@ -45,13 +46,13 @@ def find(
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
     """Do what `Store.is_indexed` says."""
-    rows = yield Query(database, _INDEXED, (quoted(table.name),))
+    rows = yield Query(database, _INDEXED, (table_sql(table.name),))
     return any(column.name == name for (name,) in rows for column in columns)
 
 
 def new_keys(database: str, table: Table) -> Steps[NewKeys]:
     """Do what `Store.new_keys` says."""
-    rows = yield Query(database, _DEFAULT, (quoted(table.name), table.key))
+    rows = yield Query(database, _DEFAULT, (table_sql(table.name), table.key))
     if not rows or rows[0][0] is None:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
     return _Evaluated(database, rows[0][0], table.column(table.key))

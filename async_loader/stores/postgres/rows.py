@@ -14,7 +14,8 @@ import polars as pl
 
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import all_false, from_flags
-from async_loader.stores.store import Part, integers, quoted
+from async_loader.stores.names import quoted, table_sql
+from async_loader.stores.store import Part, integers
 from async_loader.tables import Table, Type
 
 # How a value of a key's type is written into a text of many, and what stands for null.
@@ -59,7 +60,7 @@ class Rows:
         key = quoted(self.table.key)
         following = "" if after is None else f"WHERE {key} > $2"
         named = ", ".join([f"{key} AS place", *(f"{quoted(name)} AS c{n}" for n, name in enumerate(columns))])
-        part = f"SELECT {named} FROM {quoted(self.table.name)} {following} ORDER BY {key} LIMIT $1"
+        part = f"SELECT {named} FROM {table_sql(self.table.name)} {following} ORDER BY {key} LIMIT $1"
         return f"SELECT row_number() OVER (ORDER BY place) AS number, * FROM ({part}) AS part"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
@@ -72,7 +73,7 @@ def stored_rows(database: str, table: Table) -> Steps[Rows]:
     """
     extent = None
     if table.column(table.key).type is Type.INTEGER:
-        key, name = quoted(table.key), quoted(table.name)
+        key, name = quoted(table.key), table_sql(table.name)
         [found] = yield Query(database, f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})")
         extent = None if found[0] is None else found
     return Rows(database, table, extent)

@@ -11,7 +11,8 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
-from async_loader.stores.store import columns_of, create_sql, quoted
+from async_loader.stores.names import quoted, table_sql
+from async_loader.stores.store import ForeignKey, columns_of, create_sql
 from async_loader.tables import Column, Table, Type
 
 _SQL_TYPES = {
@@ -105,10 +106,10 @@ AND indpred IS NULL AND indexprs IS NULL"""
 IDENTITY = """\
 SELECT current_user::text || ' ' || current_schemas(false)::text, pg_postmaster_start_time(),
 (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('loader_runs')::oid"""
-# A table that is not found by its name alone is named with its schema, quoted as Django writes it.
-FOREIGN_KEYS = """\
-SELECT own.attname, CASE WHEN to_regclass(quote_ident(target.relname)) = target.oid THEN target.relname
-ELSE '"' || replace(nspname, '"', '""') || '"."' || replace(target.relname, '"', '""') || '"' END, other.attname
+# Of each foreign key of one column: the column, the table that it names with its schema, whether that is found without
+# it, and the key that it names.
+_FOREIGN_KEYS = """\
+SELECT own.attname, nspname, target.relname, pg_table_is_visible(target.oid), other.attname
 FROM pg_constraint JOIN pg_class AS target ON target.oid = confrelid
 JOIN pg_namespace ON pg_namespace.oid = target.relnamespace
 JOIN pg_attribute AS own ON own.attrelid = conrelid AND own.attnum = conkey[1]
@@ -133,8 +134,8 @@ def migrations(database: str) -> Steps[Sequence[str]]:
 
 def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
     """Raise StoreError unless the database has the table as declared, and the loader's own. `filled` is Store's."""
-    columns = yield Query(database, _COLUMNS, (quoted(table.name),))
-    unique = yield Query(database, _UNIQUE_COLUMNS, (quoted(table.name),))
+    columns = yield Query(database, _COLUMNS, (table_sql(table.name),))
+    unique = yield Query(database, _UNIQUE_COLUMNS, (table_sql(table.name),))
     _check_columns(database, table, columns, {name for (name,) in unique})
     if filled:
         _check_others(database, table, columns)
@@ -144,9 +145,18 @@ def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
             raise StoreError(database, f"has no table {name} as this version makes it; run init_db first")
 
 
+def foreign_keys(database: str, table: Table) -> Steps[list[ForeignKey]]:
+    """Do what `Store.foreign_keys` says. A table that is not found by its name alone is named with its schema."""
+    rows = yield Query(database, _FOREIGN_KEYS, (table_sql(table.name),))
+    return [
+        ForeignKey(column, name if is_visible else f'"{schema}"."{name}"', key, f"{quoted(schema)}.{quoted(name)}")
+        for column, schema, name, is_visible, key in rows
+    ]
+
+
 def has_policies(database: str, table: Table) -> Steps[bool]:
     """Return whether policies of row-level security hold for the table and the role."""
-    [(active,)] = yield Query(database, "SELECT row_security_active(to_regclass($1))", (quoted(table.name),))
+    [(active,)] = yield Query(database, "SELECT row_security_active(to_regclass($1))", (table_sql(table.name),))
     return bool(active)
 
 
@@ -157,7 +167,7 @@ def too_long(width: int) -> str:
 
 def widths(database: str, table: Table) -> Steps[list[int | None]]:
     """Return, by column of the table, how many characters it can hold; None where there is no bound."""
-    rows = yield Query(database, _COLUMNS, (quoted(table.name),))
+    rows = yield Query(database, _COLUMNS, (table_sql(table.name),))
     bounds = {name: modifier - 4 for name, kind, modifier, *_ in rows if kind == "varchar" and modifier >= 0}
     return [bounds.get(name) for name in table.column_names]
 

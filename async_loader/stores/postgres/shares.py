@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.entries import DISCARD
+from async_loader.stores.names import table_sql
 from async_loader.stores.shares import Shares
-from async_loader.stores.store import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class KeptShares(Shares):
 
     def check_current(self, run: str, table: str) -> Steps[None]:
         """Do what `Shares.check_current` says."""
-        yield Change(self.database, f"LOCK TABLE {quoted(table)} IN ROW EXCLUSIVE MODE")
+        yield Change(self.database, f"LOCK TABLE {table_sql(table)} IN ROW EXCLUSIVE MODE")
         sql = """SELECT run FROM loader_runs WHERE table_name = $1 AND mode <> $2
             ORDER BY number DESC LIMIT 1"""
         rows = yield Query(self.database, sql, (table, DISCARD))
@@ -34,7 +34,7 @@ class KeptShares(Shares):
 
     def wait_for_others(self, table: str) -> Steps[None]:
         """Do what `Shares.wait_for_others` says."""
-        yield Change(self.database, f"LOCK TABLE {quoted(table)} IN SHARE ROW EXCLUSIVE MODE")
+        yield Change(self.database, f"LOCK TABLE {table_sql(table)} IN SHARE ROW EXCLUSIVE MODE")
 
     def conclude(self, claim: str, outcome: str) -> Steps[None]:
         """Do what `Shares.conclude` says."""

@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from async_loader.effects import Packed
+from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
-from async_loader.stores.store import assignments, quoted
+from async_loader.stores.store import assignments
 from async_loader.tables import Column, Table, Type
 
 # The table in which a statement finds its batch, which lives as long as the statement.
@@ -44,20 +45,20 @@ def with_batch(sql: str, batch: Arrays, bound: int) -> str:
 
 def counter(table: Table) -> str:
     """Return the statement that moves the counter of a key past all keys; a role that may not move it leaves it."""
-    return _COUNTER.format(key=quoted(table.key), table=quoted(table.name))
+    return _COUNTER.format(key=quoted(table.key), table=table_sql(table.name))
 
 
 def looked_up(table: Table, condition: str) -> str:
     """Return the rows of a batch with the stored ones under the condition, looked up by index row after row. The
     planner may believe that a table which was filled a moment ago is empty: OFFSET leaves it no other way.
     """
-    stored = f"SELECT * FROM {quoted(table.name)} AS stored WHERE {condition} OFFSET 0"
+    stored = f"SELECT * FROM {table_sql(table.name)} AS stored WHERE {condition} OFFSET 0"
     return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
 def insertion(table: Table) -> str:
     """Return how rows are inserted: into a key that the server counts up as well, as COPY does."""
-    return f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, table.column_names))}) OVERRIDING SYSTEM VALUE"
+    return f"INSERT INTO {table_sql(table.name)} ({', '.join(map(quoted, table.column_names))}) OVERRIDING SYSTEM VALUE"
 
 
 def replacing(table: Table, absent: Collection[str]) -> str:
@@ -72,14 +73,14 @@ def updating(table: Table, absent: Collection[str]) -> str:
     values = assignments(table, absent, lambda place: f"batch.c{place}{CASTS.get(table.columns[place].type, '')}")
     key = table.column_names.index(table.key)
     same = is_same(key, table.column(table.key), "=")
-    return f"UPDATE {quoted(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
+    return f"UPDATE {table_sql(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
 
 
 def updating_one(table: Table, absent: Collection[str]) -> str:
     """Return the statement that changes the row that has the key of one record, whose values are bound."""
     values = assignments(table, absent, lambda place: f"${place + 1}")
     key = table.column_names.index(table.key) + 1
-    return f"UPDATE {quoted(table.name)} SET {values} WHERE {quoted(table.key)} = ${key}"
+    return f"UPDATE {table_sql(table.name)} SET {values} WHERE {quoted(table.key)} = ${key}"
 
 
 def is_unchanged(place: int, column: Column) -> str:

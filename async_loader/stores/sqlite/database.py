@@ -19,6 +19,7 @@ from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
 from async_loader.records.row_index import FoundRows
+from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
 from async_loader.stores.sqlite import finding, images, schema
@@ -30,6 +31,7 @@ from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, Session
 from async_loader.stores.sqlite.statements import (
     BATCH,
     as_stored,
+    in_main,
     insertion,
     is_exactly,
     is_key,
@@ -38,7 +40,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import BrokenRows, ForeignKey, Store, integers, numbered, only_updates, quoted
+from async_loader.stores.store import BrokenRows, ForeignKey, Store, integers, numbered, only_updates
 from async_loader.tables import Column, Table
 
 
@@ -72,10 +74,10 @@ class Database(Store):
 
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:
         """Do what `Store.create` says."""
-        statements = schema.creation(tables)
+        statements = schema.creation(self.name, tables)
         if fresh:
             names = [*(table.name for table in tables), *schema.OWN_TABLES]
-            statements += [f"DELETE FROM {quoted(name)}" for name in names]
+            statements += [f"DELETE FROM {table_sql(name)}" for name in names]
         yield from self.begin(tables)
         for statement in statements:
             yield Change(self.name, statement)
@@ -129,7 +131,7 @@ class Database(Store):
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
         """See Store: the least and the greatest."""
         # In the order of their bytes, as keys are compared here, whatever the column's own order.
-        key, name = f"{quoted(table.key)} COLLATE BINARY", quoted(table.name)
+        key, name = f"{quoted(table.key)} COLLATE BINARY", in_main(table.name)
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
@@ -149,7 +151,7 @@ class Database(Store):
         same = " AND ".join(is_unchanged(columns[each.name], each) for each in compared) or "TRUE"
         sql = f"""SELECT group_concat(place) FILTER (WHERE same), group_concat(place) FILTER (WHERE NOT same) FROM (
             SELECT batch._rowid_ AS place, {same} AS same
-            FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
             ON {is_key(columns[table.key], table)})"""
         rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
@@ -158,7 +160,7 @@ class Database(Store):
         """Do what `Store.owned` says."""
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
         sql = f"""SELECT group_concat(batch._rowid_)
-            FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+            FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
             ON stored.{quoted(column.name)} = batch.c1 AND {is_exactly("c1", column.name)} AND {key}"""
         rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(places for (places,) in rows)
@@ -167,7 +169,7 @@ class Database(Store):
         """Do what `Store.values_of` says."""
         # Signs keep sqlite3 from converting values by the types of their columns, as Django lets it.
         names = ", ".join(f"+stored.{quoted(column.name)}" for column in columns)
-        sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored
+        sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
             ON {is_key("c0", table)}"""
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return rows
@@ -178,7 +180,7 @@ class Database(Store):
 
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Do what `Store.present` says."""
-        stored = f"SELECT 1 FROM main.{quoted(table.name)} AS stored WHERE {is_key('c0', table)}"
+        stored = f"SELECT 1 FROM {in_main(table.name)} AS stored WHERE {is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
@@ -198,7 +200,7 @@ class Database(Store):
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Do what `Store.keys_between` says."""
         key = quoted(table.key)
-        sql = f"SELECT group_concat({key}) FROM main.{quoted(table.name)} WHERE {key} BETWEEN ? AND ?"
+        sql = f"SELECT group_concat({key}) FROM {in_main(table.name)} WHERE {key} BETWEEN ? AND ?"
         rows = yield Query(self.name, sql, (least, greatest))
         if any(text and "." in text for (text,) in rows):
             # Reals, of which an INTEGER column may hold some. To look at each value's type takes twice as long.

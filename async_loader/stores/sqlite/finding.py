@@ -9,11 +9,12 @@ import polars as pl
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.new_keys import CountedKeys, NewKeys
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.rows import WRITTEN, unhexed
-from async_loader.stores.sqlite.statements import BATCH, is_exactly
-from async_loader.stores.store import integers, quoted
+from async_loader.stores.sqlite.statements import BATCH, in_main, is_exactly
+from async_loader.stores.store import integers
 from async_loader.tables import Column, Table, Type
 
 # The columns of the table's own key, and of every index of the whole table, each with its place in it.
@@ -37,7 +38,7 @@ def find(
     written, _, _ = WRITTEN[wanted.type]
     sql = f"""SELECT group_concat(place), group_concat({written.format("value")}), group_concat(matches > 1) FROM (
         SELECT batch._rowid_ AS place, min(stored.{quoted(wanted.name)}) AS value, count(*) AS matches
-        FROM {BATCH} AS batch CROSS JOIN main.{quoted(table.name)} AS stored ON {same} GROUP BY batch._rowid_)"""
+        FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} GROUP BY batch._rowid_)"""
     answers = yield Query(database, sql, batch=images.images(frame))
     places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
     texts = [values for _, values, _ in answers if values is not None]
@@ -50,22 +51,23 @@ _NO_TEXTS = pl.Series([], dtype=pl.String)
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
     """Do what `Store.is_indexed` says."""
-    rows = yield Query(database, _INDEXED, (table.name, table.name))
+    name = bare_name(table.name)
+    rows = yield Query(database, _INDEXED, (name, name))
     return any(column.name == name for (name,) in rows for column in columns)
 
 
 def new_keys(database: str, table: Table) -> Steps[NewKeys]:
     """See Store. Only a key that is SQLite's own number of the row is counted up."""
-    found = yield Query(database, _COUNTS_UP, (table.name, table.key, table.name))
+    name = bare_name(table.name)
+    found = yield Query(database, _COUNTS_UP, (name, table.key, name))
     if found and found[0][1] is not None:
         return _Evaluated(database, found[0][1])
     if not found or not found[0][0]:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
-    key, name = quoted(table.key), quoted(table.name)
-    [(greatest,)] = yield Query(database, f"SELECT max({key}) FROM main.{name}")
+    [(greatest,)] = yield Query(database, f"SELECT max({quoted(table.key)}) FROM {in_main(name)}")
     counters = yield Query(database, "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence'")
     sql = "SELECT seq FROM main.sqlite_sequence WHERE name = ?"
-    counted = (yield Query(database, sql, (table.name,))) if counters else []
+    counted = (yield Query(database, sql, (name,))) if counters else []
     return CountedKeys(database, max(greatest or 0, *(number for (number,) in counted), 0) + 1)
 
 

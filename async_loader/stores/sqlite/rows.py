@@ -17,7 +17,9 @@ import polars as pl
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import from_flags
 from async_loader.records.parsing import text_of_bytes
-from async_loader.stores.store import Part, integers, quoted
+from async_loader.stores.names import bare_name, quoted
+from async_loader.stores.sqlite.statements import in_main
+from async_loader.stores.store import Part, integers
 from async_loader.tables import Table, Type
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
@@ -70,7 +72,7 @@ class StoredRows:
     def _part(self, after: Any, named: Iterable[str]) -> str:
         following = "" if after is None else f"WHERE {self.place} > ?"
         columns = ", ".join([f"{self.place} AS place", *named])
-        return f"SELECT {columns} FROM main.{quoted(self.table.name)} {following} ORDER BY {self.place} LIMIT ?"
+        return f"SELECT {columns} FROM {in_main(self.table.name)} {following} ORDER BY {self.place} LIMIT ?"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
         return (most,) if after is None else (after, most)
@@ -80,13 +82,14 @@ def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
     """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun sees
     this state of the database from here on.
     """
-    columns = yield Query(database, "SELECT lower(name) FROM pragma_table_info(?)", (table.name,))
+    bare = bare_name(table.name)
+    columns = yield Query(database, "SELECT lower(name) FROM pragma_table_info(?)", (bare,))
     taken = {name for (name,) in columns}
-    without = yield Query(database, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (table.name,))
+    without = yield Query(database, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (bare,))
     free = [] if without else [name for name in _ROWID_NAMES if name not in taken]
-    place, name = free[0] if free else quoted(table.key), quoted(table.name)
+    place, name = free[0] if free else quoted(table.key), in_main(bare)
     [(first, last)] = yield Query(
-        database, f"SELECT (SELECT min({place}) FROM main.{name}), (SELECT max({place}) FROM main.{name})"
+        database, f"SELECT (SELECT min({place}) FROM {name}), (SELECT max({place}) FROM {name})"
     )
     return StoredRows(database, table, place, None if first is None else (first, last))
 

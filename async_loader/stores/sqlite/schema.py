@@ -7,6 +7,7 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
+from async_loader.stores.names import bare_name, schema_and_table
 from async_loader.stores.store import BrokenRows, ForeignKey, columns_of, create_sql
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
@@ -92,16 +93,21 @@ SELECT "from", "table" FROM pragma_foreign_key_list(?) WHERE (SELECT foreign_key
 _BROKEN = "SELECT count(*), max(rowid), parent FROM pragma_foreign_key_check(?)"
 
 
-def creation(tables: Iterable[Table]) -> list[str]:
-    """Return the statements that make the tables that are missing, the loader's own too."""
+def creation(database: str, tables: Iterable[Table]) -> list[str]:
+    """Return the statements that make the tables that are missing, the loader's own too. StoreError for a table of
+    another schema.
+    """
+    for table in tables:
+        _check_name(database, table)
     statements = [create_sql(table.name, columns_of(table, _sql_type, " AUTOINCREMENT")) for table in tables]
     return statements + [create_sql(name, columns) for name, columns in OWN_TABLES.items()]
 
 
 def check(database: str, table: Table, *, filled: bool) -> Steps[None]:
     """Raise StoreError unless the database has the table as declared, and the loader's own. `filled` is Store's."""
-    columns = yield Query(database, _COLUMNS, (table.name,))
-    unique = yield Query(database, _UNIQUE_COLUMNS, (table.name,))
+    _check_name(database, table)
+    columns = yield Query(database, _COLUMNS, (bare_name(table.name),))
+    unique = yield Query(database, _UNIQUE_COLUMNS, (bare_name(table.name),))
     _check_columns(database, table, columns, {name for (name,) in unique})
     if filled:
         _check_others(database, table, columns)
@@ -115,7 +121,7 @@ def foreign_keys(database: str, table: Table) -> Steps[list[ForeignKey]]:
     """Return the table's foreign keys of one column. Raises StoreError for one that names a table of another database,
     since SQLite then takes no row at all.
     """
-    rows = yield Query(database, _FOREIGN_KEYS, (table.name, table.name))
+    rows = yield Query(database, _FOREIGN_KEYS, (bare_name(table.name), bare_name(table.name)))
     [(enforced,)] = yield Query(database, "PRAGMA foreign_keys")
     for column, named, target, *_ in rows if enforced else ():
         if target is None:
@@ -129,12 +135,20 @@ def broken_rows(database: str, table: Table) -> Steps[BrokenRows]:
     """Return the rows that break foreign keys which are no references. Where there are such keys, the whole table is
     read.
     """
-    rows = yield Query(database, _ENFORCED_KEYS, (table.name,))
+    rows = yield Query(database, _ENFORCED_KEYS, (bare_name(table.name),))
     references = {(each.column, each.table) for each in table.references}
     if all(row in references for row in rows):
         return BrokenRows()
-    [broken] = yield Query(database, _BROKEN, (table.name,))
+    [broken] = yield Query(database, _BROKEN, (bare_name(table.name),))
     return BrokenRows(*broken)
+
+
+def _check_name(database: str, table: Table) -> None:
+    """Raise StoreError for a table of another schema than the database itself: Django finds none there either."""
+    schema, name = schema_and_table(table.name)
+    if schema not in {"", "main"}:
+        problem = f"SQLite has no schema {schema}; call the table {name} alone (in Django db_table)"
+        raise StoreError(database, f"table {table.name}: {problem}")
 
 
 def _check_columns(database: str, table: Table, rows: Sequence[tuple[Any, ...]], unique: set[str]) -> None:

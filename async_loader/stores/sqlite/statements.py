@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import polars as pl
 
 from async_loader.records.zones import all_of_zone
+from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
-from async_loader.stores.store import assignments, quoted
+from async_loader.stores.store import assignments
 from async_loader.tables import Column, Table, Type
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
@@ -20,18 +21,23 @@ IMAGE = "loader_image"
 BATCH = f"{IMAGE}.{images.TABLE}"
 
 
+def in_main(name: str) -> str:
+    """Return the name of a table, safe in SQL, in the database itself, whatever a connection has attached."""
+    return f"main.{quoted(bare_name(name))}"
+
+
 def insertion(table: str, columns: Sequence[str], rows: str) -> str:
     """Return how rows are inserted: a row that breaks a constraint is refused, even where the constraint was declared
     to ignore or replace rows.
     """
-    return f"INSERT OR ABORT INTO main.{quoted(table)} ({', '.join(map(quoted, columns))}) {rows}"
+    return f"INSERT OR ABORT INTO {in_main(table)} ({', '.join(map(quoted, columns))}) {rows}"
 
 
 def replacing(table: Table, absent: Collection[str]) -> str:
     """Return how an insertion replaces rows that have the same key."""
     others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-    stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(table.name), "excluded"))
+    stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(bare_name(table.name)), "excluded"))
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
 
 
@@ -39,7 +45,7 @@ def updating(table: Table, absent: Collection[str], batch: str = BATCH) -> str:
     """Return the statement that changes the rows that have the keys of a batch, and makes no new ones."""
     values = assignments(table, absent, lambda place: f"batch.c{place}")
     same = is_key(f"c{table.column_names.index(table.key)}", table)
-    return f"UPDATE main.{quoted(table.name)} AS stored SET {values} FROM {batch} AS batch WHERE {same}"
+    return f"UPDATE {in_main(table.name)} AS stored SET {values} FROM {batch} AS batch WHERE {same}"
 
 
 def updating_one(table: Table, absent: Collection[str]) -> str:

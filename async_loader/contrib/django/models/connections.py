@@ -93,6 +93,8 @@ def _made(wrapper: BaseDatabaseWrapper) -> Lent:
         options["detect_types"] = 0
     elif own.vendor == "postgresql":
         options.setdefault("connect_timeout", CONNECT_TIMEOUT)
+        # Those of a pool are few, and the calling thread may have the last one.
+        options.pop("pool", None)
     own.inc_thread_sharing()
     own.ensure_connection()
     try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -12,13 +11,20 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import split_identifier
 from django.utils.connection import ConnectionDoesNotExist
 
 from async_loader import ConfigurationError, PostgreSQL, SQLite
-from async_loader.contrib.django.models.connections import CONNECT_TIMEOUT, Lender, is_in_memory
+from async_loader.contrib.django.models.connections import Lender, is_in_memory
 
 # A database of SQLite, or of a PostgreSQL server.
 Location: TypeAlias = SQLite | PostgreSQL
+
+# Tables that are found by their names alone, and those of the schemas that a project names.
+_TABLES = """\
+SELECT nspname, relname, pg_table_is_visible(pg_class.oid) FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE relkind = ANY(%s::"char"[])
+AND nspname NOT IN ('pg_catalog', 'pg_toast') AND (pg_table_is_visible(pg_class.oid) OR nspname = ANY(%s))"""
 
 # The parameters that Django gives to psycopg and that libpq does not know.
 _OF_PSYCOPG = ("autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory")
@@ -56,10 +62,10 @@ def file_of(where: Location | Path) -> Path | None:
 
 
 def stored_tables(alias: str, *, with_views: bool = False) -> set[str] | None:
-    """Return the names of the tables that a database has; None where it cannot be asked."""
+    """Return the names of the tables that a database has, to be asked by `is_among`; None where it cannot be asked."""
     try:
         if isinstance(where := location(alias), PostgreSQL):
-            return _served_tables(connections[alias], with_views=with_views)
+            return _served_tables(connections[alias], "fmprv" if with_views else "fpr")
         if where.path is not None and not where.path.exists():
             return None
         return set(connections[alias].introspection.table_names(include_views=with_views))
@@ -72,16 +78,43 @@ def stored_views(alias: str) -> set[str]:
     return (stored_tables(alias, with_views=True) or set()) - (stored_tables(alias) or set())
 
 
-def _served_tables(connection: BaseDatabaseWrapper, *, with_views: bool) -> set[str]:
-    """Return the names of a server's tables, over an own connection that is closed at once.
+def is_among(table: str, stored: Container[str]) -> bool:
+    """Return whether a table, as `db_table` names it, is among those that a database has."""
+    schema, name = split_identifier(table)
+    return (_in_schema(schema, name) if schema else name) in stored
 
-    The project's connection may belong to a pool, wait for a dead server as long as the system does, and stay open.
+
+def _served_tables(connection: BaseDatabaseWrapper, kinds: str) -> set[str]:
+    """Return the names of a server's tables of these kinds, over a connection as a load has it, in one transaction.
+
+    The project's own connection may wait for a dead server as long as the system does, and stay open.
     """
-    own = connection.copy()
-    own.settings_dict["OPTIONS"].pop("pool", None)
-    own.settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_TIMEOUT)
-    with closing(own):
-        return set(own.introspection.table_names(include_views=with_views))
+    schemas = {split_identifier(model._meta.db_table)[0] for model in all_models()}
+    lent = Lender(connection)()
+    try:
+        with connection.wrap_database_errors, lent.connection.cursor() as cursor:
+            for statement, values in _with_settings(lent.settings):
+                cursor.execute(statement, values)
+            cursor.execute(_TABLES, (list(kinds), list(schemas)))
+            rows = cursor.fetchall()
+            if lent.settings:
+                cursor.execute("ROLLBACK")
+    finally:
+        lent.give_back()
+    names = {_in_schema(schema, name) for schema, name, _ in rows}
+    return names | {name for _, name, is_visible in rows if is_visible}
+
+
+def _with_settings(settings: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """Yield the statements that begin a transaction in which settings hold; none where there are none."""
+    if settings:
+        yield "BEGIN", None
+    for setting in settings.items():
+        yield "SELECT set_config(%s, %s, TRUE)", setting
+
+
+def _in_schema(schema: str, name: str) -> str:
+    return f'"{schema}"."{name}"'
 
 
 def all_models() -> Iterator[type[models.Model]]:

@@ -22,6 +22,7 @@ from async_loader.contrib.django.models.databases import (
     Location,
     all_models,
     home,
+    is_among,
     location,
     own_models,
     stored_tables,
@@ -150,7 +151,7 @@ class ProjectTables:
         wanted = {*named, *declared_models}
         tables = [table for table in self.tables(wanted) if table.name in wanted]
         views = {alias: stored_views(alias) for alias in {table.database for table in tables}}
-        return tuple(_among(table, wanted) for table in tables if table.name not in views[table.database])
+        return tuple(_among(table, wanted) for table in tables if not is_among(table.name, views[table.database]))
 
     def _is_migrated(self, table: str) -> bool:
         return table in self._models and self._models[table]._meta.managed
@@ -267,7 +268,7 @@ def _with_tables(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.M
     names_in = functools.cache(stored_tables)
     for model in wanted:
         names = names_in(home(model))
-        if names is None or model._meta.db_table in names:
+        if names is None or is_among(model._meta.db_table, names):
             yield model
 
 
