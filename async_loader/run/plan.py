@@ -148,12 +148,11 @@ class Plan:
         for table in self.loaded + self.referenced_only:
             # Raises where it keeps none.
             _ = self.databases[table.database].shares
-        homes: dict[tuple[str, str], str] = {}
+        if shared := self.path_of_two_tables:
+            database, path = shared
+            problem = f"{path} goes into two tables of one database; load them one after the other"
+            raise ConfigurationError(f"database {database}: {problem}")
         for table in self.loaded:
-            for path in self.paths(table):
-                if homes.setdefault((table.database, path), table.name) != table.name:
-                    problem = f"{path} goes into two tables of one database; load them one after the other"
-                    raise ConfigurationError(f"database {table.database}: {problem}")
             if any(source.address == STDIN for source in self.sources[table.name]):
                 raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
 
@@ -172,6 +171,16 @@ class Plan:
         """Return what the table is loaded from, each path once where rejects are tried again."""
         again = dict.fromkeys(selection.name for selection in self.retried.get(table.name, ()))
         return (*(source.name for source in self.sources.get(table.name, ())), *again)
+
+    @property
+    def path_of_two_tables(self) -> tuple[str, str] | None:
+        """A database, and a path that two of its tables are loaded from: a stored reject of it may be of either."""
+        homes: dict[tuple[str, str], str] = {}
+        for table in self.loaded:
+            for path in self.paths(table):
+                if homes.setdefault((table.database, path), table.name) != table.name:
+                    return table.database, path
+        return None
 
 
 def check_databases(tables: Iterable[Table], databases: Mapping[str, Store]) -> None:

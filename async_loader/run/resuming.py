@@ -57,25 +57,15 @@ def _obstacle(plan: Plan) -> str | None:
     """Return why the rejects of an earlier run could not be attributed to their records; None where they can."""
     if twice := _path_read_twice(plan):
         return f"{twice} is read twice, and its rejects cannot be attributed"
-    if shared := _path_of_two_tables(plan):
-        return f"{shared} went into two tables of one database, whose rejects cannot be attributed"
-    return None
-
-
-def _path_of_two_tables(plan: Plan) -> str | None:
-    """Return a path that two tables of one database are loaded from."""
-    seen: dict[tuple[str, str], str] = {}
-    for table in plan.loaded:
-        for source in plan.sources.get(table.name, ()):
-            if seen.setdefault((table.database, source.name), table.name) != table.name:
-                return source.name
+    if shared := plan.path_of_two_tables:
+        return f"{shared[1]} went into two tables of one database, whose rejects cannot be attributed"
     return None
 
 
 def _path_read_twice(plan: Plan) -> str | None:
     """Return a path that a table with unique columns is loaded from twice."""
     for table in plan.loaded:
-        paths = [source.name for source in plan.sources[table.name]]
+        paths = plan.paths(table)
         for path in paths:
             if table.unique and paths.count(path) > 1:
                 return path

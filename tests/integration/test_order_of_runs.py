@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from async_loader import Options, Run, StoredRejects, Verification, init
 from async_loader.effects import Change, Effect
+from tests import sample
 from tests.integration.test_crashes import Crash, perform
 from tests.sample import Place
+from tests.stores import Databases
 
 USERS = "id,name,email\n1,a,@\n2,,@\n3,c,@\n4,d,@\n5,e,@\n"
 OTHERS = "id,name,email\n3,c,@\n6,f,@\n7,,@\n"
@@ -140,6 +144,28 @@ def test_lines_of_an_older_version_are_numbered_and_kept(place: Place, mode: str
     runs.append(place.load(mode, sources).run)
     init(place.tables, place.databases)
     assert place.query("users", "SELECT run FROM loader_runs ORDER BY number") == [(run,) for run in runs]
+
+
+def test_a_run_whose_rejects_may_be_of_either_of_two_tables_is_not_resumed(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    place = Place(tmp_path, (sample.USERS, replace(sample.USERS, name="people")), store)
+    source = place.file("u.csv", USERS)
+    sources = {"users": source, "people": source}
+    run = crashed(place, mode, 1, sources, commit_every=2)
+    messages: list[str] = []
+    again = Run(
+        place.tables,
+        sources,
+        place.databases,
+        Options(commit_every=2),
+        mode=mode,
+        show=lambda shown: messages.append(getattr(shown, "text", "")),
+    )
+    report = again.perform()
+    why = f"{source} went into two tables of one database, whose rejects cannot be attributed"
+    assert f"not resuming run {run}: {why}; starting over" in messages
+    assert [table.rejected for table in report.tables.values()] == [1, 1]
 
 
 @pytest.mark.parametrize("run", ["../../../escaped", "/tmp/escaped", "", "a\nb", "0" * 31, "0" * 32 + "/.."])

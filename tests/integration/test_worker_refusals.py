@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def test_what_workers_cannot_do_is_refused_before_any_is_asked(spread: Place, tm
     (tmp_path / "files").mkdir()
     files = Place(tmp_path / "files")
     assert "is an SQLite file, which one process writes" in said(files, nowhere)
+
+
+def test_a_source_for_two_tables_of_one_database_is_refused(tmp_path: Path, store: Schemas) -> None:
+    place = Place(tmp_path, (TABLES[0], replace(TABLES[0], name="people")), store)
+    path = place.file("users.csv", users((1, "a", "@")))
+    with pytest.raises(
+        ConfigurationError, match=r"users.csv goes into two tables of one database; load them one after"
+    ):
+        Run(place.tables, {"users": path, "people": path}, place.databases, mode="dask")
 
 
 def test_a_cluster_that_does_not_answer_or_has_no_workers_is_one_line(
