@@ -46,7 +46,7 @@ from .run.cluster import Cluster
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Reference, Table, Type
+from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Reference, Table, Type
 
 __all__ = [
     "DASK",
@@ -63,6 +63,7 @@ __all__ = [
     "Column",
     "ConfigurationError",
     "ConflictError",
+    "Constraint",
     "Counts",
     "Exported",
     "Finding",

@@ -93,9 +93,18 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a database refused a row: what it said, and the constraint by its name or, where it has none, its columns."""
+
+    said: str
+    constraint: str = ""
+    columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Each:
     """Run statements, each with its parameters, of which each is to change one row. Result: how many did, and by
-    number, from 0, what the database said of those that did not.
+    number, from 0, the refusals of those that did not.
     """
 
     database: str

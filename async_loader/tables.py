@@ -17,6 +17,8 @@ import polars as pl
 from async_loader.errors import ConfigurationError, one_line
 from async_loader.rules import Rule
 
+# The code of a record that passed every rule, and that the database itself did not take.
+REFUSED = "refused"
 # The loader's own tables, in every database.
 OWN_PREFIX = "loader_"
 # Stands in a header between the name of a reference and a column of its target.
@@ -192,6 +194,23 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """A constraint of the database, by its name: the code and the message of a record's reason that it refuses.
+
+    columns: those that it is about, by which SQLite names a unique index. Without a message, what the database says.
+    """
+
+    name: str
+    code: str = REFUSED
+    message: str = ""
+    columns: frozenset[str] = frozenset()
+
+    def is_meant_by(self, name: str, columns: Collection[str]) -> bool:
+        """Return whether a refusal that has this name, or else these columns, is of the constraint."""
+        return self.name == name or (not name and bool(columns) and self.columns == columns)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table of `database` (a name, not a path), with one key column, its rules and its references.
 
@@ -199,6 +218,7 @@ class Table:
     append: whether every record is a new row, so that none finds one.
     unique_together: sets of columns of which no two rows may have the same values, null being no value.
     on_missing: what becomes of a record that finds no row by its match columns: insert or reject.
+    constraints: those of the database that have codes or messages of their own.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -213,6 +233,7 @@ class Table:
     append: bool = False
     unique_together: tuple[tuple[str, ...], ...] = ()
     on_missing: str = "insert"
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.column_names
@@ -262,6 +283,11 @@ class Table:
         chosen = () if appends else match or self.match
         missing = on_missing if on_missing != "insert" else self.on_missing
         return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
+
+    @property
+    def unique_columns(self) -> frozenset[frozenset[str]]:
+        """The sets of columns of which a load itself sees that no two rows have the same values."""
+        return frozenset(frozenset([name]) for name in (self.key, *(column.name for column in self.unique)))
 
     @property
     def stamps(self) -> tuple[Column, ...]:

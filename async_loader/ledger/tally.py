@@ -53,6 +53,7 @@ class Tally:
     superseded: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
+    unasked_constraints: tuple[str, ...] = ()
 
     def take(self, table: Table, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -118,6 +119,10 @@ class Tally:
         """Remember columns that the table does not have."""
         self.ignored_columns = tuple(dict.fromkeys([*self.ignored_columns, *ignored]))
 
+    def cannot_ask(self, constraints: Iterable[str]) -> None:
+        """Note constraints of the database that a dry run cannot ask."""
+        self.unasked_constraints = tuple(constraints)
+
     def report(self, *, complete: bool) -> TableReport:
         """Return the report as it stands; where the run is not complete, what was stored is what has been committed."""
         stored = self.counts if complete else self.kept.counts
@@ -126,6 +131,7 @@ class Tally:
             sources=self.sources,
             counts=replace(stored, given=self.counts.given, rejected=self.counts.rejected),
             ignored_columns=self.ignored_columns,
+            unasked_constraints=self.unasked_constraints,
             seconds=round(self.seconds, 3),
             reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.effects import Steps
-from async_loader.loading.refused import LateReasons, Refused
+from async_loader.loading.refused import LateReasons, Refused, reason_of
 from async_loader.records.parsing import clipped
-from async_loader.records.reasons import REFUSED
 from async_loader.tables import Table
 
 if TYPE_CHECKING:
@@ -49,7 +48,9 @@ def reasons_of(
     database: Store, table: Table, records: pl.DataFrame, refused: Refused, *, others_write: bool
 ) -> Steps[LateReasons]:
     """Return the reasons of records that the database refused, by key: a value is another row's, or what was said."""
-    reasons: dict[Any, tuple[str, str | None, str]] = {key: (REFUSED, None, text) for key, text in refused.items()}
+    reasons: dict[Any, tuple[str, str | None, str]] = {
+        key: reason_of(refusal, table) for key, refusal in refused.items()
+    }
     if not (refused and others_write):
         return reasons
     rest = records.filter(records[table.key].is_in(list(refused)))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from async_loader.effects import Call, Packed, Steps
+from async_loader.effects import Call, Packed, Refusal, Steps
 from async_loader.errors import RefusedError
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import reason_json
-from async_loader.records.validation import REJECTS, Verdict
-from async_loader.tables import Table
+from async_loader.records.validation import REJECTS, Verdict, only_column
+from async_loader.tables import REFUSED, Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # That many rows one by one take about as long as one statement with a part of a batch.
 ONE_BY_ONE = 256
 
-# By key, what the database said of a record that it refused.
-Refused: TypeAlias = Mapping[Any, str]
+# By key, why the database refused a record.
+Refused: TypeAlias = Mapping[Any, Refusal]
 # By key, why a record was rejected when it was to be written: code, column and message.
 LateReasons: TypeAlias = Mapping[Any, tuple[str, str | None, str]]
 
@@ -40,7 +40,7 @@ def write_apart(
     """
     if len(records) <= ONE_BY_ONE:
         return (yield from database.write_each(table, records, held, absent))
-    stored, refused = 0, dict[Any, str]()
+    stored, refused = 0, dict[Any, Refusal]()
     middle = len(records) // 2
     pack = partial(database.pack, replace=len(held) > 0)
     for half in (records.head(middle), records.slice(middle)):
@@ -64,6 +64,15 @@ def write_or_refuse(
         return (yield from database.write(table, packed, size, replace=len(held) > 0, absent=absent))
     except RefusedError:
         return None
+
+
+def reason_of(refusal: Refusal, table: Table) -> tuple[str, str | None, str]:
+    """Return the reason of a record that the database refused: in the words of the project, where it has some."""
+    for constraint in table.constraints:
+        if constraint.is_meant_by(refusal.constraint, refusal.columns):
+            column = only_column(sorted(constraint.columns))
+            return constraint.code, column, constraint.message or refusal.said
+    return REFUSED, None, refusal.said
 
 
 def late_rejects(reasons: LateReasons, table: Table, batch: Batch, verdict: Verdict) -> pl.DataFrame:

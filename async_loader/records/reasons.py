@@ -16,9 +16,6 @@ import polars as pl
 # Stands in a message for the record's own value.
 SHOWN = "{shown}"
 
-# The code of a record that passed every rule, and that the database itself did not take.
-REFUSED = "refused"
-
 # What JSON, or an encoder of it, may write otherwise than it is.
 _TO_ESCAPE = r"[^ -~]|[\"\\\\]"
 # Characters that end a line, move the cursor of a terminal, or turn the order of what it shows.

@@ -84,3 +84,9 @@ def release_databases(state: RunState, *, only_read: bool = False) -> Steps[None
     written = {table.database for table in plan.loaded} if only_read else set()
     for name in sorted({table.database for table in plan.loaded + plan.referenced_only} - written):
         yield from plan.databases[name].roll_back()
+
+
+def note_unasked(state: RunState) -> Steps[None]:
+    """Note which constraints a dry run cannot ask, because the database asks them when a table is changed."""
+    for table in state.plan.loaded:
+        state.tallies[table.name].cannot_ask((yield from state.database(table).unasked(table)))

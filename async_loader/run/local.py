@@ -17,7 +17,7 @@ from async_loader.loading.superseding import Superseding
 from async_loader.loading.versions import Versions
 from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
-from async_loader.run.executions import Execution, open_databases, release_databases
+from async_loader.run.executions import Execution, note_unasked, open_databases, release_databases
 from async_loader.run.progress import confirm, save
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
@@ -184,6 +184,7 @@ class DryRun(OneCommit):
         """See Execution: rows that others look up are kept in memory."""
         yield from super().prepare()
         self._dry = DryRows(self._looked_up())
+        yield from note_unasked(self.state)
 
     def _looked_up(self) -> set[str]:
         """Return the names of the tables in which records of this run may look rows up."""

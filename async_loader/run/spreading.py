@@ -11,7 +11,7 @@ from async_loader.ledger.entries import COMPLETE, KEY_RANGE, TableRun
 from async_loader.ledger.tally import Tally
 from async_loader.loading.sides import RejectAllowance
 from async_loader.records.keys import KeyRange
-from async_loader.run.executions import Execution, open_databases, release_databases
+from async_loader.run.executions import Execution, note_unasked, open_databases, release_databases
 from async_loader.run.resuming import resume
 from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, recount, spread
 from async_loader.run.state import RunState
@@ -59,6 +59,7 @@ class DrySpread(Execution):
         """Open the databases for reading."""
         yield from open_databases(self.state, hold=False)
         yield Call(self.state.open_reject_files)
+        yield from note_unasked(self.state)
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})
 
     def load(self, table: Table) -> Steps[None]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 
-from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Steps
+from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Refusal, Steps
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
@@ -27,7 +27,7 @@ from async_loader.stores.values import read_back
 from async_loader.tables import Column, Table, Type
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
-PASSED_OVER = "a trigger passed over it"
+PASSED_OVER = Refusal("a trigger passed over it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +272,14 @@ class Store(ABC):
     @abstractmethod
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
-    ) -> Steps[tuple[int, dict[Any, str]]]:
+    ) -> Steps[tuple[int, dict[Any, Refusal]]]:
         """Store records one by one, otherwise as `write` does; `held` are keys that the table holds. Returns how many
         were stored, and by key why each of the others was refused.
         """
+
+    @abstractmethod
+    def unasked(self, table: Table) -> Steps[list[str]]:
+        """Return in words the table's constraints and triggers that nothing but a change of the table asks."""
 
     @staticmethod
     @abstractmethod

@@ -32,7 +32,8 @@ from async_loader import (
 from async_loader.contrib.django import checks
 from async_loader.contrib.django.management import base
 from async_loader.ledger.agreement import _ADVICE
-from async_loader.records.reasons import FAULT_MESSAGES, REFUSED, RULE_FAILED
+from async_loader.records.reasons import FAULT_MESSAGES, RULE_FAILED
+from async_loader.tables import REFUSED
 from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, documented_options, first_cells, option_tables

@@ -14,7 +14,7 @@ from psycopg import AsyncRawCursor, RawCursor, pq
 from psycopg.adapt import AdaptersMap
 from psycopg.rows import tuple_row
 
-from async_loader.effects import Change, Each, Query, drive, drive_async
+from async_loader.effects import Change, Each, Query, Refusal, drive, drive_async
 from async_loader.stores.postgres.arrays import Arrays
 from async_loader.stores.postgres.faults import REFUSALS, PassedOverError, said
 from async_loader.stores.postgres.sessions import (
@@ -90,14 +90,14 @@ def _execute(statement: Query | Change, part: Arrays) -> Execute:
 
 
 def _each(each: Each) -> Operations:
-    changed, refused = 0, {}
+    changed, refused = 0, dict[int, Refusal]()
     for number, (sql, row) in enumerate(each.statements):
         try:
             changed += yield from _all_or_nothing(_one(sql, row))
         except PassedOverError:
             refused[number] = PASSED_OVER
         except REFUSALS as error:
-            refused[number] = said(error)
+            refused[number] = Refusal(said(error), error.diag.constraint_name or "")
     return changed, refused
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import conninfo
 
-from async_loader.effects import Call, Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
@@ -19,7 +19,7 @@ from async_loader.records.row_index import FoundRows
 from async_loader.stores.connections import InOwnThread
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
-from async_loader.stores.postgres import finding, schema
+from async_loader.stores.postgres import constraints, finding, schema
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.postgres.connections import AsyncConnection, Connection
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
@@ -249,7 +249,7 @@ class Database(Store):
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
-    ) -> Steps[tuple[int, dict[Any, str]]]:
+    ) -> Steps[tuple[int, dict[Any, Refusal]]]:
         """Do what `Store.write_each` says."""
         values = ", ".join(f"${number}" for number in range(1, records.width + 1))
         insert, replaced = f"{insertion(table)} VALUES ({values})", set(held)
@@ -265,7 +265,11 @@ class Database(Store):
         stored, refused = yield Each(self.name, statements)
         problems = {keys[number]: problem for number, problem in refused.items()}
         too_long = zip(records[table.key], narrow, strict=True)
-        return stored, problems | {key: schema.too_long(width) for key, width in too_long if width is not None}
+        return stored, problems | {key: Refusal(schema.too_long(width)) for key, width in too_long if width is not None}
+
+    def unasked(self, table: Table) -> Steps[list[str]]:
+        """Do what `Store.unasked` says."""
+        return (yield from constraints.unasked(self.name, table))
 
     def _refuse_cut(self, table: Table, records: Sequence[Copy | Arrays]) -> Steps[None]:
         """Raise RefusedError where the server would cut spaces at the end of a text, and not say so."""

@@ -47,7 +47,7 @@ class Explainer:
     def explained(self, error: BaseException, lost: str = _LOST) -> StoreError:
         """Return what the server said, as one line with advice; `lost`: the advice where there is no connection."""
         if isinstance(error, PassedOverError):
-            return RefusedError(self.database, PASSED_OVER)
+            return RefusedError(self.database, PASSED_OVER.said)
         if not isinstance(error, psycopg.Error):
             return StoreError(self.database, one_line(error))
         if isinstance(error, REFUSALS):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from async_loader.effects import Call, Change, Each, Packed, Query, Steps
+from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
@@ -22,7 +22,7 @@ from async_loader.records.row_index import FoundRows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.shares import Shares
-from async_loader.stores.sqlite import finding, images, schema
+from async_loader.stores.sqlite import constraints, finding, images, schema
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.faults import driver_error, explained, missing
 from async_loader.stores.sqlite.performing import REFUSALS, is_of_records, perform
@@ -234,7 +234,7 @@ class Database(Store):
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()
-    ) -> Steps[tuple[int, dict[Any, str]]]:
+    ) -> Steps[tuple[int, dict[Any, Refusal]]]:
         """Do what `Store.write_each` says."""
         insert = insertion(table.name, table.column_names, f"VALUES ({', '.join('?' * records.width)})")
         if only_updates(table, absent):
@@ -246,6 +246,10 @@ class Database(Store):
         ]
         stored, refused = yield Each(self.name, statements)
         return stored, {keys[number]: problem for number, problem in refused.items()}
+
+    def unasked(self, table: Table) -> Steps[list[str]]:
+        """Do what `Store.unasked` says."""
+        return (yield from constraints.unasked(self.name, table))
 
     def rows(self, table: Table) -> Steps[StoredRows]:
         """Do what `Store.rows` says."""

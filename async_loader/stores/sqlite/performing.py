@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from async_loader.effects import Change, Each, Packed, Query
+from async_loader.effects import Change, Each, Packed, Query, Refusal
 from async_loader.errors import RefusedError
+from async_loader.stores.sqlite.constraints import refusal
 from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, COMMIT, ROLLBACK, Session
 from async_loader.stores.store import PASSED_OVER
 
@@ -56,13 +57,13 @@ def _changed(session: Session, change: Change) -> int:
         parts = _at_hand(session, change.batch)
         changed = sum(session.execute(change.sql, change.parameters).rowcount for _ in parts)
         if change.rows not in {None, changed}:
-            raise RefusedError(change.database, PASSED_OVER)
+            raise RefusedError(change.database, PASSED_OVER.said)
     session.hand_over()
     return changed
 
 
-def _each(session: Session, each: Each) -> tuple[int, dict[int, str]]:
-    changed, refused = 0, {}
+def _each(session: Session, each: Each) -> tuple[int, dict[int, Refusal]]:
+    changed, refused = 0, dict[int, Refusal]()
     for number, (sql, row) in enumerate(each.statements):
         try:
             with _all_or_nothing(session):
@@ -70,7 +71,7 @@ def _each(session: Session, each: Each) -> tuple[int, dict[int, str]]:
         except REFUSALS as error:
             if not session.in_transaction:
                 raise
-            refused[number] = str(error)
+            refused[number] = refusal(str(error))
             continue
         changed += done
         if not done:

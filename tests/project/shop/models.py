@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core import validators
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models.functions import Now, Upper
+from django.db.models.functions import Lower, Now, Upper
 from django.utils import timezone
 
 
@@ -223,6 +223,40 @@ class Card(models.Model):
     customer = models.OneToOneField(Customer, models.CASCADE, primary_key=True)
     number = models.BigIntegerField(unique=True)
     product = models.OneToOneField(Product, models.CASCADE, **OPTIONAL)
+
+
+class Seat(models.Model):
+    """With constraints that Django leaves to the database, whose codes and messages are the project's."""
+
+    row = models.PositiveIntegerField()
+    letter = models.CharField(max_length=1)
+    guest = models.CharField(max_length=20, blank=True)
+    paid = models.BooleanField(default=False)
+    wishes = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("guest"),
+                condition=models.Q(paid=True),
+                name="one_seat_paid",
+                violation_error_code="paid_twice",
+                violation_error_message="Nobody pays for\ntwo seats.",
+            ),
+            models.UniqueConstraint(
+                fields=["letter"],
+                condition=models.Q(row=0),
+                name="front",
+                violation_error_message="%(name)s: there is one front row.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(row__lt=40), name="short", violation_error_message="The hall has 40 rows."
+            ),
+            models.CheckConstraint(condition=~models.Q(letter="I"), name="no_i"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.row}{self.letter}"
 
 
 class Legacy(models.Model):

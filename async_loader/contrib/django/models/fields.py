@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,17 @@ from django.core.validators import DecimalValidator
 from django.db import models
 from django.utils import timezone
 
-from async_loader import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, ConfigurationError, Reference, Rule, Type
+from async_loader import (
+    MOST_DIGITS,
+    REQUIRED,
+    SQLITE_DIGITS,
+    Column,
+    ConfigurationError,
+    Constraint,
+    Reference,
+    Rule,
+    Type,
+)
 from async_loader.contrib.django.models.databases import home, is_postgresql
 from async_loader.contrib.django.models.loadable import bad_default, chain_of, check_model, kind_of, stored_fields
 from async_loader.contrib.django.models.validators import Field, may_be_blank, outside_dst_gaps, rules_of
@@ -60,6 +70,20 @@ def unique_together(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
     ]
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
     return tuple(tuple(columns[name] for name in names) for names in fields)
+
+
+def constraints(model: type[models.Model]) -> Iterator[Constraint]:
+    """Yield the constraints of a model that the database may refuse a row for, with codes and messages as Django's."""
+    columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    for each in model._meta.constraints:
+        fields = each.fields if isinstance(each, models.UniqueConstraint) else None
+        own_message = each.violation_error_message != each.default_violation_error_message
+        yield Constraint(
+            name=each.name,
+            code=each.violation_error_code or ("refused" if fields is None else "unique"),
+            message=str(each.get_violation_error_message()) if own_message else "",
+            columns=frozenset(columns[name] for name in fields or ()),
+        )
 
 
 def _loaded(field: Field) -> Loaded:

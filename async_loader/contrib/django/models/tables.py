@@ -28,7 +28,7 @@ from async_loader.contrib.django.models.databases import (
     stored_tables,
     stored_views,
 )
-from async_loader.contrib.django.models.fields import loaded_fields, looked_up_columns, unique_together
+from async_loader.contrib.django.models.fields import constraints, loaded_fields, looked_up_columns, unique_together
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
 
 # Tables that a line lists.
@@ -65,6 +65,7 @@ def table_of(
         references=(*stated, *references),
         match=tuple(column_called(model, name) for name in match),
         unique_together=unique_together(model),
+        constraints=tuple(constraints(model)),
     )
 
 

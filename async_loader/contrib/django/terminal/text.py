@@ -75,6 +75,8 @@ def _listing(report: Report, tables: Sequence[Table], *, is_reference: bool) -> 
         for reject in report.tables[table.name].rejects:
             yield f"{_skipped(table, reject)} ({_place(reject) if several else lines_of(reject)})"
         yield from _unnamed(report, table)
+    if unasked := list(_unasked(report, tables)):
+        yield from ("", *unasked)
 
 
 def _accepted(report: Report, table: Table, apart: Sequence[str]) -> Iterator[str]:
@@ -113,11 +115,20 @@ def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator
         yield f"... and {more:,} more{where}"
 
 
+def _unasked(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    """Return a line for each table that has constraints which a dry run cannot ask."""
+    for table in tables:
+        if constraints := report.tables[table.name].unasked_constraints:
+            listed = printable(", ".join(map(clipped, constraints)))
+            yield f"{printable(table.name)}: a dry run cannot ask {listed}; the database may refuse more records"
+
+
 def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     if report.dry_run:
         yield "Dry run: nothing was written."
     yield from _counts(report, tables)
     yield _speed(report)
+    yield from _unasked(report, tables)
     rejected = [table for table in tables if report.tables[table.name].rejected]
     for table in rejected:
         yield from _rejected(report, table)
