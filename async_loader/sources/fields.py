@@ -84,6 +84,11 @@ class Fields:
         filled = {*self.names, *self.constants, *self.lookups}
         return tuple(name for name in self.table.column_names if name not in filled)
 
+    def is_made(self, name: str) -> bool:
+        """Return whether the loader makes the values of an absent column itself: new keys, and stamps."""
+        column = self.table.column(name)
+        return column.stamp is not None or (column.generated and not self.table.finds_by_key)
+
     @property
     def required(self) -> frozenset[str]:
         """The columns that the source must have."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
@@ -29,7 +30,7 @@ def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header
 
     fields: matched with the header. subject: what has the names.
     """
-    for problem in (_named_twice, _several_names, _lacking, unknown_beside_absent):
+    for problem in (_named_twice, several_names, _lacking, unknown_beside_absent):
         if (found := problem(fields, header, subject)) is not None:
             return found
     return None
@@ -40,7 +41,7 @@ def _named_twice(_: Fields, header: Sequence[str], subject: str) -> str | None:
     return f"{subject} names {listed(twice)} twice" if twice else None
 
 
-def _several_names(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+def several_names(fields: Fields, header: Sequence[str], subject: str) -> str | None:
     """Report a column that stands there under two of its names."""
     names = set(header)
     for column in fields.names:
@@ -65,23 +66,49 @@ def _lacking(fields: Fields, header: Sequence[str], subject: str) -> str | None:
     problem += f", and has {listed(header)}" if len(header) else ""
     column, near = _nearest_pair(fields, missing, fields.unknown(header)) or (missing[0], None)
     if near is not None:
-        return f"{problem}; did you mean {near!r}? --map {table}.{column}={near} reads it"
+        return f"{problem}; did you mean {near!r}? --map {_argument(table, column, near)} reads it"
     return f"{problem}; --map {table}.{column}=NAME reads another column, --set {table}.{column}=VALUE gives a constant"
 
 
-def unknown_beside_absent(fields: Fields, header: Iterable[str], subject: str) -> str | None:
-    """Report names that no column has, where the source also lacks columns that it may go without."""
-    unknown, absent = fields.unknown(header), fields.absent
-    if not unknown or not absent:
+def unknown_beside_absent(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+    """Report names that no column has, where the source also lacks columns that it may go without, or that one of those
+    names may be meant for.
+    """
+    unknown = fields.unknown(header)
+    if not unknown:
+        return None
+    lacking = [*fields.absent, *fields.missing(set(header))]
+    pair = _nearest_pair(fields, lacking, unknown)
+    meant = [] if pair is None else [pair[0]]
+    absent = [name for name in lacking if name in meant or (name in fields.absent and not fields.is_made(name))]
+    if not absent:
         return None
     table = fields.table.name
     problem = f"{subject} has {listed(unknown)}, which table {table} does not have, and lacks {listed(absent)}"
-    pair = _nearest_pair(fields, absent, unknown)
     if pair is not None:
         column, near = pair
-        problem += f"; did you mean {column!r} by {near!r}? --map {table}.{column}={near} reads it"
+        problem += f"; did you mean {column!r} by {near!r}? --map {_argument(table, column, near)} reads it"
     other = next((name for name in unknown if pair is None or name != pair[1]), unknown[0])
-    return f"{problem}; --ignore {table}.{other} leaves one out, --ignore '{table}.*' all that are unknown"
+    return f"{problem}; --ignore {_argument(table, other)} leaves one out, --ignore '{table}.*' all that are unknown"
+
+
+def misspelt(fields: Fields, unknown: Iterable[str]) -> dict[str, str]:
+    """Return, by unknown name, the column whose name differs from it in case, blanks and punctuation only."""
+    plain = {_plain(name): column for column, names in fields.candidates.items() for name in (*names, column)}
+    return {name: plain[same] for name in unknown if (same := _plain(name)) in plain}
+
+
+def misspelt_problem(fields: Fields, name: str, column: str, subject: str) -> str:
+    """Return what is wrong with a record that has a column under such a name, and what to do."""
+    table = fields.table.name
+    problem = f"{subject} has {clipped(name)!r}, which table {table} does not have, and lacks {column!r}"
+    meant = f"--map {_argument(table, column, name)} reads it, --ignore {_argument(table, name)} leaves it out"
+    return f"{problem}; {meant}"
+
+
+def _argument(table: str, column: str, name: str | None = None) -> str:
+    """Return the value of an option as one word of a shell's command line."""
+    return shlex.quote(f"{table}.{column}" if name is None else f"{table}.{column}={name}")
 
 
 def _nearest_pair(fields: Fields, columns: Sequence[str], unknown: Sequence[str]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ table does not know is refused wherever it stands, so that the answer depends on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -19,7 +19,14 @@ from async_loader.errors import SourceError
 from async_loader.records.batches import MARKS, REJECT, Batch, Broken
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import decoder_of, field_of
-from async_loader.sources.headers import listed, nearest_name, unknown_beside_absent
+from async_loader.sources.headers import (
+    listed,
+    misspelt,
+    misspelt_problem,
+    nearest_name,
+    several_names,
+    unknown_beside_absent,
+)
 from async_loader.sources.json_objects import exact_reals, nested_names, object_reader
 from async_loader.sources.json_values import Lines, Typed, column_values, typed, under_two_names
 from async_loader.sources.streams import Stream
@@ -85,15 +92,26 @@ class JsonRecords:
         name = self._stream.name
         if under_two_names(self.fields, met):
             for number, record in zip(numbers, records, strict=True):
-                if names := under_two_names(self.fields, record):
-                    raise SourceError(name, f"has {listed(names)}, which are names of one column", number)
-        unknown = self.fields.unknown(key for key in met if key not in MARKS and key not in self._parents)
-        if unknown and (problem := unknown_beside_absent(self.fields, unknown, "the record")) is not None:
+                if (problem := several_names(self.fields, list(record), "the record")) is not None:
+                    raise SourceError(name, problem, number)
+        keys = [key for key in met if key not in MARKS and key not in self._parents]
+        unknown = self.fields.unknown(keys)
+        if unknown and (problem := unknown_beside_absent(self.fields, keys, "the record")) is not None:
             odd = set(unknown)
             line = next(number for number, record in zip(numbers, records, strict=True) if odd.intersection(record))
             raise SourceError(name, problem, line)
+        if unknown and (twins := misspelt(self.fields, unknown)):
+            self._refuse_misspelt(twins, records, numbers)
         if len(self.ignored) < MOST_IGNORED:
             self.ignored = list(dict.fromkeys([*self.ignored, *unknown]))[:MOST_IGNORED]
+
+    def _refuse_misspelt(self, twins: Mapping[str, str], records: list[dict[str, Any]], numbers: list[int]) -> None:
+        """Raise SourceError for a record that lacks a column, and has a name that is nearly the column's."""
+        for number, record in zip(numbers, records, strict=True):
+            for key, column in twins.items():
+                if key in record and not self.fields.present(column, record):
+                    problem = misspelt_problem(self.fields, key, column, "the record")
+                    raise SourceError(self._stream.name, problem, number)
 
     def settle(self, met: Collection[str]) -> None:
         """Take from the records at the front which columns there are, and under which names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,45 @@ def test_unknown_columns_beside_absent_ones_are_named_mapped_or_ignored(
         report = products.manage("insert_data", source, mapped, f"--ignore={ignore}")
         assert report["tables"]["shop_product"]["ignored_columns"] == []
         assert products.shop.query("SELECT sku, since FROM shop_product") == [("a", "2024-01-01")]
+
+
+@pytest.mark.parametrize(("name", "column"), [("Price", "price"), (" active", "active"), ("SINCE", "since")])
+def test_a_name_that_is_nearly_a_columns_is_refused_in_any_record_of_json_lines(
+    shop: Shop, name: str, column: str
+) -> None:
+    whole = {"sku": "a", "price": 1, "since": None, "tags": [], "active": True}
+    odd = {name if key == column else key: value for key, value in whole.items()} | {"sku": "b"}
+    for lines, number in (([odd], 1), ([whole, odd], 2), ([whole] * 3 + [odd], 4)):
+        path = shop.file("p.jsonl", "".join(f"{json.dumps(each)}\n" for each in lines))
+        done = shop.manage("insert_data", f"shop.Product={path}")
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            f"error: {path}, line {number}: the record has {name!r}, which table shop_product"
+        )
+        assert shlex.quote(f"shop_product.{column}={name}") in done.stderr
+    assert shop.query("SELECT count(*) FROM shop_product") == [(0,)]
+    ignored = shop.load(f"shop.Product={path}", f"--ignore=shop.Product.{name}")["tables"]["shop_product"]
+    assert ignored["ignored_columns"] == []
+
+
+def test_columns_that_the_loader_fills_itself_are_not_lacking(shop: Shop) -> None:
+    """New keys are made, so a source without them may have columns that the table does not know."""
+    path = shop.file("l.csv", "number,owner,more\n1,,x\n")
+    done = shop.manage("insert_data", f"legacy={path}", "--append=legacy")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "warning: legacy: columns that the table does not have were ignored: more\n",
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_foreign_key_under_two_of_its_names_is_refused(products: Oracle, kind: str, tmp_path: Path) -> None:
+    row = {"id": "1", "customer": "7" * 32, "product": "a", "product_id": "b", "at": "2026-01-01 00:00:00"}
+    path = write(tmp_path, kind, [row])
+    refusal = products.ask("refusal", ["insert_data", f"shop.Order={path}"])
+    assert "'product_id', 'product', which are names of one column, article; leave one of them out: " in refusal
+    assert refusal.endswith("--ignore shop_order.product")
+    assert len(refusal.splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
