@@ -310,7 +310,12 @@ def test_a_check_without_declarations_imports_nothing_heavy(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("shop.Custmer", "shop.Customer"), ("SHOP.orders", "shop.Order"), ("shop_produkt", "shop_product")],
+    [
+        ("shop.Custmer", "shop.Customer"),
+        ("SHOP.orders", "shop.Order"),
+        ("shop_produkt", "shop_product"),
+        ("Card", "shop.Card"),
+    ],
 )
 def test_an_unknown_table_is_answered_with_the_nearest_name(oracle: Oracle, given: str, meant: str) -> None:
     refusal = oracle.ask("refusal", ["insert_data", f"{given}=x.csv"])

@@ -33,6 +33,8 @@ from async_loader.contrib.django.models.loadable import check_owners, leads_back
 
 # Tables that a line lists.
 _LISTED = 20
+# How alike names are that may be meant for each other, as `difflib` measures it; those of models with their apps more.
+_ALIKE, _VERY_ALIKE = 0.7, 0.85
 # By the code of a rule, that of the rule which it includes.
 _INCLUDED = {"not_blank": "not_empty"}
 
@@ -183,14 +185,14 @@ class ProjectTables:
 
     def _hint(self, given: str) -> str:
         """Return the name of a table that is likely meant, or what tables there are."""
-        likely = difflib.get_close_matches(given.lower(), map(str.lower, self._aliases), 1)
-        if not likely:
-            names = sorted(set(self._aliases.values()))
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            return f"there are {', '.join(names[:_LISTED])}{more}"
-        table = next(table for name, table in self._aliases.items() if name.lower() == likely[0])
-        labels = [label for label in self._labels.get(table, ()) if label.lower() == likely[0]]
-        return f"did you mean {(labels or [table])[0]}?"
+        labels = {label.lower(): label for several in self._labels.values() for label in several}
+        without_app = {label.partition(".")[2]: full for label, full in labels.items()}
+        names = without_app | {name.lower(): name for name in self._aliases.values()} | labels
+        if likely := _likeliest(given.lower(), names):
+            return f"did you mean {names[likely]}?"
+        tables = sorted(set(self._aliases.values()))
+        more = f" and {len(tables) - _LISTED} more" if len(tables) > _LISTED else ""
+        return f"there are {', '.join(tables[:_LISTED])}{more}"
 
     def check(self, table: str) -> None:
         """Raise ConfigurationError for a table that cannot be loaded."""
@@ -262,6 +264,16 @@ def databases_of(tables: Iterable[Table]) -> dict[str, Location]:
 def models_by_table() -> Mapping[str, type[models.Model]]:
     """Return the model of each table."""
     return {model._meta.db_table: model for model in all_models()}
+
+
+def _likeliest(given: str, names: Iterable[str]) -> str | None:
+    """Return the name that is likely meant by another one. What stands before the point does not make names alike."""
+    several = list(names)
+    app, point, model = given.partition(".")
+    same_app = [name.partition(".")[2] for name in several if point and name.startswith(f"{app}.")]
+    if near := difflib.get_close_matches(model, same_app, 1, _ALIKE):
+        return f"{app}.{near[0]}"
+    return next(iter(difflib.get_close_matches(given, several, 1, _ALIKE if not point else _VERY_ALIKE)), None)
 
 
 def _with_tables(wanted: Iterable[type[models.Model]]) -> Iterator[type[models.Model]]:
