@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ def test_a_near_miss_beside_absent_columns_is_refused_and_proposed(
     path = write(flights.directory, suffix, {"id": 1, "name": "a", written: 7})
     problem = refusal(flights, Source(path, aliases=ALIASES))
     assert f"has {written!r}, which table flights does not have, and lacks" in problem
-    assert f"did you mean {column!r} by {written!r}? --map flights.{column}={written} reads it" in problem
-    assert f"--ignore flights.{written} leaves one out" in problem
+    argument = shlex.quote(f"flights.{column}={written}")
+    assert f"did you mean {column!r} by {written!r}? --map {argument} reads it" in problem
+    assert f"--ignore {shlex.quote('flights.' + written)} leaves one out" in problem
     flights.load("sequential", {"flights": Source(path, names={column: written}, aliases=ALIASES)})
     assert flights.rows("flights") == [(1, "a", *((7, 0) if column == "plane_id" else (None, 7)))]
 
