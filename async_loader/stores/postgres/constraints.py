@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from async_loader.effects import Query, Steps
 from async_loader.stores.conditions import in_parentheses, is_asked_by_loader, tokens
-from async_loader.stores.store import quoted
+from async_loader.stores.names import table_sql
 from async_loader.tables import Table
 
 _UNIQUE = """\
@@ -23,7 +23,7 @@ AND tgtype & 20 <> 0 ORDER BY tgname"""
 
 def unasked(database: str, table: Table) -> Steps[list[str]]:
     """Return in words the constraints and triggers that a dry run cannot ask."""
-    name = (quoted(table.name),)
+    name = (table_sql(table.name),)
     unique = yield Query(database, _UNIQUE, name)
     found = [
         f"unique constraint {index}"

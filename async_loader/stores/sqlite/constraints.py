@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from async_loader.effects import Query, Refusal, Steps
 from async_loader.stores.conditions import in_parentheses, is_asked_by_loader, tokens, unquoted
+from async_loader.stores.names import bare_name
 from async_loader.tables import Table
 
 _SQL = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'trigger')"
@@ -34,14 +35,14 @@ def refusal(said: str) -> Refusal:
 
 def unasked(database: str, table: Table) -> Steps[list[str]]:
     """Return in words the constraints and triggers that a dry run cannot ask."""
-    unique: list[tuple[str, int, str]] = yield Query(database, _UNIQUE, (table.name,))
+    unique: list[tuple[str, int, str]] = yield Query(database, _UNIQUE, (bare_name(table.name),))
     found = []
     for name, is_special, columns in unique:
         names = tuple(json.loads(columns))
         if is_special or frozenset(names) not in table.unique_columns:
             shown = f"({', '.join(names)})" if name.startswith("sqlite_autoindex_") else name
             found.append(f"unique constraint {shown}")
-    statements: list[tuple[str, str, str]] = yield Query(database, _SQL, (table.name,))
+    statements: list[tuple[str, str, str]] = yield Query(database, _SQL, (bare_name(table.name),))
     for kind, name, sql in statements:
         if kind == "table":
             found += [f"check constraint {check}" for check in sorted(_checks(sql, table))]
