@@ -31,7 +31,7 @@ SHORT_TIER = (
 )
 
 
-def called(python: str, django: str) -> str:
+def pair_name(python: str, django: str) -> str:
     """Return the name of a pair, which stands in brackets after the session's."""
     return f"Python {python}, Django {django}"
 
@@ -49,7 +49,7 @@ def interpreter(version: str) -> str:
 @nox.parametrize(
     ("python", "django"),
     [(interpreter(python), django) for python, django in CORNERS],
-    ids=[called(*corner) for corner in CORNERS],
+    ids=[pair_name(*corner) for corner in CORNERS],
 )
 def corner(session: nox.Session, django: str) -> None:
     """Run the short tier, or the tests that are named after `--`, with one Python and one Django."""

@@ -67,7 +67,8 @@ class Finding:
 
 def modules() -> list[Path]:
     """List the Python files that the rules hold for."""
-    return sorted([ROOT / "manage.py", *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))])
+    own = (ROOT / "manage.py", ROOT / "noxfile.py")
+    return sorted([*own, *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))])
 
 
 def documents() -> list[Path]:

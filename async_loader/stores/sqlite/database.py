@@ -26,7 +26,7 @@ from async_loader.stores.sqlite import constraints, finding, images, schema
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.faults import driver_error, explained, missing
 from async_loader.stores.sqlite.performing import REFUSALS, is_of_records, perform
-from async_loader.stores.sqlite.rows import StoredRows, stored_rows
+from async_loader.stores.sqlite.rows import stored_rows
 from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, Session
 from async_loader.stores.sqlite.statements import (
     BATCH,
@@ -40,7 +40,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import BrokenRows, ForeignKey, Store, integers, numbered, only_updates
+from async_loader.stores.store import BrokenRows, ForeignKey, Store, StoredRows, integers, numbered, only_updates
 from async_loader.tables import Column, Table
 
 

@@ -33,7 +33,7 @@ _TYPED, _NULL, _OTHER = "tno"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRows:
+class Rows:
     """All rows of a table in the order of their places, which are rowids, or keys in a table WITHOUT ROWID.
 
     place: the place in SQL. extent: the first and the last place; None where there are no rows.
@@ -78,7 +78,7 @@ class StoredRows:
         return (most,) if after is None else (after, most)
 
 
-def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
+def stored_rows(database: str, table: Table) -> Steps[Rows]:
     """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun sees
     this state of the database from here on.
     """
@@ -91,7 +91,7 @@ def stored_rows(database: str, table: Table) -> Steps[StoredRows]:
     [(first, last)] = yield Query(
         database, f"SELECT (SELECT min({place}) FROM {name}), (SELECT max({place}) FROM {name})"
     )
-    return StoredRows(database, table, place, None if first is None else (first, last))
+    return Rows(database, table, place, None if first is None else (first, last))
 
 
 def _texts(name: str, wanted: Type) -> str:

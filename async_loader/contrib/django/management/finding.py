@@ -31,10 +31,10 @@ def add_finding_options(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="TABLE",
-        help="make a new row of each record, with a key that the source does not have; content that has been appended "
-        "to the table is refused",
+        help="make each record a new row with a generated key; the source has no primary key. Content that was "
+        "appended to the table before is refused; may be given for several tables",
     )
-    finding.add_argument("--again", action="store_true", help="append content that has been appended before once more")
+    finding.add_argument("--again", action="store_true", help="append content again that was appended before")
     finding.add_argument(
         "--on-missing",
         choices=async_loader.ON_MISSING,

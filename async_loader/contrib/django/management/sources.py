@@ -36,8 +36,8 @@ def add_reading_options(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="TABLE.COLUMN=NAME",
-        help="the name that the source has for a column, if it is neither the column's own nor Django's name of the "
-        "attribute; may be given several times",
+        help="the name that the source has for a column, if it is not the name of the column, field or attribute. "
+        "COLUMN may be a lookup such as customer__email; may be given several times",
     )
     reading.add_argument(
         "--set",
@@ -59,8 +59,8 @@ def add_reading_options(parser: CommandParser) -> None:
         default=[],
         metavar="[TABLE.]COLUMN",
         help="a column of the source that is not loaded, for all tables or one; * is every column that the table does "
-        "not have. A source with such columns that lacks optional ones of the table is refused until each is mapped or "
-        "ignored; may be given several times",
+        "not have. If the source has such columns and lacks optional ones of the table, it is refused until each is "
+        "mapped or ignored; may be given several times",
     )
 
 
