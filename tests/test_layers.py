@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import pytest
 
 import async_loader
 
@@ -72,22 +72,35 @@ CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 TIMED = {*(PACKAGE / "modes").rglob("*.py"), PACKAGE / "ledger" / "stopwatch.py"}
 
 
-def imports(path: Path, *, for_types: bool = False) -> Iterator[str]:
-    """Yield the modules that a file imports when it runs; with `for_types`, also what only type checkers read."""
-    tree = ast.parse(path.read_text())
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def imports(path: Path, *, for_types: bool = False) -> frozenset[str]:
+    """Return the modules that a file imports when it runs; with `for_types`, also what only type checkers read."""
+    tree = tree_of(path)
     checking = {
         id(node)
         for block in ast.walk(tree)
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
+    names = set[str]()
     for node in ast.walk(tree):
         if id(node) in checking and not for_types:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            names.add(node.module)
+    return frozenset(names)
+
+
+def packages(path: Path) -> set[str]:
+    """Return the packages, or single modules, that a file imports from."""
+    return {name.split(".")[0] for name in imports(path)}
 
 
 def relative(path: Path) -> str:
@@ -106,26 +119,45 @@ def floor(name: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if first in rooms)
 
 
+def importing(paths: Iterable[Path], unwanted: set[str]) -> dict[str, set[str]]:
+    """Return the files that import from packages which are not wanted there, and from which ones."""
+    return {relative(path): some for path in paths if (some := packages(path) & unwanted)}
+
+
+def inside(paths: Iterable[Path], unwanted: str) -> dict[str, list[str]]:
+    """Return the files that import modules of the package whose names begin as a pattern says, and which ones."""
+    return {
+        relative(path): some
+        for path in paths
+        if (some := [name for name in sorted(imports(path)) if re.match(unwanted, name)])
+    }
+
+
 def module(path: Path) -> str:
     """Return the name of the module that a file holds."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in ENGINE + SHELL if path.parent != PACKAGE or path.stem != "__init__"], ids=relative
-)
-def test_an_import_runs_downwards_or_stays_within_its_room(path: Path) -> None:
+def upwards(path: Path) -> set[str]:
+    """Return the rooms on its own floor or above from which a file imports."""
     own = module(path)
-    inside = {name for name in imports(path, for_types=True) if name.startswith("async_loader.")}
-    upwards = {name.split(".")[1] for name in inside if room(name) != room(own) and floor(name) >= floor(own)}
-    assert upwards == UPWARDS.get(str(path.relative_to(PACKAGE)), set())
+    others = {name for name in imports(path, for_types=True) if name.startswith("async_loader.")}
+    return {name.split(".")[1] for name in others if room(name) != room(own) and floor(name) >= floor(own)}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_only_modes_and_the_stopwatch_read_a_clock_or_sleep(path: Path) -> None:
-    called = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
-    timed = called & CLOCKS or "time" in set(imports(path))
-    assert not timed or path in TIMED
+def test_an_import_runs_downwards_or_stays_within_its_room() -> None:
+    paths = [path for path in ENGINE + SHELL if path.parent != PACKAGE or path.stem != "__init__"]
+    found = {str(path.relative_to(PACKAGE)): rooms for path in paths if (rooms := upwards(path))}
+    assert found == UPWARDS
+
+
+def reads_clocks(path: Path) -> bool:
+    called = {ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
+    return bool(called & CLOCKS) or "time" in imports(path)
+
+
+def test_only_modes_and_the_stopwatch_read_a_clock_or_sleep() -> None:
+    assert [relative(path) for path in ENGINE if path not in TIMED and reads_clocks(path)] == []
 
 
 def printed(script: str, environment: Mapping[str, str]) -> str:
@@ -140,11 +172,9 @@ def printed(script: str, environment: Mapping[str, str]) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_the_engine_knows_neither_django_nor_core(path: Path) -> None:
-    names = set(imports(path))
-    assert not {name.split(".")[0] for name in names} & {"django", "core"}
-    assert not [name for name in names if name.startswith("async_loader.contrib")]
+def test_the_engine_knows_neither_django_nor_core() -> None:
+    assert importing(ENGINE, {"django", "core"}) == {}
+    assert inside(ENGINE, "async_loader.contrib") == {}
 
 
 def test_a_public_name_wins_over_a_module_that_is_called_alike() -> None:
@@ -168,35 +198,26 @@ def test_a_load_imports_nothing_that_takes_long_for_the_sake_of_a_few_arrays(tmp
     assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas"}
 
 
-@pytest.mark.parametrize("path", PURE, ids=relative)
-def test_the_pure_parts_do_no_io(path: Path) -> None:
-    names = set(imports(path))
-    assert not {name.split(".")[0] for name in names} & IMPURE
+def test_the_pure_parts_do_no_io() -> None:
+    assert importing(PURE, IMPURE) == {}
 
 
-@pytest.mark.parametrize("path", SHELL, ids=relative)
-def test_the_shell_knows_nothing_of_the_sample(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imports(path)} & {"core"}
+def test_the_shell_knows_nothing_of_the_sample() -> None:
+    assert importing(SHELL, {"core"}) == {}
 
 
-@pytest.mark.parametrize("path", OUTSIDE, ids=relative)
-def test_the_shell_and_the_sample_use_public_names_only(path: Path) -> None:
-    inside = [name for name in imports(path) if name.startswith("async_loader.")]
-    assert all(name.startswith("async_loader.contrib.") for name in inside)
+def test_the_shell_and_the_sample_use_public_names_only() -> None:
+    assert inside(OUTSIDE, "async_loader[.](?!contrib[.])") == {}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_sql_is_built_in_stores_only(path: Path) -> None:
-    if not path.is_relative_to(PACKAGE / "stores"):
-        assert not [
-            word for word in ("SELECT ", "INSERT INTO", "CREATE TABLE", "DELETE FROM") if word in path.read_text()
-        ]
+def test_sql_is_built_in_stores_only() -> None:
+    words = re.compile("SELECT |INSERT INTO|CREATE TABLE|DELETE FROM")
+    elsewhere = [path for path in ENGINE if not path.is_relative_to(PACKAGE / "stores")]
+    assert {relative(path): some for path in elsewhere if (some := words.findall(path.read_text()))} == {}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_only_the_reader_of_remote_sources_needs_fsspec(path: Path) -> None:
-    if path.name != "remote.py":
-        assert not {name.split(".")[0] for name in imports(path)} & {"fsspec", "s3fs"}
+def test_only_the_reader_of_remote_sources_needs_fsspec() -> None:
+    assert importing((path for path in ENGINE if path.name != "remote.py"), {"fsspec", "s3fs"}) == {}
 
 
 def test_leading_a_load_needs_neither_psycopg_nor_dask() -> None:
@@ -207,17 +228,14 @@ def test_leading_a_load_needs_neither_psycopg_nor_dask() -> None:
 
 def test_only_the_sides_of_a_cluster_need_dask_and_a_workers_knows_nothing_of_the_other() -> None:
     sides = {PACKAGE / "modes" / "dask" / f"{name}.py" for name in ("driver", "local", "worker")}
-    assert {
-        path for path in ENGINE if {"dask", "distributed"} & {name.split(".")[0] for name in imports(path)}
-    } == sides
-    assert "async_loader.modes.dask.driver" not in set(imports(PACKAGE / "modes" / "dask" / "worker.py"))
+    assert {path for path in ENGINE if {"dask", "distributed"} & packages(path)} == sides
+    assert "async_loader.modes.dask.driver" not in imports(PACKAGE / "modes" / "dask" / "worker.py")
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=relative)
-def test_only_modes_know_how_to_wait(path: Path) -> None:
+def test_only_modes_know_how_to_wait() -> None:
     # A store's connection for an event loop is what a mode waits for.
-    if not path.is_relative_to(PACKAGE / "modes") and path.name != "connections.py":
-        assert not {name.split(".")[0] for name in imports(path)} & {"asyncio", "threading", "concurrent", "aiosqlite"}
+    others = [path for path in ENGINE if not path.is_relative_to(PACKAGE / "modes") and path.name != "connections.py"]
+    assert importing(others, {"asyncio", "threading", "concurrent", "aiosqlite"}) == {}
 
 
 def test_the_public_names_are_those_of_the_stub_and_exist() -> None:
@@ -227,23 +245,22 @@ def test_the_public_names_are_those_of_the_stub_and_exist() -> None:
     assert all(hasattr(async_loader, name) for name in async_loader.__all__)
 
 
-@pytest.mark.parametrize("path", OUTSIDE, ids=relative)
-def test_the_shell_imports_no_module_of_the_engine(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    taken = [
-        alias.name
-        for node in ast.walk(tree)
+def test_the_shell_imports_no_module_of_the_engine() -> None:
+    taken = {
+        (relative(path), alias.name)
+        for path in OUTSIDE
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and node.module == "async_loader"
         for alias in node.names
-    ]
-    assert set(taken) <= set(async_loader.__all__)
+    }
+    assert {(path, name) for path, name in taken if name not in async_loader.__all__} == set()
 
 
-@pytest.mark.parametrize("path", SHELL + SAMPLE + BENCHMARKS, ids=relative)
-def test_only_the_benchmark_starts_processes_and_only_its_charts_need_matplotlib(path: Path) -> None:
-    first = {name.split(".")[0] for name in imports(path)}
-    assert "subprocess" not in first or path in {BENCHMARK / "measure.py", BENCHMARK / "server.py"}
-    assert "matplotlib" not in first or path in {BENCHMARK / "chart.py", BENCHMARK / "scale" / "chart.py"}
+def test_only_the_benchmark_starts_processes_and_only_its_charts_need_matplotlib() -> None:
+    starting = {BENCHMARK / "measure.py", BENCHMARK / "server.py"}
+    drawing = {BENCHMARK / "chart.py", BENCHMARK / "scale" / "chart.py"}
+    paths = {*SHELL, *SAMPLE, *BENCHMARKS}
+    assert importing(paths - starting, {"subprocess"}) == importing(paths - drawing, {"matplotlib"}) == {}
 
 
 def test_the_launcher_of_the_benchmark_stays_small() -> None:

@@ -24,6 +24,12 @@ def amounts(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("amount", [few, pytest.param(many, marks=pytest.mark.wide)])
 
 
+def leaves_out_long(config: pytest.Config) -> bool:
+    """Return whether a run's `-m` leaves out all tests that take long."""
+    chosen: str = config.option.markexpr
+    return "not long" in chosen.split(" and ")
+
+
 def divide(items: Iterable[pytest.Item]) -> None:
     """Mark as wide what the samples leave out, but for tests that are marked `whole`."""
     tests: dict[Any, list[pytest.Function]] = defaultdict(list)

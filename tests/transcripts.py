@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What pages call the directory that everything is done in.
 HOME = "/home/me/loader"
+# What pages call a port of this machine. Another run of the tests may be at the same page.
+_PORT = "18786"
 # Seconds that a page may take.
 _LONGEST = 240
 _BLOCK = re.compile(
@@ -95,16 +98,16 @@ def _commands(transcript: str) -> Iterator[Command]:
 def run(page: str, directory: Path) -> list[tuple[Command, str]]:
     """Do all of it in a directory; each command with what it printed on both streams, as a terminal shows it."""
     done = list(steps(page))
-    script = "\n".join(step.script() for step in done)
-    with tempfile.TemporaryDirectory() as packages, _surroundings(page) as surroundings:
+    script, port = "\n".join(step.script() for step in done), _free_port()
+    with tempfile.TemporaryDirectory() as packages, _surroundings(page) as (programs, surroundings):
         # The package as it is installed: without the rest of this repository.
         (Path(packages) / "async_loader").symlink_to(ROOT / "async_loader")
-        _put_python(Path(packages) / "bin")
+        _put_programs(Path(packages) / "bin")
         shell = subprocess.run(
             ["bash", "-u"],
-            input=script,
+            input=script.replace(_PORT, port),
             cwd=directory,
-            env=_environment(packages) | surroundings,
+            env=_environment(packages, *programs) | surroundings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -112,26 +115,35 @@ def run(page: str, directory: Path) -> list[tuple[Command, str]]:
             check=False,
         )
     commands = [step for step in done if isinstance(step, Command)]
-    printed = shell.stdout.replace(str(directory), HOME).split(f"\n{_MARK}\n")
+    printed = shell.stdout.replace(str(directory), HOME).replace(port, _PORT).split(f"\n{_MARK}\n")
     assert len(printed) == len(commands) + 1, shell.stdout
     return list(zip(commands, (_ended(text) for text in printed), strict=False))
 
 
-def _put_python(directory: Path) -> None:
-    """Write a program `python` that costs a fork, where it can be one, and no start of Python."""
+def _put_programs(directory: Path) -> None:
+    """Write programs `python` and `dask` that cost a fork, where they can be one, and no start of Python."""
     directory.mkdir()
-    program = directory / "python"
     command = [sys.executable, "-I", "-S", fork_client.__file__, processes.server().address]
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    program.chmod(0o755)
+    for name, module in {"python": [], "dask": ["-m", "dask"]}.items():
+        program = directory / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.join([*command, *module])} "$@"\n')
+        program.chmod(0o755)
 
 
-def _environment(packages: str) -> dict[str, str]:
+def _free_port() -> str:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return str(bound.getsockname()[1])
+
+
+def _environment(packages: str, *programs: Path) -> dict[str, str]:
+    """Return the variables of a shell that finds a package, and these directories' programs besides its own."""
     kept = {
         name: value for name, value in os.environ.items() if not re.match("DJANGO_|DATABASE_|PG|.*_DATABASE_", name)
     }
+    path = [f"{packages}/bin", str(Path(sys.executable).parent), *map(str, programs), kept["PATH"]]
     return kept | {
-        "PATH": os.pathsep.join([f"{packages}/bin", str(Path(sys.executable).parent), kept["PATH"]]),
+        "PATH": os.pathsep.join(path),
         "PYTHONPATH": packages,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -146,14 +158,14 @@ def is_of_a_server(page: str) -> bool:
 
 
 @contextmanager
-def _surroundings(page: str) -> Iterator[dict[str, str]]:
-    """Give the variables that the page needs in its environment."""
-    if not is_of_a_server(page):
-        yield {}
+def _surroundings(page: str) -> Iterator[tuple[list[Path], dict[str, str]]]:
+    """Give the directories of programs and the variables that the page needs in its environment."""
+    programs = postgres.binaries()
+    if programs is None or not is_of_a_server(page):
+        yield [], {}
         return
     with postgres.server() as server:
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(postgres.binaries()), os.environ["PATH"]])
-        yield {"PATH": path, "PGHOST": str(server.directory), "PGUSER": "tester"}
+        yield [programs], {"PGHOST": str(server.directory), "PGUSER": "tester"}
 
 
 def _ended(text: str) -> str:

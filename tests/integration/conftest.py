@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import postgres
+from tests import postgres, tiers
 from tests.sample import FILES
 from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
 
@@ -30,12 +30,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     only = metafunc.definition.get_closest_marker("only")
     short = metafunc.definition.get_closest_marker("short")
+    names, soon = only.args if only else (*STORES, *LONG_STORES), short.args if short else STORES
+    # Pytest need not make thousands of cases only to leave them out.
+    if tiers.leaves_out_long(metafunc.config):
+        names = tuple(name for name in names if name in soon)
     metafunc.parametrize(
         "store",
-        [
-            pytest.param(name, id=name, marks=() if name in (short.args if short else STORES) else pytest.mark.long)
-            for name in (only.args if only else (*STORES, *LONG_STORES))
-        ],
+        [pytest.param(name, id=name, marks=() if name in soon else pytest.mark.long) for name in names],
         indirect=True,
         scope="session",
     )

@@ -17,6 +17,9 @@ from tests.integration.test_crashes import Crash, perform
 from tests.sample import Place
 from tests.stores import Databases
 
+# Above stores it is the same code, so a plain run takes one store for each test, too.
+pytestmark = pytest.mark.turns("mode", "store")
+
 USERS = "id,name,email\n1,a,@\n2,,@\n3,c,@\n4,d,@\n5,e,@\n"
 OTHERS = "id,name,email\n3,c,@\n6,f,@\n7,,@\n"
 ORDERS = "id,user_id,product_id,quantity\n1,1,1,1\n2,2,1,0\n"

@@ -32,6 +32,9 @@ from tests.integration.test_stored_rejects import (
 from tests.sample import Place
 from tests.stores import Databases
 
+# Above stores it is the same code, so a plain run takes one store for each test, too.
+pytestmark = pytest.mark.turns("mode", "store")
+
 
 def left(place: Place) -> list[tuple[str, int]]:
     """Return source and line of every stored reject; the ledger agrees."""

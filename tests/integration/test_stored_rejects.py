@@ -36,6 +36,9 @@ from tests.integration.test_crashes import crash_after, some
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
+# Above stores it is the same code, so a plain run takes one store for each test, too.
+pytestmark = pytest.mark.turns("mode", "store")
+
 ALL = RejectFilter()
 USERS_CSV = "id,name,email\n1,Ann,a@\n2,,b@\n3,Cy,c\n4,,d\n5,Eve,e@\n"
 
