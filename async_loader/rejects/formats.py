@@ -16,7 +16,7 @@ import msgspec
 
 from async_loader.ledger.layouts import Layout
 from async_loader.records.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT
-from async_loader.sources.formula_guard import guarded
+from async_loader.sources.formula_guard import guarded, guarded_within
 from async_loader.tables import Table
 
 _decode = msgspec.json.Decoder().decode
@@ -70,7 +70,7 @@ class _Csv:
         if "invalid_utf8" not in codes and self._has_columns(record):
             return [self._cell(name, record[name]) for name in self._columns]
         whole = record[RAW] if set(record) == {RAW} else self._joined(record)
-        return [RAW_MARK + whole, *[None] * (len(self._columns) - 1)]
+        return [RAW_MARK + guarded_within(whole), *[None] * (len(self._columns) - 1)]
 
     def _cell(self, name: str, value: str | None) -> str | None:
         return None if value is None or (not value and name not in self._nullable) else guarded(value)

@@ -56,6 +56,11 @@ class Cluster:
             raise ConfigurationError("a scheduler at tls:// needs all of a CA, a certificate and a key")
 
     @property
+    def is_open_to_all(self) -> bool:
+        """Whether any program that reaches the cluster's ports can have its workers run code."""
+        return self.scheduler is not None and not self.is_secure
+
+    @property
     def is_secure(self) -> bool:
         """Whether certificates show which processes belong to the cluster."""
         return any((self.ca, self.certificate, self.key))

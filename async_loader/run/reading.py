@@ -13,6 +13,7 @@ from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
 from async_loader.sources import Reader
 from async_loader.sources.identity import identity
+from async_loader.sources.reader import open_among
 from async_loader.tables import Table
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def open_sources(state: RunState) -> Steps[None]:
-    """Open all that the run reads, so that a source that cannot be read shows before anything is written."""
+    """Open all that the run reads, so that a source that cannot be read shows before anything is locked. Of many
+    sources, each is closed until its turn comes.
+    """
     for table in state.plan.loaded:
         yield from _open_sources_of(state, table)
     state.facts = yield Call(_facts, (state.plan,))
@@ -29,8 +32,9 @@ def open_sources(state: RunState) -> Steps[None]:
 def _open_sources_of(state: RunState, table: Table) -> Steps[None]:
     plan, opened = state.plan, list[Any]()
     state.readers[table.name] = opened
+    among = sum(map(len, plan.sources.values()))
     for source in plan.sources.get(table.name, ()):
-        opened.append((yield Call(Reader, (source, table, plan.options.batch_size))))
+        opened.append((yield Call(open_among, (among, source, table, plan.options.batch_size))))
     if table.name in plan.retried:
         from async_loader.sources.stored_rejects import StoredReader
 

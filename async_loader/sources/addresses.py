@@ -12,9 +12,9 @@ from urllib.parse import unquote
 _SCHEME = r"[a-z][a-z0-9+.-]+"
 _ADDRESS = re.compile(rf"(?:{_SCHEME}::)*{_SCHEME}://", re.IGNORECASE)
 _FILE = "file://"
-# A password before the host, and over HTTP anything there: services take a token for a user without a password.
+# A password before the host; over HTTP and FTP anything there: services take a token for a user without a password.
 _PASSWORD = re.compile(r"://[^/?#@]*:[^/?#]*@")
-_TOKEN = re.compile(r"(?:^|::)(?:https?|web(?:dav|hdfs)s?)://[^/?#@]+@", re.IGNORECASE)
+_TOKEN = re.compile(r"(?:^|::)(?:https?|ftps?|web(?:dav|hdfs)s?)://[^/?#@]+@", re.IGNORECASE)
 # Parameters that sign a request or stand for a user: with them anyone may read. Some say so in any part of their names,
 # some are whole words.
 _PARAMETER = re.compile(r"[?&;#]([^=&;#]*)=")

@@ -36,7 +36,7 @@ from async_loader.records.parsing import null_codes, parse_text, shown_text, tex
 from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
 from async_loader.sources.csv_records import Split, fields_of_record, record_spans
 from async_loader.sources.fields import Fields
-from async_loader.sources.formula_guard import unguarded, unguarded_columns
+from async_loader.sources.formula_guard import unguarded, unguarded_columns, unguarded_within
 from async_loader.sources.headers import names_no_column, problem_of
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
@@ -273,7 +273,7 @@ def _unmended(records: _Records, is_whole: pl.Series) -> Iterator[Broken]:
     texts = records.as_read.to_series()
     named = records.as_read[REJECT] if REJECT in records.as_read.columns else None
     for place in is_whole.arg_true():
-        record = json.dumps({RAW: texts[place].removeprefix(RAW_MARK)})
+        record = json.dumps({RAW: unguarded_within(texts[place].removeprefix(RAW_MARK))})
         line, line_end = int(records.starts[place]), int(records.ends[place])
         yield Broken(line, line_end, record, "wrong_field_count", message, None if named is None else named[place])
 

@@ -20,7 +20,7 @@ from async_loader.sources.boundaries import RangeCount
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import CHANGED, facts_of
 from async_loader.sources.ranges import Stretch, Version
-from async_loader.sources.reader import Reader, opened_format
+from async_loader.sources.reader import Reader, open_among, opened_format
 from async_loader.sources.source import Source
 from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
 from async_loader.tables import Table
@@ -66,9 +66,11 @@ def parts(source: Source, table: Table, *, size: int = SIZE) -> list[Part]:
     return [Part(source, number, stretch) for number, stretch in enumerate(stretches, 1)]
 
 
-def read(part: Part, table: Table, batch_size: int) -> Reader:
-    """Open a part. Raises SourceError where its source has changed since it was divided."""
-    return Reader(part.source, table, batch_size, part.stretch)
+def read(part: Part, table: Table, batch_size: int, *, among: int = 1) -> Reader:
+    """Open a part, one of `among` that are read one after another. Raises SourceError where its source has changed
+    since it was divided.
+    """
+    return open_among(among, part.source, table, batch_size, part.stretch)
 
 
 def keys(part: Part, table: Table) -> pl.Series:
@@ -96,8 +98,9 @@ def count(wanted: Range) -> RangeCount:
 
 
 def _stretches(source: Source, table: Table, size: int) -> list[Stretch]:
-    with closing(Reader(source, table, 1)) as reader:
-        stretches = reader.stretches(size)
+    stream, opened = opened_format(source, fields_of(source, table))
+    with closing(stream), stream.failures():
+        stretches = opened.stretches(size)
     if source.kind in _DIVIDED_BY_READERS or stretches[0].stop - stretches[0].start <= size:
         return stretches
     [whole] = stretches

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import polars as pl
@@ -20,15 +20,20 @@ from async_loader.ledger.contents import Content
 from async_loader.ledger.layouts import Layout, mapping_parts
 from async_loader.records.batches import MARKS, Batch, slices
 from async_loader.sources.fields import Fields, fields_of
+from async_loader.sources.opening import CHANGED
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import advice
 from async_loader.sources.source import Source
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table
 
+# Sources that are open side by side, at most, of those that can be opened again: a process may have some 1,000
+# descriptors, and an open source holds some megabytes.
+MOST_OPEN = 32
 
-class Format(Protocol):
-    """A format's class, once it has opened a stream and checked its columns against the table.
+
+class Header(Protocol):
+    """What a source says of its columns, once they have been checked against the table.
 
     fields: how the columns of the source become the table's.
     ignored: the columns met so far that the table does not have, and that the user did not mention.
@@ -39,6 +44,10 @@ class Format(Protocol):
     fields: Fields
     ignored: list[str]
     schema: pa.Schema | None
+
+
+class Format(Header, Protocol):
+    """A format's class, once it has opened a stream and checked its columns."""
 
     def batches(self) -> Iterator[Batch]:
         """Yield all records, in order; read as they are asked for."""
@@ -52,16 +61,49 @@ class Format(Protocol):
         """
 
 
+@dataclass(slots=True)
+class _Header:
+    """The header of a source that is closed until it is read."""
+
+    columns: list[str]
+    fields: Fields
+    ignored: list[str]
+    schema: pa.Schema | None
+
+
 class Reader:
     """An open source, or a stretch of one: its batches, cut to size, and how many records it has delivered."""
 
     def __init__(self, source: Source, table: Table, batch_size: int, stretch: Stretch | None = None) -> None:
         self.source = source
         self.delivered = 0
-        self._batch_size = batch_size
-        self._stream, self._format = opened_format(source, fields_of(source, table), stretch)
-        self._batches = self._format.batches()
+        self._table, self._batch_size, self._stretch = table, batch_size, stretch
         self._waiting: deque[Batch] = deque()
+        self._header: Header
+        # None while the source is closed until it is read.
+        self._batches: Iterator[Batch] | None
+        self._open()
+
+    def _open(self) -> None:
+        self._stream, opened = opened_format(self.source, fields_of(self.source, self._table), self._stretch)
+        self._header, self._batches = opened, opened.batches()
+
+    def close_until_read(self) -> None:
+        """Close the source until its first record is asked for, if it can be opened again. Its columns are known.
+        Reading it is a SourceError where it has changed meanwhile.
+        """
+        if not self._stream.can_be_opened_again:
+            return
+        self._stream.close()
+        seen = self._header
+        self._header, self._batches = _Header(seen.columns, seen.fields, seen.ignored, seen.schema), None
+
+    def _open_again(self) -> None:
+        before = self._stream.facts
+        self._open()
+        if self._stream.facts != before:
+            self.close()
+            raise SourceError(self.source.name, CHANGED)
 
     @property
     def layouts(self) -> tuple[Layout]:
@@ -69,7 +111,7 @@ class Reader:
         return (self._layout(),)
 
     def _layout(self) -> Layout:
-        source, schema, fields = self.source, self._format.schema, self._format.fields
+        source, schema, fields = self.source, self._header.schema, self._header.fields
         names = {column: name for column, name in fields.names.items() if column != name}
         table = fields.table
         finding = Layout(
@@ -81,7 +123,7 @@ class Reader:
         )
         layout = replace(finding, **mapping_parts(names, source.constants, source.means_null))
         if source.kind == "csv":
-            columns = tuple(name for name in self._format.columns if name not in MARKS)
+            columns = tuple(name for name in self._header.columns if name not in MARKS)
             return replace(layout, delimiter=source.delimiter, columns=columns)
         if schema is not None:
             return replace(layout, columns=tuple(schema.names), types=tuple(str(each.type) for each in schema))
@@ -93,12 +135,12 @@ class Reader:
     @property
     def ignored(self) -> list[str]:
         """The columns met so far that the table does not have."""
-        return self._format.ignored
+        return self._header.ignored
 
     @property
     def lookups(self) -> Mapping[str, Mapping[str, Column]]:
         """By column that references another table, the columns that the source gives in its place; see `Fields`."""
-        return self._format.fields.lookups
+        return self._header.fields.lookups
 
     @property
     def content(self) -> Content | None:
@@ -114,8 +156,7 @@ class Reader:
     def read(self) -> Batch | None:
         """Return the next records, one at least; None at the end. SourceError where the source cannot be read on."""
         while not self._waiting:
-            with self._stream.failures():
-                batch = next(self._batches, None)
+            batch = self._next()
             if batch is None:
                 self._stream.check_unchanged()
                 self._stream.close()
@@ -125,16 +166,26 @@ class Reader:
         self.delivered += len(self._waiting[0])
         return self._waiting.popleft()
 
-    def stretches(self, size: int) -> list[Stretch]:
-        """Return all records as the format divides them; nothing can be read then. SourceError where they cannot be
-        read.
-        """
+    def _next(self) -> Batch | None:
+        if self._batches is None:
+            self._open_again()
+        assert self._batches is not None
         with self._stream.failures():
-            return self._format.stretches(size)
+            return next(self._batches, None)
 
     def close(self) -> None:
         """Release the source; harmless when done already."""
         self._stream.close()
+
+
+def open_among(count: int, source: Source, table: Table, batch_size: int, stretch: Stretch | None = None) -> Reader:
+    """Open one of that many sources, or stretches, that are read one after another; of many, each is closed until its
+    turn comes.
+    """
+    reader = Reader(source, table, batch_size, stretch)
+    if count > MOST_OPEN:
+        reader.close_until_read()
+    return reader
 
 
 def _mapped_names(fields: Fields) -> tuple[tuple[str, str], ...]:

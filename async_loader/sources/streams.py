@@ -18,7 +18,7 @@ import pyarrow as pa
 from async_loader.errors import SourceError, one_line
 from async_loader.ledger.contents import Content
 from async_loader.sources.addresses import is_remote, shown
-from async_loader.sources.opening import CHANGED, opened
+from async_loader.sources.opening import CHANGED, STDIN, Facts, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
 from async_loader.sources.summing import SummingFile
@@ -53,6 +53,8 @@ class Stream:
             self._opened = opened(path)
             self._file, self._close = self._opened.file, self._opened.close
             self.size = self._opened.facts.size
+            # Not of stdin and pipes, which go on where they are.
+            self.can_be_opened_again = path != STDIN and (self.size is not None or is_remote(path))
             self._summing: SummingFile | None = None
             # The version of an object says enough of its content, and a stretch is not all of it.
             if self.size is None or not (is_remote(path) or stretch is not None):
@@ -78,9 +80,14 @@ class Stream:
         return b"".join(parts)
 
     @property
-    def version(self) -> Version:
+    def facts(self) -> Facts:
         """Of the whole source, when it was opened."""
-        return self._opened.facts.version
+        return self._opened.facts
+
+    @property
+    def version(self) -> Version:
+        """The part of the facts that every host sees alike."""
+        return self.facts.version
 
     @property
     def content(self) -> Content | None:

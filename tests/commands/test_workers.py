@@ -179,3 +179,12 @@ def test_what_cannot_be_spread_is_one_line(served: ServedProject, options: list[
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
+
+
+def test_a_cluster_without_certificates_is_warned_of(served: ServedProject) -> None:
+    """Before it is asked anything; the error is that no scheduler is there."""
+    done = served.manage("insert_data", "--mode=dask", "--scheduler=tcp://127.0.0.1:1")
+    warning, error = done.stderr.splitlines()
+    assert done.returncode == FAILED
+    assert warning.startswith("warning: tcp://127.0.0.1:1: any program that reaches this scheduler")
+    assert error.startswith("error: ")

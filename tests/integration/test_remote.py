@@ -24,6 +24,7 @@ from moto.server import ThreadedMotoServer
 
 from async_loader import ConfigurationError, Options, Run, Source, SourceError
 from async_loader.sources import Reader, parts, remote
+from async_loader.sources import reader as opening_of_readers
 from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
 from tests.sample import MODES, TABLES, USERS, Place, comparable
@@ -226,6 +227,7 @@ def test_storage_that_denies_access_is_one_line(
         "https://sesame@host:8443/u.csv",
         "simplecache::https://sesame@host/u.csv",
         "webdav://sesame@host/u.csv",
+        "ftp://sesame@host/u.csv",
         "https://host/u.csv?code=sesame",
         "https://host/u.csv?a=1;Sig=sesame",
         "https://host/u.csv?auth-code=sesame",
@@ -412,6 +414,15 @@ def test_a_server_that_stalls_ends_the_load_and_keeps_nothing(
             place.load(mode, {"users": f"{address}/u.csv"})
         over.set()
     assert place.rows("users") == []
+
+
+def test_addresses_of_many_are_asked_for_again_in_their_turn(
+    place: Place, web: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening_of_readers, "MOST_OPEN", 1)
+    report = place.load(mode, {"users": [f"{web}/{name}" for name in CONTENTS]})
+    assert report.tables["users"].given == len(CONTENTS) * len(ROWS)
+    assert [row[0] for row in place.rows("users")] == [key for key, name, _ in ROWS if name]
 
 
 @pytest.mark.parametrize("name", CONTENTS)

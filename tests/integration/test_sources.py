@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import sqlite3
 import threading
 import zipfile
@@ -16,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,13 +28,14 @@ from async_loader import (
     ConfigurationError,
     LoaderError,
     OverLimitError,
+    Run,
     Source,
     SourceError,
     StoreError,
     Table,
     Type,
 )
-from tests.sample import MODES, Place, comparable, reject_names
+from tests.sample import MODES, TABLES, Place, comparable, reject_names
 from tests.stores import Databases
 
 # What is read does not depend on where it goes.
@@ -243,6 +246,53 @@ def test_all_sources_are_checked_before_the_first_write(place: Place, mode: str)
     assert place.rows("products") == []
 
 
+def _many(place: Place) -> list[Source | str]:
+    """Write sources of all kinds, more than are open at a time, with a user each."""
+    sources: list[Source | str] = []
+    for number in range(44):
+        header, line = "id,name,email\n", f'{{"id": {number}, "name": "n", "email": "@"}}\n'
+        frame = pl.DataFrame({"id": [number], "name": ["n"], "email": ["@"]})
+        written = io.BytesIO()
+        frame.write_parquet(written)
+        name, content = [
+            ("csv", f"{header}{number},n,@\n".encode()),
+            ("csv.gz", gzip.compress(f"{header}{number},n,@\n".encode())),
+            ("jsonl", line.encode()),
+            ("parquet", written.getvalue()),
+        ][number % 4]
+        sources.append(place.file(f"{number}.{name}", content))
+    return sources
+
+
+def _open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_of_many_sources_few_are_open_at_a_time(place: Place, mode: str) -> None:
+    sources, seen = _many(place), list[int]()
+    before = _open_descriptors()
+    run = Run(
+        TABLES, {"users": sources}, place.databases, mode=mode, show=lambda _: seen.append(_open_descriptors() - before)
+    )
+    assert run.perform().tables["users"].inserted == len(sources)
+    assert [row[0] for row in place.rows("users")] == list(range(len(sources)))
+    assert max(seen) < len(sources)
+
+
+def test_of_many_sources_one_that_changes_before_its_turn_keeps_nothing(place: Place, mode: str) -> None:
+    sources, seen = _many(place), list[Any]()
+
+    def show(progress: Any) -> None:
+        if not seen:
+            place.file("43.parquet", Path(str(sources[39])).read_bytes())
+        seen.append(progress)
+
+    run = Run(TABLES, {"users": sources}, place.databases, mode=mode, show=show)
+    with pytest.raises(SourceError, match=r"43.parquet: changed while it was read"):
+        run.perform()
+    assert place.rows("users") == []
+
+
 def test_more_rejects_than_allowed_keep_nothing(place: Place, mode: str) -> None:
     bad = place.file("u.csv", "id,name,email\n" + "1,,@\n" * 3 + "2,a,@\n")
     products = place.file("p.csv", b"id,name,price\n1,a,-1\n2,a,1\n")
@@ -396,6 +446,21 @@ def test_reject_files_are_safe_to_open_and_give_the_same_rejects_again(place: Pl
     assert len(first) == len(second) == 9
     assert again.tables["users"].ignored_columns == ("note",)
     assert again.tables["users"].inserted == 0
+
+
+def test_reject_files_are_safe_in_programs_set_to_another_separator(place: Place, mode: str) -> None:
+    names = ["a;=1+1", 'a;"=1+1;b', "a\t@x", "a|-x;'=y", "a\n+x", "52.5;-13.4"]
+    rows = "".join(f'{key},"{name.replace(chr(34), chr(34) * 2)}",nobody\n' for key, name in enumerate(names))
+    # A record of too many fields stands whole in the first cell.
+    source = place.file("u.csv", f"id,name,email\n{rows}9,x;=1+1,a@b,more\n")
+    report = place.load(mode, {"users": source}, rejects_dir=place.directory / "r")
+    file = place.directory / "r" / report.run / "users.csv"
+    cells = re.split(r'[;|\t\n]"*', file.read_text())
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "@", "-"} and not cell.startswith("-13.4,")]
+    again = place.load(mode, {"users": str(file)})
+    *rejects, whole = again.tables["users"].rejects
+    assert [reject.record["name"] for reject in rejects] == names
+    assert whole.record == {"_raw": "9,x;=1+1,a@b,more"}
 
 
 def test_reject_files_come_in_the_source_s_format(place: Place, mode: str) -> None:

@@ -13,6 +13,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
@@ -115,13 +116,13 @@ def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, O
     with _KNOWING:
         learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
         known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
-    readers = [parts.read(part, share.table, share.batch_size) for part in share.parts]
-    try:
+    with ExitStack() as stack:
+        readers = []
+        for part in share.parts:
+            readers.append(parts.read(part, share.table, share.batch_size, among=len(share.parts)))
+            stack.callback(readers[-1].close)
         means = Means(stores, readers, known, accepted, earlier, lambda: _check_sources(share))
         outcome = _AtWork(distributed.get_worker()).run(load_share(share, means))
-    finally:
-        for reader in readers:
-            reader.close()
     if not share.is_rehearsal:
         with _KNOWING:
             learned.give_back(share, known)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 import async_loader
-from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
+from async_loader.contrib.django.management.cluster import OPEN_TO_ALL, add_cluster_options, cluster_of
 from async_loader.contrib.django.management.finding import add_finding_options, finding_options
 from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
@@ -82,6 +82,8 @@ exit codes:
         finding = finding_options(project, options)
         databases = databases_of(tables)
         cluster = cluster_of(mode, options)
+        if cluster is not None and cluster.is_open_to_all:
+            self.warn(f"{cluster.scheduler}: {OPEN_TO_ALL}")
         self.carry_out(
             Assignment(
                 begin=lambda show: async_loader.Run(
