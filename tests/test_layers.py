@@ -195,7 +195,7 @@ def test_a_load_imports_nothing_that_takes_long_for_the_sake_of_a_few_arrays(tmp
     script += "; run(['', 'init_db']); run(['', 'insert_data', '--mode=sequential']); print(*sys.modules)"
     out = printed(script, {"DJANGO_SETTINGS_MODULE": "core.settings", "DATABASE_DIR": str(tmp_path)})
     assert "ORDERS TABLE (Skipped)" in out
-    assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas"}
+    assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas", "msgspec"}
 
 
 def test_the_pure_parts_do_no_io() -> None:

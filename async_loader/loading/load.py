@@ -34,10 +34,10 @@ from async_loader.records.completion import insertable, restamped, stamped
 from async_loader.records.key_sets import key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, World, judge
-from async_loader.stores.new_keys import NewKeys, new_keys
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.stores.new_keys import NewKeys
     from async_loader.stores.store import Store
 
 
@@ -239,6 +239,8 @@ def _judge_and_number(this: Load, progress: _Progress, batch: Batch, world_of: C
     missing = verdict.accepted[this.table.key].null_count()
     if missing:
         if progress.new_keys is None:
+            from async_loader.stores.new_keys import new_keys
+
             progress.new_keys = yield from new_keys(this.database, this.table)
         progress.new_keys.skip(verdict.accepted[this.table.key])
         keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)

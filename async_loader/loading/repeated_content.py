@@ -16,7 +16,6 @@ from async_loader.effects import Steps
 from async_loader.ledger.contents import Content, contents_by_path
 from async_loader.ledger.entries import COMPLETE, TableRun
 from async_loader.ledger.reject_groups import RejectGroup, Selection, reject_group
-from async_loader.loading.retrying import next_page
 from async_loader.loading.superseding import Superseding
 from async_loader.stores import reject_queries
 
@@ -62,6 +61,9 @@ def _delete(this: Superseding, group: RejectGroup, contents: Collection[Content]
     """
     if set(group.tables) <= (yield from _loaded_tables(this, contents)):
         return (yield from reject_queries.delete(this.database, group, None))
+    # It reads rejects with libraries that no other load needs.
+    from async_loader.loading.retrying import next_page
+
     number, after = 0, group.first - 1
     selection = Selection(group, this.table.name, None, this.tables)
     while (page := (yield from next_page(this.database, selection, after))) is not None:

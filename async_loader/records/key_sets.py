@@ -13,7 +13,6 @@ import numpy.typing as npt
 import polars as pl
 
 from async_loader.records.arrays import from_flags, from_integers
-from async_loader.records.text_keys import TextKeys, UuidKeys
 from async_loader.tables import Column, Type
 
 # A bit for each value between the least and the greatest key takes less room than 8 bytes a key up to this spread.
@@ -55,7 +54,11 @@ def key_set(column: Column) -> KeySet:
         case Type.INTEGER:
             return IntegerKeys()
         case Type.UUID:
+            from async_loader.records.text_keys import UuidKeys
+
             return UuidKeys()
+    from async_loader.records.text_keys import TextKeys
+
     return TextKeys()
 
 

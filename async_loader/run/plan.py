@@ -16,7 +16,6 @@ from async_loader.run.cluster import Cluster
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import STDIN
-from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order, in_reference_order
 
@@ -114,6 +113,8 @@ class Plan:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         check_databases(self.tables, self.databases)
         if self.options.dry_run:
+            from async_loader.stores.dry import dry
+
             object.__setattr__(self, "databases", {name: dry(store) for name, store in self.databases.items()})
         for table in self.tables:
             for source in self.sources.get(table.name, ()):

@@ -26,7 +26,6 @@ from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.run.rechecking import recheck
-from async_loader.stores.dry import dry
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
@@ -90,7 +89,11 @@ class Share:
     def store(self, store: Store) -> Store:
         """Return a database as this share uses it."""
         named = store.in_session(self.session)
-        return dry(named) if self.is_rehearsal else named
+        if not self.is_rehearsal:
+            return named
+        from async_loader.stores.dry import dry
+
+        return dry(named)
 
 
 def claim_of(run: str, table: str, number: int) -> str:

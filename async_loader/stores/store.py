@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -18,13 +18,15 @@ from async_loader.effects import AsyncConnection, Change, Connection, Each, Pack
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
-from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import REJECTS
 from async_loader.stores.names import quoted, table_sql
-from async_loader.stores.new_keys import NewKeys
-from async_loader.stores.shares import Shares
 from async_loader.stores.values import read_back
 from async_loader.tables import Column, Table, Type
+
+if TYPE_CHECKING:
+    from async_loader.records.row_index import FoundRows
+    from async_loader.stores.new_keys import NewKeys
+    from async_loader.stores.shares import Shares
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
 PASSED_OVER = Refusal("a trigger passed over it")
