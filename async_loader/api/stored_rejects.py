@@ -75,14 +75,24 @@ class Retry(Run):
             self._plan_retry(await Coroutines(lambda _: None).run(self._finding()))
         return await super().perform_async()
 
-    def _finding(self) -> Steps[list[tuple[Selection, int]]]:
+    def _finding(self) -> Steps[tuple[list[tuple[Selection, int]], int]]:
         plan = self._state.plan
-        return count_selections(Inspection(plan.tables, plan.databases, plan.options), self._wanted)
+        inspection = Inspection(plan.tables, plan.databases, plan.options)
+        counted = yield from count_selections(inspection, self._wanted)
+        if self._wanted.run is not None:
+            return counted, 0
+        # What later runs have made good is not tried again unless its run is named.
+        still_open = yield from count_selections(inspection, replace(self._wanted, is_open=True))
+        return still_open, sum(number for _, number in counted) - sum(number for _, number in still_open)
 
-    def _plan_retry(self, counted: Sequence[tuple[Selection, int]]) -> None:
+    def _plan_retry(self, found: tuple[Sequence[tuple[Selection, int]], int]) -> None:
+        counted, made_good = found
         plan = self._state.plan
         retried, left = plan_retry(plan.tables, [selection for selection, _ in counted])
         plan = replace(plan, retried=retried, tables=find_as_before(plan.tables, retried))
+        if made_good:
+            rejects = "1 reject is" if made_good == 1 else f"{made_good:,} rejects are"
+            left.append(f"{rejects} left, which later runs have made good; --run tries those of a run again")
         self._state, self.left, self._is_found = RunState(plan), tuple(left), True
 
 
@@ -104,9 +114,11 @@ class StoredRejects:
     ) -> None:
         self._inspection = Inspection(tuple(tables), stores_of(databases), Options(lock_timeout=lock_timeout))
 
-    def overview(self) -> tuple[RejectingRun, ...]:
-        """Return every run, the newest last, with how many of its rejects are still stored, and why."""
-        return self._perform(list_runs(self._inspection))
+    def overview(self, run: str | None = None) -> tuple[RejectingRun, ...]:
+        """Return the runs, the newest last, with how many of their rejects are still stored, and why; or one alone.
+        Runs of which no reject is left, and whose sources have been loaded again, are left out unless named.
+        """
+        return self._perform(list_runs(self._inspection, run))
 
     def count(self, wanted: RejectFilter) -> dict[str | None, int]:
         """Return how many there are, by table; under None those whose table is not known."""

@@ -45,9 +45,9 @@ class Content:
         return self.digest is not None and (self.digest, self.modified) == (other.digest, other.modified)
 
     @property
-    def marks(self) -> list[str]:
-        """Texts of which the JSON of the same content has at least one."""
-        return [str(mark) for mark in (self.digest, self.checksum) if mark is not None]
+    def mark(self) -> str:
+        """A text that the JSON of the same content has: its size. A file has a digest, and a pipe only a checksum."""
+        return f'"size": {self.size}'
 
     def as_json(self) -> dict[str, Any]:
         """Return the content as `loader_runs` keeps it."""

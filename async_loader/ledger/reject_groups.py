@@ -28,7 +28,8 @@ _NAME = r"(?s)^(?<run>[^\x00]+):(?<id>[1-9][0-9]{0,18})$"
 @dataclass(frozen=True, slots=True)
 class RejectRow:
     """One row of `loader_rejects`; `record` and `reasons` are JSON. `name` is what it is called, now and, as long as no
-    other one is called so, when its record is mended and fails again.
+    other one is called so, when its record is mended and fails again. `made_good_by` is the last run that has accepted
+    a record under its key.
     """
 
     id: int
@@ -37,6 +38,7 @@ class RejectRow:
     record: str
     reasons: str
     name: str
+    made_good_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,13 @@ class RejectGroup:
 class RejectFilter:
     """Which stored rejects are meant: those of a table, of a run, with a reason (a code, or `column.code`).
 
-    None is any.
+    None is any. is_open: only those that no later run has made good.
     """
 
     table: str | None = None
     run: str | None = None
     reason: str | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,14 @@ class Selection:
 
     table: None selects those of which the table is not known.
     tables: all that are declared, by name.
+    is_open: whether only rejects are meant that no later run has made good.
     """
 
     group: RejectGroup
     table: str | None
     reason: str | None
     tables: Mapping[str, Table]
+    is_open: bool = False
 
     @property
     def name(self) -> str:
@@ -114,6 +119,8 @@ class Selection:
 
     def of_table(self, rows: Sequence[RejectRow]) -> list[RejectRow]:
         """Return those of the group's rows that are of the table."""
+        if self.is_open:
+            rows = [row for row in rows if row.made_good_by is None]
         if self.group.is_of_one_table:
             return list(rows)
         return [
@@ -141,7 +148,7 @@ def select(groups: Iterable[RejectGroup], tables: Mapping[str, Table], wanted: R
         candidates = [*group.tables] if group.is_of_one_table and group.tables else [*group.tables, None]
         for table in candidates:
             if wanted.table in (None, table):
-                yield Selection(group, table, wanted.reason, tables)
+                yield Selection(group, table, wanted.reason, tables, wanted.is_open)
 
 
 def with_parsed_names(named: pl.DataFrame) -> pl.DataFrame:

@@ -38,6 +38,7 @@ class Tally:
 
     superseded: by earlier run, how many of its rejects records of the load have named.
     repeated: by earlier run, how many of its rejects went because the same content was loaded again as a whole.
+    refused: how many records the database refused in this process.
     """
 
     database: str
@@ -54,6 +55,7 @@ class Tally:
     repeated: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
     unasked_constraints: tuple[str, ...] = ()
+    refused: int = 0
 
     def take(self, table: Table, batch: Batch, verdict: Verdict) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written."""
@@ -66,6 +68,7 @@ class Tally:
     def reject_late(self, table: Table, source: str, keys: Collection[object], rejects: pl.DataFrame) -> None:
         """Take back the accepted records of these keys, which could not be stored: `rejects` are made of them."""
         self.counts += Counts(rejected=len(rejects))
+        self.refused += len(rejects)
         key = table.column_names.index(table.key)
         self.accepted = [each for each in self.accepted if each.row[key] not in keys]
         late = [reject_of(source, *row) for row in rejects.rows()]

@@ -26,6 +26,7 @@ from async_loader.loading.completing import complete
 from async_loader.loading.finding import DryRows, Finding, Resolved
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.listing import list_as_stored
+from async_loader.loading.making_good import make_good
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.loading.writing import Judged, Written, check_count, write
@@ -156,6 +157,7 @@ def load(this: Load) -> Steps[None]:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     _check_ledger(this, progress.position)
+    yield from make_good(this, progress.known and progress.known.finding)
     yield from list_as_stored(this)
     counts, size = this.tally.counts, progress.bytes_done
     yield Show(this.table.name, counts.given, counts.rejected, size, size)

@@ -22,7 +22,7 @@ from async_loader.stores import reject_queries
 
 def earlier_loads(this: Superseding, contents: Iterable[Content]) -> Steps[list[TableRun]]:
     """Return lines of earlier runs that rejected records of this table, and may have read one of these contents."""
-    marks = {mark for content in contents for mark in content.marks}
+    marks = {content.mark for content in contents}
     if not marks:
         return []
     return (yield from reject_queries.rejecting_lines(this.database, this.table.name, this.run, sorted(marks)))

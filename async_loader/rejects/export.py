@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
 from async_loader.ledger.layouts import KINDS, Layout
 from async_loader.ledger.reject_groups import RejectFilter, RejectRow, Selection
+from async_loader.records.reasons import reason_json
 from async_loader.rejects.selection import count_selections, format_or_problem, take_pages, why_table_is_unknown
 from async_loader.run.inspection import Inspection
 from async_loader.tables import Table
@@ -114,7 +116,15 @@ def _fits(selection: Selection, kind: str) -> bool:
     return {kind} == {layout.kind for layout in selection.layouts}
 
 
+def _reasons(row: RejectRow) -> str:
+    """Return a reject's reasons as JSON; those of one that was made good begin with that."""
+    if row.made_good_by is None:
+        return row.reasons
+    first = reason_json("made_good", None, f"made good by run {row.made_good_by}")
+    return json.dumps([json.loads(first), *json.loads(row.reasons)])
+
+
 def _write(files: ExportedFiles, counts: Counter[Layout], selection: Selection, rows: Sequence[RejectRow]) -> bool:
-    named = [(row.line, row.line_end, row.record, row.reasons, row.name) for row in rows]
+    named = [(row.line, row.line_end, row.record, _reasons(row), row.name) for row in rows]
     counts.update(files.write_rows(selection.layouts, named))
     return True

@@ -87,10 +87,10 @@ def take_pages(inspection: Inspection, selections: Iterable[Selection], take: Ta
 
 def _count(database: Store, selection: Selection) -> Steps[int]:
     group = selection.group
-    if group.is_of_one_table and selection.reason is None:
+    if group.is_of_one_table and selection.reason is None and not selection.is_open:
         return group.count
     if group.is_of_one_table:
-        return (yield from reject_queries.count(database, group, selection.reason))
+        return (yield from reject_queries.count(database, group, selection.reason, is_open=selection.is_open))
     number, after = 0, group.first - 1
     while (page := (yield from next_page(database, selection, after))) is not None:
         after, rows = page
@@ -102,9 +102,15 @@ def _check_filter(inspection: Inspection, surveyed: Survey, wanted: RejectFilter
     names = [table.name for table in inspection.tables]
     if wanted.table is not None and wanted.table not in names:
         raise ConfigurationError(f"no table is called {wanted.table!r}; there are {', '.join(sorted(names))}")
+    if wanted.run is not None:
+        check_run(surveyed, wanted.run)
+
+
+def check_run(surveyed: Survey, run: str) -> None:
+    """Raise ConfigurationError for a run that neither a ledger nor a reject names."""
     runs = [line.run for lines in surveyed.lines.values() for line in lines] + [group.run for group in surveyed.groups]
-    if wanted.run is not None and wanted.run not in runs:
-        raise ConfigurationError(f"no run is called {wanted.run!r}; `rejects` lists them")
+    if run not in runs:
+        raise ConfigurationError(f"no run is called {run!r}; `rejects` lists them")
 
 
 def why_table_is_unknown(selection: Selection) -> str:

@@ -31,6 +31,11 @@ _CALLED = """coalesce((SELECT min(names.name) FROM loader_reject_names AS names
     WHERE names.run = loader_rejects.run AND names.id = loader_rejects.id AND NOT EXISTS (
         SELECT 1 FROM loader_reject_names AS others
         WHERE others.name = names.name AND (others.run <> names.run OR others.id <> names.id))), run || ':' || id)"""
+# The tables that say more of a reject, which go with it.
+_OF_REJECTS = ("loader_reject_names", "loader_good_rejects")
+# The run that has made a reject good.
+_MADE_GOOD_BY = """(SELECT good.made_good_by FROM loader_good_rejects AS good
+    WHERE good.run = loader_rejects.run AND good.id = loader_rejects.id)"""
 _CODE, _COLUMN = "reason.value ->> 'code'", "reason.value ->> 'column'"
 # As counts name a reason: `column.code`, or `code` where the whole record is at fault.
 _REASON_NAME = f"coalesce(({_COLUMN}) || '.', '') || ({_CODE})"
@@ -64,13 +69,39 @@ def reason_counts(database: Store) -> Steps[list[tuple[str, str, str, int]]]:
     return rows
 
 
-def rejecting_lines(database: Store, table: str, run: str, marks: Sequence[str]) -> Steps[list[TableRun]]:
-    """Return the lines of other runs than this that rejected records of a table, and whose sources have one of these
-    marks in their JSON: letters and digits.
+def rejecting_lines(database: Store, table: str, run: str, marks: Sequence[str] | None = None) -> Steps[list[TableRun]]:
+    """Return the lines of other runs than this that rejected records of a table; with marks, those whose sources have
+    one of these in their JSON.
     """
-    likes = " OR ".join(f"sources LIKE {database.mark(number)}" for number in range(3, 3 + len(marks)))
-    condition = f"table_name = {database.mark(1)} AND run <> {database.mark(2)} AND rejected > 0 AND ({likes})"
-    return (yield from database.lines(condition, (table, run, *(f"%{mark}%" for mark in marks))))
+    condition = f"table_name = {database.mark(1)} AND run <> {database.mark(2)} AND rejected > 0"
+    if marks is not None:
+        likes = " OR ".join(f"sources LIKE {database.mark(number)}" for number in range(3, 3 + len(marks)))
+        condition += f" AND ({likes})"
+    return (yield from database.lines(condition, (table, run, *(f"%{mark}%" for mark in marks or ()))))
+
+
+def keep_made_good(database: Store, run: str, rejecting: str, ids: Sequence[int]) -> Steps[None]:
+    """Keep that a run has made rejects of another run good."""
+    if not ids:
+        return
+    packed = database.pack(pl.DataFrame({"id": ids}, schema={"id": pl.Int64}))
+    first, second = database.mark(1), database.mark(2)
+    chosen = f"SELECT c0 FROM {database.batch}"
+    delete = f"DELETE FROM loader_good_rejects WHERE run = {first} AND id IN ({chosen})"
+    yield Change(database.name, delete, (rejecting,), packed)
+    # PostgreSQL has no type for a bound value that is only selected.
+    columns = f"CAST({first} AS text), c0, CAST({second} AS text)"
+    insert = f"INSERT INTO loader_good_rejects (run, id, made_good_by) SELECT {columns} FROM {database.batch}"
+    yield Change(database.name, insert, (rejecting, run), packed)
+
+
+def good_counts(database: Store) -> Steps[list[tuple[str, str, str, int]]]:
+    """Return run, source, the run that has made rejects good, and how many rejects of that run and source those are."""
+    sql = """SELECT rejects.run, rejects.source, good.made_good_by, count(*) FROM loader_good_rejects AS good
+        JOIN loader_rejects AS rejects ON rejects.run = good.run AND rejects.id = good.id
+        GROUP BY rejects.run, rejects.source, good.made_good_by"""
+    rows: list[tuple[str, str, str, int]] = yield Query(database.name, sql)
+    return rows
 
 
 def lines_of_run(database: Store, run: str) -> Steps[list[TableRun]]:
@@ -114,15 +145,16 @@ def _page(database: Store, wanted: tuple[str, tuple[Any, ...]], order: Sequence[
     some = f"""SELECT id, run, line, line_end, record, reasons, length(record) + length(reasons) AS size
         FROM loader_rejects WHERE {condition} ORDER BY {placed} LIMIT {PAGE}"""
     summed = f"SELECT *, sum(size) OVER (ORDER BY {placed}) - size AS before FROM ({some}) AS chosen"
-    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED} FROM ({summed}) AS loader_rejects
+    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED}, {_MADE_GOOD_BY} FROM ({summed}) AS loader_rejects
         WHERE before < {LETTERS} ORDER BY {placed}"""
     rows = yield Query(database.name, sql, parameters)
     return [RejectRow(*row) for row in rows]
 
 
-def count(database: Store, group: RejectGroup, reason: str | None) -> Steps[int]:
-    """Return how many rejects of a group have a reason, as in `page`."""
+def count(database: Store, group: RejectGroup, reason: str | None, *, is_open: bool = False) -> Steps[int]:
+    """Return how many rejects of a group have a reason, as in `page`; `is_open`: and have not been made good."""
     condition, parameters = _condition(database, group, reason, group.first)
+    condition += f" AND {_MADE_GOOD_BY} IS NULL" if is_open else ""
     [(number,)] = yield Query(database.name, f"SELECT count(*) FROM loader_rejects WHERE {condition}", parameters)
     return int(number)
 
@@ -131,7 +163,8 @@ def delete(database: Store, group: RejectGroup, reason: str | None) -> Steps[int
     """Delete the rejects of a group that have a reason, as in `page`. Returns how many."""
     condition, parameters = _condition(database, group, reason, group.first)
     gone = f"(run, id) IN (SELECT run, id FROM loader_rejects WHERE {condition})"
-    yield Change(database.name, f"DELETE FROM loader_reject_names WHERE {gone}", parameters)
+    for table in _OF_REJECTS:
+        yield Change(database.name, f"DELETE FROM {table} WHERE {gone}", parameters)
     deleted: int = yield Change(database.name, f"DELETE FROM loader_rejects WHERE {condition}", parameters)
     return deleted
 
@@ -143,7 +176,8 @@ def delete_ids(database: Store, ids: Iterable[int]) -> Steps[int]:
         return 0
     condition, packed = f"id IN (SELECT c0 FROM {database.batch})", database.pack(frame)
     gone = f"(run, id) IN (SELECT run, id FROM loader_rejects WHERE {condition})"
-    yield Change(database.name, f"DELETE FROM loader_reject_names WHERE {gone}", (), packed)
+    for table in _OF_REJECTS:
+        yield Change(database.name, f"DELETE FROM {table} WHERE {gone}", (), packed)
     deleted: int = yield Change(database.name, f"DELETE FROM loader_rejects WHERE {condition}", (), packed)
     return deleted
 

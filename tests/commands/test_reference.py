@@ -120,7 +120,7 @@ def test_every_field_of_a_stored_reject_is_documented_and_no_other() -> None:
     assert list(reject.as_dict()) == first_cells("Stored reject", PAGE_TEXT)
 
 
-@pytest.mark.parametrize("table", ["loader_rejects", "loader_reject_names", "loader_runs"])
+@pytest.mark.parametrize("table", ["loader_rejects", "loader_reject_names", "loader_good_rejects", "loader_runs"])
 def test_every_column_of_the_loaders_own_tables_is_documented_and_no_other(project: Project, table: str) -> None:
     columns = [name for (name,) in project.query("users", f"SELECT name FROM pragma_table_info('{table}')")]
     assert first_cells(table, PAGE_TEXT) == columns

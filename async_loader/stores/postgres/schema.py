@@ -57,6 +57,12 @@ OWN_TABLES = {
         "id": "bigint NOT NULL",
         "name": "text NOT NULL, PRIMARY KEY (run, id, name), UNIQUE (name, run, id)",
     },
+    # Which runs have accepted a record under the key of a stored reject.
+    "loader_good_rejects": {
+        "run": "text NOT NULL",
+        "id": "bigint NOT NULL",
+        "made_good_by": "text NOT NULL, PRIMARY KEY (run, id)",
+    },
     "loader_runs": {
         "run": "text NOT NULL",
         "table_name": "text NOT NULL",

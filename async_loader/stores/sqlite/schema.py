@@ -54,6 +54,12 @@ OWN_TABLES = {
         "id": "INTEGER NOT NULL",
         "name": "TEXT NOT NULL, PRIMARY KEY (run, id, name), UNIQUE (name, run, id)",
     },
+    # Which runs have accepted a record under the key of a stored reject.
+    "loader_good_rejects": {
+        "run": "TEXT NOT NULL",
+        "id": "INTEGER NOT NULL",
+        "made_good_by": "TEXT NOT NULL, PRIMARY KEY (run, id)",
+    },
     "loader_runs": {
         "run": "TEXT NOT NULL",
         "table_name": "TEXT NOT NULL",

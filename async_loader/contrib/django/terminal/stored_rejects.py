@@ -41,6 +41,8 @@ def _table_lines(table: TableRejects) -> Iterator[str]:
         yield f"  {_table_name(table.table, table.tables)}: {_stored(table)}{_from(table.sources)}"
     for name, count in table.reasons.items():
         yield f"    {count:>10,}  {printable(name)}"
+    for run, count in table.made_good.items():
+        yield f"    {count:>10,}  made good by run {printable(run)}"
     for verb, counts in (("superseded", table.superseded), ("discarded", table.discarded)):
         for run, count in counts.items():
             yield f"  {_table_name(table.table, table.tables)}: {verb} {count:,} of run {printable(run)}"
@@ -80,6 +82,8 @@ def reject_lines(reject: StoredReject) -> Iterator[str]:
     yield f"  {_record(as_read.record)}"
     for reason in as_read.reasons:
         yield printable(f"  {reason.name}: {reason.message}")
+    if reject.made_good_by is not None:
+        yield printable(f"  made good by run {reject.made_good_by}")
 
 
 def _record(record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from async_loader.contrib.django.management.rejects.export import Export
 from async_loader.contrib.django.management.rejects.parsers import add_subcommands
 from async_loader.contrib.django.management.rejects.retry import RetryRejects
 from async_loader.contrib.django.management.rejects.show import Show
-from async_loader.contrib.django.management.rejects.subcommand import Subcommand, stored_rejects_of
+from async_loader.contrib.django.management.rejects.subcommand import Subcommand, add_run, stored_rejects_of
 from async_loader.contrib.django.management.reports import ReportCommand
 from async_loader.contrib.django.terminal import stored_rejects
 
@@ -28,7 +28,8 @@ class Command(ReportCommand):
 
     help = (
         "Look at the records that loads have rejected, mend them, try them again or discard them. Without a "
-        "subcommand: list all runs, the newest last, with how many of their rejects are still stored, and why."
+        "subcommand: list the runs, the newest last, with how many of their rejects are still stored, and why. A run "
+        "without any, whose sources have been loaded again since, is listed only where --run names it."
     )
     usage = "[SUBCOMMAND] [options]"
     epilog = """\
@@ -50,7 +51,9 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options and subcommands, as docs/reference.md lists them."""
-        self.subparsers = add_subcommands(parser, _SUBCOMMANDS.values(), own_options=(add_lock_timeout, add_format))
+        self.subparsers = add_subcommands(
+            parser, _SUBCOMMANDS.values(), own_options=(add_run, add_lock_timeout, add_format)
+        )
 
     def handle(self, *, action: str | None, **options: Any) -> None:
         """Run the subcommand, or print the list of runs."""
@@ -67,6 +70,6 @@ exit codes:
                 raise interrupts.ending("interrupted: `rejects` lists what is stored now") from error
 
     def _print_runs(self, project: ProjectTables, options: dict[str, Any]) -> None:
-        runs = stored_rejects_of(project, options["lock_timeout"]).overview()
+        runs = stored_rejects_of(project, options["lock_timeout"]).overview(options["run"])
         as_json = options["format"] == "json"
         self.print_lines([stored_rejects.overview_json(runs)] if as_json else stored_rejects.overview_lines(runs))

@@ -44,7 +44,12 @@ def add_filter(parser: CommandParser) -> None:
     choosing.add_argument(
         "--reason", metavar="[COLUMN.]CODE", help="only rejects with this reason, such as missing or name.missing"
     )
-    choosing.add_argument("--run", help="only rejects of this run")
+    add_run(parser)
+
+
+def add_run(parser: CommandParser) -> None:
+    """Add the option that chooses a run."""
+    group(parser, CHOOSING).add_argument("--run", help="only rejects of this run")
 
 
 def filter_of(project: ProjectTables, options: Mapping[str, Any]) -> RejectFilter:

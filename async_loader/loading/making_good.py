@@ -1,0 +1,94 @@
+"""Notes which stored rejects of earlier runs a load has made good: it has accepted a record under their key, or under
+their match columns. In the transaction of the load; steps, and no I/O.
+
+A reject stays where it is then, because nothing says that its own values were stored; but it is shown as made good, and
+is not tried again. One that was rejected only for what other records or rows have is none of these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from async_loader.effects import Call, Steps
+from async_loader.ledger.reject_groups import RejectGroup, RejectRow, Selection, reject_group
+from async_loader.loading.finding import Finding, identities
+from async_loader.loading.retrying import next_page
+from async_loader.records.batches import Batch
+from async_loader.stores import reject_queries
+
+if TYPE_CHECKING:
+    from async_loader.loading.load import Load
+
+# Stored rejects that one load looks at, at most, the newest first: some seconds.
+MOST_LOOKED_AT = 100_000
+# Codes of records with which nothing is wrong by themselves.
+_OF_OTHERS = {"exists", "duplicate", "unique"}
+
+
+def make_good(this: Load, finding: Finding | None) -> Steps[None]:
+    """Note the rejects of earlier runs under whose keys this load has accepted records."""
+    if this.superseding is None or finding is None or this.table.append or (this.table.match and this.tally.refused):
+        return
+    looked_at = 0
+    for group in (yield from _groups(this)):
+        looked_at += group.count
+        if looked_at > MOST_LOOKED_AT:
+            return
+        yield from _make_good(this, finding, group)
+
+
+def _groups(this: Load) -> Steps[list[RejectGroup]]:
+    """Return the stored rejects that earlier runs may have of the table, the newest first."""
+    lines = yield from reject_queries.rejecting_lines(this.database, this.table.name, this.run)
+    by_run = {line.run: line for line in lines}
+    groups = []
+    for row in (yield from reject_queries.group_rows(this.database, set(by_run))):
+        run_lines = yield from reject_queries.lines_of_run(this.database, row[0])
+        group = reject_group(this.database.name, run_lines, row)
+        if this.table.name in group.tables:
+            groups.append(group)
+    return groups[::-1]
+
+
+def _make_good(this: Load, finding: Finding, group: RejectGroup) -> Steps[None]:
+    """Look at the rejects of a group, page after page."""
+    assert this.superseding is not None
+    selection = Selection(group, this.table.name, None, this.superseding.tables)
+    if any(layout.append or layout.match != this.table.match for layout in selection.layouts):
+        return
+    after = group.first - 1
+    while (page := (yield from next_page(this.database, selection, after))) is not None:
+        after, rows = page
+        good = yield Call(_made_good, (this, finding, selection, rows))
+        yield from reject_queries.keep_made_good(this.database, this.run, group.run, good)
+
+
+def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequence[RejectRow]) -> list[int]:
+    """Return the ids of the rejects under whose keys this load has accepted records."""
+    wrong = [row for row in rows if {reason["code"] for reason in json.loads(row.reasons)} - _OF_OTHERS]
+    ids = {row.name: row.id for row in wrong}
+    return [ids[name] for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
+
+
+def _batches(this: Load, selection: Selection, rows: Sequence[RejectRow]) -> Iterator[Batch]:
+    """Yield the records of rejects as they were read."""
+    from async_loader.sources.stored_rejects import StoredReader
+
+    reader = StoredReader(selection, this.table, max(1, len(rows)))
+    reader.take(rows)
+    while (batch := reader.give()) is not None:
+        yield batch
+
+
+def _accepted(this: Load, finding: Finding, batch: Batch) -> pl.Series:
+    """Return the names of the rejects under whose keys, or match columns, a record was accepted."""
+    assert batch.supersedes is not None
+    if not this.table.match:
+        return batch.supersedes.filter(this.accepted.are_referable(batch.values[this.table.key]))
+    if set(this.table.match) & set(batch.lookups):
+        return batch.supersedes.clear()
+    return batch.supersedes.filter(finding.taken(identities(batch.values.select(this.table.match))))
