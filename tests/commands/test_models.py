@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.commands.conftest import EVERY_STORE
-from tests.commands.project import Oracle, Shop
+from tests.commands.project import Oracle, ServedShop, Shop
 from tests.sample import MODES
 
 ANN, BOB, CID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "0" * 31 + "1", "0" * 31 + "2"
@@ -376,6 +376,18 @@ def test_init_db_leaves_a_view_and_the_place_of_a_missing_one_alone(shop: Shop, 
         assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
         made = [("table", "imported")] if declared or names else []
         assert shop.query(RELATIONS) == [*made, ("view", "summary")]
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_init_db_leaves_a_view_of_a_server_alone(new_served_shop: ServedShop, tmp_path: Path, kind: str) -> None:
+    shop = new_served_shop.copy_to(tmp_path)
+    shop.query(f"CREATE {kind} summary AS SELECT 1::bigint AS id, 2 AS total")
+    shop.environment["PROJECT_TABLES"] = "odd.models.tables"
+    for names in ([], ["odd.Summary", "imported"]):
+        done = shop.manage("init_db", *names, "--fresh")
+        assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
+    kinds = "SELECT relname, relkind::text FROM pg_class WHERE relname IN ('summary', 'imported') ORDER BY 1"
+    assert shop.query(kinds) == [("imported", "r"), ("summary", "v" if kind == "VIEW" else "m")]
 
 
 def test_init_db_makes_no_table_of_a_model_that_migrations_create(shop: Shop) -> None:
