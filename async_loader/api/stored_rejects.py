@@ -85,8 +85,8 @@ class Retry(Run):
         still_open = yield from count_selections(inspection, replace(self._wanted, is_open=True))
         return still_open, sum(number for _, number in counted) - sum(number for _, number in still_open)
 
-    def _plan_retry(self, found: tuple[Sequence[tuple[Selection, int]], int]) -> None:
-        counted, made_good = found
+    def _plan_retry(self, finding: tuple[Sequence[tuple[Selection, int]], int]) -> None:
+        counted, made_good = finding
         plan = self._state.plan
         retried, left = plan_retry(plan.tables, [selection for selection, _ in counted])
         plan = replace(plan, retried=retried, tables=find_as_before(plan.tables, retried))

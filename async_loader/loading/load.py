@@ -157,7 +157,8 @@ def load(this: Load) -> Steps[None]:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
     _check_ledger(this, progress.position)
-    yield from make_good(this, progress.known and progress.known.finding)
+    if progress.known is not None:
+        yield from make_good(this, progress.known.finding)
     yield from list_as_stored(this)
     counts, size = this.tally.counts, progress.bytes_done
     yield Show(this.table.name, counts.given, counts.rejected, size, size)

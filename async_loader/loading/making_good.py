@@ -29,9 +29,9 @@ MOST_LOOKED_AT = 100_000
 _OF_OTHERS = {"exists", "duplicate", "unique"}
 
 
-def make_good(this: Load, finding: Finding | None) -> Steps[None]:
+def make_good(this: Load, finding: Finding) -> Steps[None]:
     """Note the rejects of earlier runs under whose keys this load has accepted records."""
-    if this.superseding is None or finding is None or this.table.append or (this.table.match and this.tally.refused):
+    if this.superseding is None or this.table.append or (this.table.match and this.tally.refused):
         return
     looked_at = 0
     for group in (yield from _groups(this)):

@@ -6,6 +6,7 @@ Values only. A name of the source is that of a column, or it is unknown: nothing
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -247,8 +248,9 @@ def _mapped_lookups(names: Mapping[str, str], table: Table) -> dict[str, dict[st
 
 
 def _unknown(table: Table, name: str) -> ConfigurationError:
-    known = ", ".join(table.column_names)
-    return ConfigurationError(f"table {table.name} has no column {name!r}; it has {known}")
+    near = difflib.get_close_matches(name, table.column_names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(table.column_names)}"
+    return ConfigurationError(f"table {table.name} has no column {name!r}; {hint}")
 
 
 def _constant(table: Table, name: str, source: Source) -> pl.Series:

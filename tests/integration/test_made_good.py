@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def test_what_is_discarded_or_superseded_leaves_no_trace(place: Place, mode: str
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_keys_of_every_format_are_known_again(place: Place, mode: str, kind: str) -> None:
-    records = [{"id": 1, "name": "", "email": "a@"}, {"id": 2, "name": "", "email": "b@"}]
+    records: list[dict[str, Any]] = [{"id": 1, "name": "", "email": "a@"}, {"id": 2, "name": "", "email": "b@"}]
     path = place.directory / f"u.{kind}"
     _write(path, kind, records)
     place.load(mode, {"users": str(path)})
@@ -101,7 +100,7 @@ def test_keys_of_every_format_are_known_again(place: Place, mode: str, kind: str
     assert {line: run for (_, line), run in made_good(place).items()} == {1: None, 2: second.run}
 
 
-def _write(path: Any, kind: str, records: list[Mapping[str, Any]]) -> None:
+def _write(path: Path, kind: str, records: list[dict[str, Any]]) -> None:
     if kind == "jsonl":
         path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
         return

@@ -123,10 +123,12 @@ def test_a_run_is_not_resumed_where_another_has_written_a_table_since_it_began(
 
 
 def test_runs_are_listed_as_the_databases_met_them(place: Place, mode: str) -> None:
-    files = [place.file(f"{name}.csv", USERS) for name in "abc"]
+    files = [place.file(f"{name}.csv", f"{USERS}7{number},n,n@\n") for number, name in enumerate("abc")]
     runs = [place.load(mode, {"users": file}).run for file in files]
     orders = place.load(mode, {"orders": place.file("o.csv", ORDERS)}).run
-    both = place.load(mode, {"users": place.file("d.csv", OTHERS), "orders": place.file("p.csv", ORDERS)}).run
+    both = place.load(
+        mode, {"users": place.file("d.csv", OTHERS), "orders": place.file("p.csv", f"{ORDERS}3,1,1,0\n")}
+    ).run
     for run, time in zip([*runs, orders, both], [FUTURE, "2998", PAST, "2997", PAST], strict=True):
         set_clock(place, run, time)
     assert [run for run in listed(place) if run != orders] == [*runs, both]

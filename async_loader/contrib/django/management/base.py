@@ -39,7 +39,7 @@ class Failure(CommandError):
     """The end of a command that did not succeed: a message of one line, and an exit code as `returncode`."""
 
     def __init__(self, message: str, returncode: int = FAILED) -> None:
-        super().__init__(message, returncode=returncode)
+        super().__init__(printable(message), returncode=returncode)
 
 
 class LoaderCommand(BaseCommand):
