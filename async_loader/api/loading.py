@@ -105,7 +105,7 @@ class Run:
                 yield
         except LoaderError as error:
             if self.kept:
-                error.kept = f"{self.kept} kept, run the same command again to go on from there"
+                error.kept = ", ".join(part for part in (f"{self.kept} kept", error.rest) if part)
             error.report = self.report(error.status, error.text)
             raise
 

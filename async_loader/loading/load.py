@@ -20,6 +20,7 @@ import polars as pl
 
 from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps
 from async_loader.errors import ConflictError, LedgerError
+from async_loader.ledger.contents import Content
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
 from async_loader.loading.completing import complete
@@ -64,6 +65,7 @@ class Load:
     checkpoint: records, from the first on, that an earlier process has committed.
     used_before: of those, by source and unique column, the lines of the records whose value was another row's.
     read: steps that give the next batch of a reader.
+    contents: what is known to be read.
     superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
     dry: of a dry run, the rows that it would store, for the tables that look them up.
     relied_on: fills with the references of the table, and what was known of the keys that they name.
@@ -86,6 +88,7 @@ class Load:
     commits: Commits = field(default_factory=Commits)
     files: TakesRejects | None = None
     read: Callable[[Any], Steps[Batch | None]] = read_next
+    contents: Sequence[Content] = ()
     superseding: Superseding | None = None
     known: Mapping[str, ReferencedKeys] = field(default_factory=dict)
     checkpoint: int = 0

@@ -49,9 +49,15 @@ def _groups(this: Load) -> Steps[list[RejectGroup]]:
     for row in (yield from reject_queries.group_rows(this.database, set(by_run))):
         run_lines = yield from reject_queries.lines_of_run(this.database, row[0])
         group = reject_group(this.database.name, run_lines, row)
-        if this.table.name in group.tables:
+        if this.table.name in group.tables and not _will_go(this, group):
             groups.append(group)
     return groups[::-1]
+
+
+def _will_go(this: Load, group: RejectGroup) -> bool:
+    """Return whether this load takes the place of all of a group: it reads the same contents."""
+    contents = group.contents.get(this.table.name, ())
+    return bool(contents) and all(any(each.is_same_as(own) for own in this.contents) for each in contents)
 
 
 def _make_good(this: Load, finding: Finding, group: RejectGroup) -> Steps[None]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from async_loader.effects import Call, Complete, Steps
 from async_loader.errors import StoreError
+from async_loader.ledger.contents import Content
 from async_loader.ledger.entries import COMPLETE
 from async_loader.loading.commits import Checkpoints, Commits
 from async_loader.loading.finding import DryRows
@@ -19,6 +21,7 @@ from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, note_unasked, open_databases, release_databases
 from async_loader.run.progress import confirm, save
+from async_loader.run.reading import contents_read
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
 from async_loader.stores.store import BrokenRows
@@ -82,12 +85,17 @@ class OneCommit(Execution):
             commits=self._commits(table),
             files=state.files.get(table.name),
             read=self._read(table),
+            contents=self._contents(table),
             superseding=self._superseding(table),
             checkpoint=state.tallies[table.name].kept.records,
             used_before=self._used.get(table.name, {}),
             dry=self._dry,
         )
         return load(self._loads[table.name])
+
+    def _contents(self, table: Table) -> list[Content]:
+        """Return the contents whose earlier rejects go when the load is complete, as far as they are known by now."""
+        return [] if self.state.plan.retried else [*chain.from_iterable(contents_read(self.state, table).values())]
 
     def _commits(self, table: Table) -> Commits:  # noqa: ARG002 - of a run with checkpoints
         """Return when the load of a table commits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,6 +228,24 @@ def test_a_name_that_is_nearly_a_columns_is_refused_in_any_record_of_json_lines(
     assert shop.query("SELECT count(*) FROM shop_product") == [(0,)]
     ignored = shop.load(f"shop.Product={path}", f"--ignore=shop.Product.{name}")["tables"]["shop_product"]
     assert ignored["ignored_columns"] == []
+
+
+def test_what_was_kept_of_a_source_that_must_be_mended_comes_with_no_advice_that_cannot_help(shop: Shop) -> None:
+    """The same command would end in the same way."""
+    padding = "x" * 5_000_000
+    lines = [f'{{"sku": "a{number}", "price": 1, "tags": "{padding}"}}\n' for number in range(4)]
+    path = shop.file("p.jsonl", "".join(lines) + '{"sku": "b", "Price": 1}\n')
+    done = shop.manage("insert_data", f"shop.Product={path}", "--commit-every=1")
+    assert done.returncode == 1
+    kept = (
+        "table shop_product up to record [1-4] kept, once it is mended, a load of the whole source finds them unchanged"
+    )
+    assert re.search(f"line 5: .*; {kept}\n$", done.stderr)
+    assert "same command" not in done.stderr
+    Path(path).write_text("".join(lines) + '{"sku": "b", "price": 1}\n')
+    report = shop.load(f"shop.Product={path}", "--commit-every=1")["tables"]["shop_product"]
+    assert (report["inserted"] + report["unchanged"], report["rejected"]) == (5, 0)
+    assert report["unchanged"] > 0
 
 
 def test_columns_that_the_loader_fills_itself_are_not_lacking(shop: Shop) -> None:
