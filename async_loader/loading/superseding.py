@@ -54,8 +54,10 @@ def replace_rejects(
     """
     named = with_parsed_names(named).filter(pl.col("run") != this.run)
     replaced = (yield from _find(this, named)).filter(pl.col("run") != this.run)
-    kept = yield from _names_to_keep(this, named.filter(pl.col("line").is_in(lines.implode())), replaced)
+    failing = named.filter(pl.col("line").is_in(lines.implode()))
+    kept = yield from _names_to_keep(this, failing, replaced)
     rejects = replaced.unique("id")
+    made_good = yield from reject_queries.made_good(this.database, rejects["id"])
     deleted = yield from reject_queries.delete_ids(this.database, rejects["id"])
     if deleted != len(rejects):
         raise LedgerError(f"table {this.table.name}: {deleted} of {len(rejects)} superseded rejects could be deleted")
@@ -63,6 +65,10 @@ def replace_rejects(
     added = yield from add
     if len(kept):
         yield from reject_queries.keep_names(this.database, this.run, path, after, kept)
+    if len(kept) and len(made_good):
+        # What was made good once stays so when it is tried again in vain.
+        good = failing.select("line", "name").join(replaced.select("name", "id"), on="name").join(made_good, on="id")
+        yield from reject_queries.keep_good_lines(this.database, this.run, path, after, good.unique("line"))
     return added, Counter(rejects["run"])
 
 

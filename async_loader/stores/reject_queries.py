@@ -95,6 +95,25 @@ def keep_made_good(database: Store, run: str, rejecting: str, ids: Sequence[int]
     yield Change(database.name, insert, (rejecting, run), packed)
 
 
+def made_good(database: Store, ids: pl.Series) -> Steps[pl.DataFrame]:
+    """Return, of the rejects of these ids, the id and the run that has made it good, of those that were."""
+    schema = {"id": pl.Int64, "made_good_by": pl.String}
+    if not len(ids):
+        return pl.DataFrame(schema=schema)
+    sql = f"""SELECT good.id, good.made_good_by FROM {database.batch} AS batch
+        CROSS JOIN loader_rejects AS rejects CROSS JOIN loader_good_rejects AS good
+        WHERE rejects.id = batch.c0 AND good.run = rejects.run AND good.id = rejects.id"""
+    rows = yield Query(database.name, sql, batch=database.pack(ids.to_frame()))
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def keep_good_lines(database: Store, run: str, path: str, after: int, good: pl.DataFrame) -> Steps[None]:
+    """Keep which runs have made rejects good that a run has added of a source, as in `keep_names`."""
+    if not len(good):
+        return
+    yield from _keep_by_line(database, "loader_good_rejects (run, id, made_good_by)", (after, run, path), good)
+
+
 def good_counts(database: Store) -> Steps[list[tuple[str, str, str, int]]]:
     """Return run, source, the run that has made rejects good, and how many rejects of that run and source those are."""
     sql = """SELECT rejects.run, rejects.source, good.made_good_by, count(*) FROM loader_good_rejects AS good
@@ -221,12 +240,19 @@ def keep_names(database: Store, run: str, path: str, after: int, names: pl.DataF
     """Keep names for the rejects that a run has added of a source, with ids greater than `after`; given with their
     lines.
     """
+    yield from _keep_by_line(database, "loader_reject_names (run, id, name)", (after, run, path), names)
+
+
+def _keep_by_line(database: Store, target: str, added: tuple[int, str, str], frame: pl.DataFrame) -> Steps[None]:
+    """Put into a table what a frame's last column says of rejects, which are those of its lines among the added ones:
+    with ids after one, of a run and a source.
+    """
     marks = [database.mark(number) for number in (1, 2, 3)]
-    sql = f"""INSERT INTO loader_reject_names (run, id, name) SELECT rejects.run, rejects.id, batch.c1
+    sql = f"""INSERT INTO {target} SELECT rejects.run, rejects.id, batch.c1
         FROM (SELECT run, id, line FROM loader_rejects
             WHERE id > {marks[0]} AND run = {marks[1]} AND source = {marks[2]}) AS rejects
         JOIN {database.batch} AS batch ON batch.c0 = rejects.line"""
-    yield Change(database.name, sql, (after, run, path), database.pack(names.select("line", "name").unique()))
+    yield Change(database.name, sql, added, database.pack(frame.select("line", frame.columns[-1]).unique()))
 
 
 def records_of(database: Store, ids: Iterable[int]) -> Steps[list[tuple[int, str, str]]]:

@@ -69,6 +69,9 @@ def test_a_retry_leaves_what_was_made_good_unless_its_run_is_named(place: Place,
     assert [each.run for each in shown(place) if each.made_good_by is not None] == [first.run]
     named = retry(place, mode, RejectFilter(run=first.run), on_conflict="update")
     assert named.tables["users"].given == 1
+    [left] = [each for each in shown(place) if each.made_good_by is not None]
+    assert left.run == named.run
+    assert retry(place, mode, on_conflict="update").tables["users"].given == 3
 
 
 def test_an_export_says_what_was_made_good(place: Place, mode: str) -> None:
