@@ -118,10 +118,13 @@ def anchor_of(number: int, table: TableReport | CheckedTable) -> str:
     return f"rejects-{number + 1}" if table.rejected else ""
 
 
-def origin_of(name: str, table: TableReport) -> tuple[Text, Text, list[Text], Text | None]:
-    """Return a table with its database, sources and ignored columns."""
-    ignored = as_text(", ".join(table.ignored_columns)) if table.ignored_columns else None
-    return as_text(name), as_text(table.database), [as_text(source) for source in table.sources], ignored
+def origin_of(name: str, table: TableReport) -> tuple[Text, Text, list[Text], Text | None, Text | None]:
+    """Return a table with its database, sources, ignored columns, and constraints that a dry run cannot ask."""
+    ignored, unasked = (
+        as_text(", ".join(several)) if several else None
+        for several in (table.ignored_columns, table.unasked_constraints)
+    )
+    return as_text(name), as_text(table.database), [as_text(source) for source in table.sources], ignored, unasked
 
 
 def ledger_line(name: str, table: VerifiedTable) -> tuple[Text, Text, Text, list[Text]]:
