@@ -16,7 +16,6 @@ import polars as pl
 from async_loader.effects import Call, Steps
 from async_loader.ledger.reject_groups import RejectGroup, RejectRow, Selection, reject_group
 from async_loader.loading.finding import Finding, identities
-from async_loader.loading.retrying import next_page
 from async_loader.records.batches import Batch
 from async_loader.stores import reject_queries
 
@@ -62,6 +61,9 @@ def _will_go(this: Load, group: RejectGroup) -> bool:
 
 def _make_good(this: Load, finding: Finding, group: RejectGroup) -> Steps[None]:
     """Look at the rejects of a group, page after page."""
+    # Most loads have no earlier rejects to look at, and do without these imports.
+    from async_loader.loading.retrying import next_page
+
     assert this.superseding is not None
     selection = Selection(group, this.table.name, None, this.superseding.tables)
     if any(layout.append or layout.match != this.table.match for layout in selection.layouts):
