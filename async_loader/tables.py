@@ -110,8 +110,8 @@ class Column:
 
     def __post_init__(self) -> None:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
-            problem = f"{self.digits} digits of which {self.places} are decimals; at most are {MOST_DIGITS}"
-            raise ConfigurationError(f"column {self.name} is to have {problem}")
+            problem = f"{self.digits} digits, {self.places} of them after the point; at most {MOST_DIGITS} are possible"
+            raise ConfigurationError(f"column {self.name} is declared with {problem}")
         if self.zone is not None and not _is_zone(self.zone):
             raise ConfigurationError(f"column {self.name}: {self.zone!r} is no known time zone")
 
@@ -135,7 +135,9 @@ class Column:
             values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
             return pl.Series(self.name, values, dtype=self.dtype)
         except (Exception, pl.exceptions.PanicException) as error:
-            raise ConfigurationError(f"column {self.name}: its default cannot be had: {one_line(error)}") from error
+            raise ConfigurationError(
+                f"column {self.name}: its default cannot be computed: {one_line(error)}"
+            ) from error
 
 
 def _is_zone(name: str) -> bool:

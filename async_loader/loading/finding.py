@@ -270,7 +270,7 @@ def _lookup_checks(
         Check(
             "ambiguous",
             reference.column,
-            f"{name} {SHOWN} is of several rows of {reference.table}",
+            f"{name} {SHOWN} is in several rows of {reference.table}",
             answer.is_ambiguous & ~faulty,
             shown,
         ),
@@ -285,11 +285,11 @@ def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Se
         if name not in batch.lookups
     ]
     shown, name, column = shown_record(values), _named(table.match), only_column(table.match)
-    message = f"{name} {SHOWN} is of several rows of {table.name}"
+    message = f"{name} {SHOWN} is in several rows of {table.name}"
     checks.append(Check("ambiguous", column, message, answer.is_ambiguous, shown))
     if table.on_missing == "reject":
         unmatched = _are_whole(values) & ~taken & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
-        checks.append(Check("no_match", column, f"{name} {SHOWN} is of no row of {table.name}", unmatched, shown))
+        checks.append(Check("no_match", column, f"{name} {SHOWN} is in no row of {table.name}", unmatched, shown))
     return checks
 
 

@@ -98,9 +98,9 @@ def _left_out(table: Table, kind: str, selections: Iterable[tuple[Selection, int
     for (other, problem), number in others.items():
         if other in KINDS:
             remedy = f"name a file that ends in .{other} for them"
-            yield f"{table.name}: {_rejects(number)} of {other} are left: {remedy}"
+            yield f"{table.name}: left out {_rejects(number)} of {other}: {remedy}"
         else:
-            yield f"{table.name}: {_rejects(number)} are left: {problem or f'their source was {other}'}"
+            yield f"{table.name}: left out {_rejects(number)}: {problem or f'their source was {other}'}"
 
 
 def _unknown(selection: Selection, number: int) -> str:

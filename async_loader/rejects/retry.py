@@ -43,7 +43,8 @@ def _found_as_before(table: Table, selections: Sequence[Selection]) -> Table:
     ways = {(layout.match, layout.append, layout.on_missing) for layout in layouts}
     if len(ways) > 1:
         raise ConfigurationError(
-            f"rejects of {table.name} are of runs that found rows in different ways; try them again apart, with --run"
+            f"rejects of {table.name} are of runs that found rows in different ways; try those of one run at a time, "
+            "with --run"
         )
     for match, append, on_missing in ways:
         return table.find_by(match, append=append, on_missing=on_missing or "insert")
@@ -67,7 +68,7 @@ def _check_read_alike(table: str, selections: Sequence[Selection]) -> None:
         if _reading(before) != _reading(selection) or len(_reading(selection)) > 1:
             raise ConfigurationError(
                 f"rejects of {table} from {selection.name} were read in one way in run {before.group.run} and in "
-                f"another in run {selection.group.run}; try them again apart, with --run"
+                f"another in run {selection.group.run}; try those of one run at a time, with --run"
             )
 
 

@@ -76,7 +76,7 @@ class Options:
                 raise ConfigurationError(f"{name} is at least 0, not {getattr(self, name)}")
         if self.commit_every and self.max_rejects is not None:
             raise ConfigurationError(
-                "--max-rejects is to keep nothing, --commit-every to keep what came before: choose one"
+                "--max-rejects keeps nothing of a run, --commit-every keeps what came before: choose one"
             )
         if not 0 <= self.lock_timeout <= LONGEST_LOCK_TIMEOUT:
             raise ConfigurationError(f"lock_timeout is from 0 to {LONGEST_LOCK_TIMEOUT}, not {self.lock_timeout}")

@@ -195,7 +195,7 @@ USAGE = {
     (
         "--max-rejects=0",
         "--commit-every=5",
-    ): "--max-rejects is to keep nothing, --commit-every to keep what came before",
+    ): "--max-rejects keeps nothing of a run, --commit-every keeps what came before",
     ("--nonsense",): "unrecognized arguments: --nonsense",
 }
 

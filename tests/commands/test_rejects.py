@@ -230,7 +230,7 @@ def test_a_discard_asks_on_a_terminal(loaded: Project, answer: str, left: int) -
         os.write(ours, answer.encode())
         out, _ = process.communicate(timeout=60)
     os.close(ours)
-    asked = "Discard 1 reject of users? They cannot be had back. [y/N] "
+    asked = "Discard 1 reject of users? They cannot be brought back. [y/N] "
     assert out == asked + ("Nothing was discarded.\n" if left else "1 reject discarded.\n")
     assert process.returncode == 0
     assert loaded.query("users", "SELECT count(*) FROM loader_rejects") == [(left,)]

@@ -316,7 +316,7 @@ def test_rows_of_parquet_are_tried_again_in_their_own_types(place: Place, mode: 
     before = [each.reject for each in shown(place)]
     assert retry(place, mode).tables["products"].reasons == report.tables["products"].reasons
     assert [each.reject for each in shown(place)] == before
-    with pytest.raises(ConfigurationError, match=r"4 rejects of parquet are left: .*ends in \.parquet"):
+    with pytest.raises(ConfigurationError, match=r"left out 4 rejects of parquet: .*ends in \.parquet"):
         stored(place).export(ALL, place.directory / "bad.csv")
     place.query("products", "DELETE FROM products")
     edit(place, "products", id=9, price=0.1)
@@ -529,7 +529,7 @@ def test_a_file_is_of_one_table_one_format_and_new(place: Place) -> None:
         stored(place).export(RejectFilter("users"), place.directory / "bad.xlsx")
     found = stored(place).export(RejectFilter("users"), target)
     assert found is not None
-    assert found.left == ("users: 1 reject of jsonl are left: name a file that ends in .jsonl for them",)
+    assert found.left == ("users: left out 1 reject of jsonl: name a file that ends in .jsonl for them",)
     text = target.read_text()
     with pytest.raises(ConfigurationError, match="exists already; name another file"):
         stored(place).export(RejectFilter("users"), target)

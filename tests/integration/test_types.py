@@ -275,7 +275,7 @@ def test_a_default_that_cannot_be_had_is_one_line(tmp_path: Path, store: Databas
         raise RuntimeError("no\nluck")
 
     place = Place(tmp_path, (table_with(Column("x", Type.INTEGER, default=fail)),), store=store)
-    with pytest.raises(ConfigurationError, match=r"^column x: its default cannot be had: no luck$"):
+    with pytest.raises(ConfigurationError, match=r"^column x: its default cannot be computed: no luck$"):
         place.load("sequential", {"things": place.file("things.csv", "id\n1\n")})
 
 

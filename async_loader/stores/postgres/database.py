@@ -372,7 +372,7 @@ class Database(Store):
     def _check_encoding(self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
-            raise StoreError(self.name, f"its text is in {encoding} ({self._explainer.place}); make it anew in UTF8")
+            raise StoreError(self.name, f"its text is in {encoding} ({self._explainer.place}); create it again in UTF8")
 
     def perform(self, connection: Connection, statement: Query | Change | Each) -> Any:
         """Do what `Store.perform` says."""

@@ -62,7 +62,7 @@ class Session:
         self._set_pragma("query_only", int(not writable))
         [(encoding,)] = self.execute("PRAGMA encoding").fetchall()
         if encoding != "UTF-8":
-            raise StoreError(self.database, f"its text is in {encoding} ({self.place}); make it anew in UTF-8")
+            raise StoreError(self.database, f"its text is in {encoding} ({self.place}); create it again in UTF-8")
         if IMAGE not in {name for _, name, _ in self.execute("PRAGMA database_list")}:
             self.execute(f"ATTACH ':memory:' AS {IMAGE}")
             self._undo.append(self._detach)

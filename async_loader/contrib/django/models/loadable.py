@@ -90,8 +90,8 @@ def kind_of(field: Field) -> str:
             return kind
     known_types = ", ".join(known.__name__ for known, _ in _KINDS)
     own = next((each for each in chain if not type(each).__module__.startswith("django.")), None)
-    ways = " of its own ways" if own else ""
-    raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{ways}; known are {known_types}")
+    methods = ", which has its own methods for values" if own else ""
+    raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{methods}; known are {known_types}")
 
 
 def chain_of(field: Field) -> Iterator[Field]:

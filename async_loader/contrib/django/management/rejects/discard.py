@@ -61,6 +61,6 @@ class Discard(Subcommand):
 
 def _is_confirmed(command: ReportCommand, rejects: str) -> bool:
     """Ask on the terminal, and return whether the answer is yes."""
-    command.stdout.write(f"Discard {rejects}? They cannot be had back. [y/N] ", ending="")
+    command.stdout.write(f"Discard {rejects}? They cannot be brought back. [y/N] ", ending="")
     command.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
