@@ -193,7 +193,10 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
         (("show", "--run=none"), "no run is called 'none'; `rejects` lists them"),
         (("retry", "--run=none"), "no run is called 'none'; `rejects` lists them"),
         (("retry", "--batch-size=0"), "batch_size is at least 1, not 0"),
-        (("export", "bad.txt"), "bad.txt: the file's name ends in .csv, .jsonl, .ndjson, .parquet: that is its format"),
+        (
+            ("export", "bad.txt"),
+            "bad.txt: the file's name ends in .csv, .jsonl, .json, .parquet, .ndjson: that is its format",
+        ),
         (("export", "new.csv"), "these are rejects of orders, products, users: choose one with --table"),
         (("export", "pyproject.csv"), None),
         (("export",), "the following arguments are required: FILE; see --help"),
