@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.effects import Call, Steps
+from async_loader.errors import LoaderError
 from async_loader.ledger.reject_groups import RejectGroup, RejectRow, Selection, reject_group
 from async_loader.loading.finding import Finding, identities
 from async_loader.records.batches import Batch
@@ -61,29 +62,36 @@ def _will_go(this: Load, group: RejectGroup) -> bool:
 
 def _make_good(this: Load, finding: Finding, group: RejectGroup) -> Steps[None]:
     """Look at the rejects of a group, page after page."""
-    # Most loads have no earlier rejects to look at, and do without these imports.
-    from async_loader.loading.retrying import next_page
-
     assert this.superseding is not None
     selection = Selection(group, this.table.name, None, this.superseding.tables)
     if any(layout.append or layout.match != this.table.match for layout in selection.layouts):
         return
     after = group.first - 1
-    while (page := (yield from next_page(this.database, selection, after))) is not None:
-        after, rows = page
+    while rows := (yield from reject_queries.page(this.database, group, None, after)):
+        after = rows[-1].id
         good = yield Call(_made_good, (this, finding, selection, rows))
         yield from reject_queries.keep_made_good(this.database, this.run, group.run, good)
 
 
 def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequence[RejectRow]) -> list[int]:
-    """Return the ids of the rejects under whose keys this load has accepted records."""
-    wrong = [row for row in rows if {reason["code"] for reason in json.loads(row.reasons)} - _OF_OTHERS]
-    ids = {row.name: row.id for row in wrong}
-    return [ids[name] for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
+    """Return the ids of the rejects under whose keys this load has accepted records. Rejects that cannot be read, or
+    not any more, are none of them: they are no fault of this load.
+    """
+    try:
+        wrong = [row for row in selection.of_table(rows) if _codes(row) - _OF_OTHERS]
+        ids = {row.name: row.id for row in wrong}
+        return [ids[name] for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
+    except (ValueError, TypeError, KeyError, AttributeError, LoaderError):
+        return []
+
+
+def _codes(row: RejectRow) -> set[str]:
+    return {reason["code"] for reason in json.loads(row.reasons)}
 
 
 def _batches(this: Load, selection: Selection, rows: Sequence[RejectRow]) -> Iterator[Batch]:
     """Yield the records of rejects as they were read."""
+    # Most loads have no earlier rejects to look at, and do without what this imports.
     from async_loader.sources.stored_rejects import StoredReader
 
     reader = StoredReader(selection, this.table, max(1, len(rows)))

@@ -152,6 +152,41 @@ def test_the_other_members_stay_as_they_are(tmp_path: Path, mode: str, batch_siz
         assert place.rows("people") == [(1, "Ann", 51), (2, "Rob", 42), (3, "Cy", 43)]
 
 
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_rows_that_match_columns_find_keep_the_other_members_too(
+    tmp_path: Path, mode: str, batch_size: int, store: Databases
+) -> None:
+    columns = (
+        Column("id", Type.INTEGER, generated=True),
+        Column("code", Type.TEXT, unique=True),
+        Column("name", Type.TEXT),
+        Column("age", Type.INTEGER, default=7),
+        Column("note", Type.TEXT, nullable=True, default=None),
+    )
+    place = Place(tmp_path, (Table("people", "d", columns, match=("code",)),), store=store)
+    place.load(mode, {"people": place.file("a.csv", "code,name,age,note\na,Ann,41,x\nb,Bob,42,y\nc,Cy,43,\n")})
+    keys = [row[0] for row in place.rows("people")]
+    records: list[Record] = [
+        {"code": "c", "age": 53},
+        {"code": "b", "name": "Rob", "note": None},
+        {"code": "a"},
+        {"code": "d", "name": "Di"},
+        {"code": "e", "age": 1},
+    ]
+    source = place.file("b.jsonl", lines(records))
+    for inserted, updated in ((1, 2), (0, 0)):
+        report = place.load(mode, {"people": source}, on_conflict="update", batch_size=batch_size).tables["people"]
+        assert (report.inserted, report.updated, report.reasons) == (inserted, updated, {"name.missing": 1})
+        rows = place.rows("people")
+        assert [row[0] for row in rows[:3]] == keys
+        assert [row[1:] for row in rows] == [
+            ("a", "Ann", 41, "x"),
+            ("b", "Rob", 42, None),
+            ("c", "Cy", 53, None),
+            ("d", "Di", 7, None),
+        ]
+
+
 ODD = Table(
     "odd",
     "d",

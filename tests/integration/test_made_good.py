@@ -74,6 +74,14 @@ def test_a_retry_leaves_what_was_made_good_unless_its_run_is_named(place: Place,
     assert retry(place, mode, on_conflict="update").tables["users"].given == 3
 
 
+@pytest.mark.parametrize("column", ["record", "reasons"])
+def test_rejects_that_cannot_be_read_are_in_the_way_of_no_load(place: Place, mode: str, column: str) -> None:
+    load(place, mode, "u.csv", USERS)
+    for value in ("x", "[1]", '{"id": [1]}'):
+        place.query("users", f"UPDATE loader_rejects SET {column} = '{value}'")
+        assert load(place, mode, "v.csv", CORRECTED, on_conflict="update").status == "complete"
+
+
 def test_an_export_says_what_was_made_good(place: Place, mode: str) -> None:
     load(place, mode, "u.csv", USERS)
     second = load(place, mode, "v.csv", "id,name,email\n2,Bob,b@\n")
