@@ -291,6 +291,32 @@ def test_the_check_reports_in_one_warning_the_models_that_cannot_be_loaded(shop:
     assert "W003" not in silenced.stderr
 
 
+UNFINISHED = {
+    "Lost": "broken.Lost.there: its foreign key leads to no field",
+    "Aside": "broken.Aside.lost: its foreign key leads to no field",
+    "OfPair": "broken.OfPair.pair: its foreign key leads to no field",
+    "Left": "broken.Left.right: its foreign key leads to no field",
+    "Endless": "broken.Endless.number: declares no max_digits and decimal_places",
+    "OddDay": "broken.OddDay.day: its default 5 is no value of it",
+}
+
+
+def test_models_that_django_finds_fault_with_break_no_check(shop: Shop) -> None:
+    done = shop.manage("check", "--settings=unfinished")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "broken.Lost.there: (fields.E300)" in done.stderr
+    # What Django says is not said once more.
+    [warning] = [line for line in done.stderr.splitlines() if "async_loader.W003)" in line]
+    assert "broken.OddDay.day: its default 5 is no value of it" in warning
+    assert "broken.Lost" not in warning
+    for model, line in UNFINISHED.items():
+        refused = shop.manage("insert_data", f"broken.{model}=x.csv", "--settings=unfinished")
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert refused.stderr.startswith(f"error: {line}")
+    assert shop.manage("rejects", "--settings=unfinished").returncode == 0
+
+
 DOES_NOT_IMPORT = """
 import django, sys
 django.setup()

@@ -13,7 +13,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import DecimalValidator
 from django.db import models
 from django.utils import timezone
@@ -30,7 +29,14 @@ from async_loader import (
     Type,
 )
 from async_loader.contrib.django.models.databases import home, is_postgresql
-from async_loader.contrib.django.models.loadable import bad_default, chain_of, check_model, kind_of, stored_fields
+from async_loader.contrib.django.models.loadable import (
+    NO_VALUE,
+    bad_default,
+    chain_of,
+    check_model,
+    kind_of,
+    stored_fields,
+)
 from async_loader.contrib.django.models.validators import Field, may_be_blank, outside_dst_gaps, rules_of
 
 
@@ -157,7 +163,7 @@ def _default(field: Field, kind: Type) -> object:
         return REQUIRED
     try:
         return _plain(value, kind, field)
-    except (ValidationError, ValueError) as error:
+    except NO_VALUE as error:
         raise bad_default(field, value) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
 from django.db import models
 
 from async_loader import ConfigurationError
@@ -41,9 +41,16 @@ _VALUE_METHODS = (
 )
 
 
+# What a field raises for a default that is no value of it.
+NO_VALUE = (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError)
+
+
 def check_model(model: type[models.Model]) -> None:
     """Raise ConfigurationError for a model that cannot be loaded."""
     label, key = model._meta.label, model._meta.pk
+    for field in model._meta.concrete_fields:
+        if not is_whole(field):
+            raise ConfigurationError(f"{field}: its foreign key leads to no field; manage.py check says why")
     if model._meta.parents:
         parents = ", ".join(parent._meta.label for parent in model._meta.parents)
         raise ConfigurationError(
@@ -69,11 +76,13 @@ def _check_field(field: Field) -> None:
     for validator in field.validators:
         if not callable(validator):
             raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
+    *_, stored = chain_of(field)
+    if isinstance(stored, models.DecimalField) and None in (stored.max_digits, stored.decimal_places):
+        raise ConfigurationError(f"{field}: declares no max_digits and decimal_places; that is not loaded")
     if field.has_default() and not callable(field.default):
-        *_, stored = chain_of(field)
         try:
             stored.to_python(field.default)
-        except (ValidationError, ValueError) as error:
+        except NO_VALUE as error:
             raise bad_default(field, field.default) from error
 
 
@@ -102,6 +111,20 @@ def chain_of(field: Field) -> Iterator[Field]:
         yield field
 
 
+def is_whole(field: Field) -> bool:
+    """Return whether a field's foreign keys lead to a field that stores values. Django's own checks report others."""
+    seen = set()
+    while isinstance(field, models.ForeignKey):
+        if field in seen or isinstance(field.remote_field.model, str):
+            return False
+        seen.add(field)
+        try:
+            field = field.target_field
+        except (FieldDoesNotExist, FieldError, AttributeError):
+            return False
+    return isinstance(field, models.Field) and not getattr(field, "columns", None)
+
+
 def _is_djangos(field: Field, method: str) -> bool:
     """Return whether the field has the method from a class of Django's own."""
     owner = next((each for each in type(field).__mro__ if method in vars(each)), models.Field)
@@ -123,7 +146,8 @@ def problems_of(some: Iterable[type[models.Model]]) -> Iterator[str]:
     """Yield a line for each table of these models that cannot be loaded, or whose references lead back to it."""
     owners: dict[str, list[type[models.Model]]] = {}
     for model in some:
-        owners.setdefault(_table(model), []).append(model)
+        if all(map(is_whole, model._meta.concrete_fields)):
+            owners.setdefault(_table(model), []).append(model)
     targets = {table: _targets(several[0]) for table, several in owners.items()}
     for table, several in owners.items():
         try:

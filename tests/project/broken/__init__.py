@@ -1,0 +1,1 @@
+"""An app of models that Django itself finds fault with."""
