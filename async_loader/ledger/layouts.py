@@ -11,12 +11,12 @@ from async_loader.ledger.entries import TableRun, facts_of
 # In the JSON of `loader_runs.sources`, beside what identifies each source: how each one of the line's table was read.
 READ = "read"
 # The kinds of sources whose rejects can be read again, each also the suffix of a file of rejects.
-KINDS = ("csv", "jsonl", "json", "parquet")
+KINDS = ("csv", "jsonl", "json", "parquet", "xlsx")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How records stand in a source. `kind` is csv, jsonl, ndjson (but another name of that), json or parquet.
+    """How records stand in a source. `kind` is csv, jsonl, ndjson (but another name of that), json, parquet or xlsx.
 
     delimiter, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
     names, constants, means_null, ignore: how its fields become the table's columns, as in a `Source`; the first two as

@@ -130,10 +130,18 @@ def _parquet(file: IO[bytes], table: Table, layout: Layout, marks: Sequence[str]
     return ParquetFileOfRejects(file, table, layout, marks)
 
 
+def _spreadsheet(file: IO[bytes], table: Table, layout: Layout, marks: Sequence[str]) -> FileOfRejects:
+    """See `spreadsheet_format`, whose library is imported where such a file is written."""
+    from async_loader.rejects.spreadsheet_format import SpreadsheetOfRejects
+
+    return SpreadsheetOfRejects(file, table, layout, marks)
+
+
 _OPEN: dict[str, Callable[[IO[bytes], Table, Layout, Sequence[str]], FileOfRejects]] = {
     "csv": _Csv,
     "jsonl": _JsonLines,
     "ndjson": _JsonLines,
     "json": _JsonDocument,
     "parquet": _parquet,
+    "xlsx": _spreadsheet,
 }

@@ -21,14 +21,14 @@ from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import CHANGED, facts_of
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.reader import Reader, open_among, opened_format
-from async_loader.sources.source import Source
+from async_loader.sources.source import SPREADSHEETS, Source
 from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
 from async_loader.tables import Table
 
 # Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
 SIZE = 32 << 20
 # Kinds whose readers divide them, or say that they are one.
-_DIVIDED_BY_READERS = ("parquet", "json")
+_DIVIDED_BY_READERS = ("parquet", "json", *SPREADSHEETS)
 # Bytes that are counted at a time.
 COUNTED = 1 << 20
 

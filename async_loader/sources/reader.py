@@ -23,7 +23,7 @@ from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.opening import CHANGED
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import advice
-from async_loader.sources.source import Source
+from async_loader.sources.source import SPREADSHEETS, Source
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column, Table
 
@@ -122,8 +122,10 @@ class Reader:
             on_missing=table.on_missing if table.on_missing != "insert" else "",
         )
         layout = replace(finding, **mapping_parts(names, source.constants, source.means_null))
+        columns = tuple(name for name in self._header.columns if name not in MARKS)
+        if source.kind in SPREADSHEETS:
+            return replace(layout, kind="xlsx", columns=columns)
         if source.kind == "csv":
-            columns = tuple(name for name in self._header.columns if name not in MARKS)
             return replace(layout, delimiter=source.delimiter, columns=columns)
         if schema is not None:
             return replace(layout, columns=tuple(schema.names), types=tuple(str(each.type) for each in schema))
@@ -229,6 +231,12 @@ def _json_document(stream: Stream, fields: Fields, source: Source, _: Stretch | 
     return JsonDocumentSource(stream, fields, source.part.split(".") if source.part else ())
 
 
+def _spreadsheet(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> Format:
+    from async_loader.sources.spreadsheet import SpreadsheetSource
+
+    return SpreadsheetSource(stream, fields, source.part)
+
+
 def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
@@ -241,4 +249,5 @@ _OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
     "ndjson": _json_lines,
     "json": _json_document,
     "parquet": _parquet,
+    **dict.fromkeys(SPREADSHEETS, _spreadsheet),
 }

@@ -11,11 +11,12 @@ from async_loader.sources.addresses import has_secret, is_remote, last_name, loc
 from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
-KINDS = ("csv", "jsonl", "ndjson", "json", "parquet")
+SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
+KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", *SPREADSHEETS)
 # What can be packed, by suffix.
 _PACKED = ("csv", "jsonl", "ndjson", "json")
 # What has parts of which one is read, named after `#`.
-_WITH_PARTS = ("json",)
+_WITH_PARTS = ("json", *SPREADSHEETS)
 # In `ignore`, every name that the table does not know.
 EVERYTHING = "*"
 
@@ -23,10 +24,12 @@ EVERYTHING = "*"
 @dataclass(frozen=True, slots=True)
 class Source:
     """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin; of a JSON
-    document, the array that is named after `#`, as in `answer.json#results.items`.
+    document, the array that is named after `#`, as in `answer.json#results.items`; of a spreadsheet, the sheet by its
+    name or its number from 1.
 
-    `format` is csv, jsonl, ndjson, json or parquet, all but the last also followed by .gz, .bz2 or .zst; by default the
-    suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises ConfigurationError for an unknown one.
+    `format` is csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or .zst, or parquet, xlsx, xlsm, xlsb,
+    xls or ods; by default the suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises
+    ConfigurationError for an unknown one.
 
     names: by column of the table, the name that the source must have for it.
     constants: by column, text that is the value of all records, whatever the source has.

@@ -204,6 +204,13 @@ def _json_objects(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed
     return Typed(made.values, made.faults, made.absent, made.lacking)
 
 
+def _spreadsheet(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
+    from async_loader.sources.cells import cells_from_json, typed
+
+    values, faults = typed(fields, [cells_from_json(row.record) for row in rows])
+    return Typed(values, faults, fields.absent, {})
+
+
 def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed:
     from async_loader.sources.parquet_rows import rows_table
     from async_loader.sources.parquet_values import typed
@@ -219,4 +226,5 @@ _TYPED: dict[str, Callable[[Fields, Layout, Sequence[RejectRow]], Typed]] = {
     "jsonl": _json_objects,
     "json": _json_objects,
     "parquet": _parquet,
+    "xlsx": _spreadsheet,
 }

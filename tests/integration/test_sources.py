@@ -216,7 +216,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
         ("users.txt", "", ",", "unknown format 'txt'"),
         ("users", "", ",", "has no suffix that names its format"),
         ("users.parquet.gz", "", ",", "unknown format 'parquet.gz'"),
-        ("users.csv", "xlsx", ",", "unknown format 'xlsx'"),
+        ("users.csv", "docx", ",", "unknown format 'docx'"),
         ("users.csv", "", "::", "a delimiter is one ASCII character"),
         ("users.csv", "", '"', "a delimiter is one ASCII character"),
     ],

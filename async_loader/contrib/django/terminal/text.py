@@ -36,7 +36,7 @@ _AS_CODE = (str, int, float, type(None))
 # The share of all rejects that a few reasons must explain together.
 _MOST = 0.9
 # The end of a source's name that says its format; any other source counts as CSV.
-_FORMAT = re.compile(r"\.(jsonl|ndjson|json|parquet)(\.[a-z0-9]+)?(#.*)?$", re.IGNORECASE)
+_FORMAT = re.compile(r"\.(jsonl|ndjson|json|parquet|xlsx|xlsm|xlsb|xls|ods)(\.[a-z0-9]+)?(#.*)?$", re.IGNORECASE)
 
 
 def report_lines(report: Report, tables: Sequence[Table], *, is_reference: bool = False) -> Iterator[str]:

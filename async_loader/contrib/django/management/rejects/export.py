@@ -38,7 +38,7 @@ class Export(Subcommand):
             type=Path,
             metavar="FILE",
             help="a new file; its suffix names the format, which is that of the source: .csv, .jsonl, .ndjson, "
-            ".json or .parquet. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
+            ".json, .parquet or .xlsx. Rejects of sources with other columns go to FILE-2 and so on, before the suffix",
         )
         add_filter(parser)
         add_lock_timeout(parser)
