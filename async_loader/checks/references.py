@@ -24,7 +24,8 @@ from async_loader.records.keys import ReferencedKeys
 from async_loader.records.parsing import clipped
 from async_loader.records.reasons import commonest_first
 from async_loader.run.plan import Options, check_databases
-from async_loader.stores.store import Part, Store, StoredRows
+from async_loader.stores.answers import Part, StoredRows
+from async_loader.stores.store import Store
 from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
 
 # Rows in a part: some megabytes of text, so that the cost of a statement does not count.

@@ -13,7 +13,8 @@ from dataclasses import replace
 from async_loader.effects import Steps
 from async_loader.errors import ConfigurationError, StoreError
 from async_loader.run.plan import Plan
-from async_loader.stores.store import ForeignKey, Store
+from async_loader.stores.answers import ForeignKey
+from async_loader.stores.store import Store
 from async_loader.tables import KEY_TYPES, Column, Reference, Table, in_reference_order
 
 

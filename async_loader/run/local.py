@@ -24,7 +24,7 @@ from async_loader.run.progress import confirm, save
 from async_loader.run.reading import contents_read
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
-from async_loader.stores.store import BrokenRows
+from async_loader.stores.answers import BrokenRows
 from async_loader.tables import Table, databases_in_commit_order
 
 

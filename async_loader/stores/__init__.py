@@ -1,8 +1,9 @@
 """Stores: databases that take records. All SQL of the package is built here; each kind of store has a package.
 
-What may live here: the interface of stores (`store.py`, `shares.py`), SQL that is the same for all of them, and, in a
-package for each kind, its SQL, its connections and the way in which batches cross into it. Nothing here waits, but the
-modules called `connections.py`.
+What may live here: the interface of stores (`store.py`, `answers.py`, `shares.py`), SQL that is the same for all of
+them (`names.py`, `conditions.py`, `ledger.py`, `reject_queries.py`), the store of a dry run (`dry.py`), keys of new
+rows (`new_keys.py`), values as stores keep them (`values.py`), and, in a package for each kind, its SQL, its
+connections and the way in which batches cross into it. Nothing here waits, but the modules called `connections.py`.
 """
 
 from __future__ import annotations

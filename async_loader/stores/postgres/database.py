@@ -16,6 +16,7 @@ from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
 from async_loader.records.row_index import FoundRows
+from async_loader.stores.answers import ForeignKey, StoredRows
 from async_loader.stores.connections import InOwnThread
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
@@ -25,7 +26,7 @@ from async_loader.stores.postgres.connections import AsyncConnection, Connection
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
 from async_loader.stores.postgres.faults import UNREACHABLE, Explainer, driver_error
 from async_loader.stores.postgres.rows import stored_rows
-from async_loader.stores.postgres.sessions import BEGIN, Session
+from async_loader.stores.postgres.sessions import BEGIN, Session, settings_of_loads
 from async_loader.stores.postgres.shares import KeptShares
 from async_loader.stores.postgres.statements import (
     BATCH,
@@ -43,7 +44,7 @@ from async_loader.stores.postgres.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import ForeignKey, Store, StoredRows, integers, only_updates
+from async_loader.stores.store import Store, integers, only_updates
 from async_loader.tables import Column, Table, Type
 
 # Seconds to wait for a server that does not answer.
@@ -343,25 +344,8 @@ class Database(Store):
         """
         given = dict(lent or {}) | dict(self.settings)
         role = {"role": given.pop("role")} if "role" in given else {}
-        return given | self._own_settings(lock_timeout) | dict(self.settings) | role
-
-    def _own_settings(self, lock_timeout: float) -> dict[str, str]:
-        return {
-            "application_name": str(self.parameters.get("application_name") or APPLICATION_NAME),
-            "TimeZone": self.zone,
-            "DateStyle": "ISO",
-            "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
-            # By an index, where there is one, however small the planner believes a table to be that was just filled.
-            "enable_seqscan": "off",
-            # Statements are many and short, whatever the planner believes of such a table.
-            "jit": "off",
-            # A long COPY is no accident here.
-            "statement_timeout": "0",
-            "idle_in_transaction_session_timeout": "0",
-            "transaction_timeout": "0",
-            # What is committed must outlive the server, since other databases will reference it.
-            "synchronous_commit": "on",
-        }
+        name = str(self.parameters.get("application_name") or APPLICATION_NAME)
+        return given | settings_of_loads(lock_timeout, name, self.zone) | dict(self.settings) | role
 
     def _check_connection(self, connection: Any) -> None:
         if not isinstance(connection, psycopg.Connection):

@@ -11,8 +11,9 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
+from async_loader.stores.answers import ForeignKey
 from async_loader.stores.names import quoted, table_sql
-from async_loader.stores.store import ForeignKey, columns_of, create_sql
+from async_loader.stores.store import columns_of, create_sql
 from async_loader.tables import Column, Table, Type
 
 _SQL_TYPES = {

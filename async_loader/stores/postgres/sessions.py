@@ -111,6 +111,26 @@ class Session:
         return result
 
 
+def settings_of_loads(lock_timeout: float, application_name: str, zone: str) -> dict[str, str]:
+    """Return the settings that every load makes; `lock_timeout` is in seconds, 0 is not to wait."""
+    return {
+        "application_name": application_name,
+        "TimeZone": zone,
+        "DateStyle": "ISO",
+        "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
+        # By an index, where there is one, however small the planner believes a table to be that was just filled.
+        "enable_seqscan": "off",
+        # Statements are many and short, whatever the planner believes of such a table.
+        "jit": "off",
+        # A long COPY is no accident here.
+        "statement_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "transaction_timeout": "0",
+        # What is committed must outlive the server, since other databases will reference it.
+        "synchronous_commit": "on",
+    }
+
+
 def setting(settings: Mapping[str, str]) -> str:
     """Return the statement that makes settings until the transaction ends. What a version of the server does not know
     is left out. A session whose commits wait for more than its own disk goes on doing so.

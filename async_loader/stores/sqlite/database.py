@@ -18,6 +18,7 @@ from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Ste
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
+from async_loader.stores.answers import BrokenRows, ForeignKey, StoredRows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.sqlite import constraints, images, schema
 from async_loader.stores.sqlite.connections import Connection
@@ -36,7 +37,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import BrokenRows, ForeignKey, Store, StoredRows, integers, numbered, only_updates
+from async_loader.stores.store import Store, integers, numbered, only_updates
 from async_loader.tables import Column, Table
 
 # What only some loads need is imported where it is used: each module takes 0.2 ms.

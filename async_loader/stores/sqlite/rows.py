@@ -17,9 +17,10 @@ import polars as pl
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import from_flags
 from async_loader.records.parsing import text_of_bytes
+from async_loader.stores.answers import Part
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite.statements import in_main
-from async_loader.stores.store import Part, integers
+from async_loader.stores.store import integers
 from async_loader.tables import Table, Type
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html

@@ -7,8 +7,9 @@ from typing import Any
 
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
+from async_loader.stores.answers import BrokenRows, ForeignKey
 from async_loader.stores.names import bare_name, schema_and_table
-from async_loader.stores.store import BrokenRows, ForeignKey, columns_of, create_sql
+from async_loader.stores.store import columns_of, create_sql
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # Types that SQLite does not have are declared, and stored, as Django does it.

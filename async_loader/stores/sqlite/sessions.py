@@ -15,10 +15,10 @@ from typing import Any
 
 from async_loader.errors import StoreError
 from async_loader.locations import Lent
+from async_loader.stores.answers import BrokenRows
 from async_loader.stores.sqlite.json_values import SAME_JSON, same_json
 from async_loader.stores.sqlite.statements import IMAGE
 from async_loader.stores.sqlite.wal import Log
-from async_loader.stores.store import BrokenRows
 
 # Bytes of a page in a database made here. Loading is a fifth faster than with SQLite's own 4 KiB, reading a single row
 # costs the same, and changing one writes this much.
