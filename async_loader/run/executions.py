@@ -49,23 +49,29 @@ def execution_of(state: RunState) -> Execution:
     return Checkpointed(state) if options.commit_every else OneCommit(state)
 
 
-def open_databases(state: RunState, *, hold: bool, versions: Versions | None = None) -> Steps[None]:
+def open_databases(state: RunState, versions: Versions | None = None) -> Steps[None]:
     """Connect, check and lock: always in the order of names, so that two runs never hold what the other waits for.
 
-    hold: no one else may write to the loaded tables from here on. versions: notes those that databases have then.
+    versions: notes those that databases have then.
     """
-    yield from _connect(state.plan)
-    state.plan = plan = yield from complete(state.plan)
+    yield from connect_databases(state)
+    plan = state.plan
     written = {table.database for table in plan.loaded}
     for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
         database = plan.databases[name]
         if name in written:
-            yield from database.begin([table for table in plan.loaded if hold and table.database == name])
+            yield from database.begin([table for table in plan.loaded if table.database == name])
             yield from database.check_writable()
         else:
             yield from database.begin_reading()
         if versions is not None:
             yield from versions.note(database)
+
+
+def connect_databases(state: RunState) -> Steps[None]:
+    """Connect to databases, check their tables, and complete the plan by what they say."""
+    yield from _connect(state.plan)
+    state.plan = yield from complete(state.plan)
 
 
 def _connect(plan: Plan) -> Steps[None]:

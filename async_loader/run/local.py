@@ -47,7 +47,7 @@ class OneCommit(Execution):
         """Lock all databases until they are committed, and read what is known of their keys."""
         state = self.state
         self._loads, self._versions = {}, Versions()
-        yield from open_databases(state, hold=True, versions=self._versions)
+        yield from open_databases(state, self._versions)
         yield from resume(state)
         yield from refuse_repeated(state)
         yield from self._release()

@@ -36,6 +36,7 @@ from async_loader.ledger.tally import Tally
 from async_loader.loading.sides import RejectAllowance, TakesRejects
 from async_loader.records.keys import KeyRange
 from async_loader.run.cluster import PAUSES
+from async_loader.run.guards import guard
 from async_loader.run.progress import save
 from async_loader.run.shared_keys import Shared, shared_keys
 from async_loader.run.shares import Share
@@ -188,7 +189,7 @@ class SpreadTable:
         yield from save(self.state, self.table, state, {KEY_RANGE: self.ranges[self.table.name]})
         yield from self.database.commit()
         self.tally.keep(whole=state == COMPLETE)
-        yield from self.database.begin(())
+        yield from self.database.begin_share()
 
 
 class Rehearsal(SpreadTable):
@@ -268,7 +269,8 @@ def _patiently(state: RunState, steps: Callable[[], Steps[Result]]) -> Steps[Res
             with contextlib.suppress(UnreachableError):
                 database = state.plan.databases[error.database]
                 yield Connect(database, state.plan.options.lock_timeout)
-                yield from database.begin(())
+                yield from guard([database], state.plan.options.lock_timeout)
+                yield from database.begin_share()
     return (yield from steps())
 
 

@@ -11,7 +11,8 @@ from async_loader.ledger.entries import COMPLETE, KEY_RANGE, TableRun
 from async_loader.ledger.tally import Tally
 from async_loader.loading.sides import RejectAllowance
 from async_loader.records.keys import KeyRange
-from async_loader.run.executions import Execution, note_unasked, open_databases, release_databases
+from async_loader.run.executions import Execution, connect_databases, note_unasked, open_databases
+from async_loader.run.guards import guard
 from async_loader.run.resuming import resume
 from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, recount, spread
 from async_loader.run.state import RunState
@@ -26,12 +27,14 @@ class Spread(Execution):
     def prepare(self) -> Steps[None]:
         """Prepare the databases; no table is held: workers write to them, those of an earlier process too."""
         state = self.state
-        yield from open_databases(state, hold=False)
+        yield from connect_databases(state)
+        written = [state.plan.databases[name] for name in sorted({table.database for table in state.plan.loaded})]
+        yield from guard(written, state.plan.options.lock_timeout)
+        for database in written:
+            yield from database.begin_share()
+            yield from database.check_writable()
         yield from resume(state)
-        yield from release_databases(state)
         yield Call(state.open_reject_files)
-        for name in sorted({table.database for table in state.plan.loaded}):
-            yield from state.plan.databases[name].begin(())
         if state.plan.options.max_rejects is not None:
             yield from _rehearse(state)
         for table in state.plan.loaded:
@@ -57,7 +60,7 @@ class DrySpread(Execution):
 
     def prepare(self) -> Steps[None]:
         """Open the databases for reading."""
-        yield from open_databases(self.state, hold=False)
+        yield from open_databases(self.state)
         yield Call(self.state.open_reject_files)
         yield from note_unasked(self.state)
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})

@@ -18,6 +18,12 @@ class Shares(ABC):
     database: str
 
     @abstractmethod
+    def guard(self) -> Steps[None]:
+        """Begin a transaction that keeps loads from beginning in the database, but for shares, until it ends. One that
+        has begun is waited for; LockedError where that takes too long.
+        """
+
+    @abstractmethod
     def claim(self, claim: str, run: str, table: str) -> Steps[bool]:
         """Take a share, in the open transaction. Returns whether it is taken by this one, and not by another that has
         been committed. While another transaction, not committed yet, has it, this waits; LockedError where that takes

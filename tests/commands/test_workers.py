@@ -109,6 +109,45 @@ def one_worker(environment: Mapping[str, str], *, own: bool) -> Iterator[str]:
         yield f"--scheduler={cluster.address}"
 
 
+@contextmanager
+def held_back(served: ServedProject) -> Iterator[None]:
+    """Hold the share with product 1900 back until the end of the block."""
+    function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
+    trigger = "CREATE TRIGGER gate BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.id = 1900)"
+    served.query("products", f"{function}; {trigger} EXECUTE FUNCTION wait()")
+    with psycopg.connect(served.server.url(served.names["products"]), autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        yield
+
+
+def waits(served: ServedProject, database: str, event: str) -> bool:
+    """Return whether a session of a database waits for a lock of that kind."""
+    waiting = f"SELECT pid FROM pg_stat_activity WHERE wait_event = '{event}' AND datname = current_database()"
+    return bool(served.query(database, waiting))
+
+
+@pytest.mark.parametrize("spread", [True, False], ids=["over workers", "in one process"])
+def test_of_two_loads_at_once_one_waits_for_the_other(served: ServedProject, *, spread: bool) -> None:
+    command = ("insert_data", *write_sources(served, 2_000), "--format=json", "--no-progress")
+    over_workers = ("--mode=dask", "--workers=1", "--share-size=0.004")
+    with held_back(served):
+        first = served.start(*command, *over_workers)
+        until(lambda: waits(served, "products", "advisory"), "the record")
+        second = served.start(*command, *(over_workers if spread else ()))
+        until(lambda: any(waits(served, name, "relation") for name in served.names), "the second load")
+    reports = []
+    for process in (first, second):
+        with process:
+            out, error = process.communicate(timeout=60)
+        assert (process.returncode, error) == (0, "")
+        reports.append(json.loads(out)["tables"])
+    inserted = [{name: table["inserted"] for name, table in tables.items()} for tables in reports]
+    assert inserted[1] == dict.fromkeys(inserted[0], 0)
+    assert [table["unchanged"] for table in reports[1].values()] == list(inserted[0].values())
+    assert succeed(served, "verify").endswith("every count agrees\n")
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["its own", "of a cluster"])
 def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject, *, own: bool) -> None:
     sources = write_sources(served, 2_000)
@@ -116,18 +155,9 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
     with one_worker(served.environment, own=own) as worker:
         message = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0", "--no-progress")
         command = ("insert_data", *sources, *message, "--format=json")
-        # A lock on one product holds its share back, so that all shares before it are committed first.
-        function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
-        trigger = "CREATE TRIGGER gate BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.id = 1900)"
-        served.query("products", f"{function}; {trigger} EXECUTE FUNCTION wait()")
-        with (
-            psycopg.connect(served.server.url(served.names["products"]), autocommit=True) as gate,
-            served.start(*command) as process,
-        ):
-            gate.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-            waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
-            until(lambda: served.query("products", waiting), "the record")
+        # All shares before the one that is held back are committed first.
+        with held_back(served), served.start(*command) as process:
+            until(lambda: waits(served, "products", "advisory"), "the record")
             shares = "SELECT count(*) FROM loader_shares"
             kept = served.query("products", shares)[0][0]
             assert kept

@@ -106,8 +106,8 @@ class Database(Store):
         """Do what `Store.begin` says. Sessions that only read are not shut out."""
         names = ", ".join(table_sql(table.name) for table in tables)
         yield Change(self.name, BEGIN)
-        # Loaders take turns by the first one.
-        yield Change(self.name, "LOCK TABLE loader_runs IN SHARE ROW EXCLUSIVE MODE")
+        # Loads take turns by the first one, and with guards of loads that are spread.
+        yield Change(self.name, schema.TAKE_TURNS)
         if names:
             yield Change(self.name, f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         # What a constraint has to say is said of the statement that breaks it.

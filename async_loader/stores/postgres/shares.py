@@ -8,12 +8,18 @@ from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.entries import DISCARD
 from async_loader.stores.names import table_sql
+from async_loader.stores.postgres.schema import TAKE_TURNS
 from async_loader.stores.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
 class KeptShares(Shares):
     """The shares in one database of a server."""
+
+    def guard(self) -> Steps[None]:
+        """Do what `Shares.guard` says."""
+        yield Change(self.database, "BEGIN")
+        yield Change(self.database, TAKE_TURNS)
 
     def claim(self, claim: str, run: str, table: str) -> Steps[bool]:
         """Do what `Shares.claim` says."""
