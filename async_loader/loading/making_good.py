@@ -23,8 +23,9 @@ from async_loader.stores import reject_queries
 if TYPE_CHECKING:
     from async_loader.loading.load import Load
 
-# Stored rejects that one load looks at, at most, the newest first: some seconds.
-MOST_LOOKED_AT = 100_000
+# Stored rejects that a load looks at, those of the last runs first: at most the first number, in a second. A small load
+# looks at the second number of them, and as many more as it has accepted records.
+MOST_LOOKED_AT, LOOKED_AT = 100_000, 10_000
 # Codes of records with which nothing is wrong by themselves.
 _OF_OTHERS = {"exists", "duplicate", "unique"}
 
@@ -33,12 +34,13 @@ def make_good(this: Load, finding: Finding) -> Steps[None]:
     """Note the rejects of earlier runs under whose keys this load has accepted records."""
     if this.superseding is None or this.table.append or (this.table.match and this.tally.refused):
         return
-    looked_at = 0
-    for group in (yield from _groups(this)):
-        looked_at += group.count
-        if looked_at > MOST_LOOKED_AT:
+    counts = this.tally.counts
+    accepted = counts.given - counts.rejected
+    left = min(MOST_LOOKED_AT, LOOKED_AT + accepted) if accepted else 0
+    for group in (yield from _groups(this)) if accepted else ():
+        left -= yield from _make_good(this, finding, group, left)
+        if left <= 0:
             return
-        yield from _make_good(this, finding, group)
 
 
 def _groups(this: Load) -> Steps[list[RejectGroup]]:
@@ -60,17 +62,19 @@ def _will_go(this: Load, group: RejectGroup) -> bool:
     return bool(contents) and all(any(each.is_same_as(own) for own in this.contents) for each in contents)
 
 
-def _make_good(this: Load, finding: Finding, group: RejectGroup) -> Steps[None]:
-    """Look at the rejects of a group, page after page."""
+def _make_good(this: Load, finding: Finding, group: RejectGroup, most: int) -> Steps[int]:
+    """Look at the rejects of a group, page after page, until it has seen as many as that. Returns how many."""
     assert this.superseding is not None
     selection = Selection(group, this.table.name, None, this.superseding.tables)
     if any(layout.append or layout.match != this.table.match for layout in selection.layouts):
-        return
-    after = group.first - 1
-    while rows := (yield from reject_queries.page(this.database, group, None, after)):
+        return 0
+    after, looked_at = group.first - 1, 0
+    while looked_at < most and (rows := (yield from reject_queries.page(this.database, group, None, after))):
         after = rows[-1].id
+        looked_at += len(rows)
         good = yield Call(_made_good, (this, finding, selection, rows))
         yield from reject_queries.keep_made_good(this.database, this.run, group.run, good)
+    return looked_at
 
 
 def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequence[RejectRow]) -> list[int]:
