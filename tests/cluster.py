@@ -23,12 +23,11 @@ from distributed import Client
 
 from async_loader import Cluster, Run
 from tests import processes
+from tests.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where workers find the file.
 _VARIABLE = "TEST_CLUSTER_DATABASES"
-# Seconds within which whatever is waited for must have come.
-PATIENCE = 60.0
 
 
 def location(name: str) -> str:

@@ -19,7 +19,6 @@ from async_loader import (
     Type,
     contains,
     greater_than,
-    init,
     not_empty,
 )
 from tests.stores import Databases, Files
@@ -56,7 +55,7 @@ class Place:
         self.tables = tables
         self.store = store
         self.databases = {name: store.new(directory, name) for name in {table.database: None for table in tables}}
-        init(tables, self.databases, fresh=True)
+        store.create(tables, self.databases)
 
     def kind(self, database: str) -> str:
         """Return which store one of its databases is in."""

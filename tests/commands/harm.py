@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.commands.conftest import Project
+from tests.processes import PATIENCE
 
 TABLES = ("users", "products", "orders")
 
@@ -117,14 +118,14 @@ def assert_interrupted(project: Project, command: str, number: signal.Signals, c
     report = project.directory / "report.json"
     # It waits for the lock when the signal comes, and feels that once SQLite's wait is over.
     with readers_shut_out(project) as writer, project.start(command, "--report", str(report)) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not report.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(number)
         time.sleep(0.2)
         writer.execute("ROLLBACK")
-        out, error = process.communicate(timeout=30)
+        out, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, error) == (code, "", f"error: {message}\n")
     written = json.loads(report.read_text())
     assert (written["status"], written["error"]) == ("interrupted", message)

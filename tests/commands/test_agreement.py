@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
+from tests.tiers import amounts
 
 # A field's value as CSV has it; None is a field with nothing in it.
 Value = str | None
@@ -596,9 +597,12 @@ def _generated(oracle: Oracle, label: str, directory: Path, examples: int) -> No
     agree()
 
 
+@amounts(2, 8)
 @pytest.mark.parametrize("label", GENERATED)
-def test_generated_values_are_judged_and_stored_as_django_does(oracle: Oracle, label: str, tmp_path: Path) -> None:
-    _generated(oracle, label, tmp_path, 5)
+def test_generated_values_are_judged_and_stored_as_django_does(
+    oracle: Oracle, label: str, tmp_path: Path, amount: int
+) -> None:
+    _generated(oracle, label, tmp_path, amount)
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ import django
 import pytest
 
 from tests.commands.conftest import ROOT, Project
+from tests.processes import PATIENCE
 from tests.sample import MODES
 
 EXPECTED = ROOT / "tests" / "data"
@@ -371,7 +372,7 @@ def test_signals_while_a_commit_waits_are_put_off_and_reported_rightly(project: 
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM products").fetchall()
             with project.start("insert_data", f"--mode={mode}") as process:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + PATIENCE
                 while not project.query("users", "SELECT * FROM loader_runs") and time.monotonic() < deadline:
                     time.sleep(0.05)
                 time.sleep(0.3)
@@ -379,7 +380,7 @@ def test_signals_while_a_commit_waits_are_put_off_and_reported_rightly(project: 
                     process.send_signal(signal.SIGINT)
                     time.sleep(0.3)
                 reader.execute("ROLLBACK")
-                _, error = process.communicate(timeout=30)
+                _, error = process.communicate(timeout=PATIENCE)
         assert (process.returncode, error) == (130, "error: interrupted, but everything was kept already\n")
         assert len(project.query("orders", "SELECT * FROM orders")) == 7
 
@@ -410,7 +411,7 @@ def test_a_failure_does_not_wait_for_a_silent_pipe(project: Project) -> None:
         # A block and a little more, which the pipe holds: then the run waits for what never comes.
         process.stdin.write(("id,name,email\n" + "1,a,@\n" * 500_000)[: (2 << 20) + 1_000])
         process.stdin.flush()
-        assert process.wait(timeout=20) == 4
+        assert process.wait(timeout=PATIENCE) == 4
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -422,7 +423,7 @@ def test_ctrl_c_is_felt_while_a_pipe_is_silent(project: Project, mode: str) -> N
         process.stdin.flush()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
+        assert process.wait(timeout=PATIENCE) == 130
         assert process.stderr is not None
         assert process.stderr.read() == "error: interrupted: nothing was kept; run the same command again\n"
 
@@ -445,7 +446,7 @@ def test_an_interrupt_keeps_nothing_and_leaves_one_line(
         process.stdin.flush()
         time.sleep(0.2)
         process.send_signal(number)
-        out, error = process.communicate(timeout=30)
+        out, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert (out, error) == ("", "error: interrupted: nothing was kept; run the same command again\n")
     assert json.loads(report.read_text())["status"] == "interrupted"

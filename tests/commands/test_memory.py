@@ -10,8 +10,8 @@ import pytest
 from tests.commands.conftest import Project
 from tests.sample import MODES
 
-RECORDS = 300_000
-# What one process may take more than another that does the same; holding the longer source would take over 200 MB.
+RECORDS = 200_000
+# What one process may take more than another that does the same; holding the longer source would take over 130 MB.
 NOISE_MB = 60
 
 

@@ -28,6 +28,7 @@ from async_loader import Options, Run, Show, Tell
 from async_loader.contrib.django.terminal.pace import ROWS, duration
 from async_loader.contrib.django.terminal.progress import heartbeat, progress
 from tests.commands.conftest import Project
+from tests.processes import PATIENCE
 from tests.sample import MODES, Place
 
 # Steers a terminal.
@@ -67,13 +68,13 @@ class Terminal:
     def until(self, wanted: str) -> str:
         """Wait for a text, and return all that was written."""
         with self._news:
-            assert self._news.wait_for(lambda: wanted in self.seen, timeout=30)
+            assert self._news.wait_for(lambda: wanted in self.seen, timeout=PATIENCE)
         return self.seen
 
     def to_the_end(self) -> str:
         """Return all that was written, when no process can write any more."""
         self.stream.close()
-        self._reader.join(timeout=30)
+        self._reader.join(timeout=PATIENCE)
         return self.seen
 
 
@@ -370,7 +371,7 @@ def test_a_terminal_that_is_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_a_heart_beats_until_it_is_stopped() -> None:
     drawn = threading.Event()
     with heartbeat(drawn.set):
-        assert drawn.wait(timeout=30)
+        assert drawn.wait(timeout=PATIENCE)
     assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
 
 
@@ -459,7 +460,7 @@ def test_an_interrupt_leaves_one_line_and_the_cursor(project: Project) -> None:
         process.stdin.flush()
         terminal.until(" rejected")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=PATIENCE) == 130
     end = "\x1b[?25h\r\x1b[1A\x1b[2Kerror: interrupted: nothing was kept; run the same command again\r\n"
     assert terminal.to_the_end().endswith(end)
 

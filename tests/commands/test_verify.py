@@ -18,6 +18,7 @@ from async_loader import ConfigurationError, Options, Run, StoreError, Verificat
 from async_loader.contrib.django.terminal.text import verification_lines
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import assert_interrupted, readers_shut_out
+from tests.processes import PATIENCE
 from tests.sample import TABLES
 
 DISAGREE = "ledger and databases do not agree, or a run is unfinished"
@@ -158,7 +159,7 @@ Run(TABLES, sources, paths(Path(sys.argv[1])), options, mode="sequential", show=
 
 
 def test_a_load_that_was_killed_is_unfinished_until_later_runs_have_written_what_it_left(fresh: Project) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, fresh.directory], cwd=ROOT, check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED, fresh.directory], cwd=ROOT, check=False, timeout=PATIENCE)
     assert killed.returncode == -signal.SIGKILL
     done = fresh.call("verify")
     assert (done.returncode, done.stderr) == (3, f"error: 1 finding: {DISAGREE}\n")
@@ -187,7 +188,7 @@ def test_a_large_transaction_that_was_cut_off_is_undone_before_anything_is_read(
     loaded.change("users", f"PRAGMA journal_mode = {mode}")
     database, left = (loaded.directory / name for name in ("users.db", remains))
     undisturbed = database.read_bytes()
-    subprocess.run([sys.executable, "-c", CUT_OFF, database], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", CUT_OFF, database], check=False, timeout=PATIENCE)
     assert left.exists()
     assert states(loaded) == [("complete", [])]
     assert not left.exists()

@@ -29,6 +29,7 @@ from async_loader import (
 )
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
+from tests.tiers import amounts
 
 KEY = Column("id", Type.INTEGER, generated=True)
 PEOPLE = Table(
@@ -310,10 +311,11 @@ def loaded_by_hand(rows: dict[str, tuple[int, str]], records: Sequence[Person], 
     return counts
 
 
+@amounts(15, 80)
 def test_any_records_come_to_what_one_after_the_other_comes_to(
-    tmp_path_factory: pytest.TempPathFactory, store: Databases
+    tmp_path_factory: pytest.TempPathFactory, store: Databases, amount: int
 ) -> None:
-    @examples(40, store)
+    @examples(amount, store)
     @given(
         loads=st.lists(PERSONS, min_size=1, max_size=3),
         mode=st.sampled_from(MODES),

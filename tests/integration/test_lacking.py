@@ -19,6 +19,7 @@ from tests.integration.test_crashes import crash_after
 from tests.integration.test_stored_rejects import retry
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
+from tests.tiers import amounts
 
 SPAN = Rule("span", ("first", "last"), "first must not be above last", pl.col("first") <= pl.col("last"))
 THINGS = Table(
@@ -115,8 +116,9 @@ def lines(records: Sequence[Record]) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-def test_each_record_is_judged_and_stored_as_its_row_will_be(store: Databases) -> None:
-    @examples(60, store)
+@amounts(20, 100)
+def test_each_record_is_judged_and_stored_as_its_row_will_be(store: Databases, amount: int) -> None:
+    @examples(amount, store)
     @given(ROWS, RECORDS, st.sampled_from(["reject", "update"]), st.sampled_from(MODES), st.integers(1, 4))
     def agree(held: dict[int, Record], records: list[Record], on_conflict: str, mode: str, batch_size: int) -> None:
         expected = oracle(held, records, on_conflict)

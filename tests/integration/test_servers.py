@@ -92,7 +92,7 @@ def test_a_reader_sees_nothing_until_all_is_committed(place: Place, mode: str) -
 END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'async_loader'"
 # Before which effects all sessions of a load are ended.
 STEPS = [
-    pytest.param(range(15, 1000, 9), 3, id="some"),
+    pytest.param(range(15, 1000, 18), 3, id="some"),
     *(pytest.param(range(1, 1000), every, id="each", marks=pytest.mark.long) for every in (0, 3)),
 ]
 

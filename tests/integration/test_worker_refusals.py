@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from async_loader import Cluster, ClusterError, ConfigurationError, LoaderError, Options, Run, Source, SourceError
-from tests.cluster import PATIENCE, ROOT, Workers, workers
+from tests.cluster import ROOT, Workers, workers
 from tests.integration.test_workers import Pair, users
+from tests.processes import PATIENCE
 from tests.sample import TABLES, Place
 from tests.stores import Schemas
 
