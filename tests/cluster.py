@@ -63,6 +63,8 @@ class Workers:
             _VARIABLE: str(self._databases),
             "PYTHONPATH": str(ROOT),
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "20",
+            # To look at a worker a hundred times a second costs more than most tests need of it.
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
             **(environment or {}),
         }
         self._started = 0

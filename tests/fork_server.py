@@ -64,7 +64,7 @@ LIBRARIES = (
 # Variables that are read when the interpreter starts or a library is imported, so that a fork would not heed them.
 _READ_AT_START = re.compile(
     r"PYTHON(?!PATH$|WARNINGS$|UNBUFFERED$|DONTWRITEBYTECODE$)|LC_|LANG|LD_|MALLOC_|POLARS_"
-    r"|DASK_(?!DISTRIBUTED__(COMM__TLS__|SCHEDULER__(ALLOWED_FAILURES|WORKER_TTL)$))"
+    r"|DASK_(?!DISTRIBUTED__(COMM__TLS__|SCHEDULER__(ALLOWED_FAILURES|WORKER_TTL)$|WORKER__PROFILE__ENABLED$))"
 )
 _MOST_DESCRIPTORS = 50
 _HELD_BACK = (signal.SIGCHLD, signal.SIGINT)

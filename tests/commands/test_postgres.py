@@ -244,7 +244,7 @@ def stopped_after_a_commit(served: ServedProject, number: signal.Signals, *comma
 
 
 def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: ServedProject) -> None:
-    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=250", "--format=json")
+    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=500", "--format=json")
     assert stopped_after_a_commit(served, signal.SIGINT, *command) == INTERRUPTED
     assert stopped_after_a_commit(served, signal.SIGKILL, *command, "--mode=threads") == -signal.SIGKILL
     resumed = served.manage(*command)

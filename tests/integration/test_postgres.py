@@ -29,6 +29,7 @@ from async_loader import (
 )
 from async_loader.checks import references
 from tests.integration.test_refused import reasons_of
+from tests.processes import PATIENCE
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -395,11 +396,10 @@ def looked_up(place: Place) -> int:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until the server has done what it does a little later."""
-    for _ in range(200):
-        if condition():
-            return
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
         time.sleep(0.05)
-    pytest.fail("what was waited for did not come")
 
 
 def test_a_trigger_of_each_statement_refuses_rows(tmp_path: Path, store: Databases, mode: str) -> None:

