@@ -8,6 +8,7 @@ import posixpath
 import re
 import xml.parsers.expat
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias
@@ -18,6 +19,9 @@ from async_loader.sources.cells import Faulty
 
 # Faulty cells by the numbers of their rows and columns, both from 0.
 CellFaults: TypeAlias = Mapping[int, Mapping[int, Faulty]]
+
+# What the standard library raises where an archive is broken, or packed in a way that it does not know.
+BROKEN_ARCHIVE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError, zlib.error)
 
 _BLOCK = 1 << 20
 _BOOK, _RELATIONS, _ODS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "content.xml"
@@ -51,7 +55,9 @@ def faults_of(name: str, content: BinaryIO, sheet: str) -> CellFaults:
             if _ODS in names:
                 return _faults_in(archive, _ODS, _OpenDocument(sheet))
             return _of_older_formats(content, sheet)
-    except (zipfile.BadZipFile, KeyError, ET.ParseError, xml.parsers.expat.ExpatError) as error:
+    except (LookupError, StopIteration) as error:
+        raise SourceError(name, "is no spreadsheet that can be read: its parts do not fit together") from error
+    except (*BROKEN_ARCHIVE, ET.ParseError, xml.parsers.expat.ExpatError) as error:
         raise SourceError(name, f"is no spreadsheet that can be read: {one_line(error)}") from error
 
 

@@ -9,7 +9,9 @@ The whole sheet is in memory, about 100 bytes a cell.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +20,7 @@ import polars as pl
 
 from async_loader.errors import SourceError, one_line
 from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken
-from async_loader.sources.cell_faults import faults_of
+from async_loader.sources.cell_faults import BROKEN_ARCHIVE, faults_of
 from async_loader.sources.cells import Cell, as_json, typed
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import listed, names_no_column, nearest_name, problem_of
@@ -28,6 +30,8 @@ from async_loader.sources.streams import Stream
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
 
+# Bytes of a workbook as it is unpacked: a packed one of some megabytes may be of any size.
+_MOST_UNPACKED = 2 << 30
 # Rows of a batch.
 _ROWS = 10_000
 _INSTALL = "pip install 'django-async-loader[spreadsheets]'"
@@ -152,9 +156,19 @@ def _opened(name: str, content: Any) -> CalamineWorkbook:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
         raise SourceError(name, f"python-calamine is not installed, which reads spreadsheets: {_INSTALL}") from error
+    if (size := _unpacked(content)) > _MOST_UNPACKED:
+        problem = f"is {size / 2**30:,.1f} GiB when it is unpacked, of which at most {_MOST_UNPACKED >> 30} can be read"
+        raise SourceError(name, f"{problem}; save the sheet as CSV")
     content.seek(0)
     book: CalamineWorkbook = _read(name, partial(CalamineWorkbook.from_filelike, io.BytesIO(content.read())))
     return book
+
+
+def _unpacked(content: Any) -> int:
+    """Return the bytes of all that is in a packed workbook; 0 where it is none, or cannot be read."""
+    with contextlib.suppress(*BROKEN_ARCHIVE), zipfile.ZipFile(content) as archive:
+        return sum(each.file_size for each in archive.infolist())
+    return 0
 
 
 def _read(name: str, steps: Any) -> Any:
@@ -172,6 +186,8 @@ def _read(name: str, steps: Any) -> Any:
 def _chosen(name: str, book: CalamineWorkbook, sheet: str) -> str:
     """Return the name of the sheet that is meant: by its name, by its number from 1, or as the only one."""
     names = list(book.sheet_names)
+    if not names:
+        raise SourceError(name, "has no sheet")
     if sheet in names:
         return sheet
     if sheet.isdecimal() and 0 < int(sheet) <= len(names):
