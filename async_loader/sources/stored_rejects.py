@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -22,20 +22,12 @@ from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, 
 from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources.fields import Fields, fields_of
+from async_loader.sources.json_values import Typed
 from async_loader.sources.source import Source
 from async_loader.tables import Column, Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
 _UNREADABLE = (*BROKEN, UNDECODABLE)
-
-
-class Typed(NamedTuple):
-    """The columns of some records, as a `Batch` has them."""
-
-    values: pl.DataFrame
-    faults: dict[str, pl.DataFrame]
-    absent: tuple[str, ...]
-    lacking: dict[str, pl.Series]
 
 
 class StoredReader:
@@ -185,7 +177,7 @@ def _csv(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     names = dict.fromkeys(fields.names.values())
     texts = {name: pl.Series([record.get(name) for record in records], dtype=pl.String) for name in names}
     values, faults = typed(fields, pl.DataFrame(texts), _undecodable(fields, rows), nul=True)
-    return Typed(values, faults, fields.absent, {})
+    return Typed(values, faults, {}, fields.absent)
 
 
 def _json_objects(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
@@ -200,15 +192,14 @@ def _json_objects(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed
         if isinstance(record, Broken):
             raise ValueError(record.message)  # noqa: TRY004 - it is the text that is wrong
         records.append(record)
-    made = typed(fields, records, texts)
-    return Typed(made.values, made.faults, made.absent, made.lacking)
+    return typed(fields, records, texts)
 
 
 def _spreadsheet(fields: Fields, _: Layout, rows: Sequence[RejectRow]) -> Typed:
     from async_loader.sources.cells import cells_from_json, typed
 
     values, faults = typed(fields, [cells_from_json(row.record) for row in rows])
-    return Typed(values, faults, fields.absent, {})
+    return Typed(values, faults, {}, fields.absent)
 
 
 def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed:
@@ -218,7 +209,7 @@ def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed
     records = rows_table(layout, [row.record for row in rows])
     as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
     values, faults = typed(fields, as_read, _undecodable(fields, rows), len(rows))
-    return Typed(values, faults, fields.absent, {})
+    return Typed(values, faults, {}, fields.absent)
 
 
 _TYPED: dict[str, Callable[[Fields, Layout, Sequence[RejectRow]], Typed]] = {
