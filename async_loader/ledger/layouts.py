@@ -11,7 +11,7 @@ from async_loader.ledger.entries import TableRun, facts_of
 # In the JSON of `loader_runs.sources`, beside what identifies each source: how each one of the line's table was read.
 READ = "read"
 # The kinds of sources whose rejects can be read again, each also the suffix of a file of rejects.
-KINDS = ("csv", "jsonl", "json", "parquet", "xlsx")
+KINDS_OF_REJECTS = ("csv", "jsonl", "json", "parquet", "xlsx")
 
 
 @dataclass(frozen=True, slots=True)

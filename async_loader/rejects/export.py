@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from async_loader.effects import Call, Steps
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.layouts import KINDS, Layout
+from async_loader.ledger.layouts import KINDS_OF_REJECTS, Layout
 from async_loader.ledger.reject_groups import RejectFilter, RejectRow, Selection
 from async_loader.records.reasons import reason_json
 from async_loader.rejects.selection import count_selections, format_or_problem, take_pages, why_table_is_unknown
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from async_loader.rejects.files import ExportedFiles
 
 # By the suffix of a file, the format of the sources whose rejects it can hold.
-_FORMATS = {f".{kind}": kind for kind in KINDS} | {".ndjson": "jsonl"}
+_FORMATS = {f".{kind}": kind for kind in KINDS_OF_REJECTS} | {".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _left_out(table: Table, kind: str, selections: Iterable[tuple[Selection, int
         elif not _fits(selection, kind):
             others[format_or_problem(selection)] += number
     for (other, problem), number in others.items():
-        if other in KINDS:
+        if other in KINDS_OF_REJECTS:
             remedy = f"name a file that ends in .{other} for them"
             yield f"{table.name}: left out {_rejects(number)} of {other}: {remedy}"
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from async_loader.errors import ConfigurationError
-from async_loader.ledger.layouts import KINDS, Layout
+from async_loader.ledger.layouts import KINDS_OF_REJECTS, Layout
 from async_loader.ledger.reject_groups import Selection
 from async_loader.rejects.selection import format_or_problem, why_table_is_unknown
 from async_loader.tables import Table
@@ -58,7 +58,7 @@ def _why_not(selection: Selection, names: Iterable[str]) -> str | None:
     if selection.table not in names:
         return f"table {selection.table} is no longer declared"
     kind, problem = format_or_problem(selection)
-    return None if kind in KINDS else problem or f"their source was {kind}"
+    return None if kind in KINDS_OF_REJECTS else problem or f"their source was {kind}"
 
 
 def _check_read_alike(table: str, selections: Sequence[Selection]) -> None:
