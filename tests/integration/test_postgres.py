@@ -359,14 +359,16 @@ def test_a_key_that_the_server_counts_up_takes_the_records_own(
     assert place.rows("things") == [(5, "bb", 2), (7, "c", 1)]
 
 
+@pytest.mark.parametrize("counted", ["bigserial", "bigint DEFAULT nextval('counter')"], ids=["owned", "unowned"])
 @pytest.mark.parametrize("options", [{}, {"commit_every": 1}])
 @pytest.mark.parametrize(("keys", "following"), [((5, 9, 2), 10), ((), 1), ((-3,), 1)])
 def test_keys_that_the_server_generates_come_after_those_that_were_loaded(
-    tmp_path: Path, store: Databases, keys: tuple[int, ...], following: int, options: dict[str, int]
+    tmp_path: Path, store: Databases, counted: str, keys: tuple[int, ...], following: int, *, options: dict[str, int]
 ) -> None:
     place = Place(tmp_path, (table_with(TEXT),), store=store)
     place.query("things", "DROP TABLE things")
-    place.query("things", "CREATE TABLE things (id bigserial PRIMARY KEY, x text)")
+    place.query("things", "CREATE SEQUENCE counter")
+    place.query("things", f"CREATE TABLE things (id {counted} PRIMARY KEY, x text)")
     given = place.file("t.csv", "id,x\n" + "".join(f"{key},a\n" for key in keys))
     for _ in range(2):
         place.load("async", {"things": given}, **options)

@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 
 from async_loader.effects import Change, Each, Query, Refusal, drive, drive_async
 from async_loader.stores.postgres.arrays import Arrays
-from async_loader.stores.postgres.faults import REFUSALS, PassedOverError, said
+from async_loader.stores.postgres.faults import PassedOverError, is_refusal, said
 from async_loader.stores.postgres.sessions import (
     BEGIN,
     COMMIT,
@@ -96,7 +96,9 @@ def _each(each: Each) -> Operations:
             changed += yield from _all_or_nothing(_one(sql, row))
         except PassedOverError:
             refused[number] = PASSED_OVER
-        except REFUSALS as error:
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
             refused[number] = Refusal(said(error), error.diag.constraint_name or "")
     return changed, refused
 
@@ -112,8 +114,9 @@ def _all_or_nothing(steps: Operations) -> Operations:
     yield Execute(_SAVEPOINT)
     try:
         result = yield from steps
-    except (PassedOverError, *REFUSALS):
-        yield Execute(f"{_UNDO}; {_RELEASE}")
+    except (PassedOverError, psycopg.Error) as error:
+        if isinstance(error, PassedOverError) or is_refusal(error):
+            yield Execute(f"{_UNDO}; {_RELEASE}")
         raise
     yield Execute(_RELEASE)
     return result

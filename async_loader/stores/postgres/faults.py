@@ -33,6 +33,17 @@ _LOST = "see that the server runs, and run the same command again"
 UNREACHABLE = "see that the server runs, and that its host, database, user and password are right"
 
 
+# Where the server, whatever its language, refuses a row for a policy of row-level security.
+_POLICIES = "ExecWithCheckOptions"
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Return whether an error is of a row, and not of the database."""
+    return isinstance(error, REFUSALS) or (
+        isinstance(error, errors.InsufficientPrivilege) and error.diag.source_function == _POLICIES
+    )
+
+
 class PassedOverError(Exception):
     """A row was neither stored nor broke a constraint."""
 
@@ -50,7 +61,7 @@ class Explainer:
             return RefusedError(self.database, PASSED_OVER.said)
         if not isinstance(error, psycopg.Error):
             return StoreError(self.database, one_line(error))
-        if isinstance(error, REFUSALS):
+        if is_refusal(error):
             return RefusedError(self.database, said(error))
         kind: type[StoreError] = StoreError
         state = error.sqlstate or ""

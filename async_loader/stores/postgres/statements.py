@@ -28,12 +28,26 @@ CASTS = {Type.UUID: "::uuid", Type.JSON: "::jsonb"}
 _HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
 _UNSTORABLE = r"\\u0000|\\u[dD][89a-fA-F].."
 
-# A counter that is ahead of all keys stays where it is; one that has counted nothing yet says null.
+# How far a counter is moved by taking numbers from it, which no session can take at the same time. To a place further
+# away it is set, between which and reading it no other session takes that many.
+_TAKEN = 1000
+# The counter is the sequence that the column owns, or else those that its default names. One that is ahead of all keys
+# stays where it is; one that has counted nothing yet says null.
 _COUNTER = """\
-SELECT setval(counter, greatest) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS counter) AS own,
-LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held
-WHERE CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
-THEN greatest > coalesce(pg_sequence_last_value(counter), 0) END"""
+SELECT CASE WHEN greatest - last <= {taken}
+    THEN (SELECT max(number) FROM (
+        SELECT nextval(counter) AS number FROM generate_series(1, (greatest - last - 1) / seqincrement + 1)) AS taken)
+    ELSE setval(counter, greatest) END
+FROM (SELECT seqrelid::regclass AS counter, seqincrement, seqstart FROM pg_sequence
+    WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass OR seqrelid IN (SELECT refobjid FROM pg_attrdef
+        JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
+        JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+        WHERE refclassid = 'pg_class'::regclass AND adrelid = to_regclass($1) AND attname = $2)
+    OFFSET 0) AS counters,
+LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held,
+LATERAL (SELECT CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
+    THEN coalesce(pg_sequence_last_value(counter), seqstart - seqincrement) END AS last) AS counted
+WHERE greatest > last AND seqincrement > 0"""
 
 
 def with_batch(sql: str, batch: Arrays, bound: int) -> str:
@@ -45,7 +59,7 @@ def with_batch(sql: str, batch: Arrays, bound: int) -> str:
 
 def counter(table: Table) -> str:
     """Return the statement that moves the counter of a key past all keys; a role that may not move it leaves it."""
-    return _COUNTER.format(key=quoted(table.key), table=table_sql(table.name))
+    return _COUNTER.format(key=quoted(table.key), table=table_sql(table.name), taken=_TAKEN)
 
 
 def looked_up(table: Table, condition: str) -> str:

@@ -21,10 +21,14 @@ from async_loader import Lent
 # Seconds that a server may take to answer, unless the project sets another limit.
 CONNECT_TIMEOUT = 10
 
-# Settings of a session, as the project has made them since it began. The role comes last: it may not make the others.
-_SETTINGS = """\
+# Settings of a session, as the project has made them since it began. Those that the server itself does not know are in
+# none of its lists: they are looked for in policies of row-level security. The role comes last: it may not make others.
+_SETTINGS = r"""
 SELECT name, current_setting(name) FROM pg_settings WHERE source = 'session'
 AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')
+UNION SELECT name, current_setting(name, TRUE) FROM pg_policies, LATERAL (SELECT found[1] AS name
+    FROM regexp_matches(concat(qual, with_check), 'current_setting\(''(\w+\.\w+)''', 'g') AS found) AS named
+WHERE current_setting(name, TRUE) <> ''
 UNION ALL SELECT 'role', current_setting('role')"""
 
 

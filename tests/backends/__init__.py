@@ -1,0 +1,1 @@
+"""Back ends of databases as projects have them, made of those of Django."""

@@ -1,0 +1,1 @@
+"""PostgreSQL with a schema for each tenant, which is chosen on the connection."""
