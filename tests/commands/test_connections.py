@@ -248,6 +248,30 @@ def test_aliases_of_one_file_are_loaded_together(databases: Databases, mode: str
     assert call("rejects", "show").count("line 3") == 2
 
 
+@EACH_MODE
+@pytest.mark.parametrize("name", ['"app"."labelled"', 'app"."labelled', '"labelled"'])
+def test_the_orm_finds_rows_of_a_table_whose_name_has_quotes(
+    databases: Databases, served: str, server: Server, mode: str, name: str
+) -> None:
+    with isolate_apps("core"):
+
+        class Labelled(models.Model):  # noqa: DJ008 - is shown nowhere
+            name = models.CharField(max_length=9, unique=True)
+            objects: Any = models.Manager()
+
+            class Meta:
+                app_label = "core"
+                db_table = name
+
+    server.query(served, "CREATE SCHEMA app")
+    databases.create(Labelled)
+    databases.load(Labelled, "id,name\n7,a\n", mode)
+    databases.load(Labelled, "name\nb\n", mode, append=frozenset({name}))
+    rows = Labelled.objects.using("users")
+    assert list(rows.order_by("id").values_list("id", "name")) == [(7, "a"), (8, "b")]
+    assert rows.create(name="c").pk == 9
+
+
 class Drawn(models.Func):
     """Thirty-two random digits, which SQLite makes."""
 

@@ -306,7 +306,11 @@ class Database(Store):
         connection = sqlite3.connect(
             target, timeout=lock_timeout, isolation_level=None, check_same_thread=False, uri=True
         )
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
         return Lent(connection, connection.close)
 
     def perform(self, session: Session, statement: Query | Change | Each) -> Any:

@@ -154,10 +154,10 @@ class Session:
 
     def _broken_reference(self, said: str) -> str:
         """Return why a commit was refused: a foreign key that waits for it leads nowhere."""
-        broken = self.execute("PRAGMA foreign_key_check").fetchone()
-        if broken is None:
+        broken = self.execute("SELECT * FROM pragma_foreign_key_check LIMIT 1").fetchall()
+        if not broken:
             return f"{said} ({self.place})"
-        table, row, target, _ = broken
+        [(table, row, target, _)] = broken
         return f"table {table}: {BrokenRows(1, row, target)}"
 
     def _set_up_file(self, *, is_new: bool) -> None:

@@ -100,8 +100,9 @@ def _made(wrapper: BaseDatabaseWrapper) -> Lent:
         # Those of a pool are few, and the calling thread may have the last one.
         options.pop("pool", None)
     own.inc_thread_sharing()
-    own.ensure_connection()
     try:
+        # A receiver of the project may raise once the connection is there.
+        own.ensure_connection()
         if not own.get_autocommit():
             own.set_autocommit(True)
         settings = _session_settings(wrapper)
