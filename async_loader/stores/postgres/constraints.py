@@ -15,10 +15,10 @@ WHERE indrelid = to_regclass($1) AND indisunique AND NOT indisexclusion ORDER BY
 _CONSTRAINTS = """\
 SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid = to_regclass($1) AND contype IN ('c', 'x') ORDER BY conname"""
-# Those that fire when a row is inserted (4) or updated (16).
+# Those that fire when a row is inserted (4) or updated (16), and not on replicas alone.
 _TRIGGERS = """\
-SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND tgenabled <> 'D'
-AND tgtype & 20 <> 0 ORDER BY tgname"""
+SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal
+AND tgenabled IN ('O', 'A') AND tgtype & 20 <> 0 ORDER BY tgname"""
 
 
 def unasked(database: str, table: Table) -> Steps[list[str]]:
