@@ -13,6 +13,9 @@ from async_loader import RejectFilter, Report, Source, StoredRejects
 from tests.integration.test_stored_rejects import exported, findings, retry, shown
 from tests.sample import Place
 
+# Above stores it is the same code, so a plain run takes one store for each test, too.
+pytestmark = pytest.mark.turns("mode", "store")
+
 USERS = "id,name,email\n1,Ann,a@\n2,,b@\n3,Cy,none\n,Dot,d@\n5,,e@\n"
 CORRECTED = "id,name,email\n2,Bob,b@\n3,,c@\n1,Ann,a@\n6,Flo,f@\n"
 
