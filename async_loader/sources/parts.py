@@ -28,7 +28,7 @@ from async_loader.tables import Table
 # Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
 SIZE = 32 << 20
 # Kinds whose readers divide them, or say that they are one.
-_DIVIDED_BY_READERS = ("parquet", "json", *SPREADSHEETS)
+_DIVIDED_BY_READERS = ("parquet", "arrow", "json", *SPREADSHEETS)
 # Bytes that are counted at a time.
 COUNTED = 1 << 20
 

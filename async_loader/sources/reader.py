@@ -128,7 +128,8 @@ class Reader:
         if source.kind == "csv":
             return replace(layout, delimiter=source.delimiter, columns=columns)
         if schema is not None:
-            return replace(layout, columns=tuple(schema.names), types=tuple(str(each.type) for each in schema))
+            types = tuple(str(each.type) for each in schema)
+            return replace(layout, kind="parquet", columns=tuple(schema.names), types=types)
         # Each record of JSON Lines may have a column under another of its names.
         several = {column: names for column, names in fields.candidates.items() if len(names) > 1}
         lookups = tuple(name for parts in fields.lookups.values() for name in parts)
@@ -237,6 +238,12 @@ def _spreadsheet(stream: Stream, fields: Fields, source: Source, _: Stretch | No
     return SpreadsheetSource(stream, fields, source.part)
 
 
+def _arrow(stream: Stream, fields: Fields, _source: Source, _stretch: Stretch | None) -> Format:
+    from async_loader.sources.arrow import ArrowSource
+
+    return ArrowSource(stream, fields)
+
+
 def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
     from async_loader.sources.parquet import ParquetSource
 
@@ -249,5 +256,6 @@ _OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
     "ndjson": _json_lines,
     "json": _json_document,
     "parquet": _parquet,
+    "arrow": _arrow,
     **dict.fromkeys(SPREADSHEETS, _spreadsheet),
 }

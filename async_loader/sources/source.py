@@ -12,7 +12,7 @@ from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
 SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
-KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", *SPREADSHEETS)
+KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", "arrow", *SPREADSHEETS)
 # What can be packed, by suffix.
 _PACKED = ("csv", "jsonl", "ndjson", "json")
 # What has parts of which one is read, named after `#`.
@@ -27,8 +27,8 @@ class Source:
     document, the array that is named after `#`, as in `answer.json#results.items`; of a spreadsheet, the sheet by its
     name or its number from 1.
 
-    `format` is csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or .zst, or parquet, xlsx, xlsm, xlsb,
-    xls or ods; by default the suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises
+    `format` is csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or .zst, or parquet, arrow, xlsx,
+    xlsm, xlsb, xls or ods; by default the suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises
     ConfigurationError for an unknown one.
 
     names: by column of the table, the name that the source must have for it.

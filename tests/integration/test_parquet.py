@@ -12,7 +12,7 @@ import pytest
 
 from async_loader import Column, Source, SourceError, Table, Type
 from async_loader.sources import Reader
-from async_loader.sources.parquet import BYTES
+from async_loader.sources.columnar import BYTES
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
