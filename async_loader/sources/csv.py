@@ -127,6 +127,7 @@ class CsvSource:
             raise SourceError(name, problem, 1)
 
     def _batch(self, part: Split, first_line: int) -> Batch:
+        """Return a block's records as a batch; those of a file of rejects as they were before it was written."""
         records = self._records(part, first_line)
         if self._is_rejects:
             records = _mended(records)
