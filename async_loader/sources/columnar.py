@@ -26,6 +26,8 @@ from async_loader.tables import Column
 # Rows that are read at a time, at most, and their bytes as they are unpacked, about.
 ROWS = 100_000
 BYTES = 8 << 20
+# Columns that a source may have: each costs time and memory before the first row is read.
+MOST_COLUMNS = 10_000
 
 
 class ColumnarSource(ABC):
@@ -37,6 +39,9 @@ class ColumnarSource(ABC):
     def __init__(self, stream: Stream, fields: Fields, schema: pa.Schema) -> None:
         self._stream = stream
         names = schema.names
+        if len(names) > MOST_COLUMNS:
+            problem = f"it has {len(names):,} columns, of which at most {MOST_COLUMNS:,} can be read"
+            raise SourceError(stream.name, f"{problem}; keep those that are to be loaded")
         self.fields = fields.matched(dict.fromkeys(names))
         if refusal := self.fields.refusal(set(names)):
             raise SourceError(stream.name, refusal)

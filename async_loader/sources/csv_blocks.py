@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 
 from async_loader.errors import SourceError
-from async_loader.sources.csv_records import Split, fields_of_record, give_up_first_line, record_spans, split
+from async_loader.sources.csv_records import (
+    Split,
+    fields_of_record,
+    give_up_first_line,
+    long_record,
+    record_spans,
+    split,
+)
 from async_loader.sources.fields import Fields
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 
@@ -68,18 +75,22 @@ class CsvBlocks:
     def _look(self) -> Split:
         """Return the records at the front of what is not taken yet, one at least while there is any.
 
-        Looks at one block, and at twice as much each time where that holds no whole record.
+        Where a block holds no whole record, that record is looked for in twice as much each time, and taken alone.
         """
-        size = BLOCK
-        while True:
-            self._fill(size)
-            final = self._ended and len(self._rest) <= size
-            part = split(self._rest[:size], self._delimiter.encode(), final=final)
-            if part.consumed or final:
-                return part
+        size, delimiter = BLOCK, self._delimiter.encode()
+        self._fill(size)
+        part = split(self._rest[:size], delimiter, final=self._is_all(size))
+        while self._rest and not part.consumed:
             if size >= RECORD_LIMIT:
                 return self._given_up(self._rest[:size])
             size *= 2
+            self._fill(size)
+            part = long_record(self._rest[:size], delimiter, final=self._is_all(size))
+        return part
+
+    def _is_all(self, size: int) -> bool:
+        """Return whether that many bytes of what is not taken yet are all that there is."""
+        return self._ended and len(self._rest) <= size
 
     def _given_up(self, block: bytes) -> Split:
         """Return the first line as a broken record: the record that it begins has no end in sight."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +33,10 @@ from async_loader.sources.quoting import (
 _NONE = np.zeros(0, np.int64)
 # What follows a CR at the very end is not known.
 _LINE_END = re.compile(rb"\r?\n|\r(?=[^\n])")
+# A record as far as its line end, which is the first one after an even number of quotes.
+_RECORD_TEXT = rb'([^"\r\n]*+(?:"[^"]*+"[^"\r\n]*+)*+)'
+_RECORD = re.compile(_RECORD_TEXT + rb"(?:\r?\n|\r(?=[^\n]))")
+_LAST_RECORD = re.compile(_RECORD_TEXT + rb"(?:\r?\n|\r|\Z)")
 # First and last line of some records, and where their bytes begin and end.
 _Records: TypeAlias = tuple[tuple[Positions, Positions], tuple[Positions, Positions]]
 
@@ -51,6 +56,9 @@ class Split:
     broken: tuple[tuple[int, bytes], ...]
     consumed: int
     lines: int
+
+
+_NOTHING = Split(b"", _NONE, _NONE, (), 0, 0)
 
 
 def split(block: bytes, delimiter: bytes, *, final: bool) -> Split:
@@ -73,13 +81,30 @@ def split(block: bytes, delimiter: bytes, *, final: bool) -> Split:
     return _sound(block[:end], quotes[: np.searchsorted(quotes, end)])
 
 
+def long_record(block: bytes, delimiter: bytes, *, final: bool) -> Split:
+    """Take the one record at the front of `block`, of any length, in little memory; of a broken one, its first line.
+    With `final` the block's end is the source's.
+
+    Consumes nothing where the record does not end in the block.
+    """
+    record = (_LAST_RECORD if final else _RECORD).match(block)
+    if record is not None and _sound_record(delimiter).fullmatch(record[1]):
+        lines = record[1].count(b"\n") + record[1].count(b"\r") - record[1].count(b"\r\n") + 1
+        first, last = (_NONE, _NONE) if not record[1] else (np.zeros(1, np.int64), np.full(1, lines - 1))
+        return Split(record[0], first, last, (), record.end(), lines)
+    if record is None and not final:
+        return _NOTHING
+    part = give_up_first_line(block)
+    return part if part.consumed else Split(b"", _NONE, _NONE, ((0, _line_text(block, 0, len(block))),), len(block), 1)
+
+
 def give_up_first_line(block: bytes) -> Split:
     """Return the block's first line as a broken record: for a quote that never closes. Consumes nothing where the line
     does not end in the block.
     """
     end = _LINE_END.search(block)
     if end is None:
-        return Split(b"", _NONE, _NONE, (), 0, 0)
+        return _NOTHING
     return Split(b"", _NONE, _NONE, ((0, block[: end.start()]),), end.end(), 1)
 
 
@@ -218,6 +243,14 @@ def _after_last_line_end(block: bytes) -> int:
 def _line_text(block: bytes, begin: int, stop: int) -> bytes:
     """Return a line without its end, which is LF, CR or CRLF."""
     return block[begin:stop].removesuffix(b"\r")
+
+
+@lru_cache
+def _sound_record(delimiter: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of a record less its line end, in which all quotes are in place."""
+    edge = re.escape(delimiter)
+    field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n' + edge + rb"]*+)"
+    return re.compile(field + rb"(?:" + edge + field + rb")*+")
 
 
 def fields_of_record(record: str, delimiter: str) -> list[str]:

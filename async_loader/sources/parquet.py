@@ -5,7 +5,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -18,6 +18,11 @@ from async_loader.sources.parquet_values import is_text
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
 
+# Entries of a list in the footer, at most: columns, or row groups.
+MOST_ENTRIES = 100_000
+# The words of Arrow's library for a longer list.
+_TOO_LONG = "Exceeded size limit"
+
 
 class ParquetSource(ColumnarSource):
     """A source of Parquet."""
@@ -26,9 +31,10 @@ class ParquetSource(ColumnarSource):
         try:
             with stream.failures():
                 self._content = stream.seekable_file()
-                self._file = self._open()
+                self._file = _opened(stream.name, self._content)
+                self._metadata = self._file.metadata
                 schema = self._file.schema_arrow
-            self._places = _places(self._file.metadata)
+            self._places = _places(self._metadata)
         except UnicodeDecodeError as error:
             raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
         super().__init__(stream, fields, schema)
@@ -56,7 +62,7 @@ class ParquetSource(ColumnarSource):
                 parts.append([])
                 unpacked = 0
             parts[-1].append(group)
-            unpacked += self._file.metadata.row_group(group).total_byte_size
+            unpacked += self._metadata.row_group(group).total_byte_size
         row, stretches = 1, []
         for groups in parts:
             rows = self._rows(groups)
@@ -66,7 +72,8 @@ class ParquetSource(ColumnarSource):
         return stretches
 
     def _open(self, **options: Any) -> pa.parquet.ParquetFile:
-        return pa.parquet.ParquetFile(self._content, page_checksum_verification=True, **options)
+        """Open the file once more; its footer, which may be long, is not read again."""
+        return _opened(self._stream.name, self._content, metadata=self._metadata, **options)
 
     def is_int96(self, name: str) -> bool:
         """Return whether a column has the deprecated type INT96."""
@@ -74,20 +81,22 @@ class ParquetSource(ColumnarSource):
         return place is not None and self._file.schema.column(place).physical_type == "INT96"
 
     def _rows(self, groups: Iterable[int]) -> int:
-        return sum(self._file.metadata.row_group(group).num_rows for group in groups)
+        return sum(self._metadata.row_group(group).num_rows for group in groups)
 
     def _share(self, rows: int) -> int:
         """Return the bytes of the source that these rows have, as if each of all its rows had as many."""
-        of_all: int = max(1, self._file.metadata.num_rows)
+        of_all: int = max(1, self._metadata.num_rows)
         return (self._stream.size or 0) * rows // of_all
 
     def _runs(self) -> Iterator[list[int]]:
         """Yield neighbouring row groups that are read at once: several small ones, or one that is large."""
         run: list[int] = []
+        size = 0
         for group in self._groups:
-            if run and self._bytes([*run, group]) > BYTES:
+            size += (more := self._bytes([group]))
+            if run and size > BYTES:
                 yield run
-                run = []
+                run, size = [], more
             run.append(group)
         if run:
             yield run
@@ -95,7 +104,7 @@ class ParquetSource(ColumnarSource):
     def _bytes(self, groups: Iterable[int]) -> int:
         """Return the bytes of the columns that are read, as they are stored but not packed."""
         places = [self._places[name] for name in self.columns if name in self._places]
-        metadata = [self._file.metadata.row_group(group) for group in groups]
+        metadata = [self._metadata.row_group(group) for group in groups]
         return sum(group.column(place).total_uncompressed_size for group in metadata for place in places)
 
     def _parts(self, groups: list[int]) -> Iterator[pa.RecordBatch]:
@@ -123,7 +132,7 @@ class ParquetSource(ColumnarSource):
         return longest
 
     def _has_dictionary(self, name: str, group: int) -> bool:
-        return bool(self._file.metadata.row_group(group).column(self._places[name]).has_dictionary_page)
+        return bool(self._metadata.row_group(group).column(self._places[name]).has_dictionary_page)
 
     def _fine_times(self, groups: list[int]) -> dict[str, _Times]:
         """Return, for each column of INT96, its times in nanoseconds, as far as they can be counted so."""
@@ -141,6 +150,18 @@ class ParquetSource(ColumnarSource):
         """
         of_all = max(rows, self._total)
         return (self._stream.size or 0) * rows // of_all
+
+
+def _opened(name: str, content: BinaryIO, **options: Any) -> pa.parquet.ParquetFile:
+    try:
+        return pa.parquet.ParquetFile(
+            content, page_checksum_verification=True, thrift_container_size_limit=MOST_ENTRIES, **options
+        )
+    except OSError as error:
+        if _TOO_LONG not in str(error):
+            raise
+        problem = f"its footer lists more than {MOST_ENTRIES:,} columns or row groups"
+        raise SourceError(name, f"{problem}; write it anew with fewer") from error
 
 
 class _Times:

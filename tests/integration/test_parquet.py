@@ -178,3 +178,26 @@ def test_batches_are_cut_by_bytes_where_a_file_repeats_long_texts(tmp_path: Path
     assert lines == list(range(1, 601))
     assert max(sizes) < 2 * BYTES
     assert len(sizes) < 100
+
+
+def test_many_small_row_groups_are_read_at_once(tmp_path: Path) -> None:
+    table = Table("words", "d", (Column("id", Type.INTEGER), Column("word", Type.TEXT)))
+    path = tmp_path / "w.parquet"
+    pq.write_table(pa.table({"id": range(300), "word": ["a"] * 300}), path, row_group_size=1)
+    with closing(Reader(Source(str(path)), table, 100_000)) as reader:
+        batches = [reader.read(), reader.read()]
+    assert batches[0] is not None
+    assert batches[0].values["id"].to_list() == list(range(300))
+    assert batches[1] is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [(10_001, "it has 10,001 columns, of which at most 10,000 can be read"), (100_001, "lists more than 100,000")],
+)
+def test_a_file_of_too_many_columns_is_refused(place: Place, mode: str, columns: int, problem: str) -> None:
+    path = place.directory / "p.parquet"
+    schema = pa.schema([pa.field(f"c{number}", pa.null()) for number in range(columns)])
+    pq.ParquetWriter(path, schema).close()
+    with pytest.raises(SourceError, match=problem):
+        place.load(mode, {"products": str(path)})

@@ -9,7 +9,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader.sources.csv_records import fields_of_record, give_up_first_line, record_spans, split
+from async_loader.sources.csv_records import (
+    fields_of_record,
+    give_up_first_line,
+    long_record,
+    record_spans,
+    split,
+)
 
 NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 FIELDS = st.text(st.sampled_from('a,"\n\ré'), max_size=6)
@@ -68,6 +74,27 @@ def test_any_bytes_are_accounted_for_line_by_line(block: bytes, cut: int) -> Non
             lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
             missed = [line for number, line in enumerate(lines) if number not in covered]
             assert set(missed) <= {b""}
+
+
+@given(st.lists(st.sampled_from([b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r"]), max_size=40).map(b"".join))
+def test_records_taken_one_by_one_are_those_of_the_whole(block: bytes) -> None:
+    """Sound ones and broken ones, as far as each says without what follows it."""
+    lines: list[tuple[int, int]] = []
+    broken: list[tuple[int, bytes]] = []
+    at = line = 0
+    while at < len(block):
+        part = long_record(block[at:], b",", final=True)
+        assert part.consumed
+        lines += [(start + line, end + line) for start, end in zip(part.starts, part.ends, strict=True)]
+        broken += [(number + line, text) for number, text in part.broken]
+        at, line = at + part.consumed, line + part.lines
+        assert long_record(block[at:], b",", final=False).consumed in {
+            0,
+            long_record(block[at:], b",", final=True).consumed,
+        }
+    whole = split(block, b",", final=True)
+    assert lines == list(zip(whole.starts.tolist(), whole.ends.tolist(), strict=True))
+    assert (tuple(broken), line) == (whole.broken, whole.lines)
 
 
 @given(st.lists(FIELDS, min_size=1, max_size=5))
