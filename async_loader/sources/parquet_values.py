@@ -263,13 +263,14 @@ def as_json(rows: pl.DataFrame) -> pl.Series:
     ]
     rows = rows.with_columns(_as_text(rows[name]).alias(name) for name in as_text)
     reals = [name for name, kind in rows.schema.items() if kind.is_float()]
-    objects = columns_as_json(rows)
-    finite = rows.select(pl.col(reals).is_finite().fill_null(value=True))
-    for pattern in finite.unique().rows():
-        if not all(pattern):
-            alike = pl.all_horizontal(pl.col(name) == value for name, value in zip(reals, pattern, strict=True))
-            places = finite.select(alike).to_series()
-            named = [name for name, value in zip(reals, pattern, strict=True) if not value]
-            as_texts = rows.filter(places).with_columns(pl.col(named).cast(pl.String))
-            objects = objects.scatter(places.arg_true(), columns_as_json(as_texts))
-    return objects
+    if not reals or not len(rows):
+        return columns_as_json(rows)
+    # Rows by which of their reals are finite, each with its place.
+    finite = rows.select(pl.col(name).is_finite().fill_null(value=True).alias(f"real {name}") for name in reals)
+    groups = finite.with_columns(place=pl.int_range(len(rows))).group_by(finite.columns).agg("place")
+    objects, places = [], []
+    for *pattern, at in groups.rows():
+        as_text = [name for name, is_finite in zip(reals, pattern, strict=True) if not is_finite]
+        objects.append(columns_as_json(rows[at].with_columns(pl.col(as_text).cast(pl.String))))
+        places += at
+    return pl.DataFrame({"place": places, "record": pl.concat(objects)}).sort("place")["record"]

@@ -133,3 +133,22 @@ def test_a_real_command_line_takes_bytes(project: Project) -> None:
 def test_the_engine_refuses_them_too(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"holds bytes that are not UTF-8"):
         Source("u.csv", **options)
+
+
+def test_databases_may_lie_in_a_directory_of_any_name(project: Project) -> None:
+    """All commands, in a process of their own: the settings have the path."""
+    source = path_in(project, b"u.csv", CSV)
+    directory = Path(path_in(project, b"caf\xe9"))
+    directory.mkdir()
+    project.environment |= {"DATABASE_DIR": str(directory)}
+    for command in (["init_db"], ["insert_data", f"users={source}"], ["rejects"], ["verify"], ["check_references"]):
+        done = project.manage(*command)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (directory / "users.db").exists()
+
+
+def test_an_address_of_a_server_that_is_no_text_is_one_line(project: Project) -> None:
+    project.environment |= {"USERS_DATABASE_URL": "postgresql://\udcff@127.0.0.1:1/users"}
+    done = project.manage("init_db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: database users: its settings hold bytes that are not UTF-8\n"

@@ -376,7 +376,7 @@ def from_url(name: str, url: str) -> Database:
         raise ConfigurationError(f"database {name}: its URL has an @ too many; it is {form}, with %40 for an @ within")
     try:
         return Database(name, conninfo.conninfo_to_dict(url))
-    except psycopg.ProgrammingError as error:
+    except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
         problem = f"its URL cannot be read; it is {form}"
         raise ConfigurationError(f"database {name}: {problem}") from error.with_traceback(None)
 

@@ -119,7 +119,8 @@ class Database(Store):
 
     def identity(self) -> Steps[tuple[object, object]]:
         """Do what `Store.identity` says."""
-        rows = yield Query(self.name, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+        # As bytes: a path may be no text.
+        rows = yield Query(self.name, "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'")
         identity: object = yield Call(_identity, (self.name, rows[0][0]))
         return identity, None
 
@@ -338,7 +339,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _identity(name: str, file: str | None) -> tuple[object, ...]:
+def _identity(name: str, file: bytes | None) -> tuple[object, ...]:
     """Return the identity of a file; of a database in memory, its name."""
     if not file:
         return ("memory", name)

@@ -63,7 +63,7 @@ class Session:
         [(encoding,)] = self.execute("PRAGMA encoding").fetchall()
         if encoding != "UTF-8":
             raise StoreError(self.database, f"its text is in {encoding} ({self.place}); create it again in UTF-8")
-        if IMAGE not in {name for _, name, _ in self.execute("PRAGMA database_list")}:
+        if (IMAGE,) not in self.execute("SELECT name FROM pragma_database_list").fetchall():
             self.execute(f"ATTACH ':memory:' AS {IMAGE}")
             self._undo.append(self._detach)
         self._raw.create_function(SAME_JSON, 2, same_json, deterministic=True)

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from async_loader import Lent
+from async_loader import ConfigurationError, Lent
 
 # Seconds that a server may take to answer, unless the project sets another limit.
 CONNECT_TIMEOUT = 10
@@ -106,6 +106,9 @@ def _made(wrapper: BaseDatabaseWrapper) -> Lent:
         if not own.get_autocommit():
             own.set_autocommit(True)
         settings = _session_settings(wrapper)
+    except UnicodeEncodeError as error:
+        own.close()
+        raise ConfigurationError("its settings hold bytes that are not UTF-8") from error
     except BaseException:
         own.close()
         raise
