@@ -73,11 +73,13 @@ class CsvSource:
         self._delimiter = delimiter
         self._blocks = CsvBlocks(stream, delimiter, 1 if stretch is None else stretch.line)
         # As it is read, whatever a file of rejects has made of it.
-        header = fields_of_record(self._blocks.header(fields), delimiter) if stretch is None else stretch.columns
-        self._header = tuple(header or ())
+        if stretch is None:
+            self._header = tuple(fields_of_record(self._blocks.header(fields), delimiter, MOST_COLUMNS + 1))
+        else:
+            self._header = stretch.columns or ()
         if len(self._header) > MOST_COLUMNS:
-            problem = f"the header has {len(self._header):,} columns, of which at most {MOST_COLUMNS:,} can be read"
-            raise SourceError(stream.name, f"{problem}; keep those that are to be loaded", 1)
+            problem = f"the header has more than {MOST_COLUMNS:,} columns; keep those that are to be loaded"
+            raise SourceError(stream.name, problem, 1)
         # A source is divided only where all its quotes are in place.
         self._is_sound = stretch is not None
         self._is_rejects = REJECT in self._header or {LINE, REASONS} <= set(self._header)
@@ -208,17 +210,16 @@ class CsvSource:
         for place in places:
             text = good[begins[place] : stops[place]].removesuffix(b"\r")
             # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
-            fields = fields_of_record(text.decode("latin-1"), self._delimiter)
+            fields = fields_of_record(text.decode("latin-1"), self._delimiter, MOST_COLUMNS + 1)
             record = self._misfit([_shown(field.encode("latin-1")) for field in fields], text)
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-            message = f"{count} where the header has {len(self.columns)}"
+            message = f"{_count_of(fields)} where the header has {len(self.columns)}"
             line, line_end, named = int(starts[place]), int(ends[place]), self._named_reject(text)
             misfits.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message, named))
         return misfits
 
     def _misfit(self, fields: list[str], text: bytes) -> dict[str, object]:
         """Return a record that does not fit the header, as a reject keeps it: surplus fields apart, if they can be."""
-        if EXTRA in self.columns:
+        if EXTRA in self.columns or len(fields) > MOST_COLUMNS:
             return {RAW: _shown(text)}
         record: dict[str, object] = dict(zip(self.columns, fields, strict=False))
         if len(fields) > len(self.columns):
@@ -277,6 +278,12 @@ def _unmended(records: _Records, is_whole: pl.Series) -> Iterator[Broken]:
         record = json.dumps({RAW: unguarded_within(texts[place].removeprefix(RAW_MARK))})
         line, line_end = int(records.starts[place]), int(records.ends[place])
         yield Broken(line, line_end, record, "wrong_field_count", message, None if named is None else named[place])
+
+
+def _count_of(fields: list[str]) -> str:
+    if len(fields) > MOST_COLUMNS:
+        return f"more than {MOST_COLUMNS:,} fields"
+    return "1 field" if len(fields) == 1 else f"{len(fields)} fields"
 
 
 def _shown(text: bytes) -> str:

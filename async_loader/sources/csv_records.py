@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -253,8 +254,10 @@ def _sound_record(delimiter: bytes) -> re.Pattern[bytes]:
     return re.compile(field + rb"(?:" + edge + field + rb")*+")
 
 
-def fields_of_record(record: str, delimiter: str) -> list[str]:
-    """Return the fields of one well-formed record, of any length; the standard library stops at 128 KiB a field."""
+def fields_of_record(record: str, delimiter: str, most: int | None = None) -> list[str]:
+    """Return the fields of one well-formed record, the first of them if there are more than `most`. They may be of any
+    length; the standard library stops at 128 KiB a field.
+    """
     edge = re.escape(delimiter)
     fields = re.finditer(f'(?:^|{edge})(?:"((?:[^"]|"")*+)"|([^{edge}]*+))', record)
-    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in fields]
+    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in islice(fields, most)]

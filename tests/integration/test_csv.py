@@ -101,6 +101,15 @@ def test_a_reject_is_cut_into_fields_before_bytes_are_shown_as_escapes(place: Pl
     assert place.stored_rejects("users") == [(2, 2, {"id": "1", "name": "\\xff"}, ["wrong_field_count"])]
 
 
+def test_a_record_of_very_many_fields_is_kept_whole(place: Place, mode: str) -> None:
+    line = "1" + ",a" * 10_000
+    report = place.load(mode, {"users": place.file("u.csv", f"id,name,email\n{line}\n2,b,@\n")})
+    [reject] = report.tables["users"].rejects
+    assert reject.record == {"_raw": line}
+    assert reject.reasons[0].message == "more than 10,000 fields where the header has 3"
+    assert [row[0] for row in place.rows("users")] == [2]
+
+
 TEXTS = [
     "'); DROP TABLE users; --",
     "\x1b[31mred\x1b[0m\x07",
