@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     short = metafunc.definition.get_closest_marker("short")
     names, soon = only.args if only else (*STORES, *LONG_STORES), short.args if short else STORES
     # Pytest need not make thousands of cases only to leave them out.
-    if tiers.leaves_out_long(metafunc.config):
+    if tiers.leaves_out_long(metafunc.config.option.markexpr):
         names = tuple(name for name in names if name in soon)
     metafunc.parametrize(
         "store",

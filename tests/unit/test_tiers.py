@@ -9,7 +9,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiers import sample
+from tests.tiers import leaves_out_long, sample
 
 PARAMETERS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 6), min_size=1)
 
@@ -44,3 +44,8 @@ def test_values_of_a_parameter_in_turn_are_spread_over_the_tests() -> None:
         assert len(chosen) == values
         modes += [cases[place]["mode"] for place in chosen]
     assert sorted(modes) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_run_of_long_tests_makes_them() -> None:
+    assert all(leaves_out_long(chosen) for chosen in ("not wide and not long", "not long", "not long and wide"))
+    assert not any(leaves_out_long(chosen) for chosen in ("", "long", "wide", "long or not long", "not longer"))
