@@ -46,7 +46,7 @@ from .run.cluster import Cluster
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Reference, Table, Type
+from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Reference, Table, Type, Unique
 
 __all__ = [
     "DASK",
@@ -102,6 +102,7 @@ __all__ = [
     "TableReport",
     "Tell",
     "Type",
+    "Unique",
     "UnreachableError",
     "Verification",
     "VerificationReport",

@@ -83,6 +83,7 @@ class Change:
     """Run one statement, with `batch` as in Query. Result: how many rows changed.
 
     `rows`: how many must change, where that is known. If others do, nothing of it is done, and it counts as refused.
+    `first`: changes with batches that are done before it, and undone with it.
     """
 
     database: str
@@ -90,6 +91,7 @@ class Change:
     parameters: Sequence[Any] = ()
     batch: Sequence[Packed] | None = None
     rows: int | None = None
+    first: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)

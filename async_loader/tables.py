@@ -213,12 +213,25 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """Columns of which no two rows may have the same values together.
+
+    message: what a record's reason says whose values another row has; without it, the loader's own words.
+    nulls_equal: whether null is a value like others; else a row with a null among its values is like no other.
+    """
+
+    columns: tuple[str, ...]
+    message: str = ""
+    nulls_equal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table of `database` (a name, not a path), with one key column, its rules and its references.
 
     match: the columns by which records find their rows; without any, by the key.
     append: whether every record is a new row, so that none finds one.
-    unique_together: sets of columns of which no two rows may have the same values, null being no value.
+    unique_together: sets of columns of which no two rows may have the same values: names, or a `Unique` that says more.
     on_missing: what becomes of a record that finds no row by its match columns: insert or reject.
     constraints: those of the database that have codes or messages of their own.
 
@@ -233,7 +246,7 @@ class Table:
     references: tuple[Reference, ...] = ()
     match: tuple[str, ...] = ()
     append: bool = False
-    unique_together: tuple[tuple[str, ...], ...] = ()
+    unique_together: tuple[tuple[str, ...] | Unique, ...] = ()
     on_missing: str = "insert"
     constraints: tuple[Constraint, ...] = ()
 
@@ -248,6 +261,7 @@ class Table:
         used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
         used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
         used += [("match", column) for column in self.match]
+        used += [("unique_together", column) for each in self.unique_sets for column in each.columns]
         for part, column in used:
             if column not in names:
                 raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
@@ -282,14 +296,14 @@ class Table:
     def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str) -> Table:
         """Return the table whose records find their rows in this way, or, where nothing is said, as it is declared."""
         appends = append or (self.append and not match)
-        chosen = () if appends else match or self.match
+        chosen = () if appends else tuple(dict.fromkeys(map(self._matched, match))) or self.match
         missing = on_missing if on_missing != "insert" else self.on_missing
         return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
 
     @property
     def unique_columns(self) -> frozenset[frozenset[str]]:
         """The sets of columns of which a load itself sees that no two rows have the same values."""
-        return frozenset(frozenset([name]) for name in (self.key, *(column.name for column in self.unique)))
+        return frozenset([frozenset([self.key]), *(frozenset(each.columns) for each in self.unique_sets)])
 
     @property
     def stamps(self) -> tuple[Column, ...]:
@@ -301,6 +315,19 @@ class Table:
         columns = (each if each.stamp is None else replace(each, default=each.stamp(moment)) for each in self.columns)
         return replace(self, columns=tuple(columns))
 
+    def _matched(self, name: str) -> str:
+        """Return the column that a match column means: a reference goes by the names by which it is looked up, too."""
+        if name in self.column_names:
+            return name
+        first = name.partition(LOOKUP)[0] if LOOKUP in name else None
+        columns = (each.column for each in self.references if name in each.by.values() or first == each.name)
+        return next(columns, name)
+
+    def narrowed(self, names: Collection[str]) -> Table:
+        """Return the table with these columns alone, in this order; the key is among them."""
+        columns = tuple(self.column(name) for name in names)
+        return replace(self, columns=columns, rules=(), references=(), match=(), unique_together=())
+
     def identified_by(self, name: str) -> Table:
         """Return the table as one whose key is another column, which identifies its rows too."""
         key = replace(self.column(name), nullable=False, default=REQUIRED, generated=False)
@@ -311,6 +338,23 @@ class Table:
     def unique(self) -> tuple[Column, ...]:
         """The columns, apart from the key, of which no two rows may have the same value."""
         return tuple(column for column in self.columns if column.unique and column.name != self.key)
+
+    @property
+    def unique_sets(self) -> tuple[Unique, ...]:
+        """The sets of columns, apart from the key, of which no two rows may have the same values."""
+        stated = [each if isinstance(each, Unique) else Unique(tuple(each)) for each in self.unique_together]
+        by_columns = {each.columns: each for each in [Unique((column.name,)) for column in self.unique]}
+        by_columns |= {each.columns: each for each in stated if self.key not in each.columns}
+        return tuple(by_columns.values())
+
+    @property
+    def judged_sets(self) -> tuple[Unique, ...]:
+        """The unique sets that a load looks at by itself. One that has all match columns is kept by these alone: what
+        has its values finds its row, or is a duplicate.
+        """
+        if not self.match:
+            return self.unique_sets
+        return tuple(each for each in self.unique_sets if not set(self.match) <= set(each.columns))
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -57,13 +57,18 @@ class Tally:
     unasked_constraints: tuple[str, ...] = ()
     refused: int = 0
 
-    def take(self, table: Table, batch: Batch, verdict: Verdict) -> None:
-        """Count a verdict; what becomes of the accepted records is counted when it is written."""
+    def take(self, table: Table, batch: Batch, verdict: Verdict, *, is_late: bool = False) -> None:
+        """Count a verdict; what becomes of the accepted records is counted when it is written. is_late: whether
+        records that follow in the sources have been counted already.
+        """
         self.counts += Counts(given=len(verdict), unchanged=len(verdict.unchanged), rejected=len(verdict.rejects))
         self.reasons.update(verdict.reasons)
         if len(self.accepted) < LISTED:
             self.accepted += _accepted(table, batch, verdict, LISTED - len(self.accepted))
-        self.show_rejects(batch.source, verdict.rejects)
+        if is_late:
+            self._show_first([reject_of(batch.source, *row) for row in verdict.rejects.head(self.rejects_shown).rows()])
+        else:
+            self.show_rejects(batch.source, verdict.rejects)
 
     def reject_late(self, table: Table, source: str, keys: Collection[object], rejects: pl.DataFrame) -> None:
         """Take back the accepted records of these keys, which could not be stored: `rejects` are made of them."""
@@ -73,8 +78,11 @@ class Tally:
         self.accepted = [each for each in self.accepted if each.row[key] not in keys]
         late = [reject_of(source, *row) for row in rejects.rows()]
         self.reasons.update(reason.name for reject in late for reason in reject.reasons)
-        # Batches may have been counted since: the first rejects are those that come first in the sources.
-        named = sorted(self.rejects + late, key=lambda reject: (self.sources.index(reject.source), reject.line))
+        self._show_first(late)
+
+    def _show_first(self, rejects: Iterable[Reject]) -> None:
+        """Name more rejects, which may not have been counted in their order: those that come first in the sources."""
+        named = sorted([*self.rejects, *rejects], key=lambda reject: (self.sources.index(reject.source), reject.line))
         self.rejects = named[: self.rejects_shown]
 
     def add(self, counts: Counts, superseded: Counter[str]) -> None:
@@ -94,11 +102,9 @@ class Tally:
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:
         """Count the reasons of rejects that an earlier process has stored, in the columns of a verdict's."""
-        for row in rejects.rows():
-            reject = reject_of(source, *row)
-            self.reasons.update(reason.name for reason in reject.reasons)
-            if len(self.rejects) < self.rejects_shown:
-                self.rejects.append(reject)
+        restored = [reject_of(source, *row) for row in rejects.rows()]
+        self.reasons.update(reason.name for reject in restored for reason in reject.reasons)
+        self._show_first(restored)
 
     def add_share(self, outcome: Outcome, *, is_kept: bool) -> None:
         """Count what a worker says of a share, until its database has the outcomes of all shares."""

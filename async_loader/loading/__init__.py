@@ -5,5 +5,6 @@
 tables become known, `refused` what the database does not take. `meanwhile` is what becomes of records where others
 write to the table between two commits, `versions` whether databases have changed since. `superseding`,
 `repeated_content`, `making_good` and `retrying` are what a load does with stored rejects, `listing` what a small load
-lists. `sides` says what a load needs of a source and of a file of rejects.
+lists. `unique_sets` is what a database says of unique values; `waiting`, `exchanging` and `parking` are how rows
+exchange them. `sides` says what a load needs of a source and of a file of rejects.
 """

@@ -14,7 +14,8 @@ import polars as pl
 
 from async_loader.effects import Call, Steps
 from async_loader.records.arrays import all_false
-from async_loader.records.batches import Batch
+from async_loader.records.batches import Batch, chosen_records
+from async_loader.records.identities import identities
 from async_loader.records.key_sets import KeySet, key_set
 from async_loader.records.reasons import SHOWN, Check
 from async_loader.records.row_index import FoundRows, RowIndex
@@ -219,6 +220,14 @@ class Resolved:
     checks: Sequence[Check] = ()
     identity: pl.Series | None = None
 
+    def chosen(self, which: pl.Series, *, with_broken: bool) -> Resolved:
+        """Return some of the records."""
+        return Resolved(
+            batch=chosen_records(self.batch, which, with_broken=with_broken),
+            checks=[check.chosen(which) for check in self.checks],
+            identity=None if self.identity is None else self.identity.filter(which),
+        )
+
     def with_values(self, values: pl.DataFrame, checks: Sequence[Check]) -> Resolved:
         """Return the batch with other values, and more checks."""
         return replace(self, batch=replace(self.batch, values=values), checks=[*self.checks, *checks])
@@ -241,16 +250,6 @@ class DryRows:
         for rows in self._frames.get(table, ()):
             index.add(rows.select(column.name for column in columns), rows[wanted.name])
         return index
-
-
-def identities(values: pl.DataFrame) -> pl.Series:
-    """Return for each record one value that just those records have which have the same values; null for a null."""
-    if values.width == 1 and values.dtypes[0] in (pl.Int64, pl.String):
-        return values.to_series()
-    texts = [pl.col(name).cast(pl.String) for name in values.columns]
-    # The length first, so that it does not matter what stands in a text.
-    parts = [pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(":"), text) for text in texts]
-    return values.select(pl.concat_str(parts)).to_series()
 
 
 def _lookup_checks(

@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from async_loader.effects import Call, Finish, Start, Steps
 from async_loader.loading.finding import Finding, Resolved
 from async_loader.loading.learning import learn
+from async_loader.loading.unique_sets import AskedSet, Held, ask_sets
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
 from async_loader.records.key_sets import KeySet
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
-from async_loader.records.validation import UniqueColumn, Verdict, World
-from async_loader.tables import Column, Reference, Table
+from async_loader.records.validation import Verdict, only_column
+from async_loader.records.world import UniqueInBatch, World
+from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.loading.waiting import WaitingRecords
     from async_loader.stores.store import Store
 
 
@@ -47,6 +50,7 @@ class Knowledge:
 
     key_range: bounds of the keys that the table may hold besides those of this run.
     conflicts_reject: whether a record is rejected that differs from the row of its key; else it replaces the row.
+    waiting: the records that wait for values of others; None where none does.
     """
 
     table: Table
@@ -57,6 +61,7 @@ class Knowledge:
     references: Sequence[KnownReference]
     unique: Sequence[UniqueValues]
     conflicts_reject: bool
+    waiting: WaitingRecords | None = None
 
     def find(self, batch: Batch) -> Steps[Resolved]:
         """Return a batch whose records name rows by their keys: as it was read, or with the keys that were found."""
@@ -81,10 +86,8 @@ class Knowledge:
         self.accepted.add(verdict.accepted[self.table.key])
         if world.identity is not None and self.table.match:
             self.finding.remember(world.identity.gather(verdict.places))
-        accepted = set(verdict.places) if any(unique.given_up for unique in world.unique) else set()
         for unique, values in zip(world.unique, self.unique, strict=True):
-            given_up = [value for place, value in unique.given_up.items() if place in accepted]
-            values.add(unique.values.gather(verdict.places), given_up)
+            values.add(unique.values.gather(verdict.places), unique.given_up.gather(verdict.places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +97,12 @@ class _Questions:
     taken: for each record, whether its key was accepted before.
     places, unsure: the others whose keys the table may hold: where they are, and what they are.
     unknown: for each reference, the keys that only the database can answer for.
-    values: for each unique column, what the records would store.
     """
 
     taken: pl.Series
     places: pl.Series
     unsure: pl.DataFrame
     unknown: list[pl.Series]
-    values: list[pl.Series]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,12 @@ class _Answers:
     """What the database says of a batch's records.
 
     same, differing: the places of those whose keys it holds, with the same values and with others.
-    owned: for each unique column, the places of those whose value another row has.
-    given_up: for each unique column, by place, the value of the row that a record would replace.
+    unique: for each unique set, what it says of the records.
     """
 
     same: pl.Series
     differing: pl.Series
-    owned: Sequence[pl.Series]
-    given_up: Sequence[Mapping[int, Any]]
+    unique: Sequence[AskedSet]
 
 
 def resolve(known: Knowledge, resolved: Resolved) -> Steps[Callable[[], World]]:
@@ -137,8 +136,7 @@ def _questions(known: Knowledge, resolved: Resolved) -> _Questions:
     batch, taken = resolved.batch, known.are_taken(resolved)
     places = (known.may_be_held(resolved) & ~taken).arg_true()
     unknown = [each.keys.unknown(_named_keys(batch, each.reference)) for each in known.references]
-    stored = known.database.as_stored(batch.values.select(column.name for column in known.table.unique))
-    return _Questions(taken, places, batch.values[places], unknown, stored.get_columns())
+    return _Questions(taken, places, batch.values[places], unknown)
 
 
 def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_Answers]:
@@ -148,20 +146,10 @@ def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_An
     if len(questions.places):
         places = yield from known.database.held(table, questions.unsure, batch.absent)
         same, differing = (questions.places.gather(each) for each in places)
-    owned = [nothing for _ in table.unique]
-    given_up: list[dict[int, Any]] = [{} for _ in table.unique]
-    if known.key_range is not None:
-        for number, column in enumerate(table.unique):
-            records = batch.values.select(table.key, column.name)
-            owned[number] = yield from known.database.owned(table, column, records)
-    if table.unique and len(differing):
-        keys = batch.values[table.key].gather(differing)
-        for place, *values in (yield from known.database.values_of(table, table.unique, keys)):
-            for each, value, new in zip(given_up, values, questions.values, strict=True):
-                # A value that stays is not given up.
-                if value != new[differing[place]]:
-                    each[differing[place]] = value
-    return _Answers(same, differing, owned, given_up)
+    if not known.unique:
+        return _Answers(same, differing, ())
+    held = Held(same, differing, may_be_owned=known.key_range is not None)
+    return _Answers(same, differing, (yield from ask_sets(table, known.database, batch, held)))
 
 
 def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
@@ -180,7 +168,6 @@ def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers:
     size = len(batch.lines)
     differing = _mask(size, answers.differing)
     held = _mask(size, answers.same) | differing
-    columns = zip(known.table.unique, questions.values, known.unique, answers.owned, answers.given_up, strict=True)
     return World(
         taken=questions.taken,
         held=held,
@@ -196,18 +183,16 @@ def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers:
         checks=resolved.checks,
         conflicts_reject=known.conflicts_reject,
         unique=[
-            _kept(column, values, taken, ~held, _mask(size, owned))
-            if column.name in batch.absent
-            else UniqueColumn(column.name, values, taken.are_taken(values, _mask(size, owned)), given_up)
-            for column, values, taken, owned, given_up in columns
+            UniqueInBatch(
+                each.unique,
+                each.values,
+                taken.are_taken(each.values),
+                taken.are_kept(each.values, each.owned),
+                each.given_up,
+            )
+            for each, taken in zip(answers.unique, known.unique, strict=True)
         ],
     )
-
-
-def _kept(column: Column, values: pl.Series, taken: UniqueValues, is_new: pl.Series, owned: pl.Series) -> UniqueColumn:
-    """Return a unique column that the source lacks: new rows take its default, and rows that are there keep theirs."""
-    stored = pl.select(pl.when(is_new).then(values)).to_series()
-    return UniqueColumn(column.name, stored, taken.are_taken(stored, owned & is_new), {})
 
 
 def world_as_before(world: World, batch: Batch, used: Mapping[tuple[str, str], Sequence[int]]) -> World:
@@ -215,11 +200,12 @@ def world_as_before(world: World, batch: Batch, used: Mapping[tuple[str, str], S
 
     used: by source and unique column, the lines of the records whose value was another row's then.
     """
-    lines = [used.get((batch.source, each.column), []) for each in world.unique]
-    unique = [
-        UniqueColumn(each.column, each.values, batch.lines.is_in(list(its_lines)), {})
-        for each, its_lines in zip(world.unique, lines, strict=True)
-    ]
+    unique = []
+    for each in world.unique:
+        lines = used.get((batch.source, only_column(each.unique.columns) or ""), [])
+        nothing = each.given_up.clear().extend_constant(None, len(batch.lines))
+        was_used = batch.lines.is_in(list(lines))
+        unique.append(replace(each, taken=was_used, owned=all_false(len(batch.lines)), given_up=nothing))
     return replace(world, unique=unique)
 
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -35,10 +36,12 @@ from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.completion import insertable, restamped, stamped
 from async_loader.records.key_sets import key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
-from async_loader.records.validation import Verdict, World, judge
+from async_loader.records.validation import Verdict, judge
+from async_loader.records.world import World
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.loading.waiting import WaitingRecords
     from async_loader.stores.new_keys import NewKeys
     from async_loader.stores.store import Store
 
@@ -156,6 +159,7 @@ def load(this: Load) -> Steps[None]:
     for reader in this.readers:
         yield from _load_source(this, progress, reader)
     yield from _settle(this, progress)
+    yield from _judge_waiting(this, progress)
     if this.files is not None:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
@@ -198,9 +202,19 @@ def _know(this: Load, progress: _Progress) -> Steps[Knowledge]:
         accepted=this.accepted,
         key_range=progress.key_range,
         references=this.relied_on,
-        unique=[UniqueValues(column) for column in this.table.unique],
+        unique=[UniqueValues([*map(this.table.column, each.columns)]) for each in this.table.judged_sets],
         conflicts_reject=this.on_conflict == "reject",
+        waiting=_waiting(this),
     )
+
+
+def _waiting(this: Load) -> WaitingRecords | None:
+    """Return a place for records that wait for unique values: only rows that change give values up."""
+    if not this.table.judged_sets or this.on_conflict != "update":
+        return None
+    from async_loader.loading.waiting import WaitingRecords
+
+    return WaitingRecords(this.table)
 
 
 def _known_reference(this: Load, reference: Reference) -> KnownReference:
@@ -215,8 +229,11 @@ def _known_reference(this: Load, reference: Reference) -> KnownReference:
 def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
     assert progress.known is not None
-    part = resolved.batch
     world_of = yield from resolve(progress.known, resolved)
+    waiting = progress.known.waiting
+    if waiting is not None:
+        resolved, world_of = yield Call(waiting.set_aside, (reader, resolved, world_of))
+    part = resolved.batch
     if this.table.finds_by_key:
         judged: Judged = yield Call(_judge, (this, progress.known, part, world_of))
     else:
@@ -229,13 +246,43 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Reso
     yield this.shown(progress.bytes_done + part.read_to)
     yield from _settle(this, progress, WRITES_AHEAD - 1)
     progress.writing.append((yield Start(write(this, reader, judged))))
+    if waiting is not None and waiting.is_full:
+        yield from _judge_waiting(this, progress)
+        progress.known.waiting = None
     if this.commits.is_due(progress.position):
         yield from _settle(this, progress)
+        yield from _judge_waiting(this, progress)
         _check_outcomes(this)
         yield from this.commits.commit(this)
         yield from this.commits.refresh(this, progress.known)
         # Other sessions may have taken keys since the transaction ended.
         progress.new_keys = None
+
+
+def _judge_waiting(this: Load, progress: _Progress) -> Steps[None]:
+    """Judge the records that wait for others, together, and write them."""
+    known = progress.known
+    pieces = [] if known is None or known.waiting is None else known.waiting.take()
+    if known is None or not pieces:
+        return
+    from async_loader.loading.exchanging import write_exchanged
+    from async_loader.loading.waiting import exchanged
+
+    yield from _settle(this, progress)
+    worlds = []
+    for _, resolved in pieces:
+        worlds.append((yield Call((yield from resolve(known, resolved)))))
+    worlds, decided = yield Call(exchanged, (this.table, pieces, worlds))
+    judged = []
+    for (_, resolved), world in zip(pieces, worlds, strict=True):
+        judged.append((yield from _judge_and_number(this, progress, resolved.batch, partial(_itself, world))))
+    this.allowance.check(this.table.name, this.tally.counts.rejected)
+    for written in (yield from write_exchanged(this, pieces, judged, decided)):
+        yield from _count(this, written)
+
+
+def _itself(world: World) -> World:
+    return world
 
 
 def _judge_and_number(this: Load, progress: _Progress, batch: Batch, world_of: Callable[[], World]) -> Steps[Judged]:
@@ -277,7 +324,7 @@ def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, wo
     _note_named(this, known, batch, verdict)
     if this.dry is not None:
         this.dry.keep(this.table.name, verdict.accepted)
-    this.tally.take(this.table, batch, verdict)
+    this.tally.take(this.table, batch, verdict, is_late=world.settled is not None)
     pack = this.database.pack
     written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
     return Judged(batch, verdict, written, pack(verdict.rejects))
@@ -307,11 +354,15 @@ def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
 def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than that many batches are being written, and count what was."""
     while len(progress.writing) > left:
-        written: Written = yield Finish(progress.writing.popleft())
-        this.tally.add(written.counts, written.superseded)
-        if written.reasons:
-            # Here, not while it is written: the tally is of one batch after the other.
-            yield Call(this.tally.reject_late, (this.table, written.source, written.reasons, written.late))
+        yield from _count(this, (yield Finish(progress.writing.popleft())))
+
+
+def _count(this: Load, written: Written) -> Steps[None]:
+    """Count what was written."""
+    this.tally.add(written.counts, written.superseded)
+    if written.reasons:
+        # Here, not while it is written: the tally is of one batch after the other.
+        yield Call(this.tally.reject_late, (this.table, written.source, written.reasons, written.late))
 
 
 def _borders(this: Load, position: int, size: int) -> list[int]:

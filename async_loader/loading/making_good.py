@@ -16,8 +16,9 @@ import polars as pl
 from async_loader.effects import Call, Steps
 from async_loader.errors import LoaderError
 from async_loader.ledger.reject_groups import RejectGroup, RejectRow, Selection, reject_group
-from async_loader.loading.finding import Finding, identities
+from async_loader.loading.finding import Finding
 from async_loader.records.batches import Batch
+from async_loader.records.identities import identities
 from async_loader.stores import reject_queries
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import polars as pl
 from async_loader.effects import Steps
 from async_loader.loading.refused import LateReasons, Refused, reason_of
 from async_loader.records.parsing import clipped
+from async_loader.records.validation import only_column, used_message
 from async_loader.tables import Table
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def reasons_of(
     if not (refused and others_write):
         return reasons
     rest = records.filter(records[table.key].is_in(list(refused)))
-    for column in table.unique:
-        places = yield from database.owned(table, column, rest.select(table.key, column.name))
-        for key, value in rest.select(table.key, column.name)[places].iter_rows():
-            reasons[key] = ("unique", column.name, f"{column.name} {_shown(value)} is another row's already")
+    for unique in table.judged_sets:
+        records = rest.select(table.key, *unique.columns)
+        for key, *values in records[(yield from database.owned(table, unique, records))].iter_rows():
+            reasons[key] = ("unique", only_column(unique.columns), used_message(unique, ", ".join(map(_shown, values))))
     return reasons
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from async_loader.effects import Call, Packed, Refusal, Steps
+from async_loader.effects import Call, Change, Packed, Refusal, Steps
 from async_loader.errors import RefusedError
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import reason_json
@@ -54,14 +54,22 @@ def write_apart(
 
 
 def write_or_refuse(
-    database: Store, table: Table, packed: Sequence[Packed], size: int, held: pl.Series, *, absent: Collection[str]
+    database: Store,
+    table: Table,
+    packed: Sequence[Packed],
+    size: int,
+    held: pl.Series,
+    *,
+    absent: Collection[str],
+    first: Sequence[Change] = (),
 ) -> Steps[int | None]:
     """Write all of that many records. Returns how many that were; None where the database refused one of them.
+    `first` is as in `Store.write`.
 
     The error is dropped at once: what it refers to would keep a statement open, and so a lock, after a crash.
     """
     try:
-        return (yield from database.write(table, packed, size, replace=len(held) > 0, absent=absent))
+        return (yield from database.write(table, packed, size, replace=len(held) > 0, absent=absent, first=first))
     except RefusedError:
         return None
 

@@ -48,7 +48,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class Stored:
     """What became of a batch's accepted records: counts, and by key the reasons of those that were rejected."""
 
     counts: Counts
@@ -57,7 +57,11 @@ class _Stored:
 
 def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
     """Store a verdict, and count what came of it."""
-    stored = yield from _store(load, judged)
+    return (yield from written_as(load, reader, judged, (yield from _store(load, judged))))
+
+
+def written_as(load: Load, reader: Readable, judged: Judged, stored: Stored) -> Steps[Written]:
+    """Store the rejects of a verdict whose accepted records have been written, and count what came of all."""
     rejects, packed = judged.verdict.rejects, judged.rejects
     late = rejects.clear()
     if stored.reasons:
@@ -84,18 +88,19 @@ def _keep_rejects(
     return (yield from replace_rejects(load.superseding, path, named, lines, add))
 
 
-def _store(load: Load, judged: Judged) -> Steps[_Stored]:
+def _store(load: Load, judged: Judged) -> Steps[Stored]:
     """Store accepted records: new and changed ones together, in their order. Which of two that cannot both be stored
     comes first is not to depend on how the source is cut into batches.
     """
-    records, held, kept = judged.verdict.written, judged.verdict.changed[load.table.key], _kept_as_held(load, judged)
+    records, held = judged.verdict.written, judged.verdict.changed[load.table.key]
+    kept = kept_by_rows(load.table, judged.batch.absent)
     stored = yield from write_or_refuse(load.database, load.table, judged.written, len(records), held, absent=kept)
     if stored is None:
         return (yield from _store_apart(load, judged, records, held))
-    return _Stored(Counts(inserted=stored - len(held), updated=len(held)))
+    return Stored(Counts(inserted=stored - len(held), updated=len(held)))
 
 
-def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series) -> Steps[_Stored]:
+def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series) -> Steps[Stored]:
     """Store records of which the database refuses some. Where others write to the table, their rows are met first."""
     database, table = load.database, load.table
     # A key that is made for a new row is no record's: another row that has it says nothing of the record.
@@ -112,22 +117,23 @@ def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Ser
             reasons |= exists(table, met.differing)
             passed = pl.concat([passed, met.differing])
         records = records.filter(~records[table.key].is_in(passed))
-    stored, refused = yield from write_apart(database, table, records, held, absent=_kept_as_held(load, judged))
+    kept = kept_by_rows(table, judged.batch.absent)
+    stored, refused = yield from write_apart(database, table, records, held, absent=kept)
     reasons |= yield from reasons_of(database, table, records, refused, others_write=others_write)
     # Nothing can reference what is not stored; a row that another program has stored can be referenced.
     keys = records[table.key]
     yield Call(load.accepted.refuse, (keys.filter(keys.is_in(list(refused))),))
     updated = len(held) - sum(key in refused for key in held)
-    return _Stored(Counts(inserted=stored - updated, updated=updated, unchanged=unchanged), reasons)
-
-
-def _kept_as_held(load: Load, judged: Judged) -> list[str]:
-    """Return the columns of which rows that are there keep their values."""
-    return [name for name in judged.batch.absent if not load.table.column(name).restamped]
+    return Stored(Counts(inserted=stored - updated, updated=updated, unchanged=unchanged), reasons)
 
 
 def _reject_late(load: Load, judged: Judged, reasons: LateReasons) -> pl.DataFrame:
     return late_rejects(reasons, load.table, judged.batch, judged.verdict)
+
+
+def kept_by_rows(table: Table, absent: Sequence[str]) -> list[str]:
+    """Return the columns that rows keep as they are, of those that the source lacks."""
+    return [name for name in absent if not table.column(name).restamped]
 
 
 def check_count(table: Table, counted: str, count: int, expected: int) -> None:

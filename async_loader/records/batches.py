@@ -125,6 +125,23 @@ def cut_batch(batch: Batch, places: Iterable[int]) -> list[Batch]:
     return parts
 
 
+def chosen_records(batch: Batch, which: pl.Series, *, with_broken: bool) -> Batch:
+    """Return some of the readable records, with those that could not be read or without them."""
+    return replace(
+        batch,
+        values=batch.values.filter(which),
+        lines=batch.lines.filter(which),
+        line_ends=batch.line_ends.filter(which),
+        as_read=batch.as_read.filter(which),
+        faults={column: fault.filter(which) for column, fault in batch.faults.items()},
+        lacking={column: flags.filter(which) for column, flags in batch.lacking.items()},
+        kept={column: flags.filter(which) for column, flags in batch.kept.items()},
+        missing={column: flags.filter(which) for column, flags in batch.missing.items()},
+        broken=batch.broken if with_broken else (),
+        supersedes=None if batch.supersedes is None else batch.supersedes.filter(which),
+    )
+
+
 def positions_of(batch: Batch, places: Sequence[int]) -> list[int]:
     """Return the positions, among all records of the batch, of the readable ones at these places."""
     broken_lines = pl.Series([record.line for record in batch.broken], dtype=batch.lines.dtype)

@@ -18,7 +18,8 @@ import polars as pl
 
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
-from async_loader.records.validation import Verdict, World
+from async_loader.records.validation import Verdict
+from async_loader.records.world import World
 from async_loader.tables import Column, Table, Type
 
 

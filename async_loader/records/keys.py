@@ -6,8 +6,7 @@ as long as the batch; where one answers for each key, the answer for null is fal
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -63,28 +62,38 @@ class AcceptedKeys:
 
 
 class UniqueValues:
-    """The values of a unique column that a run has taken, and those that it has given up by changing their rows.
+    """The values of a unique set that a run has taken, and those that it has given up by changing their rows.
 
-    Values are as the database stores them.
+    Values are as the database stores them; of a set of several columns each is one text. columns: those of the set.
     """
 
-    def __init__(self, column: Column) -> None:
-        self._column = column
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._texts = Type.UUID if [column.type for column in columns] == [Type.UUID] else Type.TEXT
         self._taken: KeySet | None = None
-        self._given_up: set[Any] = set()
+        self._given_up: KeySet | None = None
 
-    def add(self, values: pl.Series, given_up: Iterable[Any]) -> None:
+    def add(self, values: pl.Series, given_up: pl.Series) -> None:
         """Take in the values of accepted records, and those that the rows had which these records replace."""
-        self._given_up.update(given_up)
-        if self._taken is None:
-            self._taken = key_set(dataclasses.replace(self._column, type=_type_of_key(values, self._column)))
-        self._taken.add(_as_keys(values))
+        self._taken = self._with(self._taken, values)
+        if given_up.null_count() < len(given_up):
+            self._given_up = self._with(self._given_up, given_up)
 
-    def are_taken(self, values: pl.Series, owned: pl.Series) -> pl.Series:
-        """Return for each value whether another row has it; `owned` are those that another row of the database has."""
-        if owned.any() and self._given_up:
-            owned &= ~pl.Series([value in self._given_up for value in values.to_list()], dtype=pl.Boolean)
-        return owned if self._taken is None else owned | self._taken.holds(_as_keys(values))
+    def are_taken(self, values: pl.Series) -> pl.Series:
+        """Return for each value whether an accepted record has it."""
+        return all_false(len(values)) if self._taken is None else self._taken.holds(_as_keys(values))
+
+    def are_kept(self, values: pl.Series, owned: pl.Series) -> pl.Series:
+        """Return for each value, of those that another row of the database has, whether no record gave it up."""
+        if self._given_up is None or not owned.any():
+            return owned
+        return owned & ~self._given_up.holds(_as_keys(values))
+
+    def _with(self, keys: KeySet | None, values: pl.Series) -> KeySet:
+        as_keys = _as_keys(values)
+        if keys is None:
+            keys = key_set(Column("value", self._texts if as_keys.dtype == pl.String else Type.INTEGER))
+        keys.add(as_keys)
+        return keys
 
 
 class ReferencedKeys:
@@ -189,10 +198,3 @@ def _bits_of_reals(values: pl.Series) -> pl.Series:
     """Return the bits of reals as integers. Zero has two signs and one value, so it loses its sign."""
     bits = from_integers((values.fill_null(0.0).to_numpy() + 0.0).view(np.int64))
     return pl.select(pl.when(values.is_not_null()).then(bits)).to_series()
-
-
-def _type_of_key(values: pl.Series, column: Column) -> Type:
-    """Return the type of key that such values are kept as."""
-    if values.dtype == pl.String:
-        return column.type if column.type is Type.UUID else Type.TEXT
-    return Type.TEXT if isinstance(values.dtype, pl.Decimal) else Type.INTEGER

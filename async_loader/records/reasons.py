@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -60,6 +60,16 @@ class Check:
     failed: pl.Series
     shown: Callable[[pl.Series], pl.Series] | None = None
     columns: tuple[str, ...] = ()
+
+    def chosen(self, which: pl.Series) -> Check:
+        """Return the check of some of the records."""
+        shown, places = self.shown, which.arg_true()
+
+        def of_chosen(chosen: pl.Series) -> pl.Series:
+            assert shown is not None
+            return shown(places.gather(chosen))
+
+        return replace(self, failed=self.failed.filter(which), shown=None if shown is None else of_chosen)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import functools
 import json
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,49 +21,11 @@ from async_loader.records.batches import Batch
 from async_loader.records.judging_rules import broken_rules
 from async_loader.records.parsing import shown_values
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
-from async_loader.tables import Table
+from async_loader.records.world import UniqueInBatch, World
+from async_loader.tables import Table, Unique
 
 # The columns of a verdict's rejects.
 REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons": pl.String}
-
-
-@dataclass(frozen=True, slots=True)
-class UniqueColumn:
-    """A unique column of n records, with the values as the database stores them.
-
-    taken: whether another row, or an earlier record of the run, has the value.
-    given_up: by place, the value that the row has now which the record would replace.
-    """
-
-    column: str
-    values: pl.Series
-    taken: pl.Series
-    given_up: Mapping[int, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What is known outside a batch of n readable records; each series is n long.
-
-    taken: the key was accepted earlier in this run.
-    held, differs: the database held the key before this run; and with other values than the record's.
-    dangling: for each of the table's references, whether the key that the record names exists nowhere.
-    conflicts_reject: whether a record that differs is rejected (else it replaces what is held).
-    unique: the table's unique columns.
-    identity: what no two records of the run may have in common, null where that is nothing; None where it is the key.
-    identified_by: the names of the columns that make the identity; none where it is the key.
-    checks: what was found wrong when the records' rows were looked for.
-    """
-
-    taken: pl.Series
-    held: pl.Series
-    differs: pl.Series
-    dangling: Sequence[pl.Series]
-    conflicts_reject: bool
-    unique: Sequence[UniqueColumn] = ()
-    identity: pl.Series | None = None
-    identified_by: Sequence[str] = ()
-    checks: Sequence[Check] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +66,7 @@ def _numbered(records: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
 def judge(table: Table, batch: Batch, world: World) -> Verdict:
     """Return what becomes of each record: every check is asked about every record."""
     size = len(batch.lines)
-    checks = list(_faults(table, batch))
-    others = [*broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
-    checks += (_of_what_is_there(check, batch, world) for check in others)
+    checks = _checks(table, batch, world)
     failed = _any((check.failed for check in checks), size)
     conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
     beside = list(_beside_others(table, batch, world, failed, conflict))
@@ -128,14 +88,27 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     )
 
 
+def have_failed(table: Table, batch: Batch, world: World) -> pl.Series:
+    """Return which records are rejected whatever other records have."""
+    return _any((check.failed for check in _checks(table, batch, world)), len(batch.lines))
+
+
+def _checks(table: Table, batch: Batch, world: World) -> list[Check]:
+    """Return the checks that ask each record by itself."""
+    others = [*broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
+    return [*_faults(table, batch), *(_of_what_is_there(check, batch, world) for check in others)]
+
+
 def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, conflict: pl.Series) -> Iterator[Check]:
     """Yield the checks of what other records and rows have: keys, and values of unique columns.
 
     A key that this run has accepted is no longer compared with what the database held before.
     """
     keys = batch.values[table.key] if world.identity is None else world.identity
-    if _have_own_values(world.unique):
-        used = [unique.taken for unique in world.unique]
+    if world.settled is not None:
+        duplicate, used = world.settled.duplicate, world.settled.used
+    elif _have_own_values(world.unique):
+        used = [unique.used for unique in world.unique]
         duplicate = _duplicates(keys, world.taken, _any(iter([failed, conflict, *used]), len(keys)))
     else:
         duplicate, used = _in_turn(keys, world, failed | conflict)
@@ -148,10 +121,10 @@ def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, 
 
 
 def used_values(rejects: pl.DataFrame) -> list[tuple[str, int]]:
-    """Return the unique column, and the line, of each reject whose value was another row's."""
+    """Return the unique column, "" for a set of several, and the line, of each reject whose value was another row's."""
     candidates = rejects.filter(pl.col("reasons").str.contains('"unique"', literal=True))
     return [
-        (reason["column"], line)
+        (reason["column"] or "", line)
         for line, reasons in candidates.select("line", "reasons").iter_rows()
         for reason in json.loads(reasons)
         if reason["code"] == "unique"
@@ -207,15 +180,21 @@ def _dangling(table: Table, batch: Batch, world: World) -> Iterator[Check]:
 
 def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Check]:
     for unique, failed in zip(world.unique, used, strict=True):
-        message = f"{unique.column} {SHOWN} is another row's already"
-        yield Check("unique", unique.column, message, failed, shown_record(batch.values[[unique.column]]))
+        names = unique.unique.columns
+        message = used_message(unique.unique, SHOWN)
+        yield Check("unique", only_column(names), message, failed, shown_record(batch.values[list(names)]))
 
 
-def _have_own_values(uniques: Sequence[UniqueColumn]) -> bool:
+def used_message(unique: Unique, shown: str) -> str:
+    """Return the message for a record whose values, shown in this way, another row has."""
+    return unique.message or f"{' and '.join(unique.columns)} {shown} is another row's already"
+
+
+def _have_own_values(uniques: Sequence[UniqueInBatch]) -> bool:
     """Return whether no record takes a value that another one of the batch takes or gives up: the common case."""
     return all(
         unique.values.drop_nulls().is_unique().all()
-        and not (unique.given_up and set(unique.given_up.values()) & set(unique.values))
+        and not unique.values.is_in(unique.given_up.drop_nulls().implode()).any()
         for unique in uniques
     )
 
@@ -223,9 +202,9 @@ def _have_own_values(uniques: Sequence[UniqueColumn]) -> bool:
 class _ByTurns:
     """The values of a unique column, as records of a batch take and give them up one after the other."""
 
-    def __init__(self, unique: UniqueColumn) -> None:
-        self._values, self._taken_before = unique.values.to_list(), unique.taken.to_list()
-        self._given_up = unique.given_up
+    def __init__(self, unique: UniqueInBatch) -> None:
+        self._values, self._taken_before = unique.values.to_list(), unique.used.to_list()
+        self._given_up = unique.given_up.to_list()
         self._taken, self._free = set[Any](), set[Any]()
 
     def is_taken(self, place: int) -> bool:
@@ -237,7 +216,7 @@ class _ByTurns:
         """Note that the record at this place takes its value, and gives up the one that its row had."""
         if self._values[place] is not None:
             self._taken.add(self._values[place])
-        if place in self._given_up:
+        if self._given_up[place] is not None:
             self._free.add(self._given_up[place])
 
 
@@ -254,7 +233,7 @@ def _in_turn(keys: pl.Series, world: World, failed: pl.Series) -> tuple[pl.Serie
     used: list[list[bool]] = [[] for _ in columns]
     for place, (key, is_taken, has_failed) in enumerate(zip(keys, world.taken, failed, strict=True)):
         are_taken = [column.is_taken(place) for column in columns]
-        duplicate.append(is_taken or key in seen)
+        duplicate.append(is_taken or (key is not None and key in seen))
         for flags, flag in zip(used, are_taken, strict=True):
             flags.append(flag)
         if not (has_failed or duplicate[-1] or any(are_taken)):

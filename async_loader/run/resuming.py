@@ -67,7 +67,7 @@ def _path_read_twice(plan: Plan) -> str | None:
     for table in plan.loaded:
         paths = plan.paths(table)
         for path in paths:
-            if table.unique and paths.count(path) > 1:
+            if table.judged_sets and paths.count(path) > 1:
                 return path
     return None
 

@@ -285,7 +285,7 @@ def _parts(this: SpreadTable) -> Steps[list[Part]]:
 
 def _submit(this: SpreadTable, parts: Sequence[Part]) -> Steps[list[Any]]:
     """Send each share to a worker, after those before it that have keys of its own. Returns their tokens."""
-    if this.table.unique or len(parts) == 1:
+    if this.table.judged_sets or len(parts) == 1:
         # Which record has a value first is known only to a worker that reads all of them.
         return [(yield from _submit_one(this, _share(this, 0, tuple(parts)), []))]
     shared = yield from _shared(this, parts)

@@ -150,7 +150,7 @@ class Fields:
                 f"has {key.name}, the key of {table.name}, and --append gives every record a new one; load without it"
             )
         if table.finds_by_key and key.generated and not has_key:
-            return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(table)}"
+            return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(self, header)}"
         for column, parts in self.lookups.items():
             both = [name for name in self.present(column, header) if name not in parts]
             if both:
@@ -160,7 +160,7 @@ class Fields:
     def for_key_alone(self) -> Fields:
         """Return the fields of the key and of no other column; it must come from the source."""
         key = self.table.key
-        table = dataclasses.replace(self.table, columns=(self.table.column(key),), rules=(), references=())
+        table = self.table.narrowed([key])
         return dataclasses.replace(
             self,
             table=table,
@@ -262,9 +262,21 @@ def _constant(table: Table, name: str, source: Source) -> pl.Series:
     raise ConfigurationError(f"table {table.name}: a constant cannot be stored: {message}")
 
 
-def _ways_without_key(table: Table) -> str:
+def _ways_without_key(fields: Fields, header: Collection[str]) -> str:
     """Return what to write for a source that has no key: the columns by which its records may find their rows."""
-    sets = [(column.name,) for column in table.unique] + list(table.unique_together)
-    options = [f"--match {table.name}={','.join(columns)}" for columns in sets]
+    table = fields.table
+    given = [_given_names(fields, each.columns, header) for each in table.unique_sets]
+    options = [f"--match {table.name}={','.join(names)}" for names in given if names]
     ways = " or ".join([*options, f"--match {table.name}=COLUMN,..."][:3])
     return f"find rows with {ways}, or make new ones with --append {table.name}"
+
+
+def _given_names(fields: Fields, columns: Iterable[str], header: Collection[str]) -> list[str]:
+    """Return the names under which a source has all of these columns, or looks them up; none where it lacks one."""
+    found: list[str] = []
+    for column in columns:
+        names = list(fields.lookups.get(column, ())) or fields.present(column, header)[:1]
+        if not names and column not in fields.constants:
+            return []
+        found += names or [column]
+    return found

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import polars as pl
 
-from async_loader.effects import AsyncConnection, Connection, Packed, Steps
+from async_loader.effects import AsyncConnection, Change, Connection, Packed, Steps
 from async_loader.ledger.entries import TableRun
 from async_loader.stores.new_keys import NewKeys, provisional_keys
 from async_loader.stores.store import Store
@@ -65,6 +65,7 @@ class _Dry(Store):
         *,
         replace: bool,  # noqa: ARG002
         absent: Collection[str] = (),  # noqa: ARG002
+        first: Sequence[Change] = (),  # noqa: ARG002
     ) -> Steps[int]:
         """Return that all rows were stored."""
         yield from ()

@@ -7,7 +7,7 @@ values are bound. Nothing here begins, waits or commits by itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,7 +22,7 @@ from async_loader.records.validation import REJECTS
 from async_loader.stores.answers import BrokenRows, ForeignKey, StoredRows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.values import read_back
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Table, Unique
 
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows
@@ -145,8 +145,10 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
-        """Return the places, among n records of a key and a value, of those whose value a row with another key has."""
+    def owned(self, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:
+        """Return the places, among n records of a key and the values of a unique set, of those whose values a row with
+        another key has.
+        """
 
     @abstractmethod
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
@@ -177,6 +179,11 @@ class Store(ABC):
         [(rows,)] = yield Query(self.name, f"SELECT count(*) FROM {table_sql(table.name)}")
         return int(rows)
 
+    def greatest(self, table: Table, column: Column) -> Steps[int]:
+        """Return the greatest integer of a column; 0 where there is none."""
+        [(value,)] = yield Query(self.name, f"SELECT max({quoted(column.name)}) FROM {table_sql(table.name)}")
+        return int(value or 0)
+
     @abstractmethod
     def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
         """Return whether an index leads to the rows that have given values in these columns."""
@@ -198,12 +205,23 @@ class Store(ABC):
 
     @abstractmethod
     def write(
-        self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
+        self,
+        table: Table,
+        records: Sequence[Packed],
+        size: int,
+        *,
+        replace: bool,
+        absent: Collection[str] = (),
+        first: Sequence[Change] = (),
     ) -> Steps[int]:
         """Store new records, `size` of them, in the table's columns; with `replace`, also records whose keys rows have:
         those rows take their values, but for columns that are `absent`. Returns how many were stored. RefusedError,
-        with nothing done, where that is not all of them.
+        with nothing done, where that is not all of them. `first`: changes that are done before, and undone with it.
         """
+
+    @abstractmethod
+    def assigning(self, table: Table, records: pl.DataFrame) -> Change:
+        """Return the change by which rows take values: `records` has their keys, and the values of other columns."""
 
     @abstractmethod
     def write_each(
@@ -231,12 +249,17 @@ class Store(ABC):
         return (yield from self.change(sql, (run, source, created_at), rejects))
 
     def change(
-        self, sql: str, parameters: tuple[Any, ...], batch: Sequence[Packed], rows: int | None = None
+        self,
+        sql: str,
+        parameters: tuple[Any, ...],
+        batch: Sequence[Packed],
+        rows: int | None = None,
+        first: Sequence[Change] = (),
     ) -> Steps[int]:
         """Return how many rows a statement changed; without a batch to change, it is not run."""
         if not batch:
             return 0
-        changed: int = yield Change(self.name, sql, parameters, batch, rows)
+        changed: int = yield Change(self.name, sql, parameters, batch, rows, first)
         return changed
 
     def save_run(self, line: TableRun) -> Steps[None]:
@@ -298,25 +321,6 @@ class Store(ABC):
     @abstractmethod
     def perform(self, connection: Any, statement: Query | Change | Each) -> Any:
         """Return the statement's result, as its effect says, over what `connect` gave."""
-
-
-def create_sql(table: str, columns: Mapping[str, str]) -> str:
-    """Return the statement that creates a table of columns, each with its declaration in SQL."""
-    lines = ",\n".join(f"    {quoted(name)} {declaration}" for name, declaration in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {table_sql(table)} (\n{lines}\n)"
-
-
-def columns_of(table: Table, sql_type: Callable[[Column], str], counted: str) -> dict[str, str]:
-    """Return the table's columns, each with its declaration in SQL; `sql_type` gives the type in a store's SQL."""
-    columns = {}
-    for column in table.columns:
-        null = "" if column.nullable else " NOT NULL"
-        key = " PRIMARY KEY" if column.name == table.key else ""
-        if column.generated and column.is_required and column.type is Type.INTEGER:
-            key += counted
-        unique = " UNIQUE" if column in table.unique else ""
-        columns[column.name] = f"{sql_type(column)}{null}{key}{unique}"
-    return columns
 
 
 def only_updates(table: Table, absent: Collection[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -361,3 +362,72 @@ def test_a_reference_may_hold_another_column_than_the_key(tmp_path: Path, store:
     assert message == "currency 'XXX' does not exist in currencies"
     checked = ReferenceCheck(place.tables, place.databases).perform()
     assert (checked.rejected, checked.tables["prices"].given) == (0, 2)
+
+
+BOOKINGS = Table(
+    "bookings",
+    "orders",
+    (KEY, Column("person_id", Type.INTEGER), Column("shelf_id", Type.INTEGER), Column("day", Type.DATE)),
+    references=LOANS.references,
+    unique_together=(("person_id", "day"), ("shelf_id", "day")),
+)
+BOOKED = "day,person__email,shelf__hall,shelf__code\n2024-01-01,a@x,A,1\n2024-01-02,b@x,A,1\n"
+
+
+@pytest.fixture
+def bookings(tmp_path: Path, store: Databases) -> Place:
+    """Return a database in which people book shelves for a day."""
+    place = Place(tmp_path, (PEOPLE, SHELVES, BOOKINGS), store)
+    people, shelves = (
+        place.file("p.csv", "email,name\na@x,Ann\nb@x,Bob\n"),
+        place.file("s.csv", "hall,code\nA,1\nB,1\n"),
+    )
+    place.load("sequential", {"people": people, "shelves": shelves}, append=frozenset({"people", "shelves"}))
+    return place
+
+
+def test_the_ways_there_are_name_the_lookups_of_the_source(bookings: Place) -> None:
+    ways = "find rows with --match bookings=person__email,day or --match bookings=shelf__hall,shelf__code,day or "
+    with pytest.raises(SourceError, match=ways):
+        bookings.load("async", {"bookings": bookings.file("b.csv", BOOKED)})
+    with pytest.raises(SourceError, match=r"find rows with --match bookings=COLUMN,\.\.\., or "):
+        bookings.load("async", {"bookings": bookings.file("c.csv", "person__email\na@x\n")})
+
+
+def test_records_find_their_rows_by_columns_that_they_look_up(bookings: Place, mode: str) -> None:
+    match = {"bookings": ("shelf__hall", "shelf__code", "day")}
+    first = bookings.load(mode, {"bookings": bookings.file("b.csv", BOOKED)}, match=match)
+    moved = bookings.file("c.csv", BOOKED.replace("01,a@x", "01,b@x").replace("02,b@x", "02,a@x"))
+    second = bookings.load(mode, {"bookings": moved}, match=match, on_conflict="update")
+    assert (outcome(first, "bookings"), outcome(second, "bookings")) == ((2, 0, 0, 0), (0, 2, 0, 0))
+    assert bookings.query("orders", "SELECT person_id, shelf_id FROM bookings ORDER BY id") == [(2, 1), (1, 1)]
+
+
+def lines_of(records: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def test_a_record_that_lacks_a_lookup_or_a_member_keeps_what_its_row_holds(library: Place, mode: str) -> None:
+    people, shelves = (
+        library.file("p.csv", "email,name\na@x,Ann\nb@x,Bob\n"),
+        library.file("s.csv", "hall,code\nA,1\nB,1\n"),
+    )
+    loans = [
+        {"person__email": "a@x", "day": "2024-01-01", "shelf__hall": "A", "shelf__code": 1},
+        {"person__email": "b@x", "day": "2024-01-02", "shelf__hall": "B", "shelf__code": 1},
+    ]
+    sources = {"people": people, "shelves": shelves, "loans": library.file("l.jsonl", lines_of(loans))}
+    library.load(mode, sources, match=MATCH)
+    changed = [
+        {"person__email": "a@x", "day": "2024-01-01"},
+        {"day": "2024-01-02", "shelf__hall": "A", "shelf__code": 1},
+        {"person__email": "b@x", "day": "2024-01-02", "shelf__hall": "A", "shelf__code": 1},
+        {"person__email": "a@x", "day": "2024-01-05", "shelf__hall": "A"},
+        {"person__email": "a@x", "day": "2024-01-06"},
+    ]
+    more = library.file("m.jsonl", lines_of(changed))
+    report = library.load(mode, {"loans": more}, match=MATCH, on_conflict="update")
+    assert outcome(report, "loans") == (1, 1, 1, 2)
+    assert reject_names(report, "loans") == [(2, 2, ["person_id.missing"]), (4, 4, ["shelf_id.missing"])]
+    rows = library.query("orders", "SELECT person_id, shelf_id FROM loans ORDER BY id")
+    assert rows == [(1, 1), (2, 1), (1, None)]

@@ -1,4 +1,4 @@
-"""Unique columns: whatever the batches, transactions and interruptions, each record is judged as if it came alone."""
+"""Unique values: whatever the batches and interruptions, records are judged by the state in which they end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Run, Table, Type
+from async_loader import Column, Options, Run, Table, Type, Unique
 from tests.integration.test_crashes import crash_after
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
@@ -43,31 +43,135 @@ class Outcome:
     rejects: list[tuple[int, list[str]]] = field(default_factory=list)
 
 
-def oracle(rows: Rows, files: Sequence[Sequence[Record]], on_conflict: str) -> Outcome:
-    """Load record by record into a plain dict."""
-    before, accepted, outcome = {key: dict(row) for key, row in rows.items()}, set[int](), Outcome()
-    for line, record in [each for records in files for each in enumerate(records, 1)]:
-        key = record["id"]
-        held = before.get(key)
-        new = {"number": 7, "note": "", **(held or {}), **record}
-        taken = [
-            f"{name}.unique"
-            for name in ("name", "number")
-            if new[name] is not None and any(row[name] == new[name] for other, row in rows.items() if other != key)
-        ]
-        if key in accepted:
-            reasons = ["id.duplicate"]
-        else:
-            reasons = (["id.exists"] if on_conflict == "reject" and held not in (None, new) else []) + taken
-        if reasons:
-            outcome.rejects.append((line, reasons))
-            continue
-        accepted.add(key)
-        rows[key] = new
-        outcome.inserted += held is None
-        outcome.updated += held not in (None, new)
-        outcome.unchanged += held == new
+UNIQUE = ("name", "number")
+
+
+def oracle(rows: Rows, files: Sequence[Sequence[Record]], on_conflict: str, every: int = 0) -> Outcome:
+    """Load records into a plain dict: one by one, or, where they may change rows, those of a transaction together."""
+    before, outcome = {key: dict(row) for key, row in rows.items()}, Outcome()
+    records = [(line, record) for file in files for line, record in enumerate(file, 1)]
+    accepted = set[int]()
+    size = (every or len(records) or 1) if on_conflict == "update" else 1
+    for start in range(0, len(records), size):
+        load_together(rows, before, records[start : start + size], accepted, on_conflict=on_conflict, outcome=outcome)
     return outcome
+
+
+def load_together(
+    rows: Rows,
+    before: Rows,
+    records: Sequence[tuple[int, Record]],
+    accepted: set[int],
+    *,
+    on_conflict: str,
+    outcome: Outcome,
+) -> None:
+    """Load those of the records that can be stored side by side, in place of rows that they replace."""
+    started = {key: dict(row) for key, row in rows.items()}
+    wanted = [{"number": 7, "note": "", **before.get(record["id"], {}), **record} for _, record in records]
+    conflict = [on_conflict == "reject" and before.get(row["id"]) not in (None, row) for row in wanted]
+    already, stored = set(accepted), dict[int, int]()
+    while more := stored_together(rows, [*enumerate(wanted)], conflict, accepted):
+        for place in more:
+            rows[wanted[place]["id"]] = wanted[place]
+            accepted.add(wanted[place]["id"])
+            stored[wanted[place]["id"]] = place
+    for place, (row, (line, _)) in enumerate(zip(wanted, records, strict=True)):
+        key = row["id"]
+        if stored.get(key) == place:
+            outcome.inserted += key not in before
+            outcome.updated += before.get(key) not in (None, row)
+            outcome.unchanged += before.get(key) == row
+        elif key in already or stored.get(key, place) < place:
+            outcome.rejects.append((line, ["id.duplicate"]))
+        else:
+            used = [name for name in UNIQUE if is_used(started, rows, wanted, stored, place=place, name=name)]
+            if not (used or conflict[place]):
+                used = [name for name in UNIQUE if is_lost(wanted, stored, place, name)]
+            if not (used or conflict[place]):
+                # A later record of its key was stored.
+                used = [name for name in UNIQUE if is_owned(started, row, name)]
+            if not (used or conflict[place]):
+                # So was it of an earlier record that lost its value then.
+                used = [name for name in UNIQUE if row[name] is not None]
+            reasons = (["id.exists"] if conflict[place] else []) + [f"{name}.unique" for name in used]
+            outcome.rejects.append((line, reasons))
+
+
+def is_used(started: Rows, rows: Rows, wanted: list[Record], stored: dict[int, int], *, place: int, name: str) -> bool:
+    """Return whether the value of a record that is not stored is another row's, or an earlier record's."""
+    value, key = wanted[place][name], wanted[place]["id"]
+    if value is None:
+        return False
+    kept = any(row[name] == value and rows[other][name] == value for other, row in started.items() if other != key)
+    return kept or any(wanted[other][name] == value and other < place for other in stored.values())
+
+
+def is_owned(started: Rows, row: Record, name: str) -> bool:
+    """Return whether another row had the value of a record at the start."""
+    others = [held[name] for other, held in started.items() if other != row["id"]]
+    return row[name] is not None and row[name] in others
+
+
+def is_lost(wanted: list[Record], stored: dict[int, int], place: int, name: str) -> bool:
+    """Return whether a record that is stored has the value of one that is not."""
+    value = wanted[place][name]
+    return value is not None and any(wanted[other][name] == value for other in stored.values())
+
+
+def stored_together(
+    rows: Rows, candidates: list[tuple[int, Record]], conflict: Sequence[bool], accepted: set[int]
+) -> list[int]:
+    """Return the places of the records that can all be stored: of each key the first that is left is tried."""
+    left = [(place, row) for place, row in candidates if row["id"] not in accepted and not conflict[place]]
+    while True:
+        tried: dict[int, tuple[int, Record]] = {}
+        for place, row in left:
+            tried.setdefault(row["id"], (place, row))
+        end = rows | {key: row for key, (_, row) in tried.items()}
+        blocked = (
+            [
+                (place, row)
+                for place, row in tried.values()
+                for name in UNIQUE
+                for other, held in rows.items()
+                if row[name] is not None and held[name] == row[name] and other != row["id"] and end[other] is held
+            ]
+            or [
+                (place, row)
+                for place, row in tried.values()
+                for name in UNIQUE
+                for other, held in rows.items()
+                if row[name] is not None and held[name] == row[name] == end[other][name] and other != row["id"]
+            ]
+            or [
+                later
+                for first in sorted(tried.values(), key=lambda each: each[0])
+                for later in sorted(tried.values(), key=lambda each: each[0])
+                if first[0] < later[0] and any(first[1][name] == later[1][name] is not None for name in UNIQUE)
+            ][:1]
+        )
+        if not blocked:
+            return [place for place, _ in tried.values()] or stored_alone(rows, candidates, conflict, accepted)
+        left.remove(blocked[0])
+
+
+def stored_alone(
+    rows: Rows, candidates: list[tuple[int, Record]], conflict: Sequence[bool], accepted: set[int]
+) -> list[int]:
+    """Return the place of the first record that can be stored as the rows are."""
+    return [
+        place
+        for place, row in candidates
+        if row["id"] not in accepted
+        and not conflict[place]
+        and not any(
+            row[name] is not None and held[name] == row[name]
+            for name in UNIQUE
+            for other, held in rows.items()
+            if other != row["id"]
+        )
+    ][:1]
 
 
 keys = st.integers(0, 6)
@@ -129,7 +233,7 @@ MANY = [
 
 
 @pytest.mark.parametrize("many", MANY)
-def test_every_mode_judges_unique_values_one_record_at_a_time(many: int, store: Databases) -> None:
+def test_every_mode_judges_unique_values_by_the_state_at_the_end(many: int, store: Databases) -> None:
     @examples(many, store)
     @given(
         held=st.lists(whole, max_size=6),
@@ -146,7 +250,7 @@ def test_every_mode_judges_unique_values_one_record_at_a_time(many: int, store: 
             with tempfile.TemporaryDirectory() as directory:
                 place, rows = fresh(directory, store), existing(held)
                 fill(place, rows)
-                wanted = oracle(rows, given, on_conflict)
+                wanted = oracle(rows, given, on_conflict, every)
                 report = place.load(
                     mode, {"things": write(place, given)}, on_conflict=on_conflict, batch_size=size, commit_every=every
                 )
@@ -185,7 +289,7 @@ def test_a_load_that_is_resumed_judges_unique_values_as_an_undisturbed_one(many:
         with tempfile.TemporaryDirectory() as directory:
             place, rows = fresh(directory, store), existing(held)
             fill(place, rows)
-            wanted = oracle(rows, given, "update")
+            wanted = oracle(rows, given, "update", every)
             sources = {"things": write(place, given)}
             crash_after(steps, mode, Run(place.tables, sources, place.databases, options, mode=mode))
             finished = place.query("things", "SELECT count(*) FROM loader_runs WHERE state = 'complete'") == [(1,)]
@@ -199,3 +303,90 @@ def test_a_load_that_is_resumed_judges_unique_values_as_an_undisturbed_one(many:
             assert rejects == wanted.rejects
 
     holds()
+
+
+PLACES = Table(
+    "places",
+    "things",
+    (
+        Column("id", Type.INTEGER),
+        Column("hall", Type.TEXT),
+        Column("number", Type.INTEGER),
+        Column("day", Type.DATE, nullable=True, default=None),
+        Column("note", Type.TEXT, default="-"),
+    ),
+    unique_together=(Unique(("hall", "number"), "This place is taken."), ("day", "note")),
+)
+
+
+@pytest.fixture
+def places(tmp_path: Path, store: Databases) -> Place:
+    """Return a fresh database of places in halls."""
+    return Place(tmp_path, (PLACES,), store)
+
+
+def halls(place: Place) -> list[tuple[Any, ...]]:
+    return place.query("things", "SELECT id, hall, number FROM places ORDER BY id")
+
+
+def test_values_of_several_columns_are_unique_together_and_a_dry_run_says_so(places: Place, mode: str) -> None:
+    places.load(mode, {"places": places.file("old.csv", "id,hall,number,day\n1,A,1,2024-01-01\n")})
+    source = places.file("new.csv", "id,hall,number,day\n2,A,1,2024-01-02\n3,A,2,2024-01-01\n4,A,2,\n5,A,3,\n6,A,3,\n")
+    expected = [(2, 2, ["unique"]), (3, 3, ["unique"]), (6, 6, ["unique"])]
+    dry = places.load(mode, {"places": source}, dry_run=True)
+    report = places.load(mode, {"places": source})
+    assert reject_names(dry, "places") == reject_names(report, "places") == expected
+    messages = [reject.reasons[0].message for reject in report.tables["places"].rejects]
+    assert messages[0] == "This place is taken."
+    assert messages[1] == "day and note 2024-01-01, '-' is another row's already"
+    assert halls(places) == [(1, "A", 1), (4, "A", 2), (5, "A", 3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_rows_exchange_values_of_several_columns(places: Place, mode: str, size: int) -> None:
+    places.load(mode, {"places": places.file("old.csv", "id,hall,number\n1,A,1\n2,A,2\n3,A,3\n4,B,1\n")})
+    moved = places.file("new.csv", "number,id,hall\n2,1,A\n3,2,A\n1,3,B\n1,4,A\n4,5,A\n")
+    dry = places.load(mode, {"places": moved}, on_conflict="update", batch_size=size, dry_run=True)
+    first = places.load(mode, {"places": moved}, on_conflict="update", batch_size=size)
+    again = places.load(mode, {"places": moved}, on_conflict="update", batch_size=size)
+    assert halls(places) == [(1, "A", 2), (2, "A", 3), (3, "B", 1), (4, "A", 1), (5, "A", 4)]
+    counts = [
+        (table.inserted, table.updated, table.unchanged) for table in (r.tables["places"] for r in (dry, first, again))
+    ]
+    assert counts == [(1, 4, 0), (1, 4, 0), (0, 0, 5)]
+
+
+def test_a_column_that_the_source_lacks_is_looked_at_as_the_row_has_it(places: Place, mode: str) -> None:
+    places.load(mode, {"places": places.file("old.csv", "id,hall,number\n1,A,1\n2,A,2\n3,B,3\n")})
+    numbers = places.file("new.csv", "id,number\n1,2\n2,1\n3,1\n")
+    options: dict[str, Any] = {"match": {"places": ("id",)}, "on_missing": "reject", "on_conflict": "update"}
+    report = places.load(mode, {"places": numbers}, **options)
+    assert report.tables["places"].updated == 3
+    assert halls(places) == [(1, "A", 2), (2, "A", 1), (3, "B", 1)]
+
+
+CHECKED = Table(
+    "checked",
+    "things",
+    (Column("id", Type.INTEGER), Column("code", Type.TEXT, unique=True), Column("size", Type.INTEGER, default=0)),
+)
+
+
+def test_what_the_database_refuses_takes_along_only_what_depends_on_it(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    place = Place(tmp_path, (CHECKED,), store)
+    place.query("things", "DROP TABLE checked")
+    place.query(
+        "things",
+        "CREATE TABLE checked (id BIGINT PRIMARY KEY, code TEXT NOT NULL UNIQUE, size BIGINT CHECK (size < 9))",
+    )
+    place.load(mode, {"checked": place.file("old.csv", "id,code\n" + "".join(f"{n},c{n}\n" for n in range(1, 8)))})
+    # 1 and 2 swap; 3 waits for 4, which is refused; 5 takes the value of 6, which takes a new one; 7 is a new value.
+    moved = "1,c2,0\n2,c1,0\n3,c4,0\n4,c9,9\n5,c6,0\n6,c8,0\n7,c7,1\n"
+    source = place.file("new.csv", f"id,code,size\n{moved}")
+    report = place.load(mode, {"checked": source}, on_conflict="update")
+    rows = place.query("things", "SELECT id, code FROM checked ORDER BY id")
+    assert rows == [(1, "c2"), (2, "c1"), (3, "c3"), (4, "c4"), (5, "c6"), (6, "c8"), (7, "c7")]
+    assert [line for line, _, _ in reject_names(report, "checked")] == [4, 5]
+    assert report.tables["checked"].updated == 5

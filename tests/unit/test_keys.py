@@ -111,11 +111,16 @@ def test_short_texts_take_a_fraction_of_what_a_python_set_takes(kind: Type, widt
     ],
 )
 def test_unique_values_of_any_type_are_taken_one_by_one(values: pl.Series) -> None:
-    kept, nothing = UniqueValues(Column("name", Type.TEXT)), pl.repeat(value=False, n=len(values), eager=True)
-    assert not kept.are_taken(values, nothing).any()
-    kept.add(values.head(2), [])
+    kept, everything = UniqueValues([Column("name", Type.TEXT)]), values.is_not_null()
+    assert not kept.are_taken(values).any()
+    kept.add(values.head(2), values.clear())
     model = set(values.head(2)) - {None}
-    assert kept.are_taken(values, nothing).to_list() == [value in model for value in values]
+    assert kept.are_taken(values).to_list() == [value in model for value in values]
+    kept.add(values.clear(), values.tail(2))
+    given_up = set(values.tail(2)) - {None}
+    assert kept.are_kept(values, everything).to_list() == [
+        value is not None and value not in given_up for value in values
+    ]
 
 
 def test_a_database_is_asked_once_about_each_key_it_may_hold() -> None:

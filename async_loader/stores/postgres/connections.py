@@ -75,6 +75,8 @@ def _changed(change: Change) -> Operations:
 
 def _changed_by(change: Change) -> Operations:
     changed = 0
+    for each in change.first:
+        yield from _changed_by(each)
     for part in change.batch or ():
         if change.sql.startswith(COPY):
             changed += yield CopyIn(change.sql, part.csv)

@@ -32,7 +32,6 @@ from async_loader.stores.postgres.statements import (
     BATCH,
     CASTS,
     COPY,
-    comparable,
     counter,
     insertion,
     is_same,
@@ -45,7 +44,7 @@ from async_loader.stores.postgres.statements import (
     updating_one,
 )
 from async_loader.stores.store import Store, integers, only_updates
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Table, Type, Unique
 
 # Seconds to wait for a server that does not answer.
 CONNECT_TIMEOUT = 10
@@ -166,14 +165,9 @@ class Database(Store):
         rows = yield Query(self.name, sql, batch=(yield Call(placed, (records, table.key))))
         return integers(same for same, _ in rows).sort(), integers(differing for _, differing in rows).sort()
 
-    def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
+    def owned(self, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:
         """Do what `Store.owned` says."""
-        other = f"NOT ({is_same(0, table.column(table.key))})"
-        found = looked_up(table, f"{is_same(1, column, '=')} AND {other}")
-        sql = f"SELECT string_agg(batch.c2::text, ',') FROM {found}"
-        frame = records.with_columns(comparable(column.name)) if column.type is Type.JSON else records
-        rows = yield Query(self.name, sql, batch=(yield Call(placed, (frame, column.name))))
-        return integers(places for (places,) in rows).sort()
+        return (yield from finding.owned(self.name, table, unique, records))
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """Do what `Store.values_of` says."""
@@ -221,32 +215,47 @@ class Database(Store):
         return arrays_of(frame.sort(key)) if replace else copy_of(frame.sort(key))
 
     def write(
-        self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
+        self,
+        table: Table,
+        records: Sequence[Packed],
+        size: int,
+        *,
+        replace: bool,
+        absent: Collection[str] = (),
+        first: Sequence[Change] = (),
     ) -> Steps[int]:
         """Do what `Store.write` says. Rows are copied into a table unless its policies forbid that, or they may replace
         others.
         """
         yield from self._refuse_cut(table, records)
         if only_updates(table, absent):
-            return (yield from self._change_by_arrays(updating(table, absent), records, size))
-        is_copy = not replace and all(isinstance(part, Copy) for part in records)
+            return (yield from self._change_by_arrays(updating(table, absent), records, size, first))
+        is_copy = not (replace or first) and all(isinstance(part, Copy) for part in records)
         if not is_copy or (yield from schema.has_policies(self.name, table)):
-            return (yield from self._insert(table, records, size, replacing(table, absent) if replace else ""))
+            return (yield from self._insert(table, records, size, replacing(table, absent) if replace else "", first))
         names = ", ".join(map(quoted, table.column_names))
         sql = f"{COPY}{table_sql(table.name)} ({names}) FROM STDIN {FORMAT}"
         return (yield from self.change(sql, (), records, size))
 
-    def _insert(self, table: Table, records: Sequence[Packed], size: int, conflicts: str) -> Steps[int]:
+    def assigning(self, table: Table, records: pl.DataFrame) -> Change:
+        """Do what `Store.assigning` says."""
+        return Change(self.name, updating(table.narrowed(records.columns), ()), (), arrays_of(records))
+
+    def _insert(
+        self, table: Table, records: Sequence[Packed], size: int, conflicts: str, first: Sequence[Change]
+    ) -> Steps[int]:
         values = ", ".join(f"c{place}{CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
         order = f"c{table.column_names.index(table.key)}"
         sql = f"{insertion(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{conflicts}"
-        return (yield from self._change_by_arrays(sql, records, size))
+        return (yield from self._change_by_arrays(sql, records, size, first))
 
-    def _change_by_arrays(self, sql: str, records: Sequence[Packed], size: int) -> Steps[int]:
+    def _change_by_arrays(
+        self, sql: str, records: Sequence[Packed], size: int, first: Sequence[Change] = ()
+    ) -> Steps[int]:
         arrays: list[Arrays] = []
         for part in records:
             arrays += (yield Call(arrays_of, (part.frame,))) if isinstance(part, Copy) else [part]
-        return (yield from self.change(sql, (), arrays, size))
+        return (yield from self.change(sql, (), arrays, size, first))
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from async_loader.effects import Query, Steps
+from async_loader.effects import Call, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.postgres.rows import WRITTEN, as_values
-from async_loader.stores.postgres.statements import is_same, looked_up, placed
+from async_loader.stores.postgres.statements import comparable, is_same, looked_up, placed
 from async_loader.stores.store import integers
-from async_loader.tables import Column, Table
+from async_loader.tables import Column, Table, Type, Unique
 
 _INDEXED = """\
 SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
@@ -42,6 +42,19 @@ def find(
     texts = [values for _, values, _ in answers if values is not None]
     values = as_values(texts, wanted.type)
     return found_rows(len(frame), places, values, several == 1)
+
+
+def owned(database: str, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:
+    """Do what `Store.owned` says."""
+    other = f"NOT ({is_same(0, table.column(table.key))})"
+    columns, equals = [table.column(name) for name in unique.columns], "IS NOT DISTINCT FROM"
+    equals = equals if unique.nulls_equal else "="
+    same = " AND ".join(is_same(place, column, equals) for place, column in enumerate(columns, 1))
+    found = looked_up(table, f"{same} AND {other}")
+    sql = f"SELECT string_agg(batch.c{records.width}::text, ',') FROM {found}"
+    frame = records.with_columns(comparable(column.name) for column in columns if column.type is Type.JSON)
+    rows = yield Query(database, sql, batch=(yield Call(placed, (frame, columns[0].name))))
+    return integers(places for (places,) in rows).sort()
 
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:

@@ -30,7 +30,7 @@ from async_loader.stores.sqlite.statements import (
     as_stored,
     in_main,
     insertion,
-    is_exactly,
+    is_found,
     is_key,
     is_unchanged,
     replacing,
@@ -38,7 +38,7 @@ from async_loader.stores.sqlite.statements import (
     updating_one,
 )
 from async_loader.stores.store import Store, integers, numbered, only_updates
-from async_loader.tables import Column, Table
+from async_loader.tables import Column, Table, Unique
 
 # What only some loads need is imported where it is used: each module takes 0.2 ms.
 if TYPE_CHECKING:
@@ -160,12 +160,12 @@ class Database(Store):
         rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(same for same, _ in rows), integers(differing for _, differing in rows)
 
-    def owned(self, table: Table, column: Column, records: pl.DataFrame) -> Steps[pl.Series]:
+    def owned(self, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:
         """Do what `Store.owned` says."""
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
+        same = " AND ".join(is_found(f"c{place}", name, unique) for place, name in enumerate(unique.columns, 1))
         sql = f"""SELECT group_concat(batch._rowid_)
-            FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
-            ON stored.{quoted(column.name)} = batch.c1 AND {is_exactly("c1", column.name)} AND {key}"""
+            FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} AND {key}"""
         rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(places for (places,) in rows)
 
@@ -232,15 +232,26 @@ class Database(Store):
         return tuple(images.images(self.as_stored(frame)))
 
     def write(
-        self, table: Table, records: Sequence[Packed], size: int, *, replace: bool, absent: Collection[str] = ()
+        self,
+        table: Table,
+        records: Sequence[Packed],
+        size: int,
+        *,
+        replace: bool,
+        absent: Collection[str] = (),
+        first: Sequence[Change] = (),
     ) -> Steps[int]:
         """Do what `Store.write` says."""
         if only_updates(table, absent):
-            return (yield from self.change(updating(table, absent), (), records, size))
+            return (yield from self.change(updating(table, absent), (), records, size, first))
         values = f"SELECT {numbered(table.column_names)} FROM {BATCH}"
         # Without a condition SQLite would take ON CONFLICT for part of the SELECT.
         sql = insertion(table.name, table.column_names, f"{values} WHERE TRUE" if replace else values)
-        return (yield from self.change(sql + (replacing(table, absent) if replace else ""), (), records, size))
+        return (yield from self.change(sql + (replacing(table, absent) if replace else ""), (), records, size, first))
+
+    def assigning(self, table: Table, records: pl.DataFrame) -> Change:
+        """Do what `Store.assigning` says."""
+        return Change(self.name, updating(table.narrowed(records.columns), ()), (), self.pack(records))
 
     def write_each(
         self, table: Table, records: pl.DataFrame, held: pl.Series, absent: Collection[str] = ()

@@ -54,6 +54,9 @@ def _changed(session: Session, change: Change) -> int:
         return session.execute(change.sql, change.parameters).rowcount
     session.make_room(change.sql, sum(map(len, change.batch)))
     with _all_or_nothing(session):
+        for each in change.first:
+            for _ in _at_hand(session, each.batch):
+                session.execute(each.sql, each.parameters)
         parts = _at_hand(session, change.batch)
         changed = sum(session.execute(change.sql, change.parameters).rowcount for _ in parts)
         if change.rows not in {None, changed}:

@@ -8,8 +8,8 @@ from typing import Any
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
 from async_loader.stores.answers import BrokenRows, ForeignKey
+from async_loader.stores.creating import columns_of, constraints_of, create_sql
 from async_loader.stores.names import bare_name, schema_and_table
-from async_loader.stores.store import columns_of, create_sql
 from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
 
 # Types that SQLite does not have are declared, and stored, as Django does it.
@@ -106,7 +106,10 @@ def creation(database: str, tables: Iterable[Table]) -> list[str]:
     """
     for table in tables:
         _check_name(database, table)
-    statements = [create_sql(table.name, columns_of(table, _sql_type, " AUTOINCREMENT")) for table in tables]
+    statements = [
+        create_sql(table.name, columns_of(table, _sql_type, " AUTOINCREMENT"), constraints_of(table))
+        for table in tables
+    ]
     return statements + [create_sql(name, columns) for name, columns in OWN_TABLES.items()]
 
 

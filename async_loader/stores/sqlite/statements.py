@@ -14,7 +14,7 @@ from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
 from async_loader.stores.store import assignments
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Column, Table, Type, Unique
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 IMAGE = "loader_image"
@@ -63,6 +63,12 @@ def is_key(read: str, table: Table) -> str:
 def is_exactly(read: str, name: str) -> str:
     """Return that a stored value is the one read: null too, and no type or case made into another."""
     return f"+batch.{read} IS +stored.{quoted(name)} COLLATE BINARY"
+
+
+def is_found(read: str, name: str, unique: Unique) -> str:
+    """Return that a stored value is the one read, by the index of a unique set."""
+    same = is_exactly(read, name)
+    return same if unique.nulls_equal else f"stored.{quoted(name)} = batch.{read} AND {same}"
 
 
 def is_unchanged(read: str, column: Column) -> str:

@@ -59,13 +59,17 @@ def _match(project: ProjectTables, argument: str) -> tuple[str, tuple[str, ...]]
     if not (equals and table and all(columns)):
         raise ConfigurationError(f"--match {argument!r} is not of the form TABLE=COLUMN[,COLUMN]")
     name = project.name(table)
-    known = project.column_names(name)
-    return name, tuple(_column(known, name, project.column_name(name, column)) for column in columns)
+    return name, tuple(_column(project, name, column) for column in columns)
 
 
-def _column(known: tuple[str, ...], table: str, name: str) -> str:
+def _column(project: ProjectTables, table: str, given: str) -> str:
+    """Return the column that a match column means: of a foreign key that is looked up, the key itself."""
+    known, name = project.column_names(table), project.column_name(table, given)
     if name in known:
         return name
+    looked_up = project.column_name(table, given.partition("__")[0])
+    if "__" in given and looked_up in project.reference_columns(table):
+        return looked_up
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
     raise ConfigurationError(f"--match: table {table} has no column {name!r}{hint}")

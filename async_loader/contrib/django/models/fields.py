@@ -27,6 +27,7 @@ from async_loader import (
     Reference,
     Rule,
     Type,
+    Unique,
 )
 from async_loader.contrib.django.models.databases import home, is_postgresql
 from async_loader.contrib.django.models.loadable import (
@@ -66,16 +67,21 @@ def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def unique_together(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
-    """Return the sets of columns of which no two rows may have the same values."""
-    fields = [tuple(names) for names in model._meta.unique_together]
-    fields += [
-        tuple(constraint.fields)
-        for constraint in model._meta.constraints
-        if isinstance(constraint, models.UniqueConstraint) and constraint.fields and constraint.condition is None
-    ]
+def unique_together(model: type[models.Model]) -> tuple[Unique, ...]:
+    """Return the sets of columns of which no two rows may have the same values, for all rows alike."""
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    return tuple(tuple(columns[name] for name in names) for names in fields)
+    stated = [Unique(tuple(columns[name] for name in names)) for names in model._meta.unique_together]
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and constraint.fields and constraint.condition is None:
+            names = tuple(columns[name] for name in constraint.fields)
+            stated.append(Unique(names, _message(constraint), nulls_equal=constraint.nulls_distinct is False))
+    return tuple(stated)
+
+
+def _message(constraint: models.UniqueConstraint) -> str:
+    """Return the constraint's own message; nothing where it has only the one that every constraint has."""
+    own = constraint.violation_error_message != models.UniqueConstraint.default_violation_error_message
+    return str(constraint.get_violation_error_message()) if own else ""
 
 
 def constraints(model: type[models.Model]) -> Iterator[Constraint]:

@@ -65,7 +65,7 @@ def table_of(
         key=str(model._meta.pk.column),
         rules=(*derived, *added),
         references=(*stated, *references),
-        match=tuple(column_called(model, name) for name in match),
+        match=tuple(dict.fromkeys(_matched(model, name) for name in match)),
         unique_together=unique_together(model),
         constraints=tuple(constraints(model)),
     )
@@ -77,6 +77,14 @@ def column_called(model: type[models.Model], name: str) -> str:
         if name in (field.column, field.attname, field.name):
             return str(field.column)
     return name
+
+
+def _matched(model: type[models.Model], name: str) -> str:
+    """Return the column that a match column means: `customer__email` means the foreign key `customer`."""
+    column = column_called(model, name)
+    first = column_called(model, name.partition("__")[0])
+    keys = {str(field.column) for field in model._meta.concrete_fields if isinstance(field, models.ForeignKey)}
+    return first if column == name and "__" in name and first in keys else column
 
 
 def declared() -> tuple[Table, ...]:
@@ -206,6 +214,10 @@ class ProjectTables:
     def column_names(self, table: str) -> tuple[str, ...]:
         """Return the names of a table's columns."""
         return self._table(table).column_names
+
+    def reference_columns(self, table: str) -> frozenset[str]:
+        """Return the columns of a table that reference others."""
+        return frozenset(reference.column for reference in self._table(table).references)
 
     def source_names(self, table: str) -> dict[str, tuple[str, ...]]:
         """Return by column the other names of its field, attribute and field name: a source may use them as headers."""

@@ -119,6 +119,12 @@ def _options(table: str, layout: Layout) -> Iterator[str]:
         yield from ("--null", f"{table}={text}")
     for name in layout.ignore:
         yield from ("--ignore", f"{table}.{name}")
+    if layout.match:
+        yield from ("--match", f"{table}={','.join(layout.match)}")
+    if layout.append:
+        yield from ("--append", table)
+    if layout.on_missing == "reject":
+        yield from ("--on-missing", layout.on_missing)
 
 
 def counted(counts: Mapping[str | None, int]) -> str:
