@@ -19,6 +19,8 @@ from async_loader.rules import Rule
 
 # The code of a record that passed every rule, and that the database itself did not take.
 REFUSED = "refused"
+# The code of a record whose values of unique columns another row has, or an earlier record.
+UNIQUE = "unique"
 # The loader's own tables, in every database.
 OWN_PREFIX = "loader_"
 # Stands in a header between the name of a reference and a column of its target.
@@ -218,11 +220,13 @@ class Unique:
 
     message: what a record's reason says whose values another row has; without it, the loader's own words.
     nulls_equal: whether null is a value like others; else a row with a null among its values is like no other.
+    code: that of the reason.
     """
 
     columns: tuple[str, ...]
     message: str = ""
     nulls_equal: bool = False
+    code: str = UNIQUE
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ def reasons_of(
     for unique in table.judged_sets:
         records = rest.select(table.key, *unique.columns)
         for key, *values in records[(yield from database.owned(table, unique, records))].iter_rows():
-            reasons[key] = ("unique", only_column(unique.columns), used_message(unique, ", ".join(map(_shown, values))))
+            message = used_message(unique, ", ".join(map(_shown, values)))
+            reasons[key] = (unique.code, only_column(unique.columns), message)
     return reasons
 
 

@@ -10,7 +10,7 @@ import functools
 import json
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,14 +120,16 @@ def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, 
     yield from _used(batch, world, [each & ~duplicate for each in used])
 
 
-def used_values(rejects: pl.DataFrame) -> list[tuple[str, int]]:
-    """Return the unique column, "" for a set of several, and the line, of each reject whose value was another row's."""
-    candidates = rejects.filter(pl.col("reasons").str.contains('"unique"', literal=True))
+def used_values(rejects: pl.DataFrame, codes: Collection[str]) -> list[tuple[str, int]]:
+    """Return the unique column, "" for a set of several, and the line, of each reject whose value was another row's,
+    for which reasons have one of these codes.
+    """
+    candidates = rejects.filter(pl.col("reasons").str.contains_any([f'"{code}"' for code in codes]))
     return [
         (reason["column"] or "", line)
         for line, reasons in candidates.select("line", "reasons").iter_rows()
         for reason in json.loads(reasons)
-        if reason["code"] == "unique"
+        if reason["code"] in codes
     ]
 
 
@@ -182,7 +184,7 @@ def _used(batch: Batch, world: World, used: Sequence[pl.Series]) -> Iterator[Che
     for unique, failed in zip(world.unique, used, strict=True):
         names = unique.unique.columns
         message = used_message(unique.unique, SHOWN)
-        yield Check("unique", only_column(names), message, failed, shown_record(batch.values[list(names)]))
+        yield Check(unique.unique.code, only_column(names), message, failed, shown_record(batch.values[list(names)]))
 
 
 def used_message(unique: Unique, shown: str) -> str:

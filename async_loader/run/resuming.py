@@ -82,6 +82,7 @@ def restore(state: RunState, line: TableRun) -> Steps[UsedValues]:
     for reader in readers:
         tally.notice(reader.ignored)
     database = state.plan.databases[tally.database]
+    codes = {each.code for table in state.plan.loaded if table.name == line.table_name for each in table.unique_sets}
     for reader in {reader.source.name: reader for reader in readers}.values():
         last = None
         while page := (yield from reject_queries.page_of_source(database, state.run, reader.source.name, last)):
@@ -89,6 +90,6 @@ def restore(state: RunState, line: TableRun) -> Steps[UsedValues]:
             yield Call(tally.restore_rejects, (reader.source.name, rejects))
             if line.table_name in files:
                 yield Call(files[line.table_name].write, (reader, rejects))
-            for column, number in (yield Call(used_values, (rejects,))):
+            for column, number in (yield Call(used_values, (rejects, codes))):
                 used.setdefault((reader.source.name, column), []).append(number)
     return used

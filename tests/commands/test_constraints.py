@@ -15,10 +15,11 @@ id,row,letter,guest,paid
 1,1,A,Ann,true
 2,2,B,ann,true
 3,0,C,Bob,false
-4,0,C,Cid,false
+4,0,H,Bob,false
 5,40,D,Dan,false
 6,3,I,Eve,false
 7,4,E,Fay,false
+8,1,A,Gus,false
 """
 UNASKED = [
     "unique constraint front",
@@ -50,14 +51,15 @@ def test_a_refusal_has_the_code_and_the_message_of_the_model(
 ) -> None:
     seats = any_shop.file("seats.csv", SEATS)
     table = any_shop.load(f"shop.Seat={seats}", f"--mode={mode}", *options)["tables"]["shop_seat"]
-    assert (table["inserted"], table["rejected"], table["unasked_constraints"]) == (3, 4, [])
+    assert (table["inserted"], table["rejected"], table["unasked_constraints"]) == (3, 5, [])
     found = reasons(table)
     assert found[2] == [("paid_twice", None, "Nobody pays for\\u000atwo seats.")]
-    assert found[4] == [("unique", "letter", "front: there is one front row.")]
+    assert found[4] == [("unique", "guest", "front: once in the first row is enough.")]
     assert found[5] == [("refused", None, "The hall has 40 rows.")]
     [(code, _, message)] = found[6]
     assert (code, "no_i" in message) == ("refused", True)
-    assert table["reasons"] == {"refused": 2, "letter.unique": 1, "paid_twice": 1}
+    assert found[8] == [("taken", None, "That seat is taken.")]
+    assert table["reasons"] == {"refused": 2, "guest.unique": 1, "paid_twice": 1, "taken": 1}
     [listed] = any_shop.manage("rejects", "show", "--reason=paid_twice").stdout.splitlines()[2:]
     assert listed == "  paid_twice: Nobody pays for\\u000atwo seats."
 
@@ -67,10 +69,10 @@ def test_a_dry_run_names_the_constraints_that_it_cannot_ask(any_shop: Shop, mode
     seats = any_shop.file("seats.csv", SEATS)
     options = ("-n", f"--mode={mode}", "--no-progress")
     table = any_shop.load(f"shop.Seat={seats}", *options)["tables"]["shop_seat"]
-    assert (table["inserted"], table["unasked_constraints"]) == (7, UNASKED)
+    assert (table["inserted"], table["reasons"], table["unasked_constraints"]) == (7, {"taken": 1}, UNASKED)
     line = f"shop_seat: a dry run cannot ask {', '.join(UNASKED)}; the database may refuse more records"
     assert any_shop.manage("insert_data", f"shop.Seat={seats}", *options).stdout.splitlines()[-1] == line
-    many = any_shop.file("many.csv", "row,letter\n" + "1,A\n" * 101)
+    many = any_shop.file("many.csv", "row,letter\n" + "".join(f"{row},A\n" for row in range(101)))
     done = any_shop.manage("insert_data", f"shop.Seat={many}", "--append=shop.Seat", *options)
     assert done.stdout.splitlines()[-1] == line
 
@@ -90,7 +92,7 @@ def test_workers_say_what_a_dry_run_cannot_ask(new_served_shop: ServedShop, tmp_
     assert table["unasked_constraints"] == UNASKED
     loaded = shop.load(f"shop.Seat={seats}", "--mode=dask", "--workers=1")["tables"]["shop_seat"]
     assert (loaded["inserted"], loaded["unasked_constraints"]) == (3, [])
-    assert loaded["reasons"] == {"refused": 2, "letter.unique": 1, "paid_twice": 1}
+    assert loaded["reasons"] == {"refused": 2, "guest.unique": 1, "paid_twice": 1, "taken": 1}
 
 
 def test_triggers_and_conditions_that_only_the_database_has_are_named(shop: Shop) -> None:

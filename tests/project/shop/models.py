@@ -244,10 +244,16 @@ class Seat(models.Model):
                 violation_error_message="Nobody pays for\ntwo seats.",
             ),
             models.UniqueConstraint(
-                fields=["letter"],
+                fields=["row", "letter"],
+                name="one_guest",
+                violation_error_code="taken",
+                violation_error_message="That seat is taken.",
+            ),
+            models.UniqueConstraint(
+                fields=["guest"],
                 condition=models.Q(row=0),
                 name="front",
-                violation_error_message="%(name)s: there is one front row.",
+                violation_error_message="%(name)s: once in the first row is enough.",
             ),
             models.CheckConstraint(
                 condition=models.Q(row__lt=40), name="short", violation_error_message="The hall has 40 rows."

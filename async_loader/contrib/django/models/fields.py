@@ -74,7 +74,8 @@ def unique_together(model: type[models.Model]) -> tuple[Unique, ...]:
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and constraint.fields and constraint.condition is None:
             names = tuple(columns[name] for name in constraint.fields)
-            stated.append(Unique(names, _message(constraint), nulls_equal=constraint.nulls_distinct is False))
+            nulls_equal, code = constraint.nulls_distinct is False, constraint.violation_error_code or "unique"
+            stated.append(Unique(names, _message(constraint), nulls_equal=nulls_equal, code=code))
     return tuple(stated)
 
 
