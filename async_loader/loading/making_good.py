@@ -82,8 +82,9 @@ def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequenc
     """Return the ids of the rejects under whose keys this load has accepted records. Rejects that cannot be read, or
     not any more, are none of them: they are no fault of this load.
     """
+    of_others = _OF_OTHERS | {each.code for each in this.table.unique_sets}
     try:
-        wrong = [row for row in selection.of_table(rows) if _codes(row) - _OF_OTHERS]
+        wrong = [row for row in selection.of_table(rows) if _codes(row) - of_others]
         ids = {row.name: row.id for row in wrong}
         return [ids[name] for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
     except (ValueError, TypeError, KeyError, AttributeError, LoaderError):
