@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from async_loader import Column, Options, Run, Table, Type, Unique
 from tests.integration.test_crashes import crash_after
+from tests.integration.test_order_of_runs import crash_after_commits
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
 
@@ -340,6 +341,32 @@ def test_values_of_several_columns_are_unique_together_and_a_dry_run_says_so(pla
     assert messages[0] == "This place is taken."
     assert messages[1] == "day and note 2024-01-01, '-' is another row's already"
     assert halls(places) == [(1, "A", 1), (4, "A", 2), (5, "A", 3)]
+
+
+@pytest.mark.parametrize("columns", [("hall", "number"), ("hall",)])
+def test_a_resumed_load_knows_reasons_of_a_code_of_their_own(
+    tmp_path: Path, store: Databases, mode: str, columns: tuple[str, ...]
+) -> None:
+    """The value of the first record is another row's until the second one gives it up; its key stays free."""
+    table = replace(PLACES, unique_together=(Unique(columns, code="taken"),))
+    outcomes = []
+    for name, commits in (("undisturbed", None), ("resumed", 2)):
+        directory = tmp_path / name
+        directory.mkdir()
+        place = Place(directory, (table,), store)
+        place.load(mode, {"places": place.file("old.csv", "id,hall,number\n1,A,1\n")})
+        source = {"places": place.file("new.csv", "id,hall,number\n2,A,1\n1,B,9\n2,C,5\n")}
+        options = Options(on_conflict="update", commit_every=1)
+        if commits is not None:
+            crash_after_commits(commits, mode, Run(place.tables, source, place.databases, options, mode=mode))
+        report = Run(place.tables, source, place.databases, options, mode=mode).perform()
+        assert report.resumed is (commits is not None)
+        outcomes.append((halls(place), report.tables["places"].reasons))
+    assert outcomes[0] == outcomes[1] == ([(1, "B", 9), (2, "C", 5)], {_named(columns): 1})
+
+
+def _named(columns: tuple[str, ...]) -> str:
+    return "taken" if len(columns) > 1 else f"{columns[0]}.taken"
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
