@@ -33,7 +33,7 @@ from async_loader.contrib.django import checks
 from async_loader.contrib.django.management import base
 from async_loader.ledger.agreement import _ADVICE
 from async_loader.records.reasons import FAULT_MESSAGES, RULE_FAILED
-from async_loader.tables import REFUSED
+from async_loader.tables import REFUSED, UNIQUE
 from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, documented_options, first_cells, option_tables
@@ -71,7 +71,7 @@ def test_no_table_is_of_options_that_are_gone() -> None:
 def codes() -> Iterator[str]:
     """Yield the codes of reasons, at all places where the code makes one."""
     yield from FAULT_MESSAGES
-    yield from (REFUSED, RULE_FAILED)
+    yield from (REFUSED, RULE_FAILED, UNIQUE)
     for path in (ROOT / "async_loader").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CODE_OF:

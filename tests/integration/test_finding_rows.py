@@ -418,7 +418,7 @@ def test_a_record_that_lacks_a_lookup_or_a_member_keeps_what_its_row_holds(libra
     ]
     sources = {"people": people, "shelves": shelves, "loans": library.file("l.jsonl", lines_of(loans))}
     library.load(mode, sources, match=MATCH)
-    changed = [
+    changed: list[dict[str, Any]] = [
         {"person__email": "a@x", "day": "2024-01-01"},
         {"day": "2024-01-02", "shelf__hall": "A", "shelf__code": 1},
         {"person__email": "b@x", "day": "2024-01-02", "shelf__hall": "A", "shelf__code": 1},
