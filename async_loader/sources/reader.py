@@ -112,8 +112,9 @@ class Reader:
 
     def _layout(self) -> Layout:
         source, schema, fields = self.source, self._header.schema, self._header.fields
-        names = {column: name for column, name in fields.names.items() if column != name}
         table = fields.table
+        mapped = {left: name for left, name in source.names.items() if left not in table.column_names}
+        names = {column: name for column, name in fields.names.items() if column != name} | mapped
         finding = Layout(
             source.kind,
             ignore=tuple(source.ignore),
@@ -133,7 +134,10 @@ class Reader:
         # Each record of JSON Lines may have a column under another of its names.
         several = {column: names for column, names in fields.candidates.items() if len(names) > 1}
         lookups = tuple(name for parts in fields.lookups.values() for name in parts)
-        return replace(layout, names=_mapped_names(fields), aliases=tuple(sorted(several.items())), lookups=lookups)
+        names = dict(_mapped_names(fields)) | mapped
+        return replace(
+            layout, names=tuple(sorted(names.items())), aliases=tuple(sorted(several.items())), lookups=lookups
+        )
 
     @property
     def ignored(self) -> list[str]:

@@ -23,6 +23,7 @@ from async_loader import (
     RejectFilter,
     Report,
     Retry,
+    Source,
     SourceError,
     Table,
     Type,
@@ -176,8 +177,6 @@ def test_lookups_are_read_from_other_formats(library: Place, mode: str, suffix: 
 
 
 def test_a_map_may_name_a_lookup(library: Place, mode: str) -> None:
-    from async_loader import Source
-
     library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
     loans = Source(library.file("loans.csv", "wer,day\na@x,2024-01-01\n"), names={"person__email": "wer"})
     assert outcome(library.load(mode, {"loans": loans}, match=MATCH), "loans") == (1, 0, 0, 0)
@@ -262,6 +261,17 @@ def test_stored_rejects_are_tried_again_by_the_match_columns_and_lookups_of_thei
     report = Retry(TABLES, RejectFilter(), library.databases, mode=mode).perform()
     assert outcome(report, "loans") == (1, 0, 0, 0)
     assert library.stored_rejects("loans") == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_stored_rejects_are_tried_again_by_lookups_that_a_map_gave(library: Place, mode: str, suffix: str) -> None:
+    text = "wer,day\na@x,2024-01-01\n" if suffix == ".csv" else lines_of([{"wer": "a@x", "day": "2024-01-01"}])
+    loans = Source(library.file(f"loans{suffix}", text), names={"person__email": "wer"})
+    library.load(mode, {"loans": loans}, match=MATCH)
+    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    report = Retry(TABLES, RejectFilter(), library.databases, mode=mode).perform()
+    assert outcome(report, "loans") == (1, 0, 0, 0)
+    assert library.query("orders", "SELECT person_id FROM loans") == [(1,)]
 
 
 UUIDS = Table(
@@ -412,7 +422,7 @@ def test_a_record_that_lacks_a_lookup_or_a_member_keeps_what_its_row_holds(libra
         library.file("p.csv", "email,name\na@x,Ann\nb@x,Bob\n"),
         library.file("s.csv", "hall,code\nA,1\nB,1\n"),
     )
-    loans = [
+    loans: list[dict[str, Any]] = [
         {"person__email": "a@x", "day": "2024-01-01", "shelf__hall": "A", "shelf__code": 1},
         {"person__email": "b@x", "day": "2024-01-02", "shelf__hall": "B", "shelf__code": 1},
     ]
