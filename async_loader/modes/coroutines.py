@@ -127,6 +127,9 @@ class Coroutines:
 
     async def _connect(self, effect: Connect) -> None:
         database = effect.database
+        # In the place of one that was lost, or that earlier steps have used.
+        if database.name in self._connections:
+            await self._connections.pop(database.name).close()
         self._connections[database.name] = await database.connect_async(
             lock_timeout=effect.timeout, writable=effect.writable, create=effect.create
         )

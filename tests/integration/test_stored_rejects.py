@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterable
@@ -798,3 +799,13 @@ def test_long_rejects_are_read_in_pages_of_some_megabytes(
     assert [line for page in pages for line in page] == list(range(1, 11))
     assert len(pages) > 4
     assert retry(place, "sequential").tables["users"].rejected == 10
+
+
+def test_rejects_are_tried_again_in_a_running_event_loop(tmp_path: Path, store: Databases) -> None:
+    place = Place(tmp_path, store=store)
+    place.load("sequential", {"orders": place.file("o.csv", "id,user_id,product_id,quantity\n1,1,1,1\n")})
+    place.load("sequential", {"users": place.file("u.csv", "id,name,email\n1,a,@\n")})
+    place.load("sequential", {"products": place.file("p.csv", "id,name,price\n1,a,1\n")})
+    report = asyncio.run(Retry(place.tables, ALL, place.databases, mode="async").perform_async())
+    assert report.tables["orders"].inserted == 1
+    assert place.rows("orders") == [(1, 1, 1, 1)]
