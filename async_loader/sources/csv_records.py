@@ -137,8 +137,9 @@ def _records(text: Bytes, stops: Positions, quotes: Positions) -> _Records:
 
 def _without_empty(text: Bytes, firsts: Positions, lasts: Positions, begins: Positions, stops: Positions) -> _Records:
     """Return the records that are more than an empty line."""
-    empty = (stops == begins) | ((stops == begins + 1) & (text[np.minimum(begins, len(text) - 1)] == CR))
-    if empty.any():
+    sizes = stops - begins
+    if (sizes <= 1).any():
+        empty = (sizes == 0) | ((sizes == 1) & (text[np.minimum(begins, len(text) - 1)] == CR))
         firsts, lasts, begins, stops = (array[~empty] for array in (firsts, lasts, begins, stops))
     return (firsts, lasts), (begins, stops)
 

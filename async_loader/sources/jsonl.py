@@ -96,11 +96,14 @@ class JsonLinesSource(JsonRecords):
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    """Yield whole lines, in pieces of BLOCK bytes at most, or of one line that is longer."""
+    """Yield whole lines, in pieces of twice BLOCK bytes at most, or of one line that is longer.
+
+    A block as it is read, with the rest of the one before, is one piece: cut at BLOCK it left a batch of one line.
+    """
     start = 0
     while start < len(block):
         end = len(block)
-        if end - start > BLOCK:
+        if end - start > 2 * BLOCK:
             end = block.rfind(b"\n", start, start + BLOCK) + 1 or block.find(b"\n", start) + 1 or end
         yield block[start:end]
         start = end

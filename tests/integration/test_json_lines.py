@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from async_loader import Column, SourceError, Table, Type
-from tests.sample import Place, reject_names
+from async_loader import Column, Source, SourceError, Table, Type
+from async_loader.sources import Reader
+from tests.sample import USERS, Place, reject_names
 from tests.stores import Databases
 
 # What is read does not depend on where it goes.
@@ -135,6 +137,15 @@ def test_lines_longer_than_a_block_are_whole(place: Place, mode: str) -> None:
     lines = [f'{{"id": {key}, "name": "{long}", "email": "@"}}\n' for key in range(3)]
     place.load(mode, {"users": place.file("u.jsonl", "".join(lines))})
     assert place.rows("users") == [(key, long, "@") for key in range(3)]
+
+
+def test_no_batch_is_the_rest_of_a_block(tmp_path: Path) -> None:
+    path = tmp_path / "u.jsonl"
+    path.write_text("".join(f'{{"id": {key}, "name": "name", "email": "@"}}\n' for key in range(200_000)))
+    with closing(Reader(Source(str(path)), USERS, 100_000)) as reader:
+        sizes = [len(batch) for batch in iter(reader.read, None)]
+    assert sum(sizes) == 200_000
+    assert min(sizes[:-1]) > 10_000
 
 
 def test_brackets_in_text_and_side_by_side_are_no_nesting(place: Place, mode: str) -> None:
