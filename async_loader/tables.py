@@ -236,7 +236,7 @@ class Table:
     match: the columns by which records find their rows; without any, by the key.
     append: whether every record is a new row, so that none finds one.
     unique_together: sets of columns of which no two rows may have the same values: names, or a `Unique` that says more.
-    on_missing: what becomes of a record that finds no row by its match columns: insert or reject.
+    on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert or reject.
     constraints: those of the database that have codes or messages of their own.
 
     Raises ConfigurationError where the parts do not fit together.
@@ -298,11 +298,15 @@ class Table:
         return not (self.match or self.append)
 
     def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str) -> Table:
-        """Return the table whose records find their rows in this way, or, where nothing is said, as it is declared."""
+        """Return the table whose records find their rows in this way, or, where nothing is said, as it is declared.
+        Without match columns, a record that must find a row finds it by the primary key.
+        """
         appends = append or (self.append and not match)
+        missing = "insert" if appends else on_missing if on_missing != "insert" else self.on_missing
         chosen = () if appends else tuple(dict.fromkeys(map(self._matched, match))) or self.match
-        missing = on_missing if on_missing != "insert" else self.on_missing
-        return replace(self, match=chosen, append=appends, on_missing=missing if chosen else "insert")
+        if missing != "insert" and not chosen:
+            chosen = (self.key,)
+        return replace(self, match=chosen, append=appends, on_missing=missing)
 
     @property
     def unique_columns(self) -> frozenset[frozenset[str]]:

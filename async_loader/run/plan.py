@@ -45,7 +45,7 @@ class Options:
     restart: begin anew, even where an earlier run of the same sources is unfinished.
     match: by table, the columns by which its records find their rows.
     append: the tables of which every record is a new row; again: also where a complete run has appended the same.
-    on_missing: what becomes of a record that finds no row by its match columns: insert it, or reject it.
+    on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert it, or reject it.
     """
 
     on_conflict: str = "reject"
@@ -131,7 +131,11 @@ class Plan:
             if name not in tables:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(tables))}")
         return [
-            table.find_by(options.match.get(name, ()), append=name in options.append, on_missing=options.on_missing)
+            table.find_by(
+                options.match.get(name, ()),
+                append=name in options.append,
+                on_missing=options.on_missing if self.sources.get(name) else "insert",
+            )
             for name, table in tables.items()
         ]
 

@@ -230,6 +230,15 @@ def test_a_record_that_finds_no_row_can_be_rejected_and_then_columns_may_be_abse
     assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
 
 
+def test_without_match_columns_a_record_must_find_its_row_by_the_primary_key(library: Place, mode: str) -> None:
+    library.load(mode, {"people": library.file("old.csv", "id,email,name,age\n1,a@x,Ann,7\n2,b@x,Bob,8\n")})
+    ages = library.file("ages.csv", "id,age\n1,9\n2,8\n3,1\n")
+    report = library.load(mode, {"people": ages}, on_missing="reject", on_conflict="update")
+    assert outcome(report, "people") == (0, 1, 1, 1)
+    assert report.tables["people"].reasons == {"id.no_match": 1}
+    assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
+
+
 def test_a_dry_run_finds_the_rows_that_it_would_store_and_takes_no_key(library: Place, mode: str) -> None:
     sources = {
         "people": library.file("people.csv", "email,name\na@x,Ann\n"),

@@ -39,7 +39,8 @@ def add_finding_options(parser: CommandParser) -> None:
         "--on-missing",
         choices=async_loader.ON_MISSING,
         default=async_loader.Options().on_missing,
-        help="when no row has a record's match columns: insert a new row, or reject the record (default: %(default)s)",
+        help="when no row has a record's match columns, or its primary key where there are none: insert a new row, or "
+        "reject the record (default: %(default)s)",
     )
 
 
