@@ -70,7 +70,7 @@ def _make_good(this: Load, finding: Finding, group: RejectGroup, most: int) -> S
     if any(layout.append or layout.match != this.table.match for layout in selection.layouts):
         return 0
     after, looked_at = group.first - 1, 0
-    while looked_at < most and (rows := (yield from reject_queries.page(this.database, group, None, after))):
+    while looked_at < most and (rows := (yield from reject_queries.unnamed_page(this.database, group, after))):
         after = rows[-1].id
         looked_at += len(rows)
         good = yield Call(_made_good, (this, finding, selection, rows))
@@ -84,15 +84,22 @@ def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequenc
     """
     of_others = _OF_OTHERS | {each.code for each in this.table.unique_sets}
     try:
-        wrong = [row for row in selection.of_table(rows) if _codes(row) - of_others]
-        ids = {row.name: row.id for row in wrong}
-        return [ids[name] for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
+        wrong = _at_fault(selection.of_table(rows), of_others)
+        return [int(name) for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
     except (ValueError, TypeError, KeyError, AttributeError, LoaderError):
         return []
 
 
-def _codes(row: RejectRow) -> set[str]:
-    return {reason["code"] for reason in json.loads(row.reasons)}
+def _at_fault(rows: Sequence[RejectRow], of_others: set[str]) -> list[RejectRow]:
+    """Return the rejects with which something is wrong by themselves. To read their reasons at once takes half the time
+    of reading them one by one.
+    """
+    reasons = json.loads(f"[{','.join(row.reasons for row in rows)}]")
+    return [
+        row
+        for row, own in zip(rows, reasons, strict=True)
+        if not of_others.issuperset(reason["code"] for reason in own)
+    ]
 
 
 def _batches(this: Load, selection: Selection, rows: Sequence[RejectRow]) -> Iterator[Batch]:

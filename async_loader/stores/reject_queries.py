@@ -136,6 +136,12 @@ def page(database: Store, group: RejectGroup, reason: str | None, after: int) ->
     return (yield from _page(database, _condition(database, group, reason, after + 1), AS_STORED))
 
 
+def unnamed_page(database: Store, group: RejectGroup, after: int) -> Steps[list[RejectRow]]:
+    """Return some rejects of a group as `page` does, named by their ids alone: names take a third of its time."""
+    condition = _condition(database, group, None, after + 1)
+    return (yield from _page(database, condition, AS_STORED, naming="'' || id, NULL"))
+
+
 def page_of_source(
     database: Store, run: str, path: str, last: RejectRow | None, *, order: Sequence[str] = AS_STORED
 ) -> Steps[list[RejectRow]]:
@@ -157,14 +163,22 @@ def as_judged(rows: Iterable[RejectRow]) -> pl.DataFrame:
     )
 
 
-def _page(database: Store, wanted: tuple[str, tuple[Any, ...]], order: Sequence[str]) -> Steps[list[RejectRow]]:
-    """Return the first rejects, in this order, that meet a condition, given with its values; none at the end."""
+def _page(
+    database: Store,
+    wanted: tuple[str, tuple[Any, ...]],
+    order: Sequence[str],
+    naming: str = f"{_CALLED}, {_MADE_GOOD_BY}",
+) -> Steps[list[RejectRow]]:
+    """Return the first rejects, in this order, that meet a condition, given with its values; none at the end.
+
+    naming: in SQL, the name of a reject, and the run that has made it good.
+    """
     condition, parameters = wanted
     placed = ", ".join(order)
     some = f"""SELECT id, run, line, line_end, record, reasons, length(record) + length(reasons) AS size
         FROM loader_rejects WHERE {condition} ORDER BY {placed} LIMIT {PAGE}"""
     summed = f"SELECT *, sum(size) OVER (ORDER BY {placed}) - size AS before FROM ({some}) AS chosen"
-    sql = f"""SELECT id, line, line_end, record, reasons, {_CALLED}, {_MADE_GOOD_BY} FROM ({summed}) AS loader_rejects
+    sql = f"""SELECT id, line, line_end, record, reasons, {naming} FROM ({summed}) AS loader_rejects
         WHERE before < {LETTERS} ORDER BY {placed}"""
     rows = yield Query(database.name, sql, parameters)
     return [RejectRow(*row) for row in rows]
