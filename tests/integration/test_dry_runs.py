@@ -34,7 +34,7 @@ def test_a_dry_run_counts_as_a_load_does_and_runs_no_statement_that_changes_anyt
 
     dry = started(place, mode, options(dry_run=True))
     perform(mode, dry, note)
-    assert [sql for sql in changes if not sql.startswith("BEGIN")] == []
+    assert [sql for sql in changes if not sql.startswith(("BEGIN", "ROLLBACK"))] == []
     assert (dumped(place), dry.kept, dry.is_kept) == (before, "", False)
     wanted = comparable(started(place, mode, options(dry_run=False)).perform())
     counted = comparable(dry.report("complete"))
