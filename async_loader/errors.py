@@ -64,7 +64,7 @@ class SourceError(LoaderError):
 class StoreError(LoaderError):
     """A database cannot take or give records: locked, full, read-only, or of another shape than declared."""
 
-    rest = "run the same command again to go on from there"
+    rest = "the same command goes on from there"
 
     def __init__(self, database: str, problem: str) -> None:
         super().__init__(database, problem)

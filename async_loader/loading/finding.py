@@ -106,20 +106,37 @@ class Finder:
         self.index = index
 
 
+class MatchValues:
+    """The match values that a run has accepted, as `identities` gives them."""
+
+    def __init__(self) -> None:
+        self._values: KeySet | None = None
+
+    def add(self, values: pl.Series) -> None:
+        """Take in the match values of accepted records."""
+        if self._values is None:
+            self._values = key_set(identity_column(values))
+        self._values.add(values)
+
+    def holds(self, values: pl.Series) -> pl.Series:
+        """Return for each record whether one of the same match values was accepted."""
+        return all_false(len(values)) if self._values is None else self._values.holds(values)
+
+
 @dataclass(slots=True)
 class Finding:
     """How the records of one table find rows, and what a load has learned of that.
 
     targets: by name, the referenced tables with the database of each. dry: by table, of a dry run, the rows that it
-    would have stored, by some of their columns.
+    would have stored, by some of their columns. match_values: those of accepted records.
     """
 
     table: Table
     database: Store
     targets: Mapping[str, tuple[Table, Store]]
     dry: DryRows | None = None
+    match_values: MatchValues = field(default_factory=MatchValues)
     _finders: dict[tuple[str, ...], Finder] = field(default_factory=dict)
-    _identities: KeySet | None = None
 
     def resolve(self, batch: Batch) -> Steps[Resolved]:
         """Fill in the keys that a batch's records name by other values, and find their own rows."""
@@ -133,6 +150,15 @@ class Finding:
             size = len(batch.lines)
             resolved = replace(resolved, identity=pl.Series([None], dtype=pl.Int64).new_from_index(0, size))
         return resolved
+
+    def identities_of(self, batch: Batch) -> Steps[pl.Series]:
+        """Return for each record what only those have in common with it that stand for the same row; null for null."""
+        resolved = Resolved(batch)
+        for reference in self.table.references:
+            if reference.column in batch.lookups and reference.column in self.table.match:
+                resolved = yield from self._look_up(resolved, reference)
+        values: pl.Series = yield Call(identities, (resolved.batch.values.select(self.table.match),))
+        return values
 
     def _look_up(self, resolved: Resolved, reference: Reference) -> Steps[Resolved]:
         """Fill in a reference that the source gives by other columns of its target."""
@@ -173,7 +199,7 @@ class Finding:
 
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""
-        return all_false(len(identity)) if self._identities is None else self._identities.holds(identity)
+        return self.match_values.holds(identity)
 
     def forget(self, databases: Iterable[str]) -> None:
         """Forget the rows of databases in which others may have been stored since they were read."""
@@ -184,10 +210,7 @@ class Finding:
 
     def remember(self, identity: pl.Series) -> None:
         """Take in the match values of accepted records."""
-        if self._identities is None:
-            kind = Type.INTEGER if identity.dtype == pl.Int64 else Type.TEXT
-            self._identities = key_set(Column("identity", kind))
-        self._identities.add(identity)
+        self.match_values.add(identity)
 
     def _own_finder(self) -> Finder:
         table = self.table
@@ -250,6 +273,11 @@ class DryRows:
         for rows in self._frames.get(table, ()):
             index.add(rows.select(column.name for column in columns), rows[wanted.name])
         return index
+
+
+def identity_column(values: pl.Series) -> Column:
+    """Return a column that holds such values as `identities` gives."""
+    return Column("identity", Type.INTEGER if values.dtype == pl.Int64 else Type.TEXT)
 
 
 def _lookup_checks(

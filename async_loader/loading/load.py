@@ -25,7 +25,7 @@ from async_loader.ledger.contents import Content
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
 from async_loader.loading.completing import complete
-from async_loader.loading.finding import DryRows, Finding, Resolved
+from async_loader.loading.finding import DryRows, Finding, MatchValues, Resolved
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.listing import list_as_stored
 from async_loader.loading.making_good import make_good
@@ -74,6 +74,7 @@ class Load:
     relied_on: fills with the references of the table, and what was known of the keys that they name.
     noted: names of referenced tables: all keys of theirs that accepted records name are noted. Of other tables only
         those are noted that were looked up.
+    match_values: fills with those of accepted records.
     """
 
     run: str
@@ -99,6 +100,7 @@ class Load:
     dry: DryRows | None = None
     relied_on: list[KnownReference] = field(default_factory=list)
     noted: frozenset[str] = frozenset()
+    match_values: MatchValues = field(default_factory=MatchValues)
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -198,7 +200,7 @@ def _know(this: Load, progress: _Progress) -> Steps[Knowledge]:
     return Knowledge(
         table=this.table,
         database=this.database,
-        finding=Finding(this.table, this.database, this.targets, this.dry),
+        finding=Finding(this.table, this.database, this.targets, this.dry, this.match_values),
         accepted=this.accepted,
         key_range=progress.key_range,
         references=this.relied_on,

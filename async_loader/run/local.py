@@ -151,10 +151,18 @@ class OneCommit(Execution):
         for name in databases_in_commit_order(state.plan.loaded):
             # Tables that are committed can change again.
             yield from self._recheck(ask_always=False)
+            yield from self._check_places()
             yield from state.plan.databases[name].commit()
             for table in state.plan.loaded:
                 if table.database == name:
                     state.tallies[table.name].keep(whole=True)
+        yield from self._check_places()
+
+    def _check_places(self) -> Steps[None]:
+        """Raise StoreError where a file was moved, replaced or deleted, also one that has been committed by then."""
+        plan = self.state.plan
+        for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+            yield from plan.databases[name].check_place()
 
 
 class Checkpointed(OneCommit):
@@ -177,12 +185,13 @@ class Checkpointed(OneCommit):
 
     def _recheck_at(self, load: Load, versions: Versions, state: str) -> Steps[None]:
         """Recheck at every commit what databases say has changed; those that do not say so are asked at the end."""
+        yield from self._check_places()
         changes = yield from versions.changes(each.database for each in load.relied_on)
         yield from recheck(load, changes, lambda _: False, ask_always=state == COMPLETE)
 
     def commit(self) -> Steps[None]:
         """Commit nothing more: every load has committed its last records."""
-        yield from ()
+        yield from self._check_places()
 
 
 class DryRun(OneCommit):

@@ -145,11 +145,6 @@ class Plan:
             raise ConfigurationError("--commit-every: workers commit share by share; say how large with --share-size")
         if self.retried:
             raise ConfigurationError("stored rejects are tried again in one process; choose another mode")
-        for table in self.loaded:
-            if not table.finds_by_key:
-                way = "--append" if table.append else "match columns"
-                problem = f"mode dask finds rows by the primary key, not by {way}; choose another mode"
-                raise ConfigurationError(f"table {table.name}: {problem}")
         for table in self.loaded + self.referenced_only:
             # Raises where it keeps none.
             _ = self.databases[table.database].shares

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from async_loader.records.key_sets import KeySet, key_set
 from async_loader.tables import Column
+
+# The span of a part whose values cannot be compared with those of other parts.
+NO_SPAN = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,16 @@ def shared_keys(column: Column, keys: Mapping[int, pl.Series]) -> dict[int, Shar
         number: Shared(earlier.get(number, {}), pl.concat(watched[number]).unique() if number in watched else None)
         for number in {*earlier, *watched}
     }
+
+
+def meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
+    """Return the numbers of the spans that have something in common with another."""
+    ordered = sorted((span, number) for number, span in enumerate(spans) if span is not None)
+    several: set[int] = set()
+    reached: tuple[Any, int] | None = None
+    for (least, greatest), number in ordered:
+        if reached is not None and least <= reached[0]:
+            several |= {number, reached[1]}
+        if reached is None or greatest > reached[0]:
+            reached = greatest, number
+    return sorted(several)

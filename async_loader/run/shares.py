@@ -21,6 +21,7 @@ from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
+from async_loader.loading.finding import MatchValues
 from async_loader.loading.load import Load, load
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
@@ -48,7 +49,8 @@ class Share:
     grown: by referenced table, those that it held once that was loaded.
     is_referenced: whether tables that are loaded after it are to know which keys it accepted.
     is_rehearsal: whether nothing is written.
-    earlier: by share before this one, keys that both have. Those that were accepted there are taken.
+    earlier: by share before this one, keys that both have. Those that were accepted there are taken. Where records find
+        their rows by match columns, the match values stand for keys.
     watched: keys that shares after this one have as well.
     """
 
@@ -145,20 +147,20 @@ class Means:
 def load_share(share: Share, means: Means) -> Steps[Outcome]:
     """Load a share, or find that it is loaded. Returns what came of it."""
     this = _Rehearsed(share, means) if share.is_rehearsal else _Claimed(share, means)
-    yield from _open_databases(share, means)
+    yield from open_databases(share, means)
     if (committed := (yield from this.begin())) is not None:
         return committed
-    accepted = yield from _accepted_before(this)
+    accepted, match_values = yield from _accepted_before(this)
     paths = dict.fromkeys(reader.source.name for reader in means.readers)
     tally = Tally(share.table.database, tuple(paths), share.report_rejects)
-    one = _load(this, accepted, tally)
+    one = replace(_load(this, accepted, tally), match_values=match_values)
     yield from load(one)
     yield from this.recheck(one)
     yield Call(means.check)
-    return (yield from this.conclude(_outcome(share, tally, accepted)))
+    return (yield from this.conclude(_outcome(share, one)))
 
 
-def _open_databases(share: Share, means: Means) -> Steps[None]:
+def open_databases(share: Share, means: Means) -> Steps[None]:
     """Connect to the table's database and to those that must be asked, which are held in one state."""
     looked_up = _looked_up(share, means)
     asked = [
@@ -173,14 +175,16 @@ def _open_databases(share: Share, means: Means) -> Steps[None]:
 
 
 def _looked_up(share: Share, means: Means) -> set[str]:
-    """Return the names of the tables in which the share looks rows up. ConfigurationError in a dry run, in which no
-    database has the rows that other shares would store.
+    """Return the names of the tables in which the share looks rows up. ConfigurationError where no database has their
+    rows yet, because nothing is written of what other shares would store.
     """
     columns = {column for reader in means.readers for column in reader.lookups}
-    if columns and share.is_rehearsal:
-        problem = "mode dask looks no rows up in a dry run, nor with --max-rejects; choose another mode"
-        raise ConfigurationError(f"table {share.table.name}: {problem}")
-    return {reference.table for reference in share.table.references if reference.column in columns}
+    names = {reference.table for reference in share.table.references if reference.column in columns}
+    if share.is_rehearsal and (missing := sorted(names & set(means.loaded))):
+        problem = f"its records look up rows of {', '.join(missing)}, which a dry run or --max-rejects does not store"
+        advice = f"load {' and '.join(missing)} first, or choose another mode than dask"
+        raise ConfigurationError(f"table {share.table.name}: {problem}; {advice}")
+    return names
 
 
 class _Transaction(ABC):
@@ -325,18 +329,21 @@ class _CollectedRejects:
         """Do nothing: no file is open."""
 
 
-def _accepted_before(this: _Transaction) -> Steps[AcceptedKeys]:
-    """Return the keys that shares before this one have accepted, as taken and not to be referenced by what this share
-    says: whether they can be is said by the shares that have them.
+def _accepted_before(this: _Transaction) -> Steps[tuple[AcceptedKeys, MatchValues]]:
+    """Return the keys, or the match values, that shares before this one have accepted. Keys are taken, and not to be
+    referenced by what this share says: whether they can be is said by the shares that have them.
     """
     share = this.share
-    accepted = AcceptedKeys(share.table.column(share.table.key))
+    accepted, match_values = AcceptedKeys(share.table.column(share.table.key)), MatchValues()
     for number, keys in share.earlier.items():
         outcome = yield from this.outcome_of(number)
         taken = keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys
-        accepted.add(taken)
-        accepted.refuse(taken)
-    return accepted
+        if share.table.match:
+            match_values.add(taken)
+        else:
+            accepted.add(taken)
+            accepted.refuse(taken)
+    return accepted, match_values
 
 
 def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
@@ -362,9 +369,10 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
     )
 
 
-def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys) -> Outcome:
-    watched = share.watched
-    refused = () if watched is None else tuple(watched.filter(~accepted.are_taken(watched)).to_list())
+def _outcome(share: Share, one: Load) -> Outcome:
+    watched, tally = share.watched, one.tally
+    are_taken = one.match_values.holds if share.table.match else one.accepted.are_taken
+    refused = () if watched is None else tuple(watched.filter(~are_taken(watched)).to_list())
     return Outcome(
         counts=tally.counts,
         reasons=dict(tally.reasons),
@@ -372,5 +380,5 @@ def _outcome(share: Share, tally: Tally, accepted: AcceptedKeys) -> Outcome:
         ignored=tally.ignored_columns,
         refused=refused,
         listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
-        accepted=accepted.referable() if share.is_referenced else None,
+        accepted=one.accepted.referable() if share.is_referenced else None,
     )

@@ -33,12 +33,13 @@ from async_loader.errors import LedgerError, UnreachableError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RUNNING, Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from, total
 from async_loader.ledger.tally import Tally
+from async_loader.loading.finding import identity_column
 from async_loader.loading.sides import RejectAllowance, TakesRejects
 from async_loader.records.keys import KeyRange
 from async_loader.run.cluster import PAUSES
 from async_loader.run.guards import guard
 from async_loader.run.progress import save
-from async_loader.run.shared_keys import Shared, shared_keys
+from async_loader.run.shared_keys import NO_SPAN, Shared, meeting, shared_keys
 from async_loader.run.shares import Share
 from async_loader.run.state import RunState
 from async_loader.sources import Source
@@ -47,9 +48,9 @@ from async_loader.stores.reject_queries import BY_LINE, as_judged, page_of_sourc
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
-# What workers do: the parts of a source; the keys of a part; their least and greatest; loading a share; all keys that
-# shares have accepted, for those that reference them; and the outcome of a share without its keys.
-PARTS, KEYS, SPAN, MERGE, LOAD, SUMMARY = "parts", "keys", "span", "merge", "load", "summary"
+# What workers do: the parts of a source; the keys of a part, or its match values; their least and greatest; loading a
+# share; all keys that shares have accepted, for those that reference them; and the outcome of a share without its keys.
+PARTS, KEYS, MATCHES, SPAN, MERGE, LOAD, SUMMARY = "parts", "keys", "matches", "span", "merge", "load", "summary"
 # Bytes of the keys of one table that are sent to every worker that needs them: of 30 million that lie apart, of a
 # billion that follow each other. In a run of more, each worker asks the database about those that it meets.
 MOST_SENT = 256 << 20
@@ -119,6 +120,11 @@ class SpreadTable:
         """The tables that are referenced."""
         names = {reference.table for reference in self.table.references}
         return tuple(table for table in self.state.plan.tables if table.name in names)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether the table can be several shares, which do not know of each other's unique values."""
+        return not self.table.judged_sets
 
     @property
     def is_referenced(self) -> bool:
@@ -285,10 +291,9 @@ def _parts(this: SpreadTable) -> Steps[list[Part]]:
 
 def _submit(this: SpreadTable, parts: Sequence[Part]) -> Steps[list[Any]]:
     """Send each share to a worker, after those before it that have keys of its own. Returns their tokens."""
-    if this.table.judged_sets or len(parts) == 1:
-        # Which record has a value first is known only to a worker that reads all of them.
+    shared = (yield from _shared(this, parts)) if len(parts) > 1 and this.is_divisible else None
+    if shared is None:
         return [(yield from _submit_one(this, _share(this, 0, tuple(parts)), []))]
-    shared = yield from _shared(this, parts)
     tokens: list[Any] = []
     for number, part in enumerate(parts):
         keys = shared.get(number, Shared())
@@ -325,18 +330,29 @@ def _share(this: SpreadTable, number: int, parts: tuple[Part, ...]) -> Share:
     )
 
 
-def _shared(this: SpreadTable, parts: Sequence[Part]) -> Steps[dict[int, Shared]]:
-    """Return by part the keys that it shares with others; they are fetched only of parts whose ranges of keys meet."""
-    keys = yield from _submitted(KEYS, [(part, this.table) for part in parts])
-    spans: list[tuple[Any, Any] | None] = yield Collect((yield from _submitted(SPAN, [(token,) for token in keys])))
-    meeting = _meeting(spans)
-    if not meeting:
+def _shared(this: SpreadTable, parts: Sequence[Part]) -> Steps[dict[int, Shared] | None]:
+    """Return by part the keys that others have too, fetched only where ranges meet; None where it cannot be said."""
+    if this.table.append:
         return {}
-    fetched: list[pl.Series] = yield Collect([keys[number] for number in meeting])
-    shared: dict[int, Shared] = yield Call(
-        shared_keys, (this.table.column(this.table.key), dict(zip(meeting, fetched, strict=True)))
-    )
+    keys = yield from _submitted_keys(this, parts)
+    spans: list[Any] = yield Collect((yield from _submitted(SPAN, [(token,) for token in keys])))
+    if NO_SPAN in spans:
+        return None
+    numbers = meeting(spans)
+    if not numbers:
+        return {}
+    fetched: list[pl.Series] = yield Collect([keys[number] for number in numbers])
+    column = identity_column(fetched[0]) if this.table.match else this.table.column(this.table.key)
+    shared: dict[int, Shared] = yield Call(shared_keys, (column, dict(zip(numbers, fetched, strict=True))))
     return shared
+
+
+def _submitted_keys(this: SpreadTable, parts: Sequence[Part]) -> Steps[list[Any]]:
+    """Make workers gather the keys of parts, or the values by which records find their rows. Returns the tokens."""
+    if not this.table.match:
+        return (yield from _submitted(KEYS, [(part, this.table) for part in parts]))
+    shares = [_share(this, number, (part,)) for number, part in enumerate(parts)]
+    return (yield from _submitted(MATCHES, [(replace(share, is_rehearsal=True),) for share in shares]))
 
 
 def _submitted(work: str, several: Sequence[tuple[Any, ...]]) -> Steps[list[Any]]:
@@ -345,19 +361,6 @@ def _submitted(work: str, several: Sequence[tuple[Any, ...]]) -> Steps[list[Any]
     for arguments in several:
         tokens.append((yield Submit(work, arguments)))  # noqa: PERF401 - a comprehension cannot yield
     return tokens
-
-
-def _meeting(spans: Sequence[tuple[Any, Any] | None]) -> list[int]:
-    """Return the numbers of the spans that have something in common with another."""
-    ordered = sorted((span, number) for number, span in enumerate(spans) if span is not None)
-    meeting: set[int] = set()
-    reached: tuple[Any, int] | None = None
-    for (least, greatest), number in ordered:
-        if reached is not None and least <= reached[0]:
-            meeting |= {number, reached[1]}
-        if reached is None or greatest > reached[0]:
-            reached = greatest, number
-    return sorted(meeting)
 
 
 def _read_ledger(this: SpreadTable) -> Steps[None]:

@@ -13,7 +13,7 @@ from async_loader.loading.sides import RejectAllowance
 from async_loader.records.keys import KeyRange
 from async_loader.run.executions import Execution, connect_databases, note_unasked, open_databases
 from async_loader.run.guards import guard
-from async_loader.run.resuming import resume
+from async_loader.run.resuming import refuse_repeated, resume
 from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, recount, spread
 from async_loader.run.state import RunState
 from async_loader.tables import Table
@@ -34,6 +34,7 @@ class Spread(Execution):
             yield from database.begin_share()
             yield from database.check_writable()
         yield from resume(state)
+        yield from refuse_repeated(state)
         yield Call(state.open_reject_files)
         if state.plan.options.max_rejects is not None:
             yield from _rehearse(state)
@@ -61,6 +62,7 @@ class DrySpread(Execution):
     def prepare(self) -> Steps[None]:
         """Open the databases for reading."""
         yield from open_databases(self.state)
+        yield from refuse_repeated(self.state)
         yield Call(self.state.open_reject_files)
         yield from note_unasked(self.state)
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})

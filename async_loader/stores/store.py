@@ -99,6 +99,10 @@ class Store(ABC):
         yield from ()
         return None
 
+    def check_place(self) -> Steps[None]:
+        """Raise StoreError where another database, or none, is found by now in the place of the open one."""
+        yield from ()
+
     def check_writable(self) -> Steps[None]:
         """Raise StoreError where nothing can be written."""
         yield Change(self.name, "DELETE FROM loader_runs WHERE FALSE")

@@ -58,7 +58,7 @@ def test_with_checkpoints_what_fitted_stays_and_the_next_run_goes_on(project: Pr
     code, error = manage_with_room(project, 800_000, *command)
     assert code == 1
     assert error.startswith("error: database ")
-    assert " kept, run the same command again to go on from there\n" in error
+    assert " kept, the same command goes on from there\n" in error
     assert error.count("\n") == 1
     assert stored(project)["users"] > 0
     assert orphans(project) == []
@@ -100,7 +100,7 @@ def test_a_full_disk_at_any_commit_costs_nothing_but_the_same_command_with_more_
     failed = project.manage(*command)
     problem = f"database {on_disk}: database or disk is full ({project.directory / on_disk}.db)"
     advice = "free some room on its disk and run the same command again"
-    but = f"; {', '.join(kept)} kept, run the same command again to go on from there" if kept else ""
+    but = f"; {', '.join(kept)} kept, the same command goes on from there" if kept else ""
     assert (failed.returncode, failed.stderr) == (1, f"error: {problem}; {advice}{but}\n")
     report = json.loads(failed.stdout)
     assert (report["status"], f"error: {report['error']}\n") == ("failed", failed.stderr)
@@ -156,7 +156,7 @@ def test_between_checkpoints_the_line_says_what_each_database_keeps(
     assert failed.returncode == 1
     said = re.fullmatch(
         r"error: database (\w+): .*; free some room on its disk and run the same command again; "
-        r"(.+) kept, run the same command again to go on from there\n",
+        r"(.+) kept, the same command goes on from there\n",
         failed.stderr,
     )
     assert said is not None, failed.stderr

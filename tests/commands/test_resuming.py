@@ -49,7 +49,7 @@ def first(project: Project, command: list[str]) -> str:
         failed = project.call(*command)
     assert failed.returncode == 1
     assert failed.stderr.endswith(
-        "; users, products, table orders up to record 4 kept, run the same command again to go on from there\n"
+        "; users, products, table orders up to record 4 kept, the same command goes on from there\n"
     )
     assert stored(project) == KEPT
     run: str = json.loads(failed.stdout)["run"]

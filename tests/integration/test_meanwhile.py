@@ -400,3 +400,47 @@ def test_workers_keep_no_share_that_names_what_was_deleted_meanwhile(
     assert report.resumed
     assert report.tables["people"].reasons == {"town.exists_in": 2}
     assert len(place.rows("people")) == 38
+
+
+# What becomes of files while a load goes on.
+
+SOURCES = {"towns": "id,name\n2,b\n3,c\n", "people": "\n".join([HEADER, *LINES[1:3]]) + "\n"}
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize("commit_every", [0, 100])
+@pytest.mark.parametrize("fate", ["deleted", "moved", "replaced"])
+def test_nothing_is_committed_once_a_database_that_is_committed_is_gone(
+    place: Place, mode: str, fate: str, commit_every: int
+) -> None:
+    paths = {table: place.file(f"{table}.csv", content) for table, content in SOURCES.items()}
+    file = place.files["towns"]
+
+    def act() -> None:
+        if fate == "moved":
+            file.rename(file.with_suffix(".old"))
+        else:
+            file.unlink()
+        if fate == "replaced":
+            file.write_bytes(b"")
+
+    run = Run(place.tables, paths, place.databases, Options(commit_every=commit_every), mode=mode)
+    with pytest.raises(
+        StoreError, match=r"^database towns: its file was moved, replaced or deleted while it was in use"
+    ):
+        perform(mode, run, after_commit(1, "towns", act))
+    assert place.rows("people") == []
+    assert not run.is_kept
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize("commit_every", [0, 100])
+def test_a_database_that_is_gone_after_the_last_commit_is_reported(place: Place, mode: str, commit_every: int) -> None:
+    paths = {table: place.file(f"{table}.csv", content) for table, content in SOURCES.items()}
+    file = place.files["towns"]
+    run = Run(place.tables, paths, place.databases, Options(commit_every=commit_every), mode=mode)
+    with pytest.raises(
+        StoreError, match=r"^database towns: its file was moved, replaced or deleted while it was in use"
+    ):
+        perform(mode, run, after_commit(1, "people", file.unlink))
+    assert len(place.rows("people")) == 2

@@ -12,10 +12,10 @@ import importlib.metadata
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 import cloudpickle
@@ -27,10 +27,12 @@ from async_loader.errors import ClusterError, SourceError, UnreachableError
 from async_loader.ledger.outcomes import Outcome
 from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError
-from async_loader.records.keys import AcceptedKeys
+from async_loader.records.keys import AcceptedKeys, ReferencedKeys
 from async_loader.run.cluster import PAUSES
+from async_loader.run.share_values import match_values_of
+from async_loader.run.shared_keys import NO_SPAN
 from async_loader.run.shares import KnownKeys, Means, Share, load_share
-from async_loader.run.spread import KEYS, LOAD, MERGE, PARTS, SPAN, SUMMARY
+from async_loader.run.spread import KEYS, LOAD, MATCHES, MERGE, PARTS, SPAN, SUMMARY
 from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity
 from async_loader.sources.parts import Part
@@ -39,6 +41,7 @@ from async_loader.tables import Table
 
 _PACKAGE = "django-async-loader"
 
+Done = TypeVar("Done")
 # By referenced table, the keys that the run has accepted; None where not all of them are known.
 Accepted: TypeAlias = Mapping[str, AcceptedKeys | None]
 
@@ -99,34 +102,59 @@ def _finder(stores: str) -> Callable[[str], Any]:
     return finder
 
 
-def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
-    """Load a share; where a server goes away, once more a little later."""
+def _patiently(work: Callable[[], Done]) -> Done:
+    """Do work; where a server goes away, once more a little later."""
     for pause in PAUSES:
         try:
-            return _load_once(find, share, earlier, accepted)
+            return work()
         except UnreachableError:
             time.sleep(pause)
-    return _load_once(find, share, earlier, accepted)
+    return work()
+
+
+def _load(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
+    """Load a share, or find that it is loaded."""
+    return _patiently(lambda: _load_once(find, share, earlier, accepted))
 
 
 def _load_once(find: Callable[[str], Any], share: Share, earlier: Mapping[int, Outcome], accepted: Accepted) -> Outcome:
-    _check_sources(share)
-    names = {each.database for each in (share.table, *share.targets)}
-    stores = {name: share.store(store_of(name, find(name))) for name in names}
     with _KNOWING:
         learned = _KNOWN.setdefault(distributed.get_worker(), KnownKeys())
         known = {target.name: learned.take(share, target, accepted.get(target.name)) for target in share.targets}
-    with ExitStack() as stack:
-        readers = []
-        for part in share.parts:
-            readers.append(parts.read(part, share.table, share.batch_size, among=len(share.parts)))
-            stack.callback(readers[-1].close)
-        means = Means(stores, readers, known, accepted, earlier, lambda: _check_sources(share))
+    with _means(find, share, known) as opened:
+        means = replace(opened, loaded=accepted, earlier=earlier)
         outcome = _AtWork(distributed.get_worker()).run(load_share(share, means))
     if not share.is_rehearsal:
         with _KNOWING:
             learned.give_back(share, known)
     return outcome
+
+
+def _matches(find: Callable[[str], Any], share: Share) -> pl.Series | None:
+    """Return the match values of a share's records; None where they bring primary keys as well."""
+    return _patiently(lambda: _matches_once(find, share))
+
+
+def _matches_once(find: Callable[[str], Any], share: Share) -> pl.Series | None:
+    known = {target.name: ReferencedKeys(target.column(target.key), None, None) for target in share.targets}
+    with _means(find, share, known) as means:
+        values = _AtWork(distributed.get_worker()).run(match_values_of(share, means))
+        means.check()
+    return values
+
+
+@contextmanager
+def _means(find: Callable[[str], Any], share: Share, known: Mapping[str, ReferencedKeys]) -> Iterator[Means]:
+    """Open what a share is read from, and close it at the end."""
+    _check_sources(share)
+    names = {each.database for each in (share.table, *share.targets)}
+    stores = {name: share.store(store_of(name, find(name))) for name in names}
+    with ExitStack() as stack:
+        readers = []
+        for part in share.parts:
+            readers.append(parts.read(part, share.table, share.batch_size, among=len(share.parts)))
+            stack.callback(readers[-1].close)
+        yield Means(stores, readers, known, (), {}, lambda: _check_sources(share))
 
 
 def give_up(worker: distributed.Worker) -> None:
@@ -170,7 +198,9 @@ def _parts(_: Any, source: Source, table: Table, size: int, facts: Identity | No
     return parts.parts(source, table, size=size)
 
 
-def _span(_: Any, keys: pl.Series) -> tuple[Any, Any] | None:
+def _span(_: Any, keys: pl.Series | None) -> tuple[Any, Any] | tuple[()] | None:
+    if keys is None:
+        return NO_SPAN
     return (keys.min(), keys.max()) if len(keys) else None
 
 
@@ -195,6 +225,7 @@ def _summary(_: Any, outcome: Outcome) -> Outcome:
 _WORK: dict[str, Callable[..., Any]] = {
     PARTS: _parts,
     KEYS: lambda _, part, table: parts.keys(part, table),
+    MATCHES: _matches,
     SPAN: _span,
     MERGE: _merged,
     LOAD: _load,
