@@ -124,6 +124,8 @@ def used_values(rejects: pl.DataFrame, codes: Collection[str]) -> list[tuple[str
     """Return the unique column, "" for a set of several, and the line, of each reject whose value was another row's,
     for which reasons have one of these codes.
     """
+    if not codes:
+        return []
     candidates = rejects.filter(pl.col("reasons").str.contains_any([f'"{code}"' for code in codes]))
     return [
         (reason["column"] or "", line)

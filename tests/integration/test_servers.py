@@ -40,7 +40,7 @@ def holding(place: Place, statement: str) -> Iterator[psycopg.Connection[Any]]:
         other.rollback()
 
 
-WRITERS = ("INSERT INTO users VALUES (1, 'x', 'y')", "LOCK TABLE loader_runs IN ROW EXCLUSIVE MODE")
+WRITERS = ("INSERT INTO users VALUES (1, 'x', 'y')", "LOCK TABLE loader_runs IN SHARE UPDATE EXCLUSIVE MODE")
 
 
 @pytest.mark.parametrize("writer", WRITERS)

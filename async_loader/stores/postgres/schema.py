@@ -108,11 +108,11 @@ SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum
 WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indnkeyatts = 1
 AND indpred IS NULL AND indexprs IS NULL"""
 
-# How the database is used: the role, and the schemas in which names are looked up. What it is: since when the server
-# runs, to the microsecond, the database, and the ledger in it. One server may be reached under several addresses.
 # Begins a turn, which ends with the transaction. A session that writes without a turn, as a run does beside its own
 # guard, waits for no turn, nor for sessions that wait for one.
 TAKE_TURNS = "LOCK TABLE loader_runs IN SHARE UPDATE EXCLUSIVE MODE"
+# How the database is used: the role, and the schemas in which names are looked up. What it is: since when the server
+# runs, to the microsecond, the database, and the ledger in it. One server may be reached under several addresses.
 IDENTITY = """\
 SELECT current_user::text || ' ' || current_schemas(false)::text, pg_postmaster_start_time(),
 (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('loader_runs')::oid"""
