@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ _MEMORY = "/dev/shm"
 _ROOM = 4 << 30  # bytes; a run takes about one GiB
 if Path(_MEMORY).is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:
     os.environ.setdefault("TMPDIR", _MEMORY)
+    # pytest has looked it up already.
+    tempfile.tempdir = None
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

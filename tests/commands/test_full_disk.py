@@ -122,7 +122,7 @@ def test_a_full_disk_at_any_commit_costs_nothing_but_the_same_command_with_more_
 def test_a_full_disk_under_all_databases_keeps_nothing(
     project: Project, disk: Disk, undisturbed: Undisturbed, mode: str
 ) -> None:
-    disk.resize(2 * ROOM)
+    disk.resize(len(TABLES) * ROOM)
     disk.holds(project, *TABLES)
     failed = project.manage(*undisturbed.command, f"--mode={mode}")
     assert failed.returncode == 1
