@@ -2,7 +2,7 @@
 their match columns. In the transaction of the load; steps, and no I/O.
 
 A reject stays where it is then, because nothing says that its own values were stored; but it is shown as made good, and
-is not tried again. One that was rejected only for what other records or rows have is none of these.
+is not tried again: it would put older values into the row. One that was rejected only as a duplicate is none of these.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # Stored rejects that a load looks at, those of the last runs first: at most the first number, in a second. A small load
 # looks at the second number of them, and as many more as it has accepted records.
 MOST_LOOKED_AT, LOOKED_AT = 100_000, 10_000
-# Codes of records with which nothing is wrong by themselves.
-_OF_OTHERS = {"exists", "duplicate", "unique"}
+# The code of a record beside which another one of its own run was accepted.
+_DUPLICATE = "duplicate"
 
 
 def make_good(this: Load, finding: Finding) -> Steps[None]:
@@ -82,24 +82,19 @@ def _made_good(this: Load, finding: Finding, selection: Selection, rows: Sequenc
     """Return the ids of the rejects under whose keys this load has accepted records. Rejects that cannot be read, or
     not any more, are none of them: they are no fault of this load.
     """
-    of_others = _OF_OTHERS | {each.code for each in this.table.unique_sets}
     try:
-        wrong = _at_fault(selection.of_table(rows), of_others)
+        wrong = _at_fault(selection.of_table(rows))
         return [int(name) for batch in _batches(this, selection, wrong) for name in _accepted(this, finding, batch)]
     except (ValueError, TypeError, KeyError, AttributeError, LoaderError):
         return []
 
 
-def _at_fault(rows: Sequence[RejectRow], of_others: set[str]) -> list[RejectRow]:
-    """Return the rejects with which something is wrong by themselves. To read their reasons at once takes half the time
-    of reading them one by one.
+def _at_fault(rows: Sequence[RejectRow]) -> list[RejectRow]:
+    """Return the rejects that are not only duplicates. To read their reasons at once takes half the time of reading
+    them one by one.
     """
     reasons = json.loads(f"[{','.join(row.reasons for row in rows)}]")
-    return [
-        row
-        for row, own in zip(rows, reasons, strict=True)
-        if not of_others.issuperset(reason["code"] for reason in own)
-    ]
+    return [row for row, own in zip(rows, reasons, strict=True) if any(reason["code"] != _DUPLICATE for reason in own)]
 
 
 def _batches(this: Load, selection: Selection, rows: Sequence[RejectRow]) -> Iterator[Batch]:

@@ -230,6 +230,19 @@ def test_a_record_that_finds_no_row_can_be_rejected_and_then_columns_may_be_abse
     assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
 
 
+@pytest.mark.only("postgresql")
+@pytest.mark.parametrize("match", [{"people": ("id",)}, MATCH], ids=["id", "email"])
+def test_a_partial_change_that_the_database_refuses_is_one_reject(
+    library: Place, mode: str, match: Mapping[str, tuple[str, ...]]
+) -> None:
+    library.load(mode, {"people": library.file("old.csv", "id,email,name,age\n1,a@x,Ann,7\n2,b@x,Bob,8\n")})
+    library.query("users", "ALTER TABLE people ADD CONSTRAINT grown CHECK (age > 0)")
+    ages = library.file("ages.csv", "id,email,age\n1,a@x,0\n2,b@x,9\n")
+    report = library.load(mode, {"people": ages}, match=match, on_missing="reject", on_conflict="update")
+    assert outcome(report, "people") == (0, 1, 0, 1)
+    assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 7), ("Bob", 9)]
+
+
 def test_without_match_columns_a_record_must_find_its_row_by_the_primary_key(library: Place, mode: str) -> None:
     library.load(mode, {"people": library.file("old.csv", "id,email,name,age\n1,a@x,Ann,7\n2,b@x,Bob,8\n")})
     ages = library.file("ages.csv", "id,age\n1,9\n2,8\n3,1\n")

@@ -55,12 +55,19 @@ def test_the_last_run_counts_and_a_dry_run_does_not(place: Place, mode: str) -> 
     assert (found["u.csv", 3], found["u.csv", 6]) == (last.run, last.run)
 
 
-def test_what_is_wrong_only_beside_other_rows_is_not_made_good(place: Place, mode: str) -> None:
-    """The values that such a reject has were stored by nothing."""
+def test_a_duplicate_is_not_made_good_and_what_a_row_had_other_values_for_is(place: Place, mode: str) -> None:
     load(place, mode, "u.csv", "id,name,email\n1,Ann,a@\n")
     load(place, mode, "v.csv", "id,name,email\n1,Anna,a@\n2,Bob,b@\n2,Rob,b@\n")
-    load(place, mode, "w.csv", "id,name,email\n1,Ann,a@\n2,Bob,b@\n3,Cy,c@\n")
-    assert made_good(place) == {("v.csv", 2): None, ("v.csv", 4): None}
+    last = load(place, mode, "w.csv", "id,name,email\n1,Anja,a@\n2,Bob,b@\n3,Cy,c@\n", on_conflict="update")
+    assert made_good(place) == {("v.csv", 2): last.run, ("v.csv", 4): None}
+
+
+def test_a_retry_puts_no_older_values_over_newer_ones(place: Place, mode: str) -> None:
+    load(place, mode, "u.csv", "id,name,email\n1,Ann,a@\n")
+    load(place, mode, "v.csv", "id,name,email\n1,Anna,a@\n")
+    load(place, mode, "w.csv", "id,name,email\n1,Anja,a@\n", on_conflict="update")
+    assert retry(place, mode, on_conflict="update").tables == {}
+    assert place.rows("users") == [(1, "Anja", "a@")]
 
 
 def test_a_retry_leaves_what_was_made_good_unless_its_run_is_named(place: Place, mode: str) -> None:

@@ -263,14 +263,16 @@ class Database(Store):
         """Do what `Store.write_each` says."""
         values = ", ".join(f"${number}" for number in range(1, records.width + 1))
         insert, replaced = f"{insertion(table)} VALUES ({values})", set(held)
+        bound = records.columns
         if only_updates(table, absent):
             insert, replaced = updating_one(table, absent), set()
+            bound = [name for name in records.columns if name not in absent]
         narrow = cut(records, (yield from schema.widths(self.name, table)))
         whole = records.filter(narrow.is_null())
         keys = whole[table.key].to_list()
         statements = [
             (insert + replacing(table, absent) if key in replaced else insert, row)
-            for key, row in zip(keys, whole.iter_rows(), strict=True)
+            for key, row in zip(keys, whole.select(bound).iter_rows(), strict=True)
         ]
         stored, refused = yield Each(self.name, statements)
         problems = {keys[number]: problem for number, problem in refused.items()}

@@ -91,9 +91,12 @@ def updating(table: Table, absent: Collection[str]) -> str:
 
 
 def updating_one(table: Table, absent: Collection[str]) -> str:
-    """Return the statement that changes the row that has the key of one record, whose values are bound."""
-    values = assignments(table, absent, lambda place: f"${place + 1}")
-    key = table.column_names.index(table.key) + 1
+    """Return the statement that changes the row that has the key of one record, whose values are bound: those of its
+    columns that are not absent, since the server refuses one that it has no use for.
+    """
+    given = [name for name in table.column_names if name not in absent]
+    values = assignments(table, absent, lambda place: f"${given.index(table.column_names[place]) + 1}")
+    key = given.index(table.key) + 1
     return f"UPDATE {table_sql(table.name)} SET {values} WHERE {quoted(table.key)} = ${key}"
 
 
