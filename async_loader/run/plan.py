@@ -129,7 +129,8 @@ class Plan:
         options, tables = self.options, {table.name: table for table in self.tables}
         for name in (*options.match, *options.append):
             if name not in tables:
-                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(tables))}")
+                problem = f"no source is for {name!r}, of which match or append speaks"
+                raise ConfigurationError(f"{problem}; there are tables {', '.join(sorted(tables))}")
         return [
             table.find_by(
                 options.match.get(name, ()),

@@ -152,7 +152,9 @@ class Fields:
         if table.finds_by_key and key.generated and not has_key:
             return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(self, header)}"
         for column, parts in self.lookups.items():
-            both = [name for name in self.present(column, header) if name not in parts]
+            # In JSON, what is looked up may stand within a member that has the field's name.
+            known = {*parts, *(part.partition(".")[0] for part in parts)}
+            both = [name for name in self.present(column, header) if name not in known]
             if both:
                 return f"has {both[0]} beside {', '.join(parts)}, which say the same; leave one of them out"
         return None

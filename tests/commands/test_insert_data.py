@@ -131,6 +131,16 @@ def test_stdin_and_several_sources_are_read(project: Project) -> None:
     assert [row[0] for row in project.query("users", "SELECT id FROM users")] == [1, 5]
 
 
+def test_options_may_stand_between_sources(project: Project) -> None:
+    users, products = project.file("u.csv", "id,name,mail\n1,a,@\n"), project.file("p.csv", "id,name,price\n1,a,1\n")
+    done = project.manage(
+        "insert_data", f"users={users}", "--map", "users.email=mail", f"products={products}", "--mode", "sequential"
+    )
+    assert done.returncode == 0, done.stderr
+    assert project.query("users", "SELECT id, name, email FROM users") == [(1, "a", "@")]
+    assert project.query("products", "SELECT id, name FROM products") == [(1, "a")]
+
+
 def test_a_large_load_is_summed_up(project: Project) -> None:
     rows = "".join(f"7,{key},{'' if key % 10 else 'n'},{'@' if key % 3 else ''}\n" for key in range(1000))
     source = project.file("u.csv", f"age,id,name,email\n{rows}")

@@ -230,6 +230,15 @@ def test_a_record_that_finds_no_row_can_be_rejected_and_then_columns_may_be_abse
     assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
 
 
+def test_what_is_looked_up_may_stand_within_an_object_of_the_fields_name(library: Place, mode: str) -> None:
+    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
+    lines = '{"person": {"email": "a@x"}, "day": "2024-01-01"}\n{"person": {"email": "b@x"}, "day": "2024-01-01"}\n'
+    loans = Source(library.file("loans.jsonl", lines), names={"person__email": "person.email"})
+    report = library.load(mode, {"loans": loans}, match=MATCH)
+    assert outcome(report, "loans") == (1, 0, 0, 1)
+    assert library.query("orders", 'SELECT person_id FROM "loans"') == [(1,)]
+
+
 @pytest.mark.only("postgresql")
 @pytest.mark.parametrize("match", [{"people": ("id",)}, MATCH], ids=["id", "email"])
 def test_a_partial_change_that_the_database_refuses_is_one_reject(
@@ -315,7 +324,7 @@ def test_a_function_of_the_declaration_may_make_the_keys(tmp_path: Path, store: 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"match": {"peple": ("email",)}}, "no table is called 'peple'"),
+        ({"match": {"peple": ("email",)}}, "no source is for 'peple'"),
         ({"match": {"people": ("mail",)}}, "match names the unknown column 'mail'"),
         ({"match": MATCH, "append": frozenset({"people"})}, "choose one"),
         ({"match": MATCH, "on_missing": "ignore"}, "on_missing is one of insert, reject"),

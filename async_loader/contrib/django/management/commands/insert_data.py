@@ -37,6 +37,12 @@ exit codes:
   than --max-rejects, 130 Ctrl-C, 143 SIGTERM
 """
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser of the options, which may stand between sources."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options, as docs/reference.md lists them."""
         parser.add_argument(
