@@ -15,6 +15,7 @@ from itertools import islice
 
 from async_loader.records.parsing import clipped
 from async_loader.sources.fields import Fields
+from async_loader.tables import LOOKUP
 
 # Names that a line lists.
 _LISTED = 5
@@ -30,7 +31,7 @@ def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header
 
     fields: matched with the header. subject: what has the names.
     """
-    for problem in (_named_twice, several_names, _lacking, unknown_beside_absent):
+    for problem in (_named_twice, several_names, wrong_lookup, _lacking, unknown_beside_absent):
         if (found := problem(fields, header, subject)) is not None:
             return found
     return None
@@ -52,6 +53,26 @@ def several_names(fields: Fields, header: Sequence[str], subject: str) -> str | 
                 f"{subject} has {listed(present)}, which are names of one column, {column}; "
                 f"leave one of them out: --ignore {table}.{present[1]}"
             )
+    return None
+
+
+def wrong_lookup(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+    """Report a name that would look a reference up by what is no column of its target, where nothing else gives it."""
+    lacking = {*fields.absent, *fields.missing(set(header))}
+    for name in fields.unknown(header):
+        first, lookup, rest = name.partition(LOOKUP)
+        reference = next((each for each in fields.table.references if lookup and each.name == first), None)
+        if reference is None or reference.column not in lacking:
+            continue
+        if LOOKUP in rest:
+            return f"{subject} has {name!r}, and lookups have one step: give a column of {reference.table} itself"
+        near = nearest_name(rest, [column.name for column in reference.targets])
+        hint = (
+            f"did you mean '{first}{LOOKUP}{near}'?"
+            if near
+            else f"give another column of it, as in {first}{LOOKUP}NAME"
+        )
+        return f"{subject} has {name!r}, but {reference.table} has no column {rest!r}; {hint}"
     return None
 
 

@@ -26,6 +26,7 @@ from async_loader.sources.headers import (
     nearest_name,
     several_names,
     unknown_beside_absent,
+    wrong_lookup,
 )
 from async_loader.sources.json_objects import exact_reals, nested_names, object_reader
 from async_loader.sources.json_values import Lines, Typed, column_values, typed, under_two_names
@@ -96,7 +97,8 @@ class JsonRecords:
                     raise SourceError(name, problem, number)
         keys = [key for key in met if key not in MARKS and key not in self._parents]
         unknown = self.fields.unknown(keys)
-        if unknown and (problem := unknown_beside_absent(self.fields, keys, "the record")) is not None:
+        reports = (report(self.fields, keys, "the record") for report in (wrong_lookup, unknown_beside_absent))
+        if unknown and (problem := next(filter(None, reports), None)) is not None:
             odd = set(unknown)
             line = next(number for number, record in zip(numbers, records, strict=True) if odd.intersection(record))
             raise SourceError(name, problem, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -174,6 +175,22 @@ def test_lookups_are_read_from_other_formats(library: Place, mode: str, suffix: 
     report = library.load(mode, {"loans": str(path)}, match=MATCH)
     assert outcome(report, "loans") == (1, 0, 0, 1)
     assert report.tables["loans"].reasons == {"person_id.exists_in": 1}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("person__emial", "has 'person__emial', but people has no column 'emial'; did you mean 'person__email'?"),
+        ("person__club__name", "has 'person__club__name', and lookups have one step: give a column of people itself"),
+    ],
+)
+def test_a_lookup_by_no_column_of_the_target_is_refused_with_the_nearest(
+    library: Place, mode: str, suffix: str, name: str, problem: str
+) -> None:
+    text = f"{name},day\na,2024-01-01\n" if suffix == "csv" else json.dumps({name: "a", "day": "2024-01-01"})
+    with pytest.raises(SourceError, match=re.escape(problem)):
+        library.load(mode, {"loans": library.file(f"loans.{suffix}", text)}, match=MATCH)
 
 
 def test_a_map_may_name_a_lookup(library: Place, mode: str) -> None:
