@@ -101,6 +101,7 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
                 "reasons": [{"code": "not_blank", "column": "name", "message": "name must not be empty"}],
             }
         ],
+        "unasked_constraints": [],
     }
     assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
     assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)
