@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.effects import Call, Complete, Connect, Steps
-from async_loader.errors import ConfigurationError, LockedError
+from async_loader.errors import ConfigurationError, LockedError, StoreError
 from async_loader.ledger.entries import Facts
 from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
@@ -27,6 +27,7 @@ from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.run.rechecking import recheck
+from async_loader.stores.shares import Place
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
@@ -49,6 +50,7 @@ class Share:
     grown: by referenced table, those that it held once that was loaded.
     is_referenced: whether tables that are loaded after it are to know which keys it accepted.
     is_rehearsal: whether nothing is written.
+    places: by database, where the process that leads the run finds its tables.
     earlier: by share before this one, keys that both have. Those that were accepted there are taken. Where records find
         their rows by match columns, the match values stand for keys.
     watched: keys that shares after this one have as well.
@@ -69,6 +71,7 @@ class Share:
     is_rehearsal: bool
     lock_timeout: float
     report_rejects: int
+    places: Mapping[str, Place] = field(default_factory=dict)
     earlier: Mapping[int, pl.Series] = field(default_factory=dict)
     watched: pl.Series | None = None
 
@@ -90,7 +93,7 @@ class Share:
 
     def store(self, store: Store) -> Store:
         """Return a database as this share uses it."""
-        named = store.in_session(self.session)
+        named = store.in_session(self.session, self.places.get(store.name))
         if not self.is_rehearsal:
             return named
         from async_loader.stores.dry import dry
@@ -170,8 +173,18 @@ def open_databases(share: Share, means: Means) -> Steps[None]:
     ]
     for name in sorted({each.database for each in (share.table, *asked)}):
         yield Connect(means.stores[name], share.lock_timeout)
+        yield from _check_place(share, means.stores[name])
         if name != share.table.database:
             yield from means.stores[name].begin_reading()
+
+
+def _check_place(share: Share, database: Store) -> Steps[None]:
+    """Raise StoreError where this worker does not find the tables that the run is about."""
+    place, wanted = (yield from database.shares.place()), share.places.get(database.name)
+    if wanted is not None and place != wanted:
+        problem = f"a worker finds its tables in schema {place.schemas}, and the run in {wanted.schemas}"
+        advice = "let search path and role be the same for all, or choose another mode than dask"
+        raise StoreError(database.name, f"{problem}; {advice}")
 
 
 def _looked_up(share: Share, means: Means) -> set[str]:

@@ -33,6 +33,7 @@ class Spread(Execution):
         for database in written:
             yield from database.begin_share()
             yield from database.check_writable()
+        yield from _note_places(state)
         yield from resume(state)
         yield from refuse_repeated(state)
         yield Call(state.open_reject_files)
@@ -62,6 +63,7 @@ class DrySpread(Execution):
     def prepare(self) -> Steps[None]:
         """Open the databases for reading."""
         yield from open_databases(self.state)
+        yield from _note_places(self.state)
         yield from refuse_repeated(self.state)
         yield Call(self.state.open_reject_files)
         yield from note_unasked(self.state)
@@ -74,6 +76,13 @@ class DrySpread(Execution):
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""
         yield from ()
+
+
+def _note_places(state: RunState) -> Steps[None]:
+    """Note where this process finds the tables of each database."""
+    plan = state.plan
+    for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        state.places[name] = yield from plan.databases[name].shares.place()
 
 
 def _rehearse(state: RunState) -> Steps[None]:

@@ -17,6 +17,7 @@ from async_loader.loading.sides import RejectFile
 from async_loader.loading.superseding import Superseding
 from async_loader.run.plan import Plan
 from async_loader.sources import Reader
+from async_loader.stores.shares import Place
 from async_loader.stores.store import Store
 from async_loader.tables import Table, databases_in_commit_order
 
@@ -32,6 +33,7 @@ class RunState:
     readers: by table, what it is loaded from, open. facts: what the run reads, as the ledger keeps it.
     files: by table, where its rejects are written besides the database.
     committed: by table, the line of the earlier run that is resumed.
+    places: by database, where this process finds tables, for a run that is spread.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -44,6 +46,7 @@ class RunState:
         self.facts: Facts = {}
         self.files: dict[str, RejectFile] = {}
         self.committed: dict[str, TableRun] = {}
+        self.places: dict[str, Place] = {}
         self._start: datetime | None = None
         shown = plan.options.report_rejects
         self.tallies = {table.name: Tally(table.database, plan.paths(table), shown) for table in plan.loaded}

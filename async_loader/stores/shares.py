@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from async_loader.effects import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the sessions of a process find tables. settings: those that say so. schemas: what they come to, in words.
+    ledger: a number that distinguishes the tables `loader_runs` in one database of a server.
+    """
+
+    settings: Mapping[str, str]
+    schemas: str
+    ledger: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +28,10 @@ class Shares(ABC):
     """
 
     database: str
+
+    @abstractmethod
+    def place(self) -> Steps[Place]:
+        """Return where this session finds tables."""
 
     @abstractmethod
     def guard(self) -> Steps[None]:

@@ -27,7 +27,7 @@ from async_loader.tables import Column, Table, Unique
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows
     from async_loader.stores.new_keys import NewKeys
-    from async_loader.stores.shares import Shares
+    from async_loader.stores.shares import Place, Shares
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
 PASSED_OVER = Refusal("a trigger passed over it")
@@ -61,8 +61,11 @@ class Store(ABC):
         because one process alone can write to it.
         """
 
-    def in_session(self, session: str) -> Self:  # noqa: ARG002 - of a store that keeps shares
-        """Return the same database, whose server calls sessions by this name, of 63 characters at most."""
+    def in_session(self, session: str, place: Place | None) -> Self:  # noqa: ARG002 - of a store that keeps shares
+        """Return the same database, whose server calls sessions by this name, of 63 characters at most.
+
+        place: where the sessions find tables, as far as a setting can say it.
+        """
         return self
 
     @abstractmethod

@@ -15,7 +15,7 @@ from typing import Any
 import django
 import pytest
 from django.contrib.postgres.functions import RandomUUID
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections, models, transaction
 from django.db.backends.signals import connection_created
 from django.test import TestCase, TransactionTestCase
@@ -31,6 +31,7 @@ from tests.sample import MODES
 ALIASES = ("users", "products", "orders")
 pytestmark = pytest.mark.turns("mode")
 EACH_MODE = pytest.mark.parametrize("mode", MODES)
+EACH_MODE_WITH_WORKERS = pytest.mark.parametrize("mode", [*MODES, "dask"])
 
 USERS = "id,name,email\n1,Ann,a@x.org\n2,,b@x.org\n"
 
@@ -115,7 +116,7 @@ def on_server(server: Server, name: str, **more: Any) -> dict[str, Any]:
     return entry | more
 
 
-@EACH_MODE
+@EACH_MODE_WITH_WORKERS
 def test_rows_are_where_a_receiver_sets_the_search_path(
     databases: Databases, served: str, server: Server, mode: str
 ) -> None:
@@ -139,7 +140,18 @@ def test_rows_are_where_a_receiver_sets_the_search_path(
     assert places == [("ours",)]
 
 
-@EACH_MODE
+@pytest.mark.usefixtures("served")
+def test_workers_are_refused_where_a_transaction_is_open(databases: Databases) -> None:
+    call("init_db")
+    with transaction.atomic(using="users"), pytest.raises(CommandError) as refused:
+        databases.load_users("dask")
+    assert str(refused.value).startswith(
+        "database users: workers cannot see what its open transaction has written; load "
+    )
+    databases.load_users("dask")
+
+
+@EACH_MODE_WITH_WORKERS
 def test_a_load_is_of_the_tenant_that_is_chosen(databases: Databases, served: str, server: Server, mode: str) -> None:
     from core.models import User
 

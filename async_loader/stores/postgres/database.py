@@ -43,6 +43,7 @@ from async_loader.stores.postgres.statements import (
     updating,
     updating_one,
 )
+from async_loader.stores.shares import Place
 from async_loader.stores.store import Store, integers, only_updates
 from async_loader.tables import Column, Table, Type, Unique
 
@@ -80,9 +81,10 @@ class Database(Store):
         """Do what `Store.shares` says."""
         return KeptShares(self.name)
 
-    def in_session(self, session: str) -> Self:
+    def in_session(self, session: str, place: Place | None) -> Self:
         """Do what `Store.in_session` says."""
-        return replace(self, settings={**self.settings, "application_name": session})
+        settings = {} if place is None else place.settings
+        return replace(self, settings={**self.settings, **settings, "application_name": session})
 
     @staticmethod
     def mark(number: int) -> str:

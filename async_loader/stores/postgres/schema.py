@@ -113,6 +113,10 @@ AND indpred IS NULL AND indexprs IS NULL"""
 TAKE_TURNS = "LOCK TABLE loader_runs IN SHARE UPDATE EXCLUSIVE MODE"
 # How the database is used: the role, and the schemas in which names are looked up. What it is: since when the server
 # runs, to the microsecond, the database, and the ledger in it. One server may be reached under several addresses.
+# The setting that leads to tables, what it comes to, and which ledger is found by it.
+PLACE = """\
+SELECT current_setting('search_path'), array_to_string(current_schemas(false), ', '),
+to_regclass('loader_runs')::oid::bigint"""
 IDENTITY = """\
 SELECT current_user::text || ' ' || current_schemas(false)::text, pg_postmaster_start_time(),
 (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('loader_runs')::oid"""

@@ -8,13 +8,18 @@ from async_loader.effects import Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.entries import DISCARD
 from async_loader.stores.names import table_sql
-from async_loader.stores.postgres.schema import TAKE_TURNS
-from async_loader.stores.shares import Shares
+from async_loader.stores.postgres.schema import PLACE, TAKE_TURNS
+from async_loader.stores.shares import Place, Shares
 
 
 @dataclass(frozen=True, slots=True)
 class KeptShares(Shares):
     """The shares in one database of a server."""
+
+    def place(self) -> Steps[Place]:
+        """Do what `Shares.place` says."""
+        [(path, schemas, ledger)] = yield Query(self.database, PLACE)
+        return Place({"search_path": path}, schemas, ledger)
 
     def guard(self) -> Steps[None]:
         """Do what `Shares.guard` says."""

@@ -52,17 +52,17 @@ class Lender:
 
 def is_shared(wrapper: BaseDatabaseWrapper) -> bool:
     """Return whether a load has to use the connection itself."""
-    return is_in_memory(wrapper) or _has_transaction(wrapper)
+    return is_in_memory(wrapper) or has_transaction(wrapper)
+
+
+def has_transaction(wrapper: BaseDatabaseWrapper) -> bool:
+    """Return whether the project has a transaction open, or would have to commit what is done."""
+    return wrapper.connection is not None and (wrapper.in_atomic_block or not wrapper.get_autocommit())
 
 
 def is_in_memory(wrapper: BaseDatabaseWrapper) -> bool:
     """Return whether the database is SQLite's, in memory."""
     return wrapper.vendor == "sqlite" and bool(wrapper.is_in_memory_db())  # type: ignore[attr-defined]
-
-
-def _has_transaction(wrapper: BaseDatabaseWrapper) -> bool:
-    """Return whether the project has a transaction open, or would have to commit what is done."""
-    return wrapper.connection is not None and (wrapper.in_atomic_block or not wrapper.get_autocommit())
 
 
 def _is_forbidden(wrapper: BaseDatabaseWrapper) -> bool:
@@ -74,7 +74,7 @@ def _shared(wrapper: BaseDatabaseWrapper) -> Lent:
     wrapper.inc_thread_sharing()
     try:
         wrapper.ensure_connection()
-        if is_joined := _has_transaction(wrapper):
+        if is_joined := has_transaction(wrapper):
             _ensure_transaction(wrapper)
     except BaseException:
         wrapper.dec_thread_sharing()

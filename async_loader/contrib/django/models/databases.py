@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ from django.db.backends.utils import split_identifier
 from django.utils.connection import ConnectionDoesNotExist
 
 from async_loader import ConfigurationError, PostgreSQL, SQLite
-from async_loader.contrib.django.models.connections import Lender, is_in_memory
+from async_loader.contrib.django.models.connections import Lender, has_transaction, is_in_memory
 
 # A database of SQLite, or of a PostgreSQL server.
 Location: TypeAlias = SQLite | PostgreSQL
@@ -52,6 +52,15 @@ def location(alias: str) -> Location:
         return SQLite(_file(alias, connection), str(connection.timezone_name), Lender(connection))
     problem = "only SQLite and PostgreSQL can be loaded into"
     raise ConfigurationError(f"database {alias}: is of {connection.vendor}; {problem}")
+
+
+def refuse_transactions(aliases: Iterable[str]) -> None:
+    """Raise ConfigurationError where the calling thread has a transaction open, of which workers would see nothing."""
+    for alias in sorted(aliases):
+        if has_transaction(_connection(alias)):
+            problem = "workers cannot see what its open transaction has written"
+            advice = "load outside of atomic(), in a test with TransactionTestCase, or in another mode than dask"
+            raise ConfigurationError(f"database {alias}: {problem}; {advice}")
 
 
 def file_of(where: Location | Path) -> Path | None:

@@ -81,6 +81,7 @@ exit codes:
 
     def handle(self, *, sources: Sequence[str], mode: str, strict: bool, **options: Any) -> None:
         """Load the sources, and print the report."""
+        from async_loader.contrib.django.models.databases import refuse_transactions
         from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 
         project = ProjectTables()
@@ -89,6 +90,8 @@ exit codes:
         finding = finding_options(project, options)
         databases = databases_of(tables)
         cluster = cluster_of(mode, options)
+        if cluster is not None:
+            refuse_transactions(databases)
         if cluster is not None and cluster.is_open_to_all:
             self.warn(f"{cluster.scheduler}: {OPEN_TO_ALL}")
         self.carry_out(
