@@ -181,21 +181,25 @@ class Finding:
         answer = yield from self._own_finder().find(asked)
         given = batch.values[table.key]
         checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, answer))
-        wrong = yield from self._wrong_keys(given, answer)
+        wrong = yield from self._wrong_keys(given, identity, answer)
         message = f"{table.key} {SHOWN} is not the key of the row that {_named(table.match)} finds"
         checks.append(Check("exists", table.key, message, wrong, shown_record(given.to_frame())))
         usable = pl.when(~wrong).then(given)
         keys = pl.select(pl.coalesce(answer.keys, usable).alias(table.key)).to_series()
         return replace(resolved.with_values(batch.values.with_columns(keys), checks), identity=identity)
 
-    def _wrong_keys(self, given: pl.Series, answer: FoundRows) -> Steps[pl.Series]:
-        """Return for each record whether the key that the source gives is not that of its row, or is another row's."""
+    def _wrong_keys(self, given: pl.Series, identity: pl.Series, answer: FoundRows) -> Steps[pl.Series]:
+        """Return for each record whether the key that the source gives is not that of its row, or is another row's, or
+        that of an earlier record of the batch which has other match values.
+        """
         if given.null_count() == len(given):
             return all_false(len(given))
         other = (answer.keys != given).fill_null(value=False)
         new = given.filter(answer.keys.is_null()).drop_nulls()
         held = (yield from self.database.present(self.table, new.unique())) if len(new) else new
-        return other | (answer.keys.is_null() & given.is_in(held.implode())).fill_null(value=False)
+        first = pl.DataFrame({"key": given, "first": identity}).select(pl.col("first").first().over("key")).to_series()
+        taken = given.is_in(held.implode()) | (given.is_not_null() & (identity != first))
+        return other | (answer.keys.is_null() & taken).fill_null(value=False)
 
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""

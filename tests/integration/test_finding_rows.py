@@ -278,6 +278,14 @@ def test_without_match_columns_a_record_must_find_its_row_by_the_primary_key(lib
     assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_two_new_records_that_give_one_key_are_one_row_and_one_reject(library: Place, mode: str, size: int) -> None:
+    people = library.file("people.csv", "id,email,name\n1,a@x,Ann\n1,b@x,Bob\n2,c@x,Cid\n,d@x,Dan\n")
+    report = library.load(mode, {"people": people}, match=MATCH, batch_size=size)
+    assert reject_names(report, "people") == [(3, 3, ["id.exists"])]
+    assert names_and_emails(library) == [(1, "Ann", "a@x"), (2, "Cid", "c@x"), (3, "Dan", "d@x")]
+
+
 def test_a_dry_run_finds_the_rows_that_it_would_store_and_takes_no_key(library: Place, mode: str) -> None:
     sources = {
         "people": library.file("people.csv", "email,name\na@x,Ann\n"),

@@ -12,7 +12,7 @@ from async_loader.records.row_index import FoundRows, found_rows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.postgres.rows import WRITTEN, as_values
-from async_loader.stores.postgres.statements import comparable, is_same, looked_up, placed
+from async_loader.stores.postgres.statements import comparable, counter_past, is_same, looked_up, placed
 from async_loader.stores.store import integers
 from async_loader.tables import Column, Table, Type, Unique
 
@@ -68,19 +68,33 @@ def new_keys(database: str, table: Table) -> Steps[NewKeys]:
     rows = yield Query(database, _DEFAULT, (table_sql(table.name), table.key))
     if not rows or rows[0][0] is None:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
-    return _Evaluated(database, rows[0][0], table.column(table.key))
+    return _Evaluated(database, rows[0][0], table)
 
 
 class _Evaluated:
     """Keys that the server makes by evaluating an expression for each: no other session gets the same."""
 
-    def __init__(self, database: str, expression: str, column: Column) -> None:
+    def __init__(self, database: str, expression: str, table: Table) -> None:
         self._database = database
         self._expression = expression
-        self._column = column
+        self._table = table
+        self._column = table.column(table.key)
+        # The greatest integer among the keys that the source has brought itself.
+        self._brought = 0
 
     def take(self, size: int) -> Steps[pl.Series]:
-        """Do what `NewKeys` says of it."""
+        """Do what `NewKeys` says of it. A counter that has not come past the keys of the source is moved there."""
+        keys = yield from self._evaluated(size)
+        if not self._brought or keys.filter(keys <= self._brought).is_empty():
+            return keys
+        yield Query(
+            self._database,
+            counter_past(self._table),
+            (table_sql(self._table.name), self._table.key, self._brought),
+        )
+        return (yield from self._evaluated(size))
+
+    def _evaluated(self, size: int) -> Steps[pl.Series]:
         written, _ = WRITTEN[self._column.type]
         sql = f"""SELECT string_agg({written.format("value")}, ',' ORDER BY number)
             FROM (SELECT number, ({self._expression}) AS value FROM generate_series(1, $1) AS number) AS made"""
@@ -89,4 +103,7 @@ class _Evaluated:
         return as_values(texts, self._column.type)
 
     def skip(self, given: pl.Series) -> None:
-        """See NewKeys. The load moves the server's own counter."""
+        """Do what `NewKeys` says of it."""
+        greatest = given.max()
+        if isinstance(greatest, int):
+            self._brought = max(self._brought, greatest)

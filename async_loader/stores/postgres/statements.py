@@ -44,7 +44,7 @@ FROM (SELECT seqrelid::regclass AS counter, seqincrement, seqstart FROM pg_seque
         JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
         WHERE refclassid = 'pg_class'::regclass AND adrelid = to_regclass($1) AND attname = $2)
     OFFSET 0) AS counters,
-LATERAL (SELECT max({key}) AS greatest FROM {table}) AS held,
+LATERAL (SELECT {greatest} AS greatest FROM {table}) AS held,
 LATERAL (SELECT CASE WHEN has_sequence_privilege(counter, 'UPDATE') AND has_sequence_privilege(counter, 'SELECT')
     THEN coalesce(pg_sequence_last_value(counter), seqstart - seqincrement) END AS last) AS counted
 WHERE greatest > last AND seqincrement > 0"""
@@ -59,7 +59,13 @@ def with_batch(sql: str, batch: Arrays, bound: int) -> str:
 
 def counter(table: Table) -> str:
     """Return the statement that moves the counter of a key past all keys; a role that may not move it leaves it."""
-    return _COUNTER.format(key=quoted(table.key), table=table_sql(table.name), taken=_TAKEN)
+    return _COUNTER.format(greatest=f"max({quoted(table.key)})", table=table_sql(table.name), taken=_TAKEN)
+
+
+def counter_past(table: Table) -> str:
+    """Return the statement that moves the counter of a key past all keys, and past a number that is bound as well."""
+    greatest = f"greatest(max({quoted(table.key)}), $3::bigint)"
+    return _COUNTER.format(greatest=greatest, table=table_sql(table.name), taken=_TAKEN)
 
 
 def looked_up(table: Table, condition: str) -> str:
