@@ -31,11 +31,6 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests: one more than there are cores, since many wait for a server or a command."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Divide the tests into tiers, before `-m` chooses among them."""
