@@ -137,15 +137,15 @@ class Load:
 @dataclass(slots=True)
 class _Progress:
     """How far a load is: `position` in records of its sources, the bytes of those that are done with, and the tokens
-    of writes that are not waited for yet. `known` is made when the first batch has been read. `greatest_keys`: of each
-    batch so far whose records had keys before new ones were given, the greatest.
+    of writes that are not waited for yet. `known` is made when the first batch has been read. `greatest_key`: the
+    greatest of the keys that records have had before new ones were given.
     """
 
     began: datetime
     key_range: KeyRange | None = None
     known: Knowledge | None = None
     new_keys: NewKeys | None = None
-    greatest_keys: pl.Series | None = None
+    greatest_key: Any = None
     position: int = 0
     bytes_done: int = 0
     writing: deque[Any] = field(default_factory=deque)
@@ -294,16 +294,14 @@ def _judge_and_number(this: Load, progress: _Progress, batch: Batch, world_of: C
     assert progress.known is not None
     world, verdict = yield Call(_verdict, (this, batch, world_of))
     given = verdict.accepted[this.table.key]
-    if not this.table.finds_by_key:
-        known = [] if progress.greatest_keys is None else [progress.greatest_keys]
-        progress.greatest_keys = pl.concat([*known, given.drop_nulls()]).top_k(1)
+    if not this.table.finds_by_key and (greatest := given.max()) is not None:
+        progress.greatest_key = greatest if progress.greatest_key is None else max(greatest, progress.greatest_key)
     if missing := given.null_count():
         if progress.new_keys is None:
             from async_loader.stores.new_keys import new_keys
 
             progress.new_keys = yield from new_keys(this.database, this.table)
-        if progress.greatest_keys is not None:
-            progress.new_keys.skip(progress.greatest_keys)
+        progress.new_keys.skip(progress.greatest_key)
         keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)
         verdict = yield Call(verdict.numbered, (keys,))
     judged: Judged = yield Call(_made_ready, (this, progress.known, batch, verdict, world))

@@ -21,14 +21,14 @@ from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import CHANGED, facts_of
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.reader import Reader, open_among, opened_format
-from async_loader.sources.source import SPREADSHEETS, Source
+from async_loader.sources.source import Source
 from async_loader.sources.streams import RECORD_LIMIT, Stream, failures
 from async_loader.tables import Table
 
 # Bytes of a part: seconds of work, beside which its own costs are little, and not too much at once for each reader.
 SIZE = 32 << 20
-# Kinds whose readers divide them, or say that they are one.
-_DIVIDED_BY_READERS = ("parquet", "arrow", "json", *SPREADSHEETS)
+# Kinds that are cut between records; the readers of all others divide them, or say that they are one.
+_CUT_BETWEEN_RECORDS = ("csv", "jsonl", "ndjson")
 # Bytes that are counted at a time.
 COUNTED = 1 << 20
 
@@ -101,7 +101,7 @@ def _stretches(source: Source, table: Table, size: int) -> list[Stretch]:
     stream, opened = opened_format(source, fields_of(source, table))
     with closing(stream), stream.failures():
         stretches = opened.stretches(size)
-    if source.kind in _DIVIDED_BY_READERS or stretches[0].stop - stretches[0].start <= size:
+    if source.kind not in _CUT_BETWEEN_RECORDS or stretches[0].stop - stretches[0].start <= size:
         return stretches
     [whole] = stretches
     counts = list(map(count, _ranges(source, whole, size)))

@@ -29,8 +29,8 @@ class NewKeys(Protocol):
     def take(self, size: int) -> Steps[pl.Series]:
         """Return `size` keys, each of which is given once."""
 
-    def skip(self, given: pl.Series) -> None:
-        """Note the keys that a source has brought itself: none of them is given."""
+    def skip(self, greatest: object) -> None:
+        """Note the greatest of the keys that a source has brought itself, or None: none of these is given."""
 
 
 class CountedKeys:
@@ -48,9 +48,8 @@ class CountedKeys:
         first, self._next = self._next, self._next + size
         return from_integers(np.arange(first, first + size, dtype=np.int64))
 
-    def skip(self, given: pl.Series) -> None:
-        """See NewKeys: keys to come are above all of them."""
-        greatest = given.max()
+    def skip(self, greatest: object) -> None:
+        """See NewKeys: keys to come are above it."""
         if isinstance(greatest, int):
             self._next = max(self._next, greatest + 1)
 
@@ -63,7 +62,7 @@ class RandomKeys:
         yield from ()
         return pl.Series([uuid.uuid4().hex for _ in range(size)], dtype=pl.String)
 
-    def skip(self, given: pl.Series) -> None:
+    def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""
 
 
@@ -78,7 +77,7 @@ class DefaultKeys:
         yield from ()
         return self._column.defaults(size)
 
-    def skip(self, given: pl.Series) -> None:
+    def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""
 
 

@@ -102,8 +102,7 @@ class _Evaluated:
         texts = [text for (text,) in rows if text is not None]
         return as_values(texts, self._column.type)
 
-    def skip(self, given: pl.Series) -> None:
+    def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""
-        greatest = given.max()
         if isinstance(greatest, int):
             self._brought = max(self._brought, greatest)

@@ -84,5 +84,5 @@ class _Evaluated:
         rows = yield Query(self._database, f"{numbers} SELECT ({self._expression}) FROM numbers", (size,))
         return pl.Series([value for (value,) in rows])
 
-    def skip(self, given: pl.Series) -> None:
+    def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""
