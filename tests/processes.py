@@ -13,31 +13,30 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tests import fork_client
 
-# Seconds after which a process is taken for one that never ends.
+# Seconds after which a process is taken for one that never ends. No wait for one lasts longer, unless a test says so.
 PATIENCE = 120
 # What a fork can be given.
 _OPTIONS = frozenset({"cwd", "env", "stdin", "stdout", "stderr", "start_new_session"})
 
 
-def start(arguments: Sequence[str], *, is_real: bool = False, **options: Any) -> subprocess.Popen[str]:
+def start(arguments: Sequence[str], *, is_real: bool = False, **options: Any) -> Process:
     """Start Python with these arguments and options of `subprocess.Popen`, of which `cwd` and `env` are needed.
 
     The process is a fork, unless a fork would differ from a process that is really started, or `is_real`.
     """
-    if is_real or not options.keys() <= _OPTIONS:
-        return subprocess.Popen([sys.executable, *arguments], text=True, **options)
-    return Process(arguments, **options)
+    return Process(arguments, may_fork=not is_real and options.keys() <= _OPTIONS, **options)
 
 
 def run(arguments: Sequence[str], given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python with these arguments to its end, with `given` as stdin; options as `start` has them."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with start(arguments, **pipes | options) as process:
-        out, error = process.communicate(given, timeout=PATIENCE)
+        out, error = process.communicate(given)
     return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
 
@@ -64,7 +63,7 @@ class _Server:
 
     def end(self) -> None:
         """End the server, and wait for it."""
-        self._process.communicate()
+        self._process.communicate(timeout=PATIENCE)
         self._directory.cleanup()
 
 
@@ -77,7 +76,8 @@ def server() -> _Server:
 class Process(subprocess.Popen[str]):
     """A process that is a child of the fork server, which reports how it ended; or one that is really started."""
 
-    def __init__(self, arguments: Sequence[str], **options: Any) -> None:
+    def __init__(self, arguments: Sequence[str], *, may_fork: bool, **options: Any) -> None:
+        self._may_fork = may_fork
         # The socket that gives the wait status of a fork.
         self._peer: socket.socket | None = None
         super().__init__([sys.executable, *arguments], text=True, **options)
@@ -87,8 +87,27 @@ class Process(subprocess.Popen[str]):
         """Whether it is a child of the server."""
         return self._peer is not None
 
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the process's end, and end it first if the block failed."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, trace)
+
+    def wait(self, timeout: float | None = PATIENCE) -> int:
+        """Wait until the process ends, as `Popen.wait`."""
+        return super().wait(timeout)
+
+    def communicate(self, input: str | None = None, timeout: float | None = PATIENCE) -> tuple[Any, Any]:  # noqa: A002
+        """Write `input` and read the outputs until the process ends, as `Popen.communicate`."""
+        return super().communicate(input, timeout)
+
     def _execute_child(self, args: list[str], *others: Any) -> None:
         """Ask the server for the process, where Popen would fork."""
+        if not self._may_fork:
+            super()._execute_child(args, *others)  # type: ignore[misc]
+            return
         cwd, env, pipes, new_session = others[4], others[5], others[9:15], others[20]
         streams = {own: own if end == -1 else end for own, end in enumerate((pipes[0], pipes[3], pipes[5]))}
         arguments = list(map(os.fsdecode, args[1:]))

@@ -50,7 +50,7 @@ class Project:
     def manage(self, *arguments: str, given: str = "", after: str = "") -> subprocess.CompletedProcess[str]:
         """Run `manage.py` to its end, with `given` as stdin."""
         with self.start(*arguments, after=after, stdin=subprocess.PIPE) as process:
-            out, error = process.communicate(given, timeout=processes.PATIENCE)
+            out, error = process.communicate(given)
         return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:

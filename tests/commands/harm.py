@@ -125,7 +125,7 @@ def assert_interrupted(project: Project, command: str, number: signal.Signals, c
         process.send_signal(number)
         time.sleep(0.2)
         writer.execute("ROLLBACK")
-        out, error = process.communicate(timeout=PATIENCE)
+        out, error = process.communicate()
     assert (process.returncode, out, error) == (code, "", f"error: {message}\n")
     written = json.loads(report.read_text())
     assert (written["status"], written["error"]) == ("interrupted", message)

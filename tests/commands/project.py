@@ -137,4 +137,4 @@ class Oracle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=processes.PATIENCE)
+        self._process.communicate()

@@ -31,7 +31,6 @@ from benchmarks.results import Outcome, Result, as_dict, table_lines
 from benchmarks.stored import Stored, must_be_all, must_be_equal
 from tests.commands.conftest import Project
 from tests.postgres import Server, binaries
-from tests.processes import PATIENCE
 
 RECORDS, INVALID = 200, 0.1
 ALL = [contender for case in CASES.values() for contender in case] + list(PEERS)
@@ -330,7 +329,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path) -> None:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=PATIENCE)
+        out, error = process.communicate()
     assert (process.returncode, out, error) == (130, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

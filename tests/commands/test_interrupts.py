@@ -9,7 +9,6 @@ import pytest
 
 from tests.commands.conftest import Project
 from tests.commands.harm import assert_resumed_as_undisturbed, orphans, write_sources
-from tests.processes import PATIENCE
 from tests.sample import MODES
 
 RECORDS = 20_000
@@ -35,7 +34,7 @@ def test_an_interrupt_keeps_the_checkpoints_and_the_next_run_goes_on(
         for number in numbers:
             process.send_signal(number)
             time.sleep(0.01)
-        _, error = process.communicate(timeout=PATIENCE)
+        _, error = process.communicate()
     assert process.returncode == code
     assert error.startswith("error: interrupted: ")
     assert error.endswith(" kept, the rest not; run the same command again to go on from there\n")

@@ -11,7 +11,6 @@ import pytest
 
 from tests.commands.conftest import Project
 from tests.commands.harm import orphans, stored, write_sources
-from tests.processes import PATIENCE
 
 RECORDS = 10_000
 
@@ -19,7 +18,7 @@ RECORDS = 10_000
 def test_two_loads_of_the_same_files_both_succeed(project: Project) -> None:
     command = ("insert_data", *write_sources(project, RECORDS))
     with project.start(*command, "--mode=async") as one, project.start(*command, "--mode=threads") as other:
-        said = [run.communicate(timeout=PATIENCE)[1] for run in (one, other)]
+        said = [run.communicate()[1] for run in (one, other)]
     assert (one.returncode, other.returncode) == (0, 0), said
     assert orphans(project) == []
     once = stored(project)
@@ -32,7 +31,7 @@ def test_two_loads_with_checkpoints_never_write_one_run_together(project: Projec
     """One may go on with the other's run between two of its transactions: the other then stops, and says so."""
     command = ("insert_data", *write_sources(project, RECORDS), "--commit-every=3000")
     with project.start(*command, "--mode=async") as one, project.start(*command, "--mode=threads") as other:
-        said = [run.communicate(timeout=PATIENCE)[1] for run in (one, other)]
+        said = [run.communicate()[1] for run in (one, other)]
     assert 0 in {one.returncode, other.returncode}, said
     for run, line in zip((one, other), said, strict=True):
         assert run.returncode == 0 or "another process goes on with run" in line
@@ -53,7 +52,7 @@ def test_a_second_load_that_may_not_wait_fails_with_one_line(project: Project) -
         while not is_locked(project, "users") and first.poll() is None:
             time.sleep(0.01)
         second = project.manage("insert_data", "--lock-timeout=0.1")
-        first.communicate(timeout=PATIENCE)
+        first.communicate()
     assert first.returncode == 0
     assert second.returncode == 1
     assert second.stderr.startswith("error: database users: database is locked")
@@ -83,7 +82,7 @@ def test_a_load_waits_for_a_program_that_holds_a_database(project: Project, mode
             time.sleep(0.2)
             assert process.poll() is None
             holder.execute("ROLLBACK")
-            assert process.communicate(timeout=PATIENCE)[1] == ""
+            assert process.communicate()[1] == ""
     assert process.returncode == 0
     assert stored(project) == {"users": 9, "products": 9, "orders": 7}
 
@@ -123,7 +122,7 @@ def test_who_reads_while_a_load_goes_on_is_let_in(project: Project, commit_every
             for table in counts:
                 with closing(sqlite3.connect(project.directory / f"{table}.db", 1)) as reader:
                     counts[table] += reader.execute(f"SELECT count(*) FROM {table}").fetchone()
-        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert process.communicate()[1] == ""
     assert process.returncode == 0
     for table, seen in counts.items():
         assert seen == sorted(seen)

@@ -19,7 +19,6 @@ import pytest
 
 from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
-from tests.processes import PATIENCE
 from tests.sample import MODES
 
 ANN, BOB, CID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "0" * 31 + "1", "0" * 31 + "2"
@@ -371,7 +370,7 @@ with ExitStack() as stack:
 
 def test_a_database_is_asked_once_which_of_its_tables_are_made(shop: Shop) -> None:
     with shop.start("-c", QUERIES_OF_ALL_TABLES) as process:
-        out, error = process.communicate(timeout=PATIENCE)
+        out, error = process.communicate()
     assert (out, error) == ("True 1 1\n", "")
 
 

@@ -24,7 +24,6 @@ from async_loader.contrib.django.models import databases
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import write_sources
 from tests.postgres import Server
-from tests.processes import PATIENCE
 from tests.transcripts import File, steps
 
 ALIASES = ("users", "products", "orders")
@@ -239,7 +238,7 @@ def stopped_after_a_commit(served: ServedProject, number: signal.Signals, *comma
         while process.poll() is None and served.query("users", "SELECT checkpoint FROM loader_runs") == before:
             time.sleep(0.001)
         process.send_signal(number)
-        process.communicate(timeout=PATIENCE)
+        process.communicate()
     return process.returncode
 
 

@@ -49,7 +49,7 @@ def both(arguments: list[str], directory: Path, **options: Any) -> list[tuple[in
     for is_real in (False, True):
         with processes.start(arguments, is_real=is_real, **PIPES, **given) as process:
             assert is_fork(process) != is_real
-            out, error = process.communicate(timeout=processes.PATIENCE)
+            out, error = process.communicate()
         ended.append((process.returncode, out, error))
     return ended
 
@@ -120,7 +120,7 @@ def test_a_process_is_waited_for_and_killed_by_its_id(tmp_path: Path) -> None:
         assert process.poll() is None
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.01)
-        assert process.communicate("hello\n", timeout=processes.PATIENCE) == ("hello\n", "")
+        assert process.communicate("hello\n") == ("hello\n", "")
         assert process.poll() == 0
     with processes.start(["-c", "input()"], stdin=subprocess.PIPE, **given) as process:
         os.kill(process.pid, signal.SIGKILL)
@@ -132,7 +132,7 @@ def test_many_processes_at_once_end_each_with_its_own_code(tmp_path: Path) -> No
     started = [
         processes.start(["-c", f"raise SystemExit({code})"], cwd=tmp_path, env=environment()) for code in range(30)
     ]
-    assert [process.wait(timeout=processes.PATIENCE) for process in started] == list(range(30))
+    assert [process.wait() for process in started] == list(range(30))
 
 
 @pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "LC_ALL", "POLARS_MAX_THREADS"])

@@ -460,7 +460,7 @@ def test_an_interrupt_leaves_one_line_and_the_cursor(project: Project) -> None:
         process.stdin.flush()
         terminal.until(" rejected")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=PATIENCE) == 130
+        assert process.wait() == 130
     end = "\x1b[?25h\r\x1b[1A\x1b[2Kerror: interrupted: nothing was kept; run the same command again\r\n"
     assert terminal.to_the_end().endswith(end)
 

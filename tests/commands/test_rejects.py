@@ -20,7 +20,6 @@ from async_loader import Column, Options, Run, Table, Type, init
 from async_loader.contrib.django.management.commands.rejects import Command
 from async_loader.contrib.django.management.rejects.retry import RetryRejects
 from tests.commands.conftest import ROOT, Project
-from tests.processes import PATIENCE
 from tests.sample import TABLES
 
 RUN = r"[0-9a-f]{32}"
@@ -243,7 +242,7 @@ def test_a_discard_asks_on_a_terminal(loaded: Project, answer: str, left: int) -
     with loaded.start("rejects", "discard", "--table=users", stdin=theirs, stderr=subprocess.STDOUT) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
-        out, _ = process.communicate(timeout=PATIENCE)
+        out, _ = process.communicate()
     os.close(ours)
     asked = "Discard 1 reject of users? They cannot be brought back. [y/N] "
     assert out == asked + ("Nothing was discarded.\n" if left else "1 reject discarded.\n")
@@ -259,7 +258,7 @@ def test_a_signal_while_it_asks_is_one_line(loaded: Project, number: int, code: 
         assert process.stdout is not None
         assert process.stdout.read(7) == "Discard"
         process.send_signal(number)
-        _, error = process.communicate(timeout=PATIENCE)
+        _, error = process.communicate()
     os.close(ours)
     assert (process.returncode, error) == (code, "error: interrupted: `rejects` lists what is stored now\n")
     assert loaded.query("users", "SELECT count(*) FROM loader_rejects") == [(1,)]

@@ -36,7 +36,7 @@ def port(shop: Shop) -> Iterator[int]:
             yield port
         finally:
             server.send_signal(signal.SIGINT)
-            server.communicate(timeout=processes.PATIENCE)
+            server.communicate()
 
 
 def _wait_for(port: int, server: subprocess.Popen[str]) -> None:

@@ -20,7 +20,6 @@ from tests.cluster import until, workers
 from tests.commands.harm import write_sources
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
 from tests.commands.test_progress import CONTROL, HASTY, Terminal, hasty
-from tests.processes import PATIENCE
 
 pytest.importorskip("distributed")
 
@@ -52,7 +51,7 @@ def test_progress_over_workers_is_drawn_on_a_terminal_and_printed_elsewhere(serv
     assert re.search(r"^users: 2,0\d\d records, \d+ rejected, [\d,]+ records/s, 100 %$", done.stderr, re.MULTILINE)
     terminal = Terminal(100)
     with hasty(served, terminal, *spread) as process:
-        out, _ = process.communicate(timeout=PATIENCE)
+        out, _ = process.communicate()
     assert process.returncode == 0
     assert "\x1b" not in out
     drawn = CONTROL.sub("", terminal.to_the_end())
@@ -97,7 +96,7 @@ def test_a_signal_to_all_of_them_while_workers_start_is_one_line(
         started = psutil.Process(process.pid)
         until(lambda: len(started.children()) > 1, "a worker")
         os.killpg(process.pid, number)
-        out, error = process.communicate(timeout=PATIENCE)
+        out, error = process.communicate()
     assert (process.returncode, out) == (128 + number, "")
     assert error == "error: interrupted: nothing was kept; run the same command again\n"
     assert list(scratch.iterdir()) == []
@@ -166,7 +165,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
             kept = served.query("products", shares)[0][0]
             assert kept
             process.send_signal(signal.SIGINT)
-            out, error = process.communicate(timeout=PATIENCE)
+            out, error = process.communicate()
         assert process.returncode == INTERRUPTED
         *warnings, error = error.splitlines()
         assert len(warnings) == (0 if own else 1)
