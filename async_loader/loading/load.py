@@ -10,7 +10,6 @@ neither counted nor written.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -31,18 +30,18 @@ from async_loader.loading.listing import list_as_stored
 from async_loader.loading.making_good import make_good
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
+from async_loader.loading.verdicts import Progress, judge_and_number, judge_batch
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
-from async_loader.records.completion import insertable, restamped, stamped
+from async_loader.records.completion import stamped
 from async_loader.records.key_sets import key_set
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues
 from async_loader.records.validation import Verdict, judge
-from async_loader.records.world import World
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
     from async_loader.loading.waiting import WaitingRecords
-    from async_loader.stores.new_keys import NewKeys
+    from async_loader.records.world import World
     from async_loader.stores.store import Store
 
 
@@ -134,29 +133,12 @@ class Load:
             yield self.shown(0)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a load is: `position` in records of its sources, the bytes of those that are done with, and the tokens
-    of writes that are not waited for yet. `known` is made when the first batch has been read. `greatest_key`: the
-    greatest of the keys that records have had before new ones were given.
-    """
-
-    began: datetime
-    key_range: KeyRange | None = None
-    known: Knowledge | None = None
-    new_keys: NewKeys | None = None
-    greatest_key: Any = None
-    position: int = 0
-    bytes_done: int = 0
-    writing: deque[Any] = field(default_factory=deque)
-
-
 def load(this: Load) -> Steps[None]:
     """Load one table from all its sources, in their order."""
     if this.table.stamps:
         # All rows of a run have one time, also where an earlier process has loaded a part of them.
         this = replace(this, table=this.table.stamped_at(datetime.fromisoformat(this.started_at)))
-    progress = _Progress((yield Now()))
+    progress = Progress((yield Now()))
     this.tally.samples.take(progress.began, this.tally.counts.given)
     yield this.shown(0)
     progress.key_range = yield from this.commits.begin(this)
@@ -177,7 +159,7 @@ def load(this: Load) -> Steps[None]:
     yield Announce(this.table.name)
 
 
-def _load_source(this: Load, progress: _Progress, reader: Readable) -> Steps[None]:
+def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None]:
     """Load one source: judge each batch and begin to write it, cut where a checkpoint is or is to be."""
     this.tally.notice(reader.ignored)
     while (batch := (yield from this.read(reader))) is not None:
@@ -194,7 +176,7 @@ def _load_source(this: Load, progress: _Progress, reader: Readable) -> Steps[Non
     progress.bytes_done += reader.size or 0
 
 
-def _know(this: Load, progress: _Progress) -> Steps[Knowledge]:
+def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
     """Return what is known before the first batch, once all keys are known of the targets that this run loads."""
     names = dict.fromkeys(reference.table for reference in this.table.references)
     yield from this.wait_for([name for name in names if name in this.target_keys])
@@ -230,7 +212,7 @@ def _known_reference(this: Load, reference: Reference) -> KnownReference:
     return KnownReference(reference, target, database, keys, key_set(target.column(reference.to or target.key)))
 
 
-def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
+def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
     """Judge, and begin to write; where a checkpoint is due, wait for what is being written, and commit."""
     assert progress.known is not None
     world_of = yield from resolve(progress.known, resolved)
@@ -239,9 +221,9 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Reso
         resolved, world_of = yield Call(waiting.set_aside, (reader, resolved, world_of))
     part = resolved.batch
     if this.table.finds_by_key:
-        judged: Judged = yield Call(_judge, (this, progress.known, part, world_of))
+        judged: Judged = yield Call(judge_batch, (this, progress.known, part, world_of))
     else:
-        judged = yield from _judge_and_number(this, progress, part, world_of)
+        judged = yield from judge_and_number(this, progress, part, world_of)
     this.tally.notice(reader.ignored)
     now = yield Now()
     this.tally.seconds = (now - progress.began).total_seconds()
@@ -263,7 +245,7 @@ def _load_part(this: Load, progress: _Progress, reader: Readable, resolved: Reso
         progress.new_keys = None
 
 
-def _judge_waiting(this: Load, progress: _Progress) -> Steps[None]:
+def _judge_waiting(this: Load, progress: Progress) -> Steps[None]:
     """Judge the records that wait for others, together, and write them."""
     known = progress.known
     pieces = [] if known is None or known.waiting is None else known.waiting.take()
@@ -279,7 +261,7 @@ def _judge_waiting(this: Load, progress: _Progress) -> Steps[None]:
     worlds, decided = yield Call(exchanged, (this.table, pieces, worlds))
     judged = []
     for (_, resolved), world in zip(pieces, worlds, strict=True):
-        judged.append((yield from _judge_and_number(this, progress, resolved.batch, partial(_itself, world))))
+        judged.append((yield from judge_and_number(this, progress, resolved.batch, partial(_itself, world))))
     this.allowance.check(this.table.name, this.tally.counts.rejected)
     for written in (yield from write_exchanged(this, pieces, judged, decided)):
         yield from _count(this, written)
@@ -287,60 +269,6 @@ def _judge_waiting(this: Load, progress: _Progress) -> Steps[None]:
 
 def _itself(world: World) -> World:
     return world
-
-
-def _judge_and_number(this: Load, progress: _Progress, batch: Batch, world_of: Callable[[], World]) -> Steps[Judged]:
-    """Judge a batch, and give keys to its new rows before they are remembered and made ready."""
-    assert progress.known is not None
-    world, verdict = yield Call(_verdict, (this, batch, world_of))
-    given = verdict.accepted[this.table.key]
-    if not this.table.finds_by_key and (greatest := given.max()) is not None:
-        progress.greatest_key = greatest if progress.greatest_key is None else max(greatest, progress.greatest_key)
-    if missing := given.null_count():
-        if progress.new_keys is None:
-            from async_loader.stores.new_keys import new_keys
-
-            progress.new_keys = yield from new_keys(this.database, this.table)
-        progress.new_keys.skip(progress.greatest_key)
-        keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)
-        verdict = yield Call(verdict.numbered, (keys,))
-    judged: Judged = yield Call(_made_ready, (this, progress.known, batch, verdict, world))
-    return judged
-
-
-def _judge(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], World]) -> Judged:
-    """Judge a batch, remember and count what was accepted and rejected, and make it ready to be written."""
-    world, verdict = _verdict(this, batch, world_of)
-    return _made_ready(this, known, batch, verdict, world)
-
-
-def _verdict(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[World, Verdict]:
-    world = world_of()
-    verdict = judge(this.table, batch, world)
-    this.stop_at_conflict(batch, verdict, verdict.changed[this.table.key])
-    if batch.kept:
-        verdict = restamped(this.table, batch, world, verdict)
-    if batch.absent:
-        verdict = replace(verdict, written=insertable(this.table, batch, verdict.written))
-    return world, verdict
-
-
-def _made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> Judged:
-    known.remember(verdict, world)
-    _note_named(this, known, batch, verdict)
-    if this.dry is not None:
-        this.dry.keep(this.table.name, verdict.accepted)
-    this.tally.take(this.table, batch, verdict, is_late=world.settled is not None)
-    pack = this.database.pack
-    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
-    return Judged(batch, verdict, written, pack(verdict.rejects))
-
-
-def _note_named(this: Load, known: Knowledge, batch: Batch, verdict: Verdict) -> None:
-    """Note the keys that accepted records name, to look at them once more before the commit."""
-    for each in known.references:
-        if each.target.name in this.noted or each.reference.column in batch.lookups:
-            each.named.add(verdict.accepted[each.reference.column])
 
 
 def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
@@ -357,7 +285,7 @@ def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
     yield Call(remember)
 
 
-def _settle(this: Load, progress: _Progress, left: int = 0) -> Steps[None]:
+def _settle(this: Load, progress: Progress, left: int = 0) -> Steps[None]:
     """Wait until no more than that many batches are being written, and count what was."""
     while len(progress.writing) > left:
         yield from _count(this, (yield Finish(progress.writing.popleft())))

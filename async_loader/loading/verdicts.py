@@ -1,0 +1,103 @@
+"""How the verdict of a batch is reached within a load: records are judged, new rows get keys, and all is made ready to
+be written. Steps, and what they call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from async_loader.effects import Call, Steps
+from async_loader.loading.judging import Knowledge
+from async_loader.loading.writing import Judged
+from async_loader.records.batches import Batch
+from async_loader.records.completion import insertable, restamped
+from async_loader.records.keys import KeyRange
+from async_loader.records.validation import Verdict, judge
+from async_loader.records.world import World
+
+if TYPE_CHECKING:
+    from async_loader.loading.load import Load
+    from async_loader.stores.new_keys import NewKeys
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a load is: `position` in records of its sources, the bytes of those that are done with, and the tokens
+    of writes that are not waited for yet. `known` is made when the first batch has been read. `greatest_key`: the
+    greatest of the keys that records have had before new ones were given.
+    """
+
+    began: datetime
+    key_range: KeyRange | None = None
+    known: Knowledge | None = None
+    new_keys: NewKeys | None = None
+    greatest_key: Any = None
+    position: int = 0
+    bytes_done: int = 0
+    writing: deque[Any] = field(default_factory=deque)
+
+
+def judge_and_number(this: Load, progress: Progress, batch: Batch, world_of: Callable[[], World]) -> Steps[Judged]:
+    """Judge a batch, and give keys to its new rows before they are remembered and made ready."""
+    assert progress.known is not None
+    world, verdict = yield Call(verdict_of, (this, batch, world_of))
+    verdict = yield from numbered(this, progress, verdict)
+    judged: Judged = yield Call(made_ready, (this, progress.known, batch, verdict, world))
+    return judged
+
+
+def numbered(this: Load, progress: Progress, verdict: Verdict) -> Steps[Verdict]:
+    """Return a verdict with keys for its new rows."""
+    given = verdict.accepted[this.table.key]
+    if not this.table.finds_by_key and (greatest := given.max()) is not None:
+        progress.greatest_key = greatest if progress.greatest_key is None else max(greatest, progress.greatest_key)
+    if missing := given.null_count():
+        if progress.new_keys is None:
+            from async_loader.stores.new_keys import new_keys
+
+            progress.new_keys = yield from new_keys(this.database, this.table)
+        progress.new_keys.skip(progress.greatest_key)
+        keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)
+        verdict = yield Call(verdict.numbered, (keys,))
+    return verdict
+
+
+def judge_batch(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], World]) -> Judged:
+    """Judge a batch, remember and count what was accepted and rejected, and make it ready to be written."""
+    world, verdict = verdict_of(this, batch, world_of)
+    return made_ready(this, known, batch, verdict, world)
+
+
+def verdict_of(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple[World, Verdict]:
+    """Return the world, and the verdict that it makes of a batch."""
+    world = world_of()
+    verdict = judge(this.table, batch, world)
+    this.stop_at_conflict(batch, verdict, verdict.changed[this.table.key])
+    if batch.kept:
+        verdict = restamped(this.table, batch, world, verdict)
+    if batch.absent:
+        verdict = replace(verdict, written=insertable(this.table, batch, verdict.written))
+    return world, verdict
+
+
+def made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> Judged:
+    """Remember and count what was accepted and rejected, and make it ready to be written."""
+    known.remember(verdict, world)
+    _note_named(this, known, batch, verdict)
+    if this.dry is not None:
+        this.dry.keep(this.table.name, verdict.accepted)
+    this.tally.take(this.table, batch, verdict, is_late=world.settled is not None)
+    pack = this.database.pack
+    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
+    return Judged(batch, verdict, written, pack(verdict.rejects))
+
+
+def _note_named(this: Load, known: Knowledge, batch: Batch, verdict: Verdict) -> None:
+    """Note the keys that accepted records name, to look at them once more before the commit."""
+    for each in known.references:
+        if each.target.name in this.noted or each.reference.column in batch.lookups:
+            each.named.add(verdict.accepted[each.reference.column])
