@@ -27,6 +27,7 @@ SHORT_TIER = (
     "tests/commands/test_help.py",
     "tests/commands/test_insert_data.py",
     "tests/commands/test_models.py",
+    "tests/commands/test_models_refused.py",
     "tests/commands/test_models_spread.py",
 )
 

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -20,6 +21,7 @@ from django.core.management import execute_from_command_line
 from django.db import connections
 
 from tests import processes
+from tests.commands.databases import ALIASES, Databases, in_file, on_server
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.postgres import Server, binaries
 from tests.postgres import server as postgres_server
@@ -156,3 +158,23 @@ def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     made: Shop = request.getfixturevalue(getattr(request, "param", "new_shop"))
     with Oracle(made.copy_to(tmp_path_factory.mktemp("shop"))) as oracle:
         yield oracle
+
+
+@pytest.fixture
+def databases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Databases]:
+    """Give databases in files, which `init_db` has yet to make."""
+    django.setup()
+    monkeypatch.chdir(ROOT)
+    made = Databases(monkeypatch, tmp_path)
+    made.configure(**{alias: in_file(tmp_path / f"{alias}.db") for alias in ALIASES})
+    yield made
+    made.forget()
+
+
+@pytest.fixture
+def users_database(databases: Databases, server: Server) -> str:
+    """Lead the users to a new database of a server. Returns its name."""
+    name = f"connections_{uuid.uuid4().hex[:8]}"
+    server.query("postgres", f"CREATE DATABASE {name}")
+    databases.configure(users=on_server(server, name))
+    return name

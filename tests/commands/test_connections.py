@@ -3,122 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
-import unittest
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import django
 import pytest
 from django.contrib.postgres.functions import RandomUUID
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connections, models, transaction
 from django.db.backends.signals import connection_created
-from django.test import TestCase, TransactionTestCase
 from django.test.utils import isolate_apps
 
-from async_loader import Options, Report, Run
-from async_loader.contrib.django.models.databases import location
-from async_loader.contrib.django.tables import table_of
-from tests.commands.conftest import ROOT
+from tests.commands.databases import (
+    ALIASES,
+    EACH_MODE,
+    EACH_MODE_WITH_WORKERS,
+    USERS,
+    Databases,
+    call,
+    in_file,
+    on_server,
+)
 from tests.postgres import Server
-from tests.sample import MODES
 
-ALIASES = ("users", "products", "orders")
 pytestmark = pytest.mark.turns("mode")
-EACH_MODE = pytest.mark.parametrize("mode", MODES)
-EACH_MODE_WITH_WORKERS = pytest.mark.parametrize("mode", [*MODES, "dask"])
-
-USERS = "id,name,email\n1,Ann,a@x.org\n2,,b@x.org\n"
-
-
-class Databases:
-    """The databases of this process, to be configured anew by alias."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, directory: Path) -> None:
-        self._patch = patch
-        self.directory = directory
-
-    def configure(self, **entries: dict[str, Any]) -> None:
-        """Take other entries for DATABASES."""
-        for alias, entry in entries.items():
-            known = type(connections)({"default": {}, alias: entry})
-            self._patch.setitem(connections.settings, alias, known.settings[alias])
-        self.forget()
-
-    def forget(self) -> None:
-        """Close the connections of this thread. The next ones are made anew."""
-        connections.close_all()
-        for alias in ALIASES:
-            with suppress(AttributeError):
-                del connections[alias]
-
-    def file(self, content: str, name: str = "users.csv") -> str:
-        """Write a source; its path."""
-        path = self.directory / name
-        path.write_text(content)
-        return str(path)
-
-    def load_users(self, mode: str, content: str = USERS) -> str:
-        """Load users by the command."""
-        return call("insert_data", f"users={self.file(content)}", mode=mode)
-
-    def create(self, model: type[models.Model]) -> None:
-        """Make the table of a model among the users, and what the loader needs there."""
-        with connections["users"].schema_editor() as editor:
-            editor.create_model(model)
-        call("init_db")
-
-    def load(self, model: type[models.Model], content: str, mode: str, **options: Any) -> Report:
-        """Load into the table of a model among the users."""
-        table = replace(table_of(model), database="users")
-        sources = {table.name: self.file(content, "rows.csv")}
-        return Run([table], sources, {"users": location("users")}, Options(**options), mode=mode).perform()
-
-
-def call(*arguments: str, **options: Any) -> str:
-    """Call a command, and return what it prints."""
-    out = io.StringIO()
-    call_command(*arguments, stdout=out, stderr=io.StringIO(), verbosity=0, **options)
-    return out.getvalue()
-
-
-@pytest.fixture
-def databases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Databases]:
-    """Give databases in files, which `init_db` has yet to make."""
-    django.setup()
-    monkeypatch.chdir(ROOT)
-    made = Databases(monkeypatch, tmp_path)
-    made.configure(**{alias: in_file(tmp_path / f"{alias}.db") for alias in ALIASES})
-    yield made
-    made.forget()
-
-
-@pytest.fixture
-def served(databases: Databases, server: Server) -> str:
-    """Lead the users to a new database of a server. Returns its name."""
-    name = f"connections_{uuid.uuid4().hex[:8]}"
-    server.query("postgres", f"CREATE DATABASE {name}")
-    databases.configure(users=on_server(server, name))
-    return name
-
-
-def in_file(path: Path | str, **more: Any) -> dict[str, Any]:
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, **more}
-
-
-def on_server(server: Server, name: str, **more: Any) -> dict[str, Any]:
-    entry = {"ENGINE": "django.db.backends.postgresql", "NAME": name, "USER": "tester", "HOST": str(server.directory)}
-    return entry | more
 
 
 @EACH_MODE_WITH_WORKERS
 def test_rows_are_where_a_receiver_sets_the_search_path(
-    databases: Databases, served: str, server: Server, mode: str
+    databases: Databases, users_database: str, server: Server, mode: str
 ) -> None:
     from core.models import User
 
@@ -126,7 +39,7 @@ def test_rows_are_where_a_receiver_sets_the_search_path(
         if connection.alias == "users":
             connection.cursor().execute("SET search_path = ours")
 
-    server.query(served, "CREATE SCHEMA ours")
+    server.query(users_database, "CREATE SCHEMA ours")
     connection_created.connect(choose)
     try:
         call("init_db")
@@ -136,11 +49,13 @@ def test_rows_are_where_a_receiver_sets_the_search_path(
         assert "line 3" in call("rejects", "show")
     finally:
         connection_created.disconnect(choose)
-    places = server.query(served, "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename ~ '^(users|loader_.*)$'")
+    places = server.query(
+        users_database, "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename ~ '^(users|loader_.*)$'"
+    )
     assert places == [("ours",)]
 
 
-@pytest.mark.usefixtures("served")
+@pytest.mark.usefixtures("users_database")
 def test_workers_are_refused_where_a_transaction_is_open(databases: Databases) -> None:
     call("init_db")
     with transaction.atomic(using="users"), pytest.raises(CommandError) as refused:
@@ -152,13 +67,15 @@ def test_workers_are_refused_where_a_transaction_is_open(databases: Databases) -
 
 
 @EACH_MODE_WITH_WORKERS
-def test_a_load_is_of_the_tenant_that_is_chosen(databases: Databases, served: str, server: Server, mode: str) -> None:
+def test_a_load_is_of_the_tenant_that_is_chosen(
+    databases: Databases, users_database: str, server: Server, mode: str
+) -> None:
     from core.models import User
 
-    databases.configure(users=on_server(server, served, ENGINE="tests.backends.tenants"))
+    databases.configure(users=on_server(server, users_database, ENGINE="tests.backends.tenants"))
     chosen: Any = connections["users"]
     for tenant, name in (("t1", "Ann"), ("t2", "Bob")):
-        server.query(served, f"CREATE SCHEMA {tenant}")
+        server.query(users_database, f"CREATE SCHEMA {tenant}")
         chosen.set_schema(tenant)
         call("init_db")
         databases.load_users(mode, f"id,name,email\n1,{name},a@x.org\n2,,b@x.org\n")
@@ -167,16 +84,16 @@ def test_a_load_is_of_the_tenant_that_is_chosen(databases: Databases, served: st
         assert call("rejects", "show").count("line 3") == 1
     chosen.set_schema("t1")
     assert User.objects.get().name == "Ann"
-    places = server.query(served, "SELECT schemaname FROM pg_tables WHERE tablename = 'users' ORDER BY 1")
+    places = server.query(users_database, "SELECT schemaname FROM pg_tables WHERE tablename = 'users' ORDER BY 1")
     assert places == [("t1",), ("t2",)]
 
 
 @EACH_MODE
 def test_what_a_program_has_set_for_a_policy_holds_in_a_load(
-    databases: Databases, served: str, server: Server, mode: str
+    databases: Databases, users_database: str, server: Server, mode: str
 ) -> None:
     call("init_db")
-    role = f"{served}_role"
+    role = f"{users_database}_role"
     for statement in (
         "ALTER TABLE users ADD COLUMN tenant int DEFAULT current_setting('app.tenant', TRUE)::int",
         "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
@@ -185,12 +102,12 @@ def test_what_a_program_has_set_for_a_policy_holds_in_a_load(
         f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
         f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}",
     ):
-        server.query(served, statement)
+        server.query(users_database, statement)
     with connections["users"].cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant', '7', FALSE)")
         cursor.execute(f"SET ROLE {role}")
     databases.load_users(mode)
-    assert server.query(served, "SELECT name, tenant FROM users") == [("Ann", 7)]
+    assert server.query(users_database, "SELECT name, tenant FROM users") == [("Ann", 7)]
 
 
 @EACH_MODE
@@ -263,7 +180,7 @@ def test_aliases_of_one_file_are_loaded_together(databases: Databases, mode: str
 @EACH_MODE
 @pytest.mark.parametrize("name", ['"app"."labelled"', 'app"."labelled', '"labelled"'])
 def test_the_orm_finds_rows_of_a_table_whose_name_has_quotes(
-    databases: Databases, served: str, server: Server, mode: str, name: str
+    databases: Databases, users_database: str, server: Server, mode: str, name: str
 ) -> None:
     with isolate_apps("core"):
 
@@ -275,7 +192,7 @@ def test_the_orm_finds_rows_of_a_table_whose_name_has_quotes(
                 app_label = "core"
                 db_table = name
 
-    server.query(served, "CREATE SCHEMA app")
+    server.query(users_database, "CREATE SCHEMA app")
     databases.create(Labelled)
     databases.load(Labelled, "id,name\n7,a\n", mode)
     databases.load(Labelled, "name\nb\n", mode, append=frozenset({name}))
@@ -310,7 +227,7 @@ def test_new_rows_get_keys_of_each_kind_and_the_orm_goes_on(
     if (kind, store) in {("drawn", "postgresql"), ("random", "sqlite")}:
         pytest.skip("the other database has no such function")
     if store == "postgresql":
-        request.getfixturevalue("served")
+        request.getfixturevalue("users_database")
     with isolate_apps("core"):
 
         class Kept(models.Model):  # noqa: DJ008 - is shown nowhere
@@ -334,78 +251,3 @@ def test_new_rows_get_keys_of_each_kind_and_the_orm_goes_on(
     assert rows.get(pk=names["a"]).name == "a"
     if kind in {"small", "auto", "big"}:
         assert list(names) == ["first", "a", "b", "between", "c", "d", "last"]
-
-
-# In tests of a project.
-
-MEMORY = [":memory:", "file:loader_tests_{}?mode=memory&cache=shared"]
-
-
-def run(case: type[unittest.TestCase]) -> None:
-    """Run a test of a project, which must pass."""
-    result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
-    assert result.testsRun == 1
-    assert not result.errors + result.failures, "\n".join(text for _, text in result.errors + result.failures)
-
-
-def a_test(kind: type[TransactionTestCase], made: Databases, mode: str) -> type[TransactionTestCase]:
-    """Make a test of that kind which loads users."""
-    from core.models import User
-
-    class LoadTest(kind):  # type: ignore[misc, valid-type]
-        databases = frozenset(ALIASES)
-
-        def test_load(self) -> None:
-            User.objects.create(id=1, name="Ann", email="a@x.org")
-            with transaction.atomic(using="users"):
-                User.objects.create(id=5, name="Eve", email="e@x.org")
-            rows = ["1,Ann,a@x.org", "2,,b@x.org", "3,Cy,c@x.org", "5,Al,e@x.org"]
-            made.load_users(mode, "\n".join(["id,name,email", *rows]))
-            assert list(User.objects.order_by("id").values_list("name", flat=True)) == ["Ann", "Cy", "Eve"]
-            assert "every count agrees" in call("verify")
-            assert call("rejects", "discard", "--all", "--yes") == "2 rejects discarded.\n"
-
-    return LoadTest
-
-
-@EACH_MODE
-@pytest.mark.parametrize("kind", [TestCase, TransactionTestCase])
-@pytest.mark.parametrize("name", MEMORY)
-def test_a_load_in_a_test_sees_its_rows_in_memory(
-    databases: Databases, mode: str, kind: type[TransactionTestCase], name: str
-) -> None:
-    from core.models import User
-
-    names = {alias: name.format(f"{alias}_{uuid.uuid4().hex}") for alias in ALIASES}
-    databases.configure(**{alias: in_file(names[alias]) for alias in ALIASES})
-    call("init_db")
-    run(a_test(kind, databases, mode))
-    assert User.objects.count() == (0 if kind is TestCase else 3)
-
-
-@EACH_MODE
-@pytest.mark.parametrize("kind", [TestCase, TransactionTestCase])
-def test_a_load_in_a_test_sees_its_rows_on_a_server(
-    databases: Databases, served: str, server: Server, mode: str, kind: type[TransactionTestCase]
-) -> None:
-    call("init_db")
-    run(a_test(kind, databases, mode))
-    rows, rejects = 0 if kind is TestCase else 3, server.query(served, "SELECT count(*) FROM loader_runs")
-    assert server.query(served, "SELECT count(*) FROM users") == [(rows,)]
-    assert (rejects == [(0,)]) is (kind is TestCase)
-
-
-@EACH_MODE
-def test_a_load_within_a_transaction_ends_with_it(databases: Databases, mode: str) -> None:
-    from core.models import User
-
-    call("init_db")
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using="users"):  # noqa: PT012 - what is in it is the test
-        databases.load_users(mode)
-        assert User.objects.count() == 1
-        raise ZeroDivisionError
-    assert User.objects.count() == 0
-    with transaction.atomic(using="users"):
-        databases.load_users(mode)
-    assert User.objects.count() == 1

@@ -18,8 +18,8 @@ import pytest
 from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
 from tests.cluster import until, workers
 from tests.commands.harm import write_sources
+from tests.commands.terminals import CONTROL, HASTY, Terminal, hasty
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
-from tests.commands.test_progress import CONTROL, HASTY, Terminal, hasty
 
 pytest.importorskip("distributed")
 

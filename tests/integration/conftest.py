@@ -10,11 +10,13 @@ neither the test nor its module has a marker `turns` of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import postgres, tiers
-from tests.sample import FILES
+from tests.integration.library import TABLES
+from tests.sample import FILES, Place
 from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
 
 
@@ -85,3 +87,9 @@ def _schemas(version: int) -> Iterator[Schemas]:
         found = Schemas(server)
         yield found
         found.close()
+
+
+@pytest.fixture
+def library(tmp_path: Path, store: Databases) -> Place:
+    """Return fresh databases of the three tables."""
+    return Place(tmp_path, TABLES, store)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,68 +15,17 @@ from hypothesis import strategies as st
 from async_loader import (
     Column,
     ConfigurationError,
-    Reference,
-    ReferenceCheck,
     RejectFilter,
-    Report,
     Retry,
-    Source,
     SourceError,
     Table,
     Type,
-    not_empty,
 )
+from tests.integration.library import MATCH, TABLES, names_and_emails, outcome, text_of
+from tests.integration.test_lookups import lines_of
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
 from tests.tiers import amounts
-
-KEY = Column("id", Type.INTEGER, generated=True)
-PEOPLE = Table(
-    "people",
-    "users",
-    (
-        KEY,
-        Column("name", Type.TEXT),
-        Column("email", Type.TEXT),
-        Column("age", Type.INTEGER, nullable=True, default=None),
-    ),
-    rules=(not_empty("name"),),
-)
-SHELVES = Table("shelves", "products", (KEY, Column("hall", Type.TEXT), Column("code", Type.INTEGER)))
-LOANS = Table(
-    "loans",
-    "orders",
-    (
-        KEY,
-        Column("person_id", Type.INTEGER),
-        Column("shelf_id", Type.INTEGER, nullable=True, default=None),
-        Column("day", Type.DATE),
-    ),
-    references=(Reference("person_id", "people", name="person"), Reference("shelf_id", "shelves", name="shelf")),
-)
-TABLES = (PEOPLE, SHELVES, LOANS)
-MATCH = {"people": ("email",), "shelves": ("hall", "code"), "loans": ("person_id", "day")}
-
-
-@pytest.fixture
-def library(tmp_path: Path, store: Databases) -> Place:
-    """Return fresh databases of the three tables."""
-    return Place(tmp_path, TABLES, store)
-
-
-def text_of(rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
-
-
-def outcome(report: Report, table: str) -> tuple[int, int, int, int]:
-    counts = report.tables[table]
-    return counts.inserted, counts.updated, counts.unchanged, counts.rejected
-
-
-def names_and_emails(place: Place) -> list[tuple[Any, ...]]:
-    return place.query("users", 'SELECT id, name, email FROM "people" ORDER BY id')
 
 
 def test_new_rows_get_keys_in_the_order_of_the_source_and_are_found_again(library: Place, mode: str) -> None:
@@ -128,83 +73,6 @@ def test_a_null_among_the_match_values_is_missing_and_several_rows_are_ambiguous
     assert outcome(report, "shelves") == (0, 0, 1, 2)
 
 
-def test_lookups_lead_to_rows_of_other_databases_stored_before_or_in_this_run(library: Place, mode: str) -> None:
-    library.load(mode, {"people": library.file("old.csv", "email,name\na@x,Ann\n")}, match=MATCH)
-    sources = {
-        "people": library.file("people.csv", "email,name\nb@x,Bob\nc@x,\n"),
-        "shelves": library.file("shelves.csv", "code,hall\n1,North\n1,South\n"),
-        "loans": library.file(
-            "loans.csv",
-            "person__email,shelf__hall,shelf__code,day\n"
-            "b@x,South,1,2024-02-29\na@x,,,2024-03-01\nc@x,North,1,2024-03-02\na@x,North,,2024-03-03\n"
-            "a@x,West,1,2024-03-04\n,North,1,2024-03-05\n",
-        ),
-    }
-    report = library.load(mode, sources, match=MATCH)
-    loans = library.query("orders", 'SELECT person_id, shelf_id, CAST(day AS text) FROM "loans" ORDER BY id')
-    assert loans == [(2, 2, "2024-02-29"), (1, None, "2024-03-01")]
-    assert [(line, names) for line, _, names in reject_names(report, "loans")] == [
-        (4, ["person_id.exists_in"]),
-        (5, ["shelf_id.missing"]),
-        (6, ["shelf_id.exists_in"]),
-        (7, ["person_id.missing"]),
-    ]
-    messages = [reject.reasons[0].message for reject in report.tables["loans"].rejects]
-    assert messages[0] == "person__email 'c@x' does not exist in people"
-    assert messages[2] == "shelf__hall and shelf__code 'West', 1 does not exist in shelves"
-    again = library.load(mode, sources, match=MATCH)
-    assert outcome(again, "loans") == (0, 0, 2, 4)
-
-
-def test_a_lookup_that_fits_several_rows_is_ambiguous(library: Place, mode: str) -> None:
-    shelves = library.file("shelves.csv", "hall,code\nNorth,1\nNorth,2\n")
-    people = library.file("people.csv", "email,name\na@x,Ann\n")
-    loans = library.file("loans.csv", "person__email,shelf__hall,day\na@x,North,2024-01-01\n")
-    report = library.load(mode, {"people": people, "shelves": shelves, "loans": loans}, match=MATCH)
-    assert report.tables["loans"].reasons == {"shelf_id.ambiguous": 1}
-
-
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_lookups_are_read_from_other_formats(library: Place, mode: str, suffix: str) -> None:
-    import polars as pl
-
-    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
-    frame = pl.DataFrame({"day": ["2024-01-01", "2024-01-02"], "person__email": ["a@x", "z@x"]})
-    path = library.directory / f"loans{suffix}"
-    frame.write_parquet(path) if suffix == ".parquet" else frame.write_ndjson(path)
-    report = library.load(mode, {"loans": str(path)}, match=MATCH)
-    assert outcome(report, "loans") == (1, 0, 0, 1)
-    assert report.tables["loans"].reasons == {"person_id.exists_in": 1}
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("person__emial", "has 'person__emial', but people has no column 'emial'; did you mean 'person__email'?"),
-        ("person__club__name", "has 'person__club__name', and lookups have one step: give a column of people itself"),
-    ],
-)
-def test_a_lookup_by_no_column_of_the_target_is_refused_with_the_nearest(
-    library: Place, mode: str, suffix: str, name: str, problem: str
-) -> None:
-    text = f"{name},day\na,2024-01-01\n" if suffix == "csv" else json.dumps({name: "a", "day": "2024-01-01"})
-    with pytest.raises(SourceError, match=re.escape(problem)):
-        library.load(mode, {"loans": library.file(f"loans.{suffix}", text)}, match=MATCH)
-
-
-def test_a_map_may_name_a_lookup(library: Place, mode: str) -> None:
-    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
-    loans = Source(library.file("loans.csv", "wer,day\na@x,2024-01-01\n"), names={"person__email": "wer"})
-    assert outcome(library.load(mode, {"loans": loans}, match=MATCH), "loans") == (1, 0, 0, 0)
-
-
-def test_a_reference_beside_its_own_lookup_is_refused(library: Place) -> None:
-    loans = library.file("loans.csv", "person_id,person__email,day\n1,a@x,2024-01-01\n")
-    with pytest.raises(SourceError, match="has person_id beside person__email"):
-        library.load("async", {"loans": loans}, match=MATCH)
-
-
 def test_a_source_without_a_key_is_refused_with_the_ways_there_are(library: Place) -> None:
     with pytest.raises(SourceError, match=r"lacks id.*--match people=COLUMN,\.\.\., or .*--append people"):
         library.load("async", {"people": library.file("people.csv", "email,name\na@x,Ann\n")})
@@ -245,15 +113,6 @@ def test_a_record_that_finds_no_row_can_be_rejected_and_then_columns_may_be_abse
     assert outcome(report, "people") == (0, 1, 1, 1)
     assert report.tables["people"].reasons == {"email.no_match": 1}
     assert library.query("users", 'SELECT name, age FROM "people" ORDER BY id') == [("Ann", 9), ("Bob", 8)]
-
-
-def test_what_is_looked_up_may_stand_within_an_object_of_the_fields_name(library: Place, mode: str) -> None:
-    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
-    lines = '{"person": {"email": "a@x"}, "day": "2024-01-01"}\n{"person": {"email": "b@x"}, "day": "2024-01-01"}\n'
-    loans = Source(library.file("loans.jsonl", lines), names={"person__email": "person.email"})
-    report = library.load(mode, {"loans": loans}, match=MATCH)
-    assert outcome(report, "loans") == (1, 0, 0, 1)
-    assert library.query("orders", 'SELECT person_id FROM "loans"') == [(1,)]
 
 
 @pytest.mark.only("postgresql")
@@ -317,17 +176,6 @@ def test_stored_rejects_are_tried_again_by_the_match_columns_and_lookups_of_thei
     report = Retry(TABLES, RejectFilter(), library.databases, mode=mode).perform()
     assert outcome(report, "loans") == (1, 0, 0, 0)
     assert library.stored_rejects("loans") == []
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_stored_rejects_are_tried_again_by_lookups_that_a_map_gave(library: Place, mode: str, suffix: str) -> None:
-    text = "wer,day\na@x,2024-01-01\n" if suffix == ".csv" else lines_of([{"wer": "a@x", "day": "2024-01-01"}])
-    loans = Source(library.file(f"loans{suffix}", text), names={"person__email": "wer"})
-    library.load(mode, {"loans": loans}, match=MATCH)
-    library.load(mode, {"people": library.file("people.csv", "email,name\na@x,Ann\n")}, match=MATCH)
-    report = Retry(TABLES, RejectFilter(), library.databases, mode=mode).perform()
-    assert outcome(report, "loans") == (1, 0, 0, 0)
-    assert library.query("orders", "SELECT person_id FROM loans") == [(1,)]
 
 
 UUIDS = Table(
@@ -403,74 +251,6 @@ def test_any_records_come_to_what_one_after_the_other_comes_to(
         assert names_and_emails(place) == sorted((key, name, email) for email, (key, name) in rows.items())
 
     check()
-
-
-CURRENCIES = Table("currencies", "users", (KEY, Column("code", Type.TEXT, unique=True)))
-PRICES = Table(
-    "prices",
-    "orders",
-    (KEY, Column("currency", Type.TEXT), Column("cents", Type.INTEGER)),
-    references=(Reference("currency", "currencies", to="code"),),
-)
-
-
-def test_a_reference_may_hold_another_column_than_the_key(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = Place(tmp_path, (CURRENCIES, PRICES), store)
-    currencies = place.file("currencies.csv", "code\nEUR\nUSD\n")
-    prices = place.file("prices.csv", "cents,currency\n5,USD\n6,XXX\n7,EUR\n")
-    sources = {"currencies": currencies, "prices": prices}
-    report = place.load(mode, sources, match={"currencies": ("code",), "prices": ("cents",)})
-    assert place.query("orders", 'SELECT id, currency, cents FROM "prices" ORDER BY id') == [
-        (1, "USD", 5),
-        (2, "EUR", 7),
-    ]
-    message = report.tables["prices"].rejects[0].reasons[0].message
-    assert message == "currency 'XXX' does not exist in currencies"
-    checked = ReferenceCheck(place.tables, place.databases).perform()
-    assert (checked.rejected, checked.tables["prices"].given) == (0, 2)
-
-
-BOOKINGS = Table(
-    "bookings",
-    "orders",
-    (KEY, Column("person_id", Type.INTEGER), Column("shelf_id", Type.INTEGER), Column("day", Type.DATE)),
-    references=LOANS.references,
-    unique_together=(("person_id", "day"), ("shelf_id", "day")),
-)
-BOOKED = "day,person__email,shelf__hall,shelf__code\n2024-01-01,a@x,A,1\n2024-01-02,b@x,A,1\n"
-
-
-@pytest.fixture
-def bookings(tmp_path: Path, store: Databases) -> Place:
-    """Return a database in which people book shelves for a day."""
-    place = Place(tmp_path, (PEOPLE, SHELVES, BOOKINGS), store)
-    people, shelves = (
-        place.file("p.csv", "email,name\na@x,Ann\nb@x,Bob\n"),
-        place.file("s.csv", "hall,code\nA,1\nB,1\n"),
-    )
-    place.load("sequential", {"people": people, "shelves": shelves}, append=frozenset({"people", "shelves"}))
-    return place
-
-
-def test_the_ways_there_are_name_the_lookups_of_the_source(bookings: Place) -> None:
-    ways = "find rows with --match bookings=person__email,day or --match bookings=shelf__hall,shelf__code,day or "
-    with pytest.raises(SourceError, match=ways):
-        bookings.load("async", {"bookings": bookings.file("b.csv", BOOKED)})
-    with pytest.raises(SourceError, match=r"find rows with --match bookings=COLUMN,\.\.\., or "):
-        bookings.load("async", {"bookings": bookings.file("c.csv", "person__email\na@x\n")})
-
-
-def test_records_find_their_rows_by_columns_that_they_look_up(bookings: Place, mode: str) -> None:
-    match = {"bookings": ("shelf__hall", "shelf__code", "day")}
-    first = bookings.load(mode, {"bookings": bookings.file("b.csv", BOOKED)}, match=match)
-    moved = bookings.file("c.csv", BOOKED.replace("01,a@x", "01,b@x").replace("02,b@x", "02,a@x"))
-    second = bookings.load(mode, {"bookings": moved}, match=match, on_conflict="update")
-    assert (outcome(first, "bookings"), outcome(second, "bookings")) == ((2, 0, 0, 0), (0, 2, 0, 0))
-    assert bookings.query("orders", "SELECT person_id, shelf_id FROM bookings ORDER BY id") == [(2, 1), (1, 1)]
-
-
-def lines_of(records: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def test_a_record_that_lacks_a_lookup_or_a_member_keeps_what_its_row_holds(library: Place, mode: str) -> None:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_loader import Column, Options, Reference, Rule, Run, Table, Type, not_empty
+from tests.integration.stored import retry
 from tests.integration.test_crashes import crash_after
-from tests.integration.test_stored_rejects import retry
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
 from tests.tiers import amounts

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from async_loader import RejectFilter, Report, Source, StoredRejects
-from tests.integration.test_stored_rejects import exported, findings, retry, shown
+from tests.integration.stored import exported, findings, retry, shown
 from tests.sample import Place
 
 # Above stores it is the same code, so a plain run takes one store for each test, too.

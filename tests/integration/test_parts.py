@@ -29,7 +29,8 @@ from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources import Reader, csv_blocks, jsonl, parts, streams
 from async_loader.sources.parts import Part, keys
 from async_loader.sources.parts import read as read_part
-from tests.integration.test_fuzz import LINKS, THINGS, File, csv_files, json_files, lengths
+from tests.integration.strange_files import LINKS, THINGS, File, csv_files, json_files
+from tests.integration.test_fuzz import lengths
 
 # All that was read of a source: its records by line, and what else a reader gives.
 Seen = tuple[list[tuple[Any, ...]], list[str], Any]

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Report, Run, StoreError, Table, Type
+from async_loader import Column, Options, Run, StoreError, Table, Type
 from async_loader.effects import Change, Effect, Start
 from async_loader.modes.sequential import Sequential
 from async_loader.run.run import run
 from async_loader.stores.sqlite import Database
+from tests.integration.guards import CHECK, NO, UNIQUE, function, made_anew, reasons_of, trigger
 from tests.integration.test_crashes import SOURCES, crash_after, facts, orphans, some, started
 from tests.sample import MODES, Place, reject_names
 from tests.sample import USERS as USERS_TABLE
@@ -27,30 +28,6 @@ from tests.tiers import amounts
 
 BATCH_SIZES = (1, 2, 3, 7, 1000)
 CUTS = [(size, commit_every) for size in BATCH_SIZES for commit_every in (0, 1, 5)]
-
-UNIQUE = "CREATE UNIQUE INDEX one_email ON users (email)"
-CHECK = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT CHECK (email <> 'no@'))"
-
-
-def trigger(action: str, event: str = "INSERT") -> str:
-    return f"""CREATE TRIGGER guard AFTER {event} ON users WHEN NEW.email = 'no@'
-        BEGIN SELECT RAISE({action}); END"""
-
-
-def function(action: str, event: str = "BEFORE INSERT", kind: str = "") -> str:
-    """Return the SQL of a trigger in PostgreSQL."""
-    return f"""CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN IF NEW.email = 'no@' THEN {action}; END IF; RETURN NEW; END $$;
-        CREATE {kind} TRIGGER guard {event} ON users {"DEFERRABLE INITIALLY DEFERRED" if kind else ""}
-        FOR EACH ROW EXECUTE FUNCTION guard()"""
-
-
-def made_anew(place: Place, *statements: str) -> None:
-    """Create the table of users anew, as its user has declared it."""
-    if any(statement.startswith("CREATE TABLE users") for statement in statements):
-        place.query("users", "DROP TABLE users")
-    for statement in statements:
-        place.query("users", statement)
 
 
 # What refuses users whose email is no@, and what it says of them.
@@ -69,7 +46,6 @@ GUARDS = {
         "pass over": (function("RETURN NULL"), "a trigger passed over it"),
     },
 }
-NO = {"sqlite": trigger("ABORT, 'no'"), "postgresql": function("RAISE 'no'", "AFTER INSERT")}
 # Of 17 users, in every place that a batch has; some are bad for other reasons, and some keys come twice.
 BAD = {1, 4, 8, 9, 10, 16, 17}
 USERS = "id,name,email\n" + "".join(
@@ -89,14 +65,6 @@ def wanted_reasons(key: int, message: str) -> list[Any]:
     if key in (3, 9):
         return [("not_empty", "name", "name must not be empty")]
     return [("refused", None, message.format(key=key))] if key in BAD else []
-
-
-def reasons_of(report: Report, table: str) -> list[tuple[int, list[Any]]]:
-    """Return by line what the report says of each reject."""
-    return [
-        (reject.line, [(reason.code, reason.column, reason.message) for reason in reject.reasons])
-        for reject in report.tables[table].rejects
-    ]
 
 
 @pytest.mark.parametrize(

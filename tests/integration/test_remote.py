@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import fsspec
-import polars as pl
 import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
 
 from async_loader import ConfigurationError, Options, Run, Source, SourceError
-from async_loader.sources import Reader, parts, remote
-from async_loader.sources import reader as opening_of_readers
+from async_loader.sources import Reader, parts
 from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
+from tests.integration.remote_contents import CONTENTS, CSV, ROWS, parquet
 from tests.sample import MODES, TABLES, USERS, Place, comparable
 
 # What is read does not depend on where it is stored.
 pytestmark = pytest.mark.only("sqlite")
 
 SECRET = "sesame-of-the-storage"
-ROWS = [(key, f"name {key}" if key % 7 else "", f"user{key}@example.com") for key in range(1, 2_001)]
-CSV = "id,name,email\n" + "".join(f'{key},"{name}",{email}\n' for key, name, email in ROWS)
-JSON_LINES = "".join(json.dumps({"id": key, "name": name, "email": email}) + "\n" for key, name, email in ROWS)
-
-
-def parquet(rows: list[tuple[int, str, str]], **options: Any) -> bytes:
-    out = io.BytesIO()
-    pl.DataFrame(rows, schema=["id", "name", "email"], orient="row").write_parquet(out, **options)
-    return out.getvalue()
-
-
-CONTENTS = {
-    "u.csv": CSV.encode(),
-    "u.csv.gz": gzip.compress(CSV.encode()),
-    "u.jsonl": JSON_LINES.encode(),
-    "u.ndjson.gz": gzip.compress(JSON_LINES.encode()),
-    "u.parquet": parquet(ROWS),
-}
 
 
 @pytest.fixture(scope="module")
@@ -358,77 +335,3 @@ def read(reader: Reader) -> Iterator[tuple[int, tuple[Any, ...]]]:
     with closing(reader):
         while (batch := reader.read()) is not None:
             yield from zip(batch.lines, batch.values.rows(), strict=True)
-
-
-class Web(BaseHTTPRequestHandler):
-    """Gives whole files only, as simple servers do."""
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENTS[self.path[1:]])))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.do_HEAD()
-        self.wfile.write(CONTENTS[self.path[1:]])
-
-    def log_message(self, *_: Any) -> None:
-        """Log nothing of a request."""
-
-
-@contextmanager
-def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Run a server on loopback, and give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    """Run such a server, and give its address."""
-    with served(Web) as address:
-        yield address
-
-
-@pytest.mark.parametrize("given", [0, 20_000])
-def test_a_server_that_stalls_ends_the_load_and_keeps_nothing(
-    place: Place, mode: str, given: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before its first byte, or in the middle."""
-    over = threading.Event()
-
-    class Stalling(Web):
-        def do_GET(self) -> None:
-            self.do_HEAD()
-            self.wfile.write(CONTENTS[self.path[1:]][:given])
-            self.wfile.flush()
-            over.wait(30)
-
-    monkeypatch.setattr(remote, "TIMEOUT", 0.5)
-    with served(Stalling) as address:
-        with pytest.raises(SourceError, match=r"u.csv: cannot be read: no answer in time; look at the network"):
-            place.load(mode, {"users": f"{address}/u.csv"})
-        over.set()
-    assert place.rows("users") == []
-
-
-def test_addresses_of_many_are_asked_for_again_in_their_turn(
-    place: Place, web: str, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opening_of_readers, "MOST_OPEN", 1)
-    report = place.load(mode, {"users": [f"{web}/{name}" for name in CONTENTS]})
-    assert report.tables["users"].given == len(CONTENTS) * len(ROWS)
-    assert [row[0] for row in place.rows("users")] == [key for key, name, _ in ROWS if name]
-
-
-@pytest.mark.parametrize("name", CONTENTS)
-def test_what_can_be_read_only_once_is_read_as_a_pipe_is(place: Place, web: str, mode: str, name: str) -> None:
-    """No bar shows its end, no later run goes on with it, and it is one part."""
-    address = f"{web}/{name}"
-    assert place.load(mode, {"users": address}).tables["users"].given == len(ROWS)
-    assert identity(Source(address)) is None
-    assert parts.parts(Source(address), USERS, size=1) == [parts.Part(Source(address), 1)]

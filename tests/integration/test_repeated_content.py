@@ -13,10 +13,8 @@ import polars as pl
 import pytest
 
 from async_loader import Options, Run, Source, Table
-from tests.integration.test_order_of_runs import crash_after_commits
-from tests.integration.test_stored_rejects import (
+from tests.integration.stored import (
     ALL,
-    PAIR,
     USERS_CSV,
     discarded,
     exported,
@@ -29,6 +27,8 @@ from tests.integration.test_stored_rejects import (
     shown,
     stored,
 )
+from tests.integration.test_order_of_runs import crash_after_commits
+from tests.integration.test_stored_rejects import PAIR
 from tests.sample import Place
 from tests.stores import Databases
 

@@ -11,7 +11,7 @@ import pytest
 
 from async_loader import ConfigurationError, Options, Report, Run, SourceError
 from tests.cluster import Workers
-from tests.integration.test_finding_rows import PEOPLE, TABLES
+from tests.integration.library import PEOPLE, TABLES
 from tests.integration.test_workers import cluster, orderly
 from tests.sample import Place, comparable
 from tests.stores import Databases
