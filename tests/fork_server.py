@@ -2,8 +2,12 @@
 
 To be run as a script, with the descriptor of a listening socket as its argument. Each connection is one request
 (`tests/fork_client.py`): four bytes, its length, with the descriptors of the new process; then JSON. The answer is the
-id of the new process, in four bytes, and its wait status, in four more, when it has ended. The server ends when its
-stdin is closed.
+id of the new process, in four bytes, or 0 where there is none; then its wait status, in four more, when it has ended.
+The server ends when its stdin is closed.
+
+The server waits in `select` for all of these. A handler of signals may not take part in that: a signal that comes just
+before `select` does not end it, and the handler would run when another request comes, which may be never. So a signal
+writes a byte into a pair of sockets, which `select` looks at as well.
 
 A fork copies one thread only. So nothing here may start a thread pool, an event loop or a database connection, nor read
 Django's settings: `_preload` imports, and no more.
@@ -67,7 +71,10 @@ _READ_AT_START = re.compile(
     r"|DASK_(?!DISTRIBUTED__(COMM__TLS__|SCHEDULER__(ALLOWED_FAILURES|WORKER_TTL)$|WORKER__PROFILE__ENABLED$))"
 )
 _MOST_DESCRIPTORS = 50
-_HELD_BACK = (signal.SIGCHLD, signal.SIGINT)
+# Seconds for a request to come whole once it is begun.
+_PATIENCE = 60
+# The answer to a request for a process that a fork cannot be.
+_NO_PROCESS = (0).to_bytes(4, "big")
 # The exit code of an interpreter that could not write what its program had written (`Py_Exit`).
 _OUTPUT_LOST = 120
 
@@ -116,42 +123,66 @@ class Server:
         self._listener = listener
         self._read_at_start = _read_at_start(environment)
         self._peers: dict[int, socket.socket] = {}
+        # What the signal of an ended process writes into, and where that is read.
+        self._signals, self._woken = socket.socketpair()
 
     def serve(self) -> dict[str, Any] | None:
         """Return the request in a process that was forked for it, and None in the server at its end."""
         # Ctrl-C at a terminal goes to all processes there; this one ends with the tests.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, self._reap)
+        self._signals.settimeout(0)
+        signal.set_wakeup_fd(self._signals.fileno(), warn_on_full_buffer=False)
+        # Python writes the byte for signals that have a handler only.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         stdin = 0
-        waited_for: list[Any] = [self._listener, stdin]
-        while stdin not in select.select(waited_for, [], [])[0]:
-            peer, _ = self._listener.accept()
-            request, given = _receive(peer)
-            if _read_at_start(request["environment"]) != self._read_at_start:
-                _close(peer, *given)
-            elif self._fork(peer, dict(zip(request["descriptors"], given, strict=True))):
+        waited_for: list[Any] = [self._listener, self._woken, stdin]
+        while stdin not in (ready := select.select(waited_for, [], [])[0]):
+            if self._woken in ready:
+                self._woken.recv(4096)
+                self._reap()
+            if self._listener in ready and (request := self._accept()) is not None:
                 return request
         return None
 
+    def _accept(self) -> dict[str, Any] | None:
+        """Take the next request. Return it in the process that was forked for it, and None in the server."""
+        peer, _ = self._listener.accept()
+        peer.settimeout(_PATIENCE)
+        try:
+            request, given = _receive(peer)
+        except (OSError, EOFError):
+            # The program that asked has ended.
+            peer.close()
+            return None
+        if _read_at_start(request["environment"]) != self._read_at_start:
+            with peer, suppress(OSError):
+                peer.sendall(_NO_PROCESS)
+            _close(*given)
+            return None
+        is_fork = self._fork(peer, dict(zip(request["descriptors"], given, strict=True)))
+        return request if is_fork else None
+
     def _fork(self, peer: socket.socket, descriptors: Mapping[int, int]) -> bool:
         """Return whether this is the new process, with its descriptors in their places."""
-        # The end of the process must not be noted before its peer is, nor an interrupt lost that it gets at once.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        # An interrupt that it gets at once must not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         # Python and Polars warn of threads; here are only those of memory allocators, which know of forks.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pid = os.fork()
         if pid == 0:
-            _close(self._listener, peer, *self._peers.values())
+            signal.set_wakeup_fd(-1)
+            _close(self._listener, self._signals, self._woken, peer, *self._peers.values())
             _put(descriptors)
             return True
         self._peers[pid] = peer
-        peer.sendall(pid.to_bytes(4, "big"))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        with suppress(OSError):
+            peer.sendall(pid.to_bytes(4, "big"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _close(*descriptors.values())
         return False
 
-    def _reap(self, *_: object) -> None:
+    def _reap(self) -> None:
         """Report every process that has ended; one signal may stand for several."""
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -161,8 +192,15 @@ class Server:
 
 
 def _receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Return a request and its descriptors. Raises EOFError where it is not whole, and OSError."""
     length, descriptors, _, _ = socket.recv_fds(peer, 4, _MOST_DESCRIPTORS)
-    return json.loads(peer.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)), descriptors
+    wanted = int.from_bytes(length, "big")
+    with peer.makefile("rb") as stream:
+        message = stream.read(wanted)
+    if not wanted or len(message) < wanted:
+        _close(*descriptors)
+        raise EOFError
+    return json.loads(message), descriptors
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -191,7 +229,7 @@ def _become(request: dict[str, Any], search_path: list[str]) -> None:
     """Make this process one whose interpreter was just started for the program that is asked for."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if request["new_session"]:
         os.setsid()
     resource.setrlimit(resource.RLIMIT_FSIZE, request["largest_file"])

@@ -63,7 +63,10 @@ class _Server:
 
     def end(self) -> None:
         """End the server, and wait for it."""
-        self._process.communicate(timeout=PATIENCE)
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
         self._directory.cleanup()
 
 

@@ -48,14 +48,10 @@ def both(arguments: list[str], directory: Path, **options: Any) -> list[tuple[in
     ended = []
     for is_real in (False, True):
         with processes.start(arguments, is_real=is_real, **PIPES, **given) as process:
-            assert is_fork(process) != is_real
+            assert process.is_fork != is_real
             out, error = process.communicate()
         ended.append((process.returncode, out, error))
     return ended
-
-
-def is_fork(process: subprocess.Popen[str]) -> bool:
-    return isinstance(process, processes.Process) and process.is_fork
 
 
 PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -128,6 +124,17 @@ def test_a_process_is_waited_for_and_killed_by_its_id(tmp_path: Path) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("is_real", [False, True], ids=["a fork", "really started"])
+def test_a_process_that_would_never_end_ends_with_the_test_that_fails(tmp_path: Path, *, is_real: bool) -> None:
+    forever = ["-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"]
+    with (
+        pytest.raises(ZeroDivisionError),
+        processes.start(forever, is_real=is_real, cwd=tmp_path, env=environment(), stdin=subprocess.PIPE) as process,
+    ):
+        raise ZeroDivisionError
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_many_processes_at_once_end_each_with_its_own_code(tmp_path: Path) -> None:
     started = [
         processes.start(["-c", f"raise SystemExit({code})"], cwd=tmp_path, env=environment()) for code in range(30)
@@ -139,5 +146,5 @@ def test_many_processes_at_once_end_each_with_its_own_code(tmp_path: Path) -> No
 def test_what_is_read_at_the_start_needs_a_real_one(tmp_path: Path, variable: str) -> None:
     code = f"import os; print(os.environ['{variable}'])"
     with processes.start(["-c", code], cwd=tmp_path, env=environment(**{variable: "1"}), **PIPES) as process:
-        assert not is_fork(process)
+        assert not process.is_fork
         assert process.communicate()[0] == "1\n"
