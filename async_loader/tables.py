@@ -297,12 +297,12 @@ class Table:
         """Whether records find their rows by the primary key, which the source must have then."""
         return not (self.match or self.append)
 
-    def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str) -> Table:
+    def find_by(self, match: tuple[str, ...], *, append: bool, on_missing: str | None) -> Table:
         """Return the table whose records find their rows in this way, or, where nothing is said, as it is declared.
         Without match columns, a record that must find a row finds it by the primary key.
         """
         appends = append or (self.append and not match)
-        missing = "insert" if appends else on_missing if on_missing != "insert" else self.on_missing
+        missing = "insert" if appends else on_missing or self.on_missing
         chosen = () if appends else tuple(dict.fromkeys(map(self._matched, match))) or self.match
         if missing != "insert" and not chosen:
             chosen = (self.key,)

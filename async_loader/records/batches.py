@@ -6,7 +6,7 @@ Series and frames of a batch are as long as it has readable records, and in thei
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -24,6 +24,11 @@ REASONS = "_reasons"
 # Which stored reject a record is mended from: the `name` of a `RejectRow`.
 REJECT = "_reject"
 MARKS = (LINE, REASONS, REJECT)
+
+
+def are_of_rejects(names: Collection[str]) -> bool:
+    """Return whether a source with columns of these names is a file of rejects."""
+    return REJECT in names or (LINE in names and REASONS in names)
 
 
 @dataclass(frozen=True, slots=True)

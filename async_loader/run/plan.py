@@ -46,6 +46,7 @@ class Options:
     match: by table, the columns by which its records find their rows.
     append: the tables of which every record is a new row; again: also where a complete run has appended the same.
     on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert it, or reject it.
+        None is as the table is declared.
     """
 
     on_conflict: str = "reject"
@@ -60,12 +61,12 @@ class Options:
     match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     append: frozenset[str] = frozenset()
     again: bool = False
-    on_missing: str = "insert"
+    on_missing: str | None = None
 
     def __post_init__(self) -> None:
         if self.on_conflict not in ON_CONFLICT:
             raise ConfigurationError(f"on_conflict is one of {', '.join(ON_CONFLICT)}, not {self.on_conflict!r}")
-        if self.on_missing not in ON_MISSING:
+        if self.on_missing not in (None, *ON_MISSING):
             raise ConfigurationError(f"on_missing is one of {', '.join(ON_MISSING)}, not {self.on_missing!r}")
         for table in self.append & set(self.match):
             raise ConfigurationError(f"table {table}: --match finds rows, and --append makes new ones: choose one")
@@ -135,7 +136,7 @@ class Plan:
             table.find_by(
                 options.match.get(name, ()),
                 append=name in options.append,
-                on_missing=options.on_missing if self.sources.get(name) else "insert",
+                on_missing=options.on_missing if self.sources.get(name) else None,
             )
             for name, table in tables.items()
         ]

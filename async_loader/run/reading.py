@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import Call, Steps
+from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content, content_of
 from async_loader.ledger.entries import RETRY, SHARE_SIZE, Facts
 from async_loader.ledger.layouts import layout_as_json
 from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
-from async_loader.sources import Reader
-from async_loader.sources.identity import identity
+from async_loader.sources import Reader, Source
+from async_loader.sources.identity import identity, is_read_once
 from async_loader.sources.reader import open_among
 from async_loader.tables import Table
 
@@ -22,23 +23,49 @@ if TYPE_CHECKING:
 
 def open_sources(state: RunState) -> Steps[None]:
     """Open all that the run reads, so that a source that cannot be read shows before anything is locked. Of many
-    sources, each is closed until its turn comes.
+    sources, each is closed until its turn comes. Files of rejects are read as their runs read them.
     """
-    for table in state.plan.loaded:
-        yield from _open_sources_of(state, table)
+    problem = yield from _open_all(state)
+    if problem is not None or any(reader.is_rejects for readers in state.readers.values() for reader in readers):
+        from async_loader.run.mended import plan_with_mended
+
+        plan = yield from plan_with_mended(state.plan)
+        if plan is not state.plan and (problem is None or not is_read_once(problem[0])):
+            state.plan = plan
+            problem = yield from _open_all(state)
+    if problem is not None:
+        raise problem[1]
     state.facts = yield Call(_facts, (state.plan,))
 
 
-def _open_sources_of(state: RunState, table: Table) -> Steps[None]:
-    plan, opened = state.plan, list[Any]()
-    state.readers[table.name] = opened
+def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:
+    """Open what is not open yet. Returns the first source that does not fit, and why; None where all do."""
+    plan = state.plan
     among = sum(map(len, plan.sources.values()))
-    for source in plan.sources.get(table.name, ()):
-        opened.append((yield Call(open_among, (among, source, table, plan.options.batch_size))))
-    if table.name in plan.retried:
-        from async_loader.sources.stored_rejects import StoredReader
+    for table in plan.loaded:
+        before, opened = state.readers.get(table.name, ()), list[Any]()
+        state.readers[table.name] = opened
+        for source in plan.sources.get(table.name, ()):
+            try:
+                opened.append((yield Call(_opened, (before, among, source, table, plan.options.batch_size))))
+            except SourceError as error:
+                return source, error
+        if table.name in plan.retried:
+            from async_loader.sources.stored_rejects import StoredReader
 
-        opened += [StoredReader(selection, table, plan.options.batch_size) for selection in plan.retried[table.name]]
+            retried = plan.retried[table.name]
+            opened += [StoredReader(selection, table, plan.options.batch_size) for selection in retried]
+    return None
+
+
+def _opened(before: Iterable[Reader], among: int, source: Source, table: Table, batch_size: int) -> Reader:
+    """Open a source; what is read once stays open as it is."""
+    for reader in before:
+        if reader.source is source and not reader.can_be_opened_again:
+            return reader
+        if reader.source.name == source.name:
+            reader.close()
+    return open_among(among, source, table, batch_size)
 
 
 def _facts(plan: Plan) -> Facts:

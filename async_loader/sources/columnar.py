@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.errors import SourceError
-from async_loader.records.batches import MARKS, REJECT, Batch
+from async_loader.records.batches import MARKS, REJECT, Batch, are_of_rejects
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import problem_of
 from async_loader.sources.parquet_values import as_json, fits, instants, is_text, kept_type, series_of, shown, typed
@@ -45,10 +45,11 @@ class ColumnarSource(ABC):
         self.fields = fields.matched(dict.fromkeys(names))
         if refusal := self.fields.refusal(set(names)):
             raise SourceError(stream.name, refusal)
-        self._check_names([name for name in names if name not in MARKS])
+        self._check_names(self.fields.unmarked(names))
         self.columns = list(dict.fromkeys(self.fields.names.values()))
         self.ignored = self.fields.unknown(name for name in names if name not in MARKS)
         self.marks = [REJECT] if _names_rejects(schema) else []
+        self.is_rejects = are_of_rejects(names)
         for column in self.fields.columns:
             self._check_column(schema, column, self.fields.names[column.name])
         self.schema = pa.schema(

@@ -22,14 +22,13 @@ from async_loader.errors import SourceError
 from async_loader.records.arrays import from_arrow, from_integers
 from async_loader.records.batches import (
     EXTRA,
-    LINE,
     MARKS,
     RAW,
     RAW_MARK,
-    REASONS,
     REJECT,
     Batch,
     Broken,
+    are_of_rejects,
     columns_as_json,
 )
 from async_loader.records.parsing import null_codes, parse_text, shown_text, text_of_bytes, with_faults
@@ -82,8 +81,8 @@ class CsvSource:
             raise SourceError(stream.name, problem, 1)
         # A source is divided only where all its quotes are in place.
         self._is_sound = stretch is not None
-        self._is_rejects = REJECT in self._header or {LINE, REASONS} <= set(self._header)
-        self.columns = [*map(unguarded, self._header)] if self._is_rejects else [*self._header]
+        self.is_rejects = are_of_rejects(self._header)
+        self.columns = [*map(unguarded, self._header)] if self.is_rejects else [*self._header]
         self.fields = fields.matched(dict.fromkeys(self.columns))
         self._check_header()
         self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
@@ -97,9 +96,9 @@ class CsvSource:
 
     def values(self) -> Iterator[pl.DataFrame]:
         """Yield the values of each block, or of a whole stretch at once. Fields that are of no column are not kept."""
-        needed = {*self.fields.names.values(), *((self.columns[0], REJECT) if self._is_rejects else ())}
+        needed = {*self.fields.names.values(), *((self.columns[0], REJECT) if self.is_rejects else ())}
         self._kept = [name for name in self.columns if name in needed]
-        if self._is_sound and not self._is_rejects:
+        if self._is_sound and not self.is_rejects:
             good = self._stream.read(self._stream.size or 0)
             as_read, undecodable, _ = self._cut_fields(good)
             yield typed(self.fields, as_read, undecodable, nul=b"\0" in good)[0]
@@ -124,14 +123,14 @@ class CsvSource:
             raise SourceError(name, f"the header names no column of table {fields.table.name}; {hint}", 1)
         if refusal := fields.refusal(columns):
             raise SourceError(name, refusal)
-        problem = problem_of(fields, [column for column in columns if column not in MARKS])
+        problem = problem_of(fields, fields.unmarked(columns))
         if problem is not None:
             raise SourceError(name, problem, 1)
 
     def _batch(self, part: Split, first_line: int) -> Batch:
         """Return a block's records as a batch; those of a file of rejects as they were before it was written."""
         records = self._records(part, first_line)
-        if self._is_rejects:
+        if self.is_rejects:
             records = _mended(records)
         values, faults = typed(self.fields, records.as_read, records.undecodable, nul=b"\0" in part.good)
         return Batch(

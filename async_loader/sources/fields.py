@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.errors import ConfigurationError
+from async_loader.records.batches import MARKS
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources.source import EVERYTHING
@@ -113,6 +114,11 @@ class Fields:
                 names[column] = self.candidates[column][0]
         parts = {name: name for columns in lookups.values() for name in columns}
         return dataclasses.replace(self, names=names | parts, lookups=lookups)
+
+    def unmarked(self, header: Iterable[str]) -> list[str]:
+        """Return the names but for those that files of rejects add, unless columns of the table are called so."""
+        read = set(self.names.values())
+        return [name for name in header if name not in MARKS or name in read]
 
     def present(self, column: str, header: Collection[str]) -> list[str]:
         """Return the names under which the source has a column: none, one, or by mistake several."""

@@ -50,6 +50,17 @@ def identity(source: Source) -> Identity | None:
     return facts | {name: value for name, value in later.items() if value}
 
 
+def is_read_once(source: Source) -> bool:
+    """Return whether a source cannot be read a second time: stdin and pipes."""
+    if source.address == STDIN:
+        return True
+    if is_remote(source.path):
+        return False
+    with contextlib.suppress(OSError):
+        return facts_of(source.address).size is None
+    return False
+
+
 def with_checksum(content: Content, path: str, read: Content | None) -> Content:
     """Return the content of a source with the checksum of all its bytes, if it is a local file that is as it was.
 

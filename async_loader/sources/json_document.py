@@ -18,7 +18,7 @@ from async_loader.errors import SourceError
 from async_loader.records.batches import Batch
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import listed
-from async_loader.sources.json_records import JsonRecords
+from async_loader.sources.json_records import JsonRecords, names_rejects
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 
@@ -46,6 +46,7 @@ class JsonDocumentSource(JsonRecords):
         super().__init__(stream, fields)
         self._text = _Text(stream)
         self._path = tuple(path)
+        self.is_rejects = names_rejects(self._text.front)
         self._text.enter(self._path)
 
     def batches(self) -> Iterator[Batch]:
@@ -85,6 +86,11 @@ class _Text:
         self._buffer = without_bom(stream.name, stream.read(BLOCK))
         self._at = 0
         self._elements = 0
+
+    @property
+    def front(self) -> bytes:
+        """What has been read before anything is entered."""
+        return self._buffer
 
     def enter(self, path: Sequence[str]) -> None:
         """Go to the first element of the array that stands in these members."""

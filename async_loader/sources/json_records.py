@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from async_loader.errors import SourceError
-from async_loader.records.batches import MARKS, REJECT, Batch, Broken
+from async_loader.records.batches import MARKS, REASONS, REJECT, Batch, Broken
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import decoder_of, field_of
 from async_loader.sources.headers import (
@@ -46,6 +46,7 @@ class JsonRecords:
         self.fields = fields
         self.columns = list(fields.names.values())
         self.ignored: list[str] = []
+        self.is_rejects = False
         # The names of columns that the records at the front have; None as long as there was no record.
         self._front: tuple[str, ...] | None = None
         self._read, self._real = object_reader(fields), exact_reals(fields)
@@ -155,6 +156,11 @@ def _supersedes(records: list[dict[str, Any]]) -> pl.Series:
     """Return the stored reject that each record names."""
     named = [record.get(REJECT) for record in records]
     return pl.Series([text if isinstance(text, str) else None for text in named], dtype=pl.String)
+
+
+def names_rejects(text: bytes) -> bool:
+    """Return whether JSON may be of a file of rejects."""
+    return any(f'"{mark}"'.encode() in text for mark in (REJECT, REASONS))
 
 
 def _as_read(rows: pl.DataFrame) -> pl.Series:

@@ -13,7 +13,7 @@ from async_loader.records.arrays import from_arrow
 from async_loader.records.batches import REJECT, Batch
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import flat_lines, shape
-from async_loader.sources.json_records import JsonRecords
+from async_loader.sources.json_records import JsonRecords, names_rejects
 from async_loader.sources.json_values import typed_at_once, under_two_names
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import is_no_json_lines
@@ -34,6 +34,7 @@ class JsonLinesSource(JsonRecords):
         if stretch is None and b"\n" not in self._head and b"}\r{" in self._head:
             problem = "its lines end in a carriage return alone, not in a line feed"
             raise SourceError(stream.name, f"{problem}; convert it (tr '\\r' '\\n')")
+        self.is_rejects = names_rejects(self._head)
         if stretch is not None and stretch.columns is not None:
             self.settle(stretch.columns)
 

@@ -8,7 +8,7 @@ in the source.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -37,12 +37,14 @@ class Header(Protocol):
 
     fields: how the columns of the source become the table's.
     ignored: the columns met so far that the table does not have, and that the user did not mention.
+    is_rejects: whether it may be a file of rejects, as far as its front shows.
     schema: the types of the columns, for a format that has them.
     """
 
     columns: list[str]
     fields: Fields
     ignored: list[str]
+    is_rejects: bool
     schema: pa.Schema | None
 
 
@@ -68,6 +70,7 @@ class _Header:
     columns: list[str]
     fields: Fields
     ignored: list[str]
+    is_rejects: bool
     schema: pa.Schema | None
 
 
@@ -96,7 +99,10 @@ class Reader:
             return
         self._stream.close()
         seen = self._header
-        self._header, self._batches = _Header(seen.columns, seen.fields, seen.ignored, seen.schema), None
+        self._header, self._batches = (
+            _Header(seen.columns, seen.fields, seen.ignored, seen.is_rejects, seen.schema),
+            None,
+        )
 
     def _open_again(self) -> None:
         before = self._stream.facts
@@ -138,6 +144,21 @@ class Reader:
         return replace(
             layout, names=tuple(sorted(names.items())), aliases=tuple(sorted(several.items())), lookups=lookups
         )
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of its columns, as far as they are known before its records are read."""
+        return self._header.columns
+
+    @property
+    def is_rejects(self) -> bool:
+        """Whether it may be a file of rejects, as far as its front shows."""
+        return self._header.is_rejects
+
+    @property
+    def can_be_opened_again(self) -> bool:
+        """Whether what has been read of it can be read once more: not of stdin and pipes."""
+        return self._stream.can_be_opened_again
 
     @property
     def ignored(self) -> list[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from async_loader.errors import SourceError, one_line
-from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken
+from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken, are_of_rejects
 from async_loader.sources.cell_faults import BROKEN_ARCHIVE, faults_of
 from async_loader.sources.cells import Cell, as_json, typed
 from async_loader.sources.fields import Fields
@@ -59,6 +59,7 @@ class SpreadsheetSource:
         self._rows = self._filled_rows()
         self._header = self._read_header()
         self.columns = [name for name in self._header.values() if name]
+        self.is_rejects = are_of_rejects(self.columns)
         self.fields = fields.matched(dict.fromkeys(self.columns))
         self._check_header()
         self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
@@ -105,7 +106,7 @@ class SpreadsheetSource:
             raise SourceError(name, f"the header names no column of table {fields.table.name}; {hint}")
         if refusal := fields.refusal(self.columns):
             raise SourceError(name, refusal)
-        problem = problem_of(fields, [column for column in self.columns if column not in MARKS])
+        problem = problem_of(fields, fields.unmarked(self.columns))
         if problem is not None:
             raise SourceError(name, problem)
 

@@ -37,6 +37,7 @@ class StoredReader:
     """
 
     ignored: Sequence[str] = ()
+    is_rejects = False
     lookups: Mapping[str, Mapping[str, Column]] = {}
     content = None
     size = None

@@ -215,19 +215,20 @@ def delete_ids(database: Store, ids: Iterable[int]) -> Steps[int]:
     return deleted
 
 
-def find_named(database: Store, names: pl.DataFrame) -> Steps[pl.DataFrame]:
+def find_named(database: Store, names: pl.DataFrame, *, is_kept: bool = True) -> Steps[pl.DataFrame]:
     """Return name, id, run and path of the rejects that are, or were, called by these names, which are given with the
-    run and the id in them. No other transaction deletes these rejects before the open one ends; those that another one
-    is deleting are waited for.
+    run and the id in them. With `is_kept`, no other transaction deletes these rejects before the open one ends; those
+    that another one is deleting are waited for.
     """
-    packed = database.pack(names.select("name", "run", "id").unique().sort("id"))
+    keeping = database.keeping_rejects if is_kept else ""
+    packed = database.pack_question(names.select("name", "run", "id").unique().sort("id"))
     select = "SELECT batch.c0, rejects.id, rejects.run, rejects.source"
     own = f"""{select} FROM {database.batch} AS batch CROSS JOIN loader_rejects AS rejects
-        WHERE rejects.id = batch.c2 AND rejects.run = batch.c1 ORDER BY rejects.id {database.keeping_rejects}"""
+        WHERE rejects.id = batch.c2 AND rejects.run = batch.c1 ORDER BY rejects.id {keeping}"""
     earlier = f"""{select} FROM {database.batch} AS batch
         CROSS JOIN loader_reject_names AS names CROSS JOIN loader_rejects AS rejects
         WHERE names.name = batch.c0 AND rejects.id = names.id AND rejects.run = names.run
-        ORDER BY rejects.id {database.keeping_rejects}"""
+        ORDER BY rejects.id {keeping}"""
     rows: list[tuple[str, int, str, str]] = yield Query(database.name, own, batch=packed)
     rows += yield Query(database.name, earlier, batch=packed)
     return pl.DataFrame(rows, schema=NAMED, orient="row").unique()

@@ -210,6 +210,10 @@ class Store(ABC):
         key: of records that `write` is to store, the column by which they may be sorted; `replace` as there.
         """
 
+    def pack_question(self, frame: pl.DataFrame) -> Sequence[Packed]:
+        """Return a frame's rows, made ready for a question: also in a dry run, which writes none."""
+        return self.pack(frame)
+
     @abstractmethod
     def write(
         self,

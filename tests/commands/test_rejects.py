@@ -141,15 +141,17 @@ def test_nothing_that_was_read_steers_a_terminal(project: Project) -> None:
         assert "\\x1b" in done.stdout
 
 
-def test_the_line_after_an_export_finds_rows_as_the_run_did(project: Project) -> None:
+def test_the_command_after_an_export_finds_rows_as_the_run_did(project: Project) -> None:
     source = project.file("people.csv", "name,email,id\n ,a@example.com,71\nAnn,ann@example.com,72\n")
     finding = ("--match", "users=email", "--on-missing", "reject")
     project.manage("insert_data", f"users={source}", *finding)
     bad = project.directory / "bad.csv"
     line = project.manage("rejects", "export", str(bad), "--table=users").stdout.splitlines()[-1]
-    assert line == f"Mend it, then: python manage.py insert_data users={bad} {' '.join(finding)}"
-    again = project.manage("insert_data", f"users={bad}", *finding)
-    assert again.stderr.splitlines()[0] == "users: 2 earlier rejects are superseded"
+    assert line == f"Mend it, then: python manage.py insert_data users={bad}"
+    again = project.manage("insert_data", f"users={bad}")
+    read, superseded = again.stderr.splitlines()[:2]
+    assert plain(read) == f"{bad}: read as in run RUN, with {finding[0]} {finding[1]} {finding[2]} {finding[3]}"
+    assert superseded == "users: 2 earlier rejects are superseded"
 
 
 def test_what_is_exported_mended_and_loaded_is_gone(loaded: Project) -> None:

@@ -38,9 +38,8 @@ def add_finding_options(parser: CommandParser) -> None:
     finding.add_argument(
         "--on-missing",
         choices=async_loader.ON_MISSING,
-        default=async_loader.Options().on_missing,
         help="when no row has a record's match columns, or its primary key where there are none: insert a new row, or "
-        "reject the record (default: %(default)s)",
+        "reject the record (default: as the table is declared, or else insert)",
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable, shell_quoted
 
 if TYPE_CHECKING:
-    from async_loader import Exported, Layout, RejectingRun, StoredReject, TableRejects
+    from async_loader import Exported, RejectingRun, StoredReject, TableRejects
 
 # How many sources of one table are shown.
 _SOURCES_SHOWN = 3
@@ -96,35 +96,12 @@ def more_line(more: int) -> str:
 
 
 def exported_lines(exported: Exported) -> Iterator[str]:
-    """Return lines about the files that were written, and the commands to load them."""
+    """Return lines about the files that were written, and the command that loads them."""
     for path, count, _ in exported.files:
         yield printable(f"{number_of(count, 'reject')} of {exported.table} in {path}")
-    by_options: dict[str, list[str]] = {}
-    for path, _, layout in exported.files:
-        options = " ".join(map(shell_quoted, _options(exported.table, layout)))
-        by_options.setdefault(options, []).append(shell_quoted(f"{exported.table}={path}"))
-    mend = "Mend it" if len(exported.files) == 1 else "Mend them"
-    for options, sources in by_options.items():
-        yield printable(f"{mend}, then: python manage.py insert_data {' '.join([*sources, options])}".rstrip())
-
-
-def _options(table: str, layout: Layout) -> Iterator[str]:
-    """Return the options with which `insert_data` reads an exported file as its source was read."""
-    if layout.delimiter not in ("", ","):
-        yield from ("--delimiter", "tab" if layout.delimiter == "\t" else layout.delimiter)
-    for option, pairs in (("--map", layout.names), ("--set", layout.constants)):
-        for column, text in pairs:
-            yield from (option, f"{table}.{column}={text}")
-    for text in layout.means_null:
-        yield from ("--null", f"{table}={text}")
-    for name in layout.ignore:
-        yield from ("--ignore", f"{table}.{name}")
-    if layout.match:
-        yield from ("--match", f"{table}={','.join(layout.match)}")
-    if layout.append:
-        yield from ("--append", table)
-    if layout.on_missing == "reject":
-        yield from ("--on-missing", layout.on_missing)
+    sources = [shell_quoted(f"{exported.table}={path}") for path, _, _ in exported.files]
+    mend = "Mend it" if len(sources) == 1 else "Mend them"
+    yield printable(f"{mend}, then: python manage.py insert_data {' '.join(sources)}")
 
 
 def counted(counts: Mapping[str | None, int]) -> str:

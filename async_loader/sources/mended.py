@@ -1,0 +1,122 @@
+"""Files of rejects as sources: which stored rejects their records name, and how they are read as their run read them.
+
+Such a file has the columns of its source. How else its run read the source, the ledger has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from async_loader.errors import SourceError
+from async_loader.ledger.entries import is_run_id
+from async_loader.ledger.layouts import Layout
+from async_loader.records.batches import MARKS, REASONS, REJECT, are_of_rejects
+from async_loader.sources.identity import is_read_once
+from async_loader.sources.reader import Reader
+from async_loader.sources.source import EVERYTHING, Source
+from async_loader.sources.streams import BLOCK, Stream
+from async_loader.tables import Column, Table, Type
+
+# Records at the front that are asked which rejects they name.
+_RECORDS = 1_000
+# What stands between two columns that no source has by itself: the delimiter of the file, whatever has saved it.
+_BETWEEN_MARKS = re.compile(rb'_line"?([^\w"])"?_reasons')
+# A table of which a file of rejects has every column that it must have: all that is read are the names of rejects.
+_ANY = Table(
+    "rejects",
+    "",
+    (
+        Column("\0", Type.INTEGER, generated=True),
+        Column(REASONS, Type.TEXT, nullable=True, default=None),
+        Column(REJECT, Type.TEXT, nullable=True, default=None),
+    ),
+    key="\0",
+    append=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileOfRejects:
+    """A source that is a file of rejects.
+
+    source: the source, with the delimiter that the file has. columns: those of the rejects, where the format has any.
+    names: the stored rejects that the first records name. run: of a file without such names, the run by whose id its
+    directory is called; empty where there is none.
+    """
+
+    source: Source
+    columns: frozenset[str]
+    names: tuple[str, ...]
+    run: str
+
+
+def file_of_rejects(source: Source) -> FileOfRejects | None:
+    """Return what a file of rejects says of itself; None for another source, and for one that is read only once."""
+    try:
+        if is_read_once(source):
+            return None
+        source = _with_its_delimiter(source)
+        columns, names = _front(source)
+    except (OSError, SourceError):
+        # What is wrong with the source is said where it is read.
+        return None
+    run = source.file.resolve().parent.name if source.file is not None else ""
+    of_directory = run if not names and are_of_rejects(columns) and is_run_id(run) else ""
+    return FileOfRejects(source, columns - {*MARKS}, names, of_directory) if names or of_directory else None
+
+
+def _with_its_delimiter(source: Source) -> Source:
+    if source.kind != "csv":
+        return source
+    stream = Stream(source.address, source.codec, name=source.name)
+    try:
+        header = stream.read(BLOCK).partition(b"\n")[0]
+    finally:
+        stream.close()
+    found = _BETWEEN_MARKS.search(header)
+    # Another one than the comma, which is the default, was given.
+    if found is None or source.delimiter != ",":
+        return source
+    return replace(source, delimiter=found[1].decode())
+
+
+def _front(source: Source) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the columns of a source, and the stored rejects that its first records name."""
+    plain = replace(source, names={}, constants={}, means_null=(), aliases={}, ignore=(EVERYTHING,))
+    reader = Reader(plain, _ANY, _RECORDS)
+    try:
+        if not reader.is_rejects:
+            return frozenset(), ()
+        batch = reader.read()
+        named = None if batch is None else batch.named_rejects
+        names = () if named is None else tuple(named["name"])
+        return frozenset(reader.columns), names
+    finally:
+        reader.close()
+
+
+def as_its_run_read_it(source: Source, layout: Layout) -> Source:
+    """Return a source that is read as another one was. What was said of the source itself comes first."""
+    said = {*source.names, *source.constants}
+    names = {column: name for column, name in layout.names if column not in said}
+    constants = {column: text for column, text in layout.constants if column not in said}
+    return replace(
+        source,
+        names={**names, **source.names},
+        constants={**constants, **source.constants},
+        means_null=source.means_null or layout.means_null,
+        ignore=tuple(dict.fromkeys([*source.ignore, *layout.ignore])),
+    )
+
+
+def options_of(table: str, source: Source) -> Iterator[str]:
+    """Yield, as options of a command line, what is said of how a source is read."""
+    for option, texts in (("--map", source.names), ("--set", source.constants)):
+        for column, text in texts.items():
+            yield f"{option} {table}.{column}={text}"
+    for text in source.means_null:
+        yield f"--null {table}={text}"
+    for name in source.ignore:
+        yield f"--ignore {table}.{name}"
