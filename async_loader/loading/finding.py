@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from async_loader.effects import Call, Steps
+from async_loader.effects import Call, Finish, Start, Steps
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch, chosen_records
 from async_loader.records.identities import identities
@@ -55,24 +55,22 @@ class Finder:
 
     def find(self, values: pl.DataFrame) -> Steps[FoundRows]:
         """Find the rows that n records name by these columns; a record with a null among them finds none."""
-        whole = _are_whole(values)
-        distinct = values.filter(whole).unique(maintain_order=True)
-        if not len(distinct):
-            return FoundRows(_nothing(self.wanted, len(values)), all_false(len(values)))
-        self.asked += len(distinct)
-        if self.index is None and (yield from self._is_cheaper_to_read()):
+        if self.index is None:
+            distinct: pl.DataFrame = yield Call(_distinct, (values,))
+            if not len(distinct):
+                return FoundRows(_nothing(self.wanted, len(values)), all_false(len(values)))
+            self.asked += len(distinct)
+            if not (yield from self._is_cheaper_to_read()):
+                return self._with_accepted((yield from self._ask(values, distinct)), values)
             yield from self._read_all()
-        if self.index is not None:
-            answer: FoundRows = yield Call(self.index.find, (values,))
-        else:
-            answer = yield from self._ask(values, distinct)
+        assert self.index is not None
+        answer: FoundRows = yield Call(self.index.find, (values,))
         return self._with_accepted(answer, values)
 
     def _ask(self, values: pl.DataFrame, distinct: pl.DataFrame) -> Steps[FoundRows]:
         answers: FoundRows = yield from self.database.find(self.table, self.columns, self.wanted, distinct)
-        answered = distinct.with_columns(answers.keys.alias("\0key"), answers.is_ambiguous.alias("\0several"))
-        joined = values.join(answered, on=values.columns, how="left", maintain_order="left")
-        return FoundRows(joined["\0key"], joined["\0several"].fill_null(value=False))
+        answer: FoundRows = yield Call(_of_all, (values, distinct, answers))
+        return answer
 
     def _with_accepted(self, answer: FoundRows, values: pl.DataFrame) -> FoundRows:
         """Return what was found with the rows that a dry run would have stored."""
@@ -92,7 +90,7 @@ class Finder:
             self.is_indexed = yield from self.database.is_indexed(self.table, self.columns)
         if self.rows > MOST_INDEXED:
             return False
-        return self.asked * self.database.price_of_asking >= self.rows or not self.is_indexed
+        return self.asked * self.database.price_of_finding >= self.rows or not self.is_indexed
 
     def _read_all(self) -> Steps[None]:
         """Read the values of all rows, part after part."""
@@ -106,21 +104,43 @@ class Finder:
         self.index = index
 
 
+def _distinct(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the values that records have without a null among them, each once, in the order in which an index has
+    them: rows that lie side by side are found together.
+    """
+    return values.drop_nulls().unique().sort(values.columns)
+
+
+def _of_all(values: pl.DataFrame, distinct: pl.DataFrame, answers: FoundRows) -> FoundRows:
+    """Return what all records find from what their distinct values find."""
+    answered = distinct.with_columns(answers.keys.alias("\0key"), answers.is_ambiguous.alias("\0several"))
+    joined = values.join(answered, on=values.columns, how="left", maintain_order="left")
+    return FoundRows(joined["\0key"], joined["\0several"].fill_null(value=False))
+
+
 class MatchValues:
     """The match values that a run has accepted, as `identities` gives them."""
 
     def __init__(self) -> None:
         self._values: KeySet | None = None
+        # The values asked about since the last were taken in, and the answer: a batch is asked about twice.
+        self._asked: pl.Series | None = None
+        self._answer = all_false(0)
 
     def add(self, values: pl.Series) -> None:
         """Take in the match values of accepted records."""
         if self._values is None:
             self._values = key_set(identity_column(values))
         self._values.add(values)
+        self._asked = None
 
     def holds(self, values: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted."""
-        return all_false(len(values)) if self._values is None else self._values.holds(values)
+        if self._values is None:
+            return all_false(len(values))
+        if self._asked is not values:
+            self._asked, self._answer = values, self._values.holds(values)
+        return self._answer
 
 
 @dataclass(slots=True)
@@ -140,10 +160,9 @@ class Finding:
 
     def resolve(self, batch: Batch) -> Steps[Resolved]:
         """Fill in the keys that a batch's records name by other values, and find their own rows."""
-        resolved = Resolved(batch)
-        for reference in self.table.references:
-            if reference.column in batch.lookups:
-                resolved = yield from self._look_up(resolved, reference)
+        resolved = yield from self._look_up(
+            batch, [each for each in self.table.references if each.column in batch.lookups]
+        )
         if self.table.match:
             resolved = yield from self._match(resolved)
         elif self.table.append:
@@ -153,30 +172,33 @@ class Finding:
 
     def identities_of(self, batch: Batch) -> Steps[pl.Series]:
         """Return for each record what only those have in common with it that stand for the same row; null for null."""
-        resolved = Resolved(batch)
-        for reference in self.table.references:
-            if reference.column in batch.lookups and reference.column in self.table.match:
-                resolved = yield from self._look_up(resolved, reference)
+        matched = [
+            each for each in self.table.references if each.column in batch.lookups and each.column in self.table.match
+        ]
+        resolved = yield from self._look_up(batch, matched)
         values: pl.Series = yield Call(identities, (resolved.batch.values.select(self.table.match),))
         return values
 
-    def _look_up(self, resolved: Resolved, reference: Reference) -> Steps[Resolved]:
-        """Fill in a reference that the source gives by other columns of its target."""
-        batch = resolved.batch
-        parts = batch.lookups[reference.column]
-        values = batch.values.select(pl.col(header).alias(column.name) for header, column in parts.items())
-        answer = yield from self._target_finder(reference, tuple(parts.values())).find(values)
-        checks: list[Check] = yield Call(_lookup_checks, (self.table, reference, batch, values, answer))
-        keys = answer.keys.alias(reference.column)
-        extra = [header for header in parts if header not in self.table.column_names]
-        return resolved.with_values(batch.values.with_columns(keys).drop(extra), checks)
+    def _look_up(self, batch: Batch, references: Sequence[Reference]) -> Steps[Resolved]:
+        """Fill in the references that the source gives by other columns of their targets, which are asked together."""
+        asked = []
+        for reference in references:
+            parts = batch.lookups[reference.column]
+            values = batch.values.select(pl.col(header).alias(column.name) for header, column in parts.items())
+            finder = self._target_finder(reference, tuple(parts.values()))
+            asked.append((reference, values, (yield Start(finder.find(values)))))
+        resolved = Resolved(batch)
+        for reference, values, token in asked:
+            answer: FoundRows = yield Finish(token)
+            resolved = yield Call(_looked_up, (self.table, reference, resolved, values, answer))
+        return resolved
 
     def _match(self, resolved: Resolved) -> Steps[Resolved]:
         """Find the rows that records name by the match columns; nothing is asked of records whose row is taken."""
         table, batch = self.table, resolved.batch
         values = batch.values.select(table.match)
         identity: pl.Series = yield Call(identities, (values,))
-        taken = self.taken(identity)
+        taken: pl.Series = yield Call(self.taken, (identity,))
         asked = pl.select(pl.when(~taken).then(pl.struct(values))).to_series().struct.unnest()
         answer = yield from self._own_finder().find(asked)
         given = batch.values[table.key]
@@ -277,6 +299,16 @@ class DryRows:
         for rows in self._frames.get(table, ()):
             index.add(rows.select(column.name for column in columns), rows[wanted.name])
         return index
+
+
+def _looked_up(
+    table: Table, reference: Reference, resolved: Resolved, values: pl.DataFrame, answer: FoundRows
+) -> Resolved:
+    """Return a batch with the keys that one reference has found in the place of the values that it was given by."""
+    batch = resolved.batch
+    checks = _lookup_checks(table, reference, batch, values, answer)
+    extra = [header for header in batch.lookups[reference.column] if header not in table.column_names]
+    return resolved.with_values(batch.values.with_columns(answer.keys.alias(reference.column)).drop(extra), checks)
 
 
 def identity_column(values: pl.Series) -> Column:

@@ -60,11 +60,11 @@ class RowIndex:
 
     def find(self, values: pl.DataFrame) -> FoundRows:
         """Return the rows that have the values of n records. A record with a null among its values finds none."""
+        if not len(self):
+            return FoundRows(pl.Series(_KEY, [None] * len(values)), all_false(len(values)))
         self._sort()
         first, counts = self._matches(_numbered(values))
         is_one = from_flags(counts == 1)
-        if not len(self._rows):
-            return FoundRows(pl.Series(_KEY, [None] * len(first)), is_one)
         places = pl.select(pl.when(is_one).then(from_integers(first))).to_series()
         return FoundRows(self._rows[_KEY].gather(places), from_flags(counts >= _SEVERAL))
 

@@ -51,6 +51,8 @@ class Store(ABC):
     writes: ClassVar[bool] = True
     # How many keys of a table it lists in the time in which it answers a question about a single key.
     price_of_asking: ClassVar[int]
+    # How many rows it lists, with some of their values, in the time in which it finds one by such values.
+    price_of_finding: ClassVar[float]
     # The expression by which lines of the ledger are ordered as they were first written.
     ledger_order: ClassVar[str]
 

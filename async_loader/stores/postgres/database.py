@@ -74,6 +74,7 @@ class Database(Store):
     each_reason: ClassVar[str] = r"json_array_elements(regexp_replace(reasons, '(\\\\)|\\u0000', '\1', 'g')::json)"
     keeping_rejects: ClassVar[str] = "FOR UPDATE OF rejects"
     price_of_asking: ClassVar[int] = 16
+    price_of_finding: ClassVar[float] = 16
     ledger_order: ClassVar[str] = "number"
 
     @property

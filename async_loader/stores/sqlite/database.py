@@ -62,6 +62,7 @@ class Database(Store):
     batch_order: ClassVar[str] = "rowid"
     each_reason: ClassVar[str] = "json_each(reasons)"
     price_of_asking: ClassVar[int] = 8
+    price_of_finding: ClassVar[float] = 0.5
     ledger_order: ClassVar[str] = "rowid"
 
     @property

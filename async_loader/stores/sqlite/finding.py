@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from async_loader.effects import Query, Steps
+from async_loader.effects import Call, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
 from async_loader.stores.names import bare_name, quoted
@@ -36,14 +36,32 @@ def find(
         for place, column in enumerate(columns)
     )
     written, _, _ = WRITTEN[wanted.type]
-    sql = f"""SELECT group_concat(place), group_concat({written.format("value")}), group_concat(matches > 1) FROM (
-        SELECT batch._rowid_ AS place, min(stored.{quoted(wanted.name)}) AS value, count(*) AS matches
-        FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} GROUP BY batch._rowid_)"""
+    # To count the rows of each record takes longer than to find them. Where hardly any has several, each is listed.
+    value, matches, grouped = f"stored.{quoted(wanted.name)}", "1", ""
+    if not _is_unique(table, columns):
+        value, matches, grouped = f"min({value})", "count(*)", "GROUP BY batch._rowid_"
+    sql = f"""SELECT group_concat(place), group_concat({written.format("value")}),
+        group_concat(place) FILTER (WHERE matches > 1) FROM (
+        SELECT batch._rowid_ AS place, {value} AS value, {matches} AS matches
+        FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} {grouped})"""
     answers = yield Query(database, sql, batch=images.images(frame))
-    places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
+    answer: FoundRows = yield Call(_answer, (len(frame), wanted, answers))
+    return answer
+
+
+def _is_unique(table: Table, columns: Sequence[Column]) -> bool:
+    """Return whether the table is declared to have at most one row with the same values in these columns."""
+    names = {column.name for column in columns}
+    return any(unique <= names for unique in table.unique_columns)
+
+
+def _answer(size: int, wanted: Column, answers: Sequence[Sequence[str | None]]) -> FoundRows:
+    """Return what was found from the texts that SQLite gives: places, values, and places with several rows."""
+    places = integers(each for each, _, _ in answers)
+    several = places.is_in(integers(each for _, _, each in answers).implode()) | places.is_duplicated()
     texts = [values for _, values, _ in answers if values is not None]
     values = integers(texts) if wanted.type is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
-    return found_rows(len(frame), places, values, several == 1)
+    return found_rows(size, places, values, several)
 
 
 _NO_TEXTS = pl.Series([], dtype=pl.String)
