@@ -16,9 +16,11 @@ import polars as pl
 from async_loader.effects import Call, Finish, Start, Steps
 from async_loader.loading.finding import Finding, Resolved
 from async_loader.loading.learning import learn
+from async_loader.loading.meanwhile import differing_rows
 from async_loader.loading.unique_sets import AskedSet, Held, ask_sets
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
+from async_loader.records.differences import DifferingRows
 from async_loader.records.key_sets import KeySet
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys, UniqueValues, are_within
 from async_loader.records.validation import Verdict, only_column
@@ -110,11 +112,13 @@ class _Answers:
     """What the database says of a batch's records.
 
     same, differing: the places of those whose keys it holds, with the same values and with others.
+    rows: those that differ, where records are rejected for it.
     unique: for each unique set, what it says of the records.
     """
 
     same: pl.Series
     differing: pl.Series
+    rows: DifferingRows | None
     unique: Sequence[AskedSet]
 
 
@@ -146,10 +150,14 @@ def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_An
     if len(questions.places):
         places = yield from known.database.held(table, questions.unsure, batch.absent)
         same, differing = (questions.places.gather(each) for each in places)
+    rows = None
+    if known.conflicts_reject and len(differing):
+        found = yield from differing_rows(known.database, table, batch.values[differing], batch.absent)
+        rows = found.at(differing)
     if not known.unique:
-        return _Answers(same, differing, ())
+        return _Answers(same, differing, rows, ())
     held = Held(same, differing, may_be_owned=known.key_range is not None)
-    return _Answers(same, differing, (yield from ask_sets(table, known.database, batch, held)))
+    return _Answers(same, differing, rows, (yield from ask_sets(table, known.database, batch, held)))
 
 
 def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
@@ -181,6 +189,7 @@ def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers:
         identity=resolved.identity,
         identified_by=known.table.match,
         checks=resolved.checks,
+        differing=answers.rows,
         conflicts_reject=known.conflicts_reject,
         unique=[
             UniqueInBatch(

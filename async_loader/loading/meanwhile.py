@@ -15,6 +15,7 @@ import polars as pl
 
 from async_loader.effects import Steps
 from async_loader.loading.refused import LateReasons, Refused, reason_of
+from async_loader.records.differences import DifferingRows
 from async_loader.records.parsing import clipped
 from async_loader.records.validation import only_column, used_message
 from async_loader.tables import Table
@@ -38,11 +39,23 @@ def meet(database: Store, table: Table, records: pl.DataFrame, absent: Collectio
     return Met(keys.gather(same), keys.gather(differing))
 
 
-def exists(table: Table, keys: pl.Series) -> LateReasons:
+def exists(
+    database: Store, table: Table, records: pl.DataFrame, keys: pl.Series, absent: Collection[str]
+) -> Steps[LateReasons]:
     """Return the reasons of records whose rows are there with other values, by key."""
-    return {
-        key: ("exists", table.key, f"{table.key} {_shown(key)} is in the database with other values") for key in keys
-    }
+    differing = records.filter(records[table.key].is_in(keys.implode()))
+    rows = yield from differing_rows(database, table, differing, absent)
+    words = zip(differing[table.key], rows.in_words(differing, pl.Series(range(len(differing)))), strict=True)
+    return {key: ("exists", table.key, f"{table.key} {_shown(key)} {text}") for key, text in words}
+
+
+def differing_rows(
+    database: Store, table: Table, records: pl.DataFrame, absent: Collection[str]
+) -> Steps[DifferingRows]:
+    """Return what the rows hold whose keys these records have, in the columns that the source has."""
+    columns = [each for each in table.columns if each.name != table.key and each.name not in absent]
+    rows = (yield from database.values_of(table, columns, records[table.key])) if columns else []
+    return DifferingRows(columns, {place: values for place, *values in rows}, database.read_back)
 
 
 def reasons_of(

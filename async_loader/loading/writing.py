@@ -114,7 +114,7 @@ def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Ser
             held = pl.concat([held, met.differing])
         elif len(met.differing):
             load.stop_at_conflict(judged.batch, judged.verdict, met.differing)
-            reasons |= exists(table, met.differing)
+            reasons |= yield from exists(database, table, records, met.differing, judged.batch.absent)
             passed = pl.concat([passed, met.differing])
         records = records.filter(~records[table.key].is_in(passed))
     kept = kept_by_rows(table, judged.batch.absent)

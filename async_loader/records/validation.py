@@ -18,6 +18,7 @@ import polars as pl
 
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
+from async_loader.records.differences import OTHER_VALUES
 from async_loader.records.judging_rules import broken_rules
 from async_loader.records.parsing import shown_values
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
@@ -115,9 +116,19 @@ def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, 
     names = world.identified_by or (table.key,)
     name, column, shown = " and ".join(names), only_column(names), shown_record(batch.values[list(names)])
     yield Check("duplicate", column, f"{name} {SHOWN} appears earlier in this run", duplicate, shown)
-    message = f"{name} {SHOWN} is in the database with other values"
-    yield Check("exists", column, message, conflict & ~duplicate, shown)
+    yield Check("exists", column, f"{name} {SHOWN}", conflict & ~duplicate, _conflict(batch, world, shown))
     yield from _used(batch, world, [each & ~duplicate for each in used])
+
+
+def _conflict(batch: Batch, world: World, shown: Callable[[pl.Series], pl.Series]) -> Callable[[pl.Series], pl.Series]:
+    """Return a function that shows the records at some places, and says how their rows differ from them."""
+
+    def at(places: pl.Series) -> pl.Series:
+        rows = world.differing
+        words = pl.Series([OTHER_VALUES]) if rows is None else rows.in_words(batch.values, places)
+        return pl.select(pl.concat_str(shown(places), words, separator=" ")).to_series()
+
+    return at
 
 
 def used_values(rejects: pl.DataFrame, codes: Collection[str]) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from async_loader.records.differences import DifferingRows
 from async_loader.records.reasons import Check
 from async_loader.tables import Unique
 
@@ -65,6 +66,7 @@ class World:
     identity: what no two records of the run may have in common, null where that is nothing; None where it is the key.
     identified_by: the names of the columns that make the identity; none where it is the key.
     checks: what was found wrong when the records' rows were looked for.
+    differing: the rows from which records differ, where these are rejected for it.
     """
 
     taken: pl.Series
@@ -77,6 +79,7 @@ class World:
     identity: pl.Series | None = None
     identified_by: Sequence[str] = ()
     checks: Sequence[Check] = ()
+    differing: DifferingRows | None = None
 
     def chosen(self, which: pl.Series) -> World:
         """Return what is known of some of the records."""

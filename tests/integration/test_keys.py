@@ -65,8 +65,54 @@ def test_a_key_in_the_database_is_unchanged_or_exists(place: Place, mode: str, d
     counts = report.tables["users"]
     assert (counts.inserted, counts.updated, counts.unchanged, counts.rejected) == (1, 0, 2, 1)
     assert reject_names(report, "users") == [(3, 3, ["id.exists"])]
-    assert counts.rejects[0].reasons[0].message == "id 2 is in the database with other values"
+    assert counts.rejects[0].reasons[0].message == (
+        "id 2 is in the database with other values: name 'a', not 'other' (--on-conflict update replaces them)"
+    )
     assert place.rows("users") == [(1, "a", "@"), (2, "a", "@"), (3, "c", "@")][: 2 if dry_run else 3]
+
+
+KINDS = Table(
+    "kinds",
+    "kinds",
+    (
+        Column("id", Type.INTEGER),
+        Column("word", Type.TEXT, nullable=True, default=None),
+        Column("sum", Type.DECIMAL, digits=8, places=2, nullable=True, default=None),
+        Column("at", Type.DATETIME, zone="UTC", nullable=True, default=None),
+        Column("more", Type.JSON, nullable=True, default=None),
+        Column("paid", Type.BOOLEAN, nullable=True, default=None),
+    ),
+)
+
+
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_a_conflict_names_the_columns_that_differ(tmp_path: Path, store: Databases, mode: str, batch_size: int) -> None:
+    """Old values beside new ones, in the columns that the source has; of many columns the first."""
+    place = Place(tmp_path, (KINDS,), store)
+    first = """\
+        {"id": 1, "word": "a", "sum": 1.5, "at": "2024-02-29T10:00:00Z", "more": {"a": [1, 2]}, "paid": true}
+        {"id": 2, "word": "x", "sum": 2, "at": null, "more": [1], "paid": false}
+        {"id": 3, "word": "same"}
+    """
+    place.load(mode, {"kinds": place.file("a.jsonl", first.replace("        ", "").strip())})
+    second = """\
+        {"id": 1, "word": "a", "sum": 1.50, "at": "2024-02-29T11:00:00Z", "more": {"a":[1,2]}, "paid": null}
+        {"id": 2, "word": null, "sum": 3.25, "at": "2024-01-01T00:00:00Z", "more": [2], "paid": true}
+        {"id": 3, "word": "%s"}
+    """
+    source = place.file("b.jsonl", second.replace("        ", "").strip() % ("long" * 20))
+    report = place.load(mode, {"kinds": source}, batch_size=batch_size)
+    told = [reject.reasons[0].message for reject in report.tables["kinds"].rejects]
+    new_year = "2024-01-01 00:00:00+00:00"
+    said, remedy = "is in the database with other values:", "(--on-conflict update replaces them)"
+    assert [text.removesuffix(f" {remedy}") for text in told] == [
+        f"id 1 {said} at 2024-02-29 10:00:00+00:00, not 2024-02-29 11:00:00+00:00, and paid true, not null",
+        f"id 2 {said} word 'x', not null, and sum 2.00, not 3.25, and at null, not {new_year}, and 2 more",
+        f"id 3 {said} word 'same', not '{'long' * 15}…'",
+    ]
+    short = place.file("c.csv", "id,word\n1,b\n")
+    report = place.load(mode, {"kinds": short})
+    assert report.tables["kinds"].rejects[0].reasons[0].message == f"id 1 {said} word 'a', not 'b' {remedy}"
 
 
 def test_update_replaces_the_row(place: Place, mode: str) -> None:

@@ -81,7 +81,9 @@ def test_rows_with_other_values_that_come_between_two_commits_are_conflicts(
         return
     assert (counts.inserted, counts.updated, counts.rejected) == (4, 0, 1)
     assert reject_names(report, "people") == [(5, 5, ["id.exists"])]
-    assert report.tables["people"].rejects[0].reasons[0].message == "id 'p004' is in the database with other values"
+    assert report.tables["people"].rejects[0].reasons[0].message == (
+        "id 'p004' is in the database with other values: email 'other@', not '4@' (--on-conflict update replaces them)"
+    )
     assert report.tables["people"].reasons == {"id.exists": 1}
     assert [reasons for *_, reasons in place.stored_rejects("people")] == [["id.exists"]]
 

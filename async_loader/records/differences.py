@@ -1,0 +1,85 @@
+"""How records differ from the rows that have their keys, in words. Pure, and asked only about records that are rejected
+for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from async_loader.records.parsing import clipped, shown_values
+from async_loader.tables import Column, Type
+
+# Columns of which the values are shown, at most.
+_SHOWN = 3
+OTHER_VALUES = "is in the database with other values"
+# The option with which such a record is no reject.
+_REMEDY = "(--on-conflict update replaces them)"
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingRows:
+    """Rows whose keys records have, and that hold other values.
+
+    columns: those that are compared. rows: by place of the record, what its row holds in them, as stored.
+    read_back: returns a stored value as a batch has it, and whether it is none that a batch can have.
+    """
+
+    columns: Sequence[Column]
+    rows: dict[int, Sequence[Any]]
+    read_back: Callable[[Column, Any], tuple[Any, bool]]
+
+    def at(self, places: pl.Series) -> DifferingRows:
+        """Return the rows by the places of these records in a batch."""
+        return replace(self, rows={places[place]: values for place, values in self.rows.items()})
+
+    def in_words(self, values: pl.DataFrame, places: pl.Series) -> pl.Series:
+        """Return for each of the records at these places in which columns its row differs, and what it holds there."""
+        found: list[list[str]] = [[] for _ in range(len(places))]
+        known = [(at, self.rows[place]) for at, place in enumerate(places) if place in self.rows]
+        ats = [at for at, _ in known]
+        for number, column in enumerate(self.columns):
+            given = values[column.name].gather(places.gather(ats))
+            for at, text in self._column(column, ats, [row[number] for _, row in known], given):
+                found[at].append(text)
+        return pl.Series([_sentence(texts) for texts in found], dtype=pl.String)
+
+    def _column(
+        self, column: Column, ats: Sequence[int], stored: Sequence[Any], given: pl.Series
+    ) -> Iterator[tuple[int, str]]:
+        """Yield what is to say of a column, for each record that differs in it."""
+        read = [self.read_back(column, value) for value in stored]
+        held = pl.Series(column.name, [value for value, _ in read], dtype=column.dtype)
+        texts = zip(_shown(held), _shown(given), strict=True)
+        same = _are_same(column, held, given)
+        for at, (_, is_odd), raw, (old, new), equal in zip(ats, read, stored, texts, same, strict=True):
+            if is_odd or not equal:
+                yield at, f"{column.name} {clipped(repr(raw)) if is_odd else old}, not {new}"
+
+
+def _are_same(column: Column, held: pl.Series, given: pl.Series) -> list[bool]:
+    if column.type is not Type.JSON:
+        return held.eq_missing(given).to_list()
+    return [
+        one == other or (one is not None and other is not None and json.loads(one) == json.loads(other))
+        for one, other in zip(held, given, strict=True)
+    ]
+
+
+def _shown(values: pl.Series) -> pl.Series:
+    texts = shown_values(values)
+    if isinstance(values.dtype, pl.Datetime):
+        texts = texts.str.replace(".000000", "", literal=True)
+    return texts.fill_null("null")
+
+
+def _sentence(texts: Sequence[str]) -> str:
+    if not texts:
+        return f"{OTHER_VALUES} {_REMEDY}"
+    more = len(texts) - _SHOWN
+    others = f", and {more} more" if more > 0 else ""
+    return f"{OTHER_VALUES}: {', and '.join(texts[:_SHOWN])}{others} {_REMEDY}"
