@@ -6,10 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from async_loader import Table
+from async_loader.contrib.django.models import tables
+from benchmarks import generated_keys
 from benchmarks.data import SCHEMA, TABLES, Dataset
 from benchmarks.databases import Databases
 from benchmarks.measure import Work
@@ -38,6 +41,8 @@ class Contender:
     checks: whether it checks rules and references. One that does not must store every record.
     compared: whether its seconds are compared with those of the mode `async`; by record if the two had other numbers
         of records.
+    by_ids: the name of the contender that loads the same records by their ids, with which it is compared; None if there
+        is none.
     missing: why it cannot run on this machine; empty if it can.
     """
 
@@ -50,15 +55,27 @@ class Contender:
     rows: str | None = "all"
     checks: bool = True
     compared: bool = True
+    by_ids: str | None = None
     missing: Callable[[], str] = _always
 
 
-# By name, what databases can hold before a run: the datasets that are loaded into them, with their tables.
-STARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "nothing": (),
-    "the same": (("csv", TABLES),),
-    "other values": (("changed", TABLES),),
-    "users and products": (("csv", ("users", "products")),),
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What databases hold before a run: tables, and the datasets that were loaded into them, each with its tables."""
+
+    declared: Callable[[], tuple[Table, ...]]
+    loaded: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+# By name, what databases can hold before a run.
+STARTS: dict[str, Start] = {
+    "nothing": Start(tables.declared),
+    "the same": Start(tables.declared, (("csv", TABLES),)),
+    "other values": Start(tables.declared, (("changed", TABLES),)),
+    "users and products": Start(tables.declared, (("csv", ("users", "products")),)),
+    "generated keys": Start(generated_keys.tables),
+    "generated keys, the same": Start(generated_keys.tables, (("numbered", TABLES),)),
+    "generated keys, users and products": Start(generated_keys.tables, (("numbered", ("users", "products")),)),
 }
 
 
@@ -147,6 +164,28 @@ def _without(module: str, extra: str = _PEERS_EXTRA) -> Callable[[], str]:
     return lambda: "" if find_spec(module) else f"not installed; {extra}"
 
 
+def _generated(*options: str, tables: tuple[str, ...] = TABLES) -> Callable[[Dataset, Databases], Work]:
+    """Return a load into the tables of `generated_keys`."""
+    return _insert_data(f"--settings={generated_keys.SETTINGS}", *options, tables=tables)
+
+
+_MATCH = tuple(f"--match={table}={column}" for table, column in generated_keys.NAMES.items())
+
+# The records that the cases `match` and `lookup` are compared with.
+_BY_IDS = Contender(
+    *("ids", "valid records, by id", _generated()),
+    data="numbered",
+    start="generated keys",
+    rows="numbered",
+    compared=False,
+)
+_ORDERS_BY_IDS = replace(
+    _BY_IDS,
+    work=_generated(tables=("orders",)),
+    tables=("orders",),
+    start="generated keys, users and products",
+)
+
 MODES = (
     Contender("async", "insert_data --mode async", _insert_data("--mode=async")),
     Contender("threads", "insert_data --mode threads", _insert_data("--mode=threads")),
@@ -182,6 +221,42 @@ CASES: dict[str, tuple[Contender, ...]] = {
             start="users and products",
             rows="ten orders",
             compared=False,
+        ),
+    ),
+    "one-table": (
+        Contender(
+            *("one-table", "one table, three times as long", _insert_data(tables=("users",))),
+            data="one-table",
+            tables=("users",),
+            rows="one table",
+        ),
+    ),
+    "match": (
+        _BY_IDS,
+        replace(
+            _BY_IDS, name="match", label="the same without ids", work=_generated(*_MATCH), data="keyless", by_ids="ids"
+        ),
+        replace(_BY_IDS, name="ids-again", label="by id, again", start="generated keys, the same"),
+        replace(
+            _BY_IDS,
+            name="match-again",
+            label="without ids, again",
+            work=_generated(*_MATCH),
+            data="keyless",
+            start="generated keys, the same",
+            by_ids="ids-again",
+        ),
+    ),
+    "lookup": (
+        _BY_IDS,
+        replace(_BY_IDS, name="lookup", label="orders by e-mail and name", data="named", by_ids="ids"),
+        replace(_ORDERS_BY_IDS, name="ids-orders", label="orders alone, by id"),
+        replace(
+            _ORDERS_BY_IDS,
+            name="lookup-orders",
+            label="orders alone, by e-mail and name",
+            data="named",
+            by_ids="ids-orders",
         ),
     ),
     "sample": (Contender("sample", "the sample", _insert_data(), data="sample", rows="sample", compared=False),),

@@ -73,6 +73,10 @@ def recipes(peer_records: int) -> Mapping[str, Recipe]:
         "quoted": Recipe(awkward, _write_quoted),
         "sorted": Recipe(lambda frames: {table: frame.sort("id") for table, frame in frames.items()}),
         "shuffled": Recipe(shuffled),
+        "one-table": Recipe(lambda frames: {"users": _thrice(frames["users"])}),
+        "numbered": Recipe(numbered),
+        "keyless": Recipe(lambda frames: {table: frame.drop("id") for table, frame in numbered(frames).items()}),
+        "named": Recipe(named),
         "half-bad": Recipe(lambda frames: spoiled(frames, 0.5)),
         "ten": Recipe(lambda frames: {"orders": frames["orders"].head(10)}),
         "part": Recipe(lambda frames: _head(frames, peer_records)),
@@ -142,6 +146,50 @@ def awkward(frames: Frames) -> Frames:
     hit = (pl.col("id") % _AWKWARD_EVERY == 0) & (pl.col("name") != "")
     name = pl.when(hit).then(pl.col("name") + ", the second\nof this name").otherwise("name").alias("name")
     return {table: frame.with_columns(name) if "name" in frame.columns else frame for table, frame in frames.items()}
+
+
+def numbered(frames: Frames) -> Frames:
+    """Return the valid records, whose ids count from 1 on, as generated keys do. Each order has a number besides."""
+    users = _counted(
+        frames["users"].filter((pl.col("name") != "") & pl.col("email").str.contains("@", literal=True)), "email"
+    )
+    products = _counted(frames["products"].filter(pl.col("price") > 0), "name")
+    orders = frames["orders"].filter(pl.col("quantity") > 0)
+    for column, target in (("user_id", users), ("product_id", products)):
+        ids = target.select(pl.col("before").alias(column), pl.col("id").alias("now"))
+        orders = (
+            orders.join(ids, on=column, maintain_order="left").with_columns(pl.col("now").alias(column)).drop("now")
+        )
+    orders = _counted(orders, "id").with_columns(number=pl.format("N{}", "id"))
+    columns = {
+        "users": ["name", "email"],
+        "products": ["name", "price"],
+        "orders": ["number", *list(SCHEMA["orders"])[1:]],
+    }
+    all_of_them = {"users": users, "products": products, "orders": orders}
+    return {table: frame.select("id", *columns[table]) for table, frame in all_of_them.items()}
+
+
+def _counted(frame: pl.DataFrame, unique: str) -> pl.DataFrame:
+    """Return records that differ in the column `unique`, with ids from 1 on; those that they had are in `before`."""
+    distinct = frame.unique(unique, keep="first", maintain_order=True).rename({"id": "before"})
+    return distinct.with_columns(pl.int_range(1, pl.len() + 1).alias("id"))
+
+
+def named(frames: Frames) -> Frames:
+    """Return the valid records; orders name a user by e-mail address, and a product by name."""
+    known = numbered(frames)
+    orders = known["orders"]
+    for table, column, name in (("users", "user_id", "email"), ("products", "product_id", "name")):
+        names = known[table].select(pl.col("id").alias(column), pl.col(name).alias(f"{table[:-1]}__{name}"))
+        orders = orders.join(names, on=column, how="left", maintain_order="left").drop(column)
+    return {**known, "orders": orders}
+
+
+def _thrice(users: pl.DataFrame) -> pl.DataFrame:
+    """Return three users with ids of their own for each."""
+    apart = pl.col("id").max() + 1
+    return pl.concat([users.with_columns(pl.col("id") + times * apart) for times in range(3)])
 
 
 def given(directory: Path) -> Dataset:

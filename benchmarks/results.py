@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -48,6 +48,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class ByIds:
+    """What a contender took as multiples of what the same load by ids took, whose label is `label`."""
+
+    label: str
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The results of a whole benchmark.
 
@@ -66,11 +75,22 @@ class Outcome:
 
     def comparison(self, result: Result) -> Comparison | None:
         """Compare a result with the mode `async`; None if they cannot be compared, or `async` did not run."""
-        base = next((each for each in self.results if each.contender.name == _BASE), None)
+        base = self._result(_BASE)
         if base is None or not (base.records and result.records and result.contender.compared):
             return None
         ratio = (result.median.seconds / result.records) / (base.median.seconds / base.records)
         return Comparison(ratio, per_record=result.records != base.records)
+
+    def by_ids(self, result: Result) -> ByIds | None:
+        """Compare a result with the same load by ids; None if there is no such load."""
+        base = self._result(result.contender.by_ids)
+        if base is None:
+            return None
+        own, other = result.median, base.median
+        return ByIds(base.contender.label, own.seconds / other.seconds, own.cpu_seconds / other.cpu_seconds)
+
+    def _result(self, name: str | None) -> Result | None:
+        return next((each for each in self.results if each.contender.name == name), None)
 
     @property
     def title(self) -> str:
@@ -115,6 +135,13 @@ def table_lines(outcome: Outcome) -> Iterator[str]:
     if any(comparison and comparison.per_record for comparison in compared):
         yield ""
         yield "* per record: it was given fewer records than async, so that its start weighs more"
+    by_ids = {result.contender.label: outcome.by_ids(result) for result in outcome.results}
+    if any(by_ids.values()):
+        yield ""
+    for label, ratios in by_ids.items():
+        if ratios is not None:
+            spent = f"{ratios.seconds:.2f}x the seconds and {ratios.cpu_seconds:.2f}x the CPU seconds"
+            yield f"{label}: {spent} of: {ratios.label}"
     if outcome.left_out:
         yield ""
     for label, reason in outcome.left_out.items():
@@ -146,7 +173,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def _contender(outcome: Outcome, result: Result) -> dict[str, Any]:
-    comparison = outcome.comparison(result)
+    comparison, by_ids = outcome.comparison(result), outcome.by_ids(result)
     return {
         "name": result.contender.name,
         "label": result.contender.label,
@@ -156,5 +183,6 @@ def _contender(outcome: Outcome, result: Result) -> dict[str, Any]:
         "records_per_second": result.records_per_second,
         "ratio": comparison and comparison.ratio,
         "ratio_per_record": comparison and comparison.per_record,
+        "by_ids": by_ids and asdict(by_ids),
         "runs": [run.as_dict() for run in result.runs],
     }

@@ -54,7 +54,8 @@ class Wanted:
         """All contenders that are asked for, in the order in which they run."""
         of_cases, peers = STORES[self.store]
         cases = [contender for case in self.cases for contender in of_cases[case]]
-        return (*cases, *(peers if self.peers else ()))
+        # Some cases have a contender in common.
+        return tuple(dict.fromkeys((*cases, *(peers if self.peers else ()))))
 
     @property
     def steps(self) -> int:
@@ -189,10 +190,11 @@ class Stage:
         locations, is_new = self._store.start(name)
         if not is_new:
             return
-        declared = tables.declared()
+        start = STARTS[name]
+        declared = start.declared()
         databases = {alias: locations[alias] for alias in tables.databases_of(declared)}
         async_loader.init(declared, databases)
-        for data, loaded in STARTS[name]:
+        for data, loaded in start.loaded:
             dataset = self._dataset(data)
             Run(declared, {table: dataset.source(table) for table in loaded}, databases).perform()
         self._store.settle(name)

@@ -27,7 +27,10 @@ from tests.commands.conftest import Project
 from tests.postgres import Server, binaries
 
 RECORDS, INVALID = 200, 0.1
-ALL = [contender for case in CASES.values() for contender in case] + list(PEERS)
+# Some cases have a contender in common.
+ALL = [*dict.fromkeys(contender for case in CASES.values() for contender in case), *PEERS]
+# Those that load all valid records by ids, match columns or lookups.
+FINDING = ("ids", "match", "ids-again", "match-again", "lookup")
 USAGE = {"seconds", "cpu_seconds", "memory_mib"}
 PNG = b"\x89PNG\r\n\x1a\n"
 MIB = 2**20
@@ -103,7 +106,14 @@ def test_json_has_every_contender_with_its_runs_and_medians(everything: Path) ->
         assert all(number > 0 for number in each["median"].values())
     assert (measured["async"]["ratio"], measured["async"]["ratio_per_record"]) == (1, False)
     given = {name: each["records"] for name, each in measured.items() if each["records"] != 3 * RECORDS}
+    finding = {name: given.pop(name) for name in (*FINDING, "ids-orders", "lookup-orders")}
     assert given == {"orders-alone": RECORDS, "ten-orders": 10, "sample": 30, "check": 0}
+    valid, orders = {finding[name] for name in FINDING}, {finding["ids-orders"], finding["lookup-orders"]}
+    assert len(valid) == len(orders) == 1
+    assert 0 < orders.pop() * 3 < valid.pop() < 3 * RECORDS
+    assert {each["name"] for each in measured.values() if each["by_ids"]} == {
+        *("match", "match-again", "lookup", "lookup-orders")
+    }
     assert measured["check"]["records_per_second"] is measured["check"]["ratio"] is None
 
 
@@ -133,6 +143,17 @@ def test_a_case_does_what_it_is_called_after(everything: Path, case: str, counte
     for table in data.TABLES:
         runs = f"SELECT given, {counted} + rejected FROM loader_runs ORDER BY rowid DESC LIMIT 1"
         assert project.query(table, runs) == [(RECORDS, RECORDS)]
+
+
+@pytest.mark.parametrize(
+    ("case", "counted"), [("match", "inserted"), ("match-again", "unchanged"), ("lookup", "inserted")]
+)
+@pytest.mark.wide
+def test_a_load_without_ids_loads_every_valid_record(everything: Path, case: str, counted: str) -> None:
+    project = Project(everything / "kept" / "databases" / case)
+    for table in data.TABLES:
+        [(given, done)] = project.query(table, f"SELECT given, {counted} FROM loader_runs ORDER BY rowid DESC LIMIT 1")
+        assert given == done > 0
 
 
 @pytest.mark.long

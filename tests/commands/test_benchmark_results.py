@@ -14,6 +14,7 @@ from benchmarks import data, machine
 from benchmarks.chart import bars
 from benchmarks.contenders import PEERS
 from benchmarks.errors import BenchmarkError
+from benchmarks.generated_keys import NAMES
 from benchmarks.measure import Usage
 from benchmarks.results import Outcome, Result, as_dict, table_lines
 from benchmarks.stored import Stored, must_be_all, must_be_equal
@@ -55,6 +56,19 @@ def test_the_table_shows_medians_and_compares_by_record_where_the_numbers_differ
     assert lines[4].split()[-7:] == ["nothing", "30", "2.00", "2.00", "20", "15", "10.00x*"]
     assert lines[5].split()[-7:] == ["-", "-", "2.00", "2.00", "20", "-", "-"]
     assert lines[6:] == ["", "* per record: it was given fewer records than async, so that its start weighs more"]
+
+
+def test_loads_without_ids_are_compared_with_the_same_load_by_ids() -> None:
+    measured = outcome(result("async", 1, 300), result("ids", 2, 300), result("match", 3, 300))
+    lines = list(table_lines(measured))
+    assert [line.split()[-1] for line in lines[3:6]] == ["1.00x", "-", "-"]
+    assert lines[6:] == [
+        "",
+        "the same without ids: 1.50x the seconds and 1.00x the CPU seconds of: valid records, by id",
+    ]
+    by_ids = [each["by_ids"] for each in as_dict(measured)["contenders"]]
+    assert by_ids == [None, None, {"label": "valid records, by id", "seconds": 1.5, "cpu_seconds": 1.0}]
+    assert as_dict(outcome(result("match", 3, 300)))["contenders"][0]["by_ids"] is None
 
 
 def test_what_a_server_took_is_a_column_where_it_is_known() -> None:
@@ -110,6 +124,29 @@ def test_shuffled_records_are_the_same_ones_in_another_order() -> None:
     shuffled = data.shuffled(frames)
     assert not any(frame.equals(frames[table]) for table, frame in shuffled.items())
     assert all(frame.sort("id").equals(frames[table]) for table, frame in shuffled.items())
+
+
+def test_numbered_records_are_the_valid_ones_and_their_ids_count_from_1() -> None:
+    frames = data.made(1000, 0.25)
+    frames = {**frames, "users": pl.concat([frames["users"], frames["users"].with_columns(pl.col("id") + 5000)])}
+    numbered = data.numbered(frames)
+    assert set(broken(numbered).values()) == {0}
+    assert all(frame["id"].to_list() == list(range(1, frame.height + 1)) for frame in numbered.values())
+    assert all(frame[name].is_unique().all() for frame, name in zip(numbered.values(), NAMES.values(), strict=True))
+    valid = {table: frames[table].height - count for table, count in broken(frames).items()}
+    assert numbered["users"].height == valid["users"] / 2
+    assert numbered["products"].height == valid["products"]
+    assert numbered["orders"].height < valid["orders"]
+
+
+def test_named_records_lead_to_the_users_and_products_of_numbered_ones() -> None:
+    frames = data.made(1000, 0.25)
+    numbered, named = data.numbered(frames), data.named(frames)
+    assert named["orders"].columns == ["id", "number", "quantity", "user__email", "product__name"]
+    by_email = dict(numbered["users"].select("email", "id").iter_rows())
+    assert [by_email[email] for email in named["orders"]["user__email"]] == numbered["orders"]["user_id"].to_list()
+    by_name = dict(numbered["products"].select("name", "id").iter_rows())
+    assert [by_name[name] for name in named["orders"]["product__name"]] == numbered["orders"]["product_id"].to_list()
 
 
 def test_awkward_names_hold_commas_and_line_breaks_between_quotes(tmp_path: Path) -> None:
