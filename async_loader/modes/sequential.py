@@ -63,6 +63,12 @@ class _CtrlC:
             if not self._blocks:
                 self._let_through()
 
+    def end_waits(self) -> None:
+        """Let Ctrl-C end whatever a thread waits for, as Python has it: once Polars is imported, the system goes on
+        with reading a pipe and waiting for a lock.
+        """
+        signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003 - it takes no keywords
+
     def _note(self, *_: object) -> None:
         self._came = True
 
@@ -86,6 +92,7 @@ class Sequential:
 
     def run(self, steps: Steps[Result]) -> Result:
         """Take all steps; what is not committed at the end is rolled back."""
+        CTRL_C.end_waits()
         try:
             return self.drive(steps)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as csv_module
 import json
+import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -287,8 +288,10 @@ def test_workers_of_a_runs_own_leave_what_one_process_leaves(
     for name, value in pair.cluster.environment(pair.many.databases).items():
         monkeypatch.setenv(name, value)
     pair.own = Cluster(workers=2, share_size=120, stores="tests.cluster:location")
+    environment = dict(os.environ)
     for seed in range(loads):
         pair.load(write(pair.one, sample(random.Random(seed)), "csv"))
+    assert os.environ == environment
 
 
 def no_swearing(value: str) -> bool:

@@ -4,8 +4,10 @@ give them work, and nothing is left of them: no process, file or port.
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import resource_tracker
@@ -38,6 +40,7 @@ class OwnWorkers:
         self._name = name
         self._workers = workers
         self._cluster: LocalCluster | None = None
+        self._environment = dict(os.environ)
         # Where Dask would keep what memory does not hold.
         self._scratch = tempfile.TemporaryDirectory(prefix="loader", ignore_cleanup_errors=True)
 
@@ -65,6 +68,7 @@ class OwnWorkers:
         if self._cluster is not None:
             with suppress(Exception):
                 _close(self._cluster)
+        _restore(self._environment)
         self._scratch.cleanup()
 
 
@@ -124,6 +128,17 @@ def _keep_signals_out() -> None:
     # Starting the tracker unblocks signals again, so it is started before they are blocked.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _restore(environment: Mapping[str, str]) -> None:
+    """Give the variables that Dask sets for the processes it starts the values that they had in this process."""
+    import dask
+
+    for name in ("__DASK_PARENT_PID", "PYTHONHASHSEED", *dask.config.get("distributed.nanny.pre-spawn-environ")):
+        if name in environment:
+            os.environ[name] = environment[name]
+        else:
+            os.environ.pop(name, None)
 
 
 def _close(cluster: LocalCluster) -> None:
