@@ -46,7 +46,7 @@ from .run.cluster import Cluster
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Reference, Table, Type, Unique
+from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Links, Reference, Table, Type, Unique
 
 __all__ = [
     "DASK",
@@ -70,6 +70,7 @@ __all__ = [
     "Layout",
     "LedgerError",
     "Lent",
+    "Links",
     "LoaderError",
     "LockedError",
     "Options",

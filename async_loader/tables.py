@@ -198,6 +198,61 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Many-to-many: with each record a source may give the set of rows of a target to which the record's row is linked.
+
+    name: what sources call the set: of values that the link table holds; `name__column` is of another column's values.
+    table: the link table, in the same database, one row for each pair. It has a key that is generated, and references.
+    column, target_column: those of its columns that reference this table, and the target.
+    problem: why no source can have it, as a line about it ends; empty where one can. With it, no more need be said.
+    is_used: whether a source of the run has it, or may have it; filled in by the run.
+    target: the target's declaration, filled in by `in_reference_order`.
+    """
+
+    name: str
+    table: Table | None = None
+    column: str = ""
+    target_column: str = ""
+    problem: str = ""
+    is_used: bool = False
+    target: Table | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.table is None and not self.problem:
+            raise ConfigurationError(f"links {self.name!r}: have no table")
+
+    @property
+    def rows(self) -> Table:
+        """The table of the link rows."""
+        assert self.table is not None
+        return self.table
+
+    @property
+    def own(self) -> Reference:
+        """The reference of the link table to this table."""
+        return self.rows.reference_of(self.column)
+
+    @property
+    def reference(self) -> Reference:
+        """The reference of the link table to the target."""
+        return self.rows.reference_of(self.target_column)
+
+    @property
+    def held(self) -> Column:
+        """The column of the target whose values the link table holds."""
+        assert self.target is not None
+        return self.target.column(self.reference.to or self.target.key)
+
+    def given_by(self, header: str) -> Column | None:
+        """Return the column of the target of which a source gives values under a header; None where it gives none."""
+        if header == self.name:
+            return self.held
+        assert self.target is not None
+        name = header.removeprefix(f"{self.name}{LOOKUP}")
+        return None if name == header else _column_named(self.target.columns, name)
+
+
+@dataclass(frozen=True, slots=True)
 class Constraint:
     """A constraint of the database, by its name: the code and the message of a record's reason that it refuses.
 
@@ -238,6 +293,7 @@ class Table:
     unique_together: sets of columns of which no two rows may have the same values: names, or a `Unique` that says more.
     on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert or reject.
     constraints: those of the database that have codes or messages of their own.
+    links: the sets of rows of other tables that a source may give with each record.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -253,6 +309,7 @@ class Table:
     unique_together: tuple[tuple[str, ...] | Unique, ...] = ()
     on_missing: str = "insert"
     constraints: tuple[Constraint, ...] = ()
+    links: tuple[Links, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.column_names
@@ -271,6 +328,8 @@ class Table:
                 raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
         for rule in self.rules:
             self._try_rule(rule)
+        for links in self.links:
+            self._check_links(links)
         if self.name.lower().startswith(OWN_PREFIX):
             raise ConfigurationError(f"table {self.name}: names that begin with {OWN_PREFIX} are the loader's own")
         key = self.column(self.key)
@@ -291,6 +350,32 @@ class Table:
             raise ConfigurationError(
                 f"table {self.name}: rule {rule.code} gives {given}, not a boolean for each record"
             )
+
+    def _check_links(self, links: Links) -> None:
+        """Raise ConfigurationError for links that this table cannot have."""
+        if links.name in self.column_names:
+            raise ConfigurationError(f"table {self.name}: links are named like column {links.name!r}")
+        if not links.problem and links.own.table != self.name:
+            problem = f"{links.rows.name}.{links.column} references {links.own.table}"
+            raise ConfigurationError(f"table {self.name}: links {links.name!r}: {problem}, not this table")
+
+    @property
+    def used_links(self) -> tuple[Links, ...]:
+        """The links that sources of the run have, or may have."""
+        return tuple(links for links in self.links if links.is_used)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the tables whose rows its rows may name in a run, each once."""
+        linked = [links.reference.table for links in self.used_links if links.reference.table != self.name]
+        return tuple(dict.fromkeys([*(reference.table for reference in self.references), *linked]))
+
+    def reference_of(self, column: str) -> Reference:
+        """Return the reference of a column. ConfigurationError where it references nothing."""
+        for reference in self.references:
+            if reference.column == column:
+                return reference
+        raise ConfigurationError(f"table {self.name}: {column} references no table")
 
     @property
     def finds_by_key(self) -> bool:
@@ -334,13 +419,13 @@ class Table:
     def narrowed(self, names: Collection[str]) -> Table:
         """Return the table with these columns alone, in this order; the key is among them."""
         columns = tuple(self.column(name) for name in names)
-        return replace(self, columns=columns, rules=(), references=(), match=(), unique_together=())
+        return replace(self, columns=columns, rules=(), references=(), match=(), unique_together=(), links=())
 
     def identified_by(self, name: str) -> Table:
         """Return the table as one whose key is another column, which identifies its rows too."""
         key = replace(self.column(name), nullable=False, default=REQUIRED, generated=False)
         columns = tuple(key if column.name == name else column for column in self.columns)
-        return replace(self, columns=columns, key=name, rules=(), references=(), match=())
+        return replace(self, columns=columns, key=name, rules=(), references=(), match=(), links=())
 
     @property
     def unique(self) -> tuple[Column, ...]:
@@ -389,16 +474,29 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
     for table in tables:
         for reference in table.references:
             _check_reference(table, reference, by_name)
-    graph = {table.name: [reference.table for reference in table.references] for table in tables}
+        for links in table.links:
+            if not links.problem and links.reference.table in by_name:
+                _check_reference(links.rows, links.reference, by_name)
+    graph = {table.name: table.targets for table in tables}
     return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
 
 
 def _bound(table: Table, by_name: Mapping[str, Table]) -> Table:
-    """Return the table with references that know the columns of their targets."""
-    if not table.references:
+    """Return the table with references and links that know their targets."""
+    if not (table.references or table.links):
         return table
     references = [replace(each, targets=by_name[each.table].columns) for each in table.references]
-    return replace(table, references=tuple(references))
+    links = tuple(_bound_links(each, by_name) for each in table.links)
+    return replace(table, references=tuple(references), links=links)
+
+
+def _bound_links(links: Links, by_name: Mapping[str, Table]) -> Links:
+    if links.problem:
+        return links
+    target = links.reference.table
+    if target not in by_name:
+        return replace(links, problem=f"table {target}, whose rows it names, is not declared")
+    return replace(links, target=by_name[target])
 
 
 def _column_named(columns: Iterable[Column], name: str) -> Column | None:
@@ -416,12 +514,12 @@ def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
     home = {table.name: table.database for table in tables}
     graph: dict[str, list[str]] = {table.database: [] for table in tables}
     for table in tables:
-        targets = [home[reference.table] for reference in table.references if reference.table in home]
+        targets = [home[target] for target in table.targets if target in home]
         graph[table.database] += [target for target in targets if target != table.database]
     return _sorted(graph, "databases")
 
 
-def _sorted(graph: dict[str, list[str]], kind: str) -> tuple[str, ...]:
+def _sorted(graph: Mapping[str, Iterable[str]], kind: str) -> tuple[str, ...]:
     try:
         return tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:

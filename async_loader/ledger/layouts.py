@@ -24,6 +24,7 @@ class Layout:
     lookups: of JSON, the names under which it gives other columns of referenced tables than their keys.
     aliases: of JSON, in which each record may have a column under another name, the names of such columns.
     match, append, on_missing: how records found their rows, as in a `Table`.
+    separators: what stands between the values of lists in text, as pairs.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Layout:
     match: tuple[str, ...] = ()
     append: bool = False
     on_missing: str = ""
+    separators: tuple[tuple[str, str], ...] = ()
 
 
 def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]
 
 def layout_as_json(path: str, layout: Layout) -> dict[str, Any]:
     """Return how a source was read, as `loader_runs` keeps it."""
-    pairs = {name: dict(getattr(layout, name)) for name in ("names", "constants", "aliases")}
+    pairs = {name: dict(getattr(layout, name)) for name in ("names", "constants", "aliases", "separators")}
     facts = asdict(layout) | pairs
     return {"path": path} | {name: value for name, value in facts.items() if value}
 
@@ -104,6 +106,7 @@ def _layout_from(facts: Mapping[str, Any]) -> Layout:
         match=_texts(facts.get("match")),
         append=facts.get("append") is True,
         on_missing=str(facts.get("on_missing") or ""),
+        separators=tuple(sorted((facts.get("separators") or {}).items())),
         **mapping_parts(*(facts.get(name) for name in ("names", "constants", "means_null"))),
     )
 

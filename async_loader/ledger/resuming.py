@@ -126,6 +126,7 @@ _IDENTITY_PARTS = {
     "constants": "set of constants (--set)",
     "means_null": "spelling of null (--null)",
     "ignore": "set of ignored columns (--ignore)",
+    "separators": "separator of values (--separator)",
 }
 
 

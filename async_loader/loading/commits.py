@@ -78,7 +78,7 @@ class Checkpoints(Commits):
         for database in {each.name: each for each in (load.database, *load.target_databases)}.values():
             yield from self.inserted.note(database)
             yield from self.relied_on.note(database)
-        yield from load.database.begin([load.table])
+        yield from load.database.begin(load.written)
         yield from self.confirm()
         load.ranges[load.table.name] = yield from load.database.key_range(load.table)
         return load.ranges[load.table.name]
@@ -95,7 +95,7 @@ class Checkpoints(Commits):
         """Commit at a checkpoint, and begin the next transaction."""
         yield from self.recheck(load, self.relied_on, RUNNING)
         yield Complete(self._commit(load, RUNNING))
-        yield from load.database.begin_next([load.table])
+        yield from load.database.begin_next(load.written)
         yield from self.confirm()
 
     def refresh(self, load: Load, known: Knowledge) -> Steps[None]:

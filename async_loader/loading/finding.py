@@ -168,6 +168,10 @@ class Finding:
         elif self.table.append:
             size = len(batch.lines)
             resolved = replace(resolved, identity=pl.Series([None], dtype=pl.Int64).new_from_index(0, size))
+        if batch.links:
+            from async_loader.loading.linking import resolve_links
+
+            resolved = yield from resolve_links(self, resolved)
         return resolved
 
     def identities_of(self, batch: Batch) -> Steps[pl.Series]:
@@ -185,7 +189,7 @@ class Finding:
         for reference in references:
             parts = batch.lookups[reference.column]
             values = batch.values.select(pl.col(header).alias(column.name) for header, column in parts.items())
-            finder = self._target_finder(reference, tuple(parts.values()))
+            finder = self.target_finder(reference, tuple(parts.values()))
             asked.append((reference, values, (yield Start(finder.find(values)))))
         resolved = Resolved(batch)
         for reference, values, token in asked:
@@ -243,9 +247,10 @@ class Finding:
         columns = tuple(table.column(name) for name in table.match)
         return self._finder(("", *table.match), table, self.database, columns, table.column(table.key))
 
-    def _target_finder(self, reference: Reference, columns: tuple[Column, ...]) -> Finder:
+    def target_finder(self, reference: Reference, columns: tuple[Column, ...]) -> Finder:
+        """Return what finds the rows that a reference may name, by some of their columns."""
         target, database = self.targets[reference.table]
-        names = (reference.column, *(column.name for column in columns))
+        names = (reference.table, reference.column, *(column.name for column in columns))
         return self._finder(names, target, database, columns, target.column(reference.to or target.key))
 
     def _finder(

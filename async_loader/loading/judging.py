@@ -67,7 +67,7 @@ class Knowledge:
 
     def find(self, batch: Batch) -> Steps[Resolved]:
         """Return a batch whose records name rows by their keys: as it was read, or with the keys that were found."""
-        if not batch.lookups and self.table.finds_by_key:
+        if not (batch.lookups or batch.links) and self.table.finds_by_key:
             return Resolved(batch)
         return (yield from self.finding.resolve(batch))
 
@@ -108,7 +108,7 @@ class _Questions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answers:
+class Answers:
     """What the database says of a batch's records.
 
     same, differing: the places of those whose keys it holds, with the same values and with others.
@@ -143,7 +143,7 @@ def _questions(known: Knowledge, resolved: Resolved) -> _Questions:
     return _Questions(taken, places, batch.values[places], unknown)
 
 
-def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_Answers]:
+def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[Answers]:
     """Ask the table's database about a batch; nothing is asked of a table that can hold none of its keys or values."""
     table, nothing = known.table, pl.Series([], dtype=pl.Int64)
     same, differing = nothing, nothing
@@ -154,10 +154,15 @@ def _answers(known: Knowledge, batch: Batch, questions: _Questions) -> Steps[_An
     if known.conflicts_reject and len(differing):
         found = yield from differing_rows(known.database, table, batch.values[differing], batch.absent)
         rows = found.at(differing)
-    if not known.unique:
-        return _Answers(same, differing, rows, ())
-    held = Held(same, differing, may_be_owned=known.key_range is not None)
-    return _Answers(same, differing, rows, (yield from ask_sets(table, known.database, batch, held)))
+    sets: Sequence[AskedSet] = ()
+    if known.unique:
+        held = Held(same, differing, may_be_owned=known.key_range is not None)
+        sets = yield from ask_sets(table, known.database, batch, held)
+    if batch.linked:
+        from async_loader.loading.linking import with_other_sets
+
+        return (yield from with_other_sets(known, batch, Answers(same, differing, rows, sets)))
+    return Answers(same, differing, rows, sets)
 
 
 def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
@@ -166,7 +171,7 @@ def _named_keys(batch: Batch, reference: Reference) -> pl.Series:
     return keys.clear() if reference.column in batch.lookups else keys
 
 
-def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers: _Answers) -> World:
+def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers: Answers) -> World:
     """Return the world to judge a batch by: places in the answers become masks as long as the batch.
 
     A reference that was looked up leads to a row already, or has a check that says why not, so none dangles. A unique

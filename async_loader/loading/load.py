@@ -71,6 +71,7 @@ class Load:
     superseding: what is needed to delete the stored rejects that records name; None where nothing is written.
     dry: of a dry run, the rows that it would store, for the tables that look them up.
     relied_on: fills with the references of the table, and what was known of the keys that they name.
+    linked_to: fills with the references of link tables to the rows that they link.
     noted: names of referenced tables: all keys of theirs that accepted records name are noted. Of other tables only
         those are noted that were looked up.
     match_values: fills with those of accepted records.
@@ -98,6 +99,7 @@ class Load:
     used_before: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     dry: DryRows | None = None
     relied_on: list[KnownReference] = field(default_factory=list)
+    linked_to: list[KnownReference] = field(default_factory=list)
     noted: frozenset[str] = frozenset()
     match_values: MatchValues = field(default_factory=MatchValues)
 
@@ -109,9 +111,14 @@ class Load:
         return Show(self.table.name, counts.given, counts.rejected, read_to, size, waits_for)
 
     @property
+    def written(self) -> list[Table]:
+        """The tables whose rows it changes."""
+        return [self.table, *(links.rows for links in self.table.used_links)]
+
+    @property
     def target_databases(self) -> list[Store]:
         """The databases of the referenced tables."""
-        return [self.targets[reference.table][1] for reference in self.table.references]
+        return [self.targets[name][1] for name in self.table.targets]
 
     def stop_at_conflict(self, batch: Batch, verdict: Verdict, differing: pl.Series) -> None:
         """Raise ConflictError where a conflict ends the run; `differing` are keys of rows with other values."""
@@ -178,9 +185,9 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
 
 def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
     """Return what is known before the first batch, once all keys are known of the targets that this run loads."""
-    names = dict.fromkeys(reference.table for reference in this.table.references)
-    yield from this.wait_for([name for name in names if name in this.target_keys])
+    yield from this.wait_for([name for name in this.table.targets if name in this.target_keys])
     this.relied_on.extend(_known_reference(this, reference) for reference in this.table.references)
+    this.linked_to.extend(_known_reference(this, links.reference) for links in this.table.used_links)
     return Knowledge(
         table=this.table,
         database=this.database,

@@ -35,6 +35,10 @@ class Readable(Protocol):
         """By column that references another table, the columns that stand in its place."""
 
     @property
+    def links(self) -> Sequence[str]:
+        """The names of the table's links that it gives, or may give in records to come."""
+
+    @property
     def size(self) -> int | None:
         """The size in bytes; None where unknown."""
 

@@ -101,3 +101,6 @@ def _note_named(this: Load, known: Knowledge, batch: Batch, verdict: Verdict) ->
     for each in known.references:
         if each.target.name in this.noted or each.reference.column in batch.lookups:
             each.named.add(verdict.accepted[each.reference.column])
+    for links, each in zip(this.table.used_links, this.linked_to, strict=True):
+        if links.name in batch.linked:
+            each.named.add(batch.linked[links.name].gather(verdict.places).explode().drop_nulls())

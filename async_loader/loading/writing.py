@@ -62,6 +62,10 @@ def write(load: Load, reader: Readable, judged: Judged) -> Steps[Written]:
 
 def written_as(load: Load, reader: Readable, judged: Judged, stored: Stored) -> Steps[Written]:
     """Store the rejects of a verdict whose accepted records have been written, and count what came of all."""
+    if judged.batch.linked:
+        from async_loader.loading.linking import write_links
+
+        yield from write_links(load, judged, list(stored.reasons))
     rejects, packed = judged.verdict.rejects, judged.rejects
     late = rejects.clear()
     if stored.reasons:

@@ -65,6 +65,10 @@ class Batch:
     missing: for each column that must be there, n flags: which records lack it and have no row that has it.
     lookups: by column that references another table and is null here, by column of `values` that stands for it, the
         column of that table in which a row has the value.
+    links: by name of links of the table, by column of `values` that has lists of values for them, the column of the
+        target in which a row has such a value. A list is null where the record leaves the row's links alone.
+    linked: by name of links, n lists of the values that link rows hold; null as before. Made of those when links are
+        resolved, and from then on there are no such columns in `values`.
     """
 
     source: str
@@ -82,6 +86,8 @@ class Batch:
     lacking: Mapping[str, pl.Series] = field(default_factory=dict)
     kept: Mapping[str, pl.Series] = field(default_factory=dict)
     missing: Mapping[str, pl.Series] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    linked: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.broken)
@@ -123,6 +129,7 @@ def cut_batch(batch: Batch, places: Iterable[int]) -> list[Batch]:
                 lacking={column: flags.slice(start, length) for column, flags in batch.lacking.items()},
                 kept={column: flags.slice(start, length) for column, flags in batch.kept.items()},
                 missing={column: flags.slice(start, length) for column, flags in batch.missing.items()},
+                linked={name: lists.slice(start, length) for name, lists in batch.linked.items()},
                 broken=batch.broken[first:last],
                 supersedes=None if batch.supersedes is None else batch.supersedes.slice(start, length),
             )
@@ -142,6 +149,7 @@ def chosen_records(batch: Batch, which: pl.Series, *, with_broken: bool) -> Batc
         lacking={column: flags.filter(which) for column, flags in batch.lacking.items()},
         kept={column: flags.filter(which) for column, flags in batch.kept.items()},
         missing={column: flags.filter(which) for column, flags in batch.missing.items()},
+        linked={name: lists.filter(which) for name, lists in batch.linked.items()},
         broken=batch.broken if with_broken else (),
         supersedes=None if batch.supersedes is None else batch.supersedes.filter(which),
     )

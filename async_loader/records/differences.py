@@ -5,8 +5,8 @@ for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -27,11 +27,17 @@ class DifferingRows:
 
     columns: those that are compared. rows: by place of the record, what its row holds in them, as stored.
     read_back: returns a stored value as a batch has it, and whether it is none that a batch can have.
+    linked: by place, the names of links of which its row has others.
     """
 
     columns: Sequence[Column]
     rows: dict[int, Sequence[Any]]
     read_back: Callable[[Column, Any], tuple[Any, bool]]
+    linked: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+    def linked_otherwise(self, name: str, places: pl.Series) -> DifferingRows:
+        """Return the rows with those of these places, which have others of these links."""
+        return replace(self, linked={**self.linked, **{place: (*self.linked.get(place, ()), name) for place in places}})
 
     def at(self, places: pl.Series) -> DifferingRows:
         """Return the rows by the places of these records in a batch."""
@@ -46,6 +52,8 @@ class DifferingRows:
             given = values[column.name].gather(places.gather(ats))
             for at, text in self._column(column, ats, [row[number] for _, row in known], given):
                 found[at].append(text)
+        for at, place in enumerate(places):
+            found[at] += self.linked.get(place, ())
         return pl.Series([_sentence(texts) for texts in found], dtype=pl.String)
 
     def _column(

@@ -30,6 +30,7 @@ FAULT_MESSAGES = {
     "not_integer": "{column} must be an integer, not {shown}",
     "not_number": "{column} must be a number, not {shown}",
     "not_text": "{column} must be text, not {shown}",
+    "not_list": "{column} must be a list, not {shown}",
     "not_boolean": "{column} must be true or false, not {shown}",
     "not_date": "{column} must be a date, not {shown}",
     "not_datetime": "{column} must be a date and time, not {shown}",

@@ -60,7 +60,8 @@ def open_databases(state: RunState, versions: Versions | None = None) -> Steps[N
     for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
         database = plan.databases[name]
         if name in written:
-            yield from database.begin([table for table in plan.loaded if table.database == name])
+            here = [table for table in plan.loaded if table.database == name]
+            yield from database.begin([*here, *plan.link_tables(name)])
             yield from database.check_writable()
         else:
             yield from database.begin_reading()
@@ -88,6 +89,8 @@ def _connect(plan: Plan) -> Steps[None]:
         for table in tables:
             if table.database == name:
                 yield from plan.databases[name].check(table, filled=table in plan.loaded)
+        for table in plan.link_tables(name):
+            yield from plan.databases[name].check(table, filled=True)
 
 
 def release_databases(state: RunState, *, only_read: bool = False) -> Steps[None]:

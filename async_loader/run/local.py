@@ -141,7 +141,7 @@ class OneCommit(Execution):
     def _recheck(self, *, ask_always: bool) -> Steps[None]:
         """Raise StoreError where rows that are not committed name rows that are gone by now."""
         loads = [self._loads[table.name] for table in self.state.remaining]
-        changes = yield from self._versions.changes(known.database for each in loads for known in each.relied_on)
+        changes = yield from self._versions.changes(database for each in loads for database in each.target_databases)
         for each in loads:
             yield from recheck(each, changes, lambda table: table in self.state.plan.loaded, ask_always=ask_always)
 
@@ -186,7 +186,7 @@ class Checkpointed(OneCommit):
     def _recheck_at(self, load: Load, versions: Versions, state: str) -> Steps[None]:
         """Recheck at every commit what databases say has changed; those that do not say so are asked at the end."""
         yield from self._check_places()
-        changes = yield from versions.changes(each.database for each in load.relied_on)
+        changes = yield from versions.changes(load.target_databases)
         yield from recheck(load, changes, lambda _: False, ask_always=state == COMPLETE)
 
     def commit(self) -> Steps[None]:
@@ -211,7 +211,7 @@ class DryRun(OneCommit):
             for reference in table.references
             if any(reference.column in reader.lookups for reader in self.state.readers[table.name])
             or (reference.may_be_looked_up and any(_is_unsettled(each) for each in self.state.readers[table.name]))
-        }
+        } | {links.reference.table for table in self.state.plan.loaded for links in table.used_links}
 
     def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
         return None

@@ -151,7 +151,7 @@ def _lines(mended: _Mended, given: tuple[Table, Source], now: tuple[Table, Sourc
 
 
 def _plain(source: Source) -> Source:
-    return replace(source, names={}, constants={}, means_null=(), ignore=())
+    return replace(source, names={}, constants={}, means_null=(), ignore=(), separators={})
 
 
 def _options(table: Table, source: Source) -> Iterator[str]:

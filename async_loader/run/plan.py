@@ -6,7 +6,7 @@ Values only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
@@ -166,8 +166,13 @@ class Plan:
     @property
     def referenced_only(self) -> tuple[Table, ...]:
         """The tables that are referenced by those, and have no sources themselves."""
-        names = {reference.table for table in self.loaded for reference in table.references}
+        names = {target for table in self.loaded for target in table.targets}
         return tuple(table for table in self.tables if table.name in names and table not in self.loaded)
+
+    def link_tables(self, database: str) -> list[Table]:
+        """Return the link tables of a database whose rows the run may change, each under that database's name."""
+        here = [table for table in self.loaded if table.database == database]
+        return [replace(links.rows, database=database) for table in here for links in table.used_links]
 
     def paths(self, table: Table) -> tuple[str, ...]:
         """Return what the table is loaded from, each path once where rejects are tried again."""

@@ -35,6 +35,10 @@ def open_sources(state: RunState) -> Steps[None]:
             problem = yield from _open_all(state)
     if problem is not None:
         raise problem[1]
+    if any(table.links for table in state.plan.loaded):
+        from async_loader.run.links import with_used_links
+
+        state.plan = with_used_links(state.plan, state.readers)
     state.facts = yield Call(_facts, (state.plan,))
 
 

@@ -50,6 +50,17 @@ def recheck(
         changed = changes[each.database.name]
         if changed or (changed is None and ask_always and not is_held(each.target)):
             yield from _recheck_reference(load, each)
+    for each in load.linked_to:
+        changed = changes[each.database.name]
+        if changed or (changed is None and ask_always and not is_held(each.target)):
+            yield from _recheck_links(load, each)
+
+
+def _recheck_links(load: Load, known: KnownReference) -> Steps[None]:
+    if len(known.named) and (yield from _has_lost_keys(load, known)):
+        lost = f"rows of {load.table.name} would be linked to what was deleted since the load began"
+        advice = "run the same command again, which rejects such records"
+        raise StoreError(known.database.name, f"table {known.target.name}: {lost}; {advice}")
 
 
 def _recheck_reference(load: Load, known: KnownReference) -> Steps[None]:

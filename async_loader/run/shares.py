@@ -88,8 +88,7 @@ class Share:
     @property
     def targets(self) -> tuple[Table, ...]:
         """The tables that are referenced."""
-        names = {reference.table for reference in self.table.references}
-        return tuple(table for table in self.tables if table.name in names)
+        return tuple(table for table in self.tables if table.name in self.table.targets)
 
     def store(self, store: Store) -> Store:
         """Return a database as this share uses it."""
@@ -192,7 +191,9 @@ def _looked_up(share: Share, means: Means) -> set[str]:
     rows yet, because nothing is written of what other shares would store.
     """
     columns = {column for reader in means.readers for column in reader.lookups}
+    given = {name for reader in means.readers for name in reader.links}
     names = {reference.table for reference in share.table.references if reference.column in columns}
+    names |= {links.reference.table for links in share.table.used_links if links.name in given}
     if share.is_rehearsal and (missing := sorted(names & set(means.loaded))):
         problem = f"its records look up rows of {', '.join(missing)}, which a dry run or --max-rejects does not store"
         advice = f"load {' and '.join(missing)} first, or choose another mode than dask"
@@ -278,10 +279,11 @@ class _Claimed(_Transaction):
 
     def recheck(self, load: Load) -> Steps[None]:
         """Look at the newest state of the databases of tables that the run does not load."""
-        names = {known.database.name for known in load.relied_on if known.target.name in load.noted}
+        every = [*load.relied_on, *load.linked_to]
+        names = {known.database.name for known in every if known.target.name in load.noted}
         for name in sorted(names - {self.database.name}):
             yield from self.means.stores[name].roll_back()
-        changes = dict.fromkeys(known.database.name for known in load.relied_on)
+        changes = dict.fromkeys(known.database.name for known in every)
         yield from recheck(load, changes, lambda table: table.name not in load.noted, ask_always=True)
 
     def conclude(self, outcome: Outcome) -> Steps[Outcome]:

@@ -118,8 +118,7 @@ class SpreadTable:
     @property
     def targets(self) -> tuple[Table, ...]:
         """The tables that are referenced."""
-        names = {reference.table for reference in self.table.references}
-        return tuple(table for table in self.state.plan.tables if table.name in names)
+        return tuple(table for table in self.state.plan.tables if table.name in self.table.targets)
 
     @property
     def is_divisible(self) -> bool:

@@ -7,9 +7,10 @@ CSV, because spreadsheets hold much as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -41,17 +42,34 @@ def typed(fields: Fields, records: Sequence[Mapping[str, Cell]]) -> tuple[pl.Dat
     values, faults = {}, {}
     for column in fields.columns:
         cells = [record.get(fields.names[column.name]) for record in records]
-        values[column.name], fault = _column(column, cells, fields.means_null)
+        values[column.name], fault = _column(column, cells, partial(_parsed, fields.means_null, column))
+        if fault is not None:
+            faults[column.name] = fault
+    for column, separator in fields.list_columns:
+        cells = [record.get(fields.names[column.name]) for record in records]
+        read = partial(_parsed_lists, fields.means_null, column, separator)
+        values[column.name], fault = _column(column, cells, read)
         if fault is not None:
             faults[column.name] = fault
     return fields.complete(values, len(records)), faults
 
 
-def _column(
-    column: Column, cells: Sequence[Cell], means_null: tuple[str, ...]
+def _parsed(means_null: tuple[str, ...], column: Column, texts: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
+    return parse_text(texts, column, means_null=means_null)
+
+
+def _parsed_lists(
+    means_null: tuple[str, ...], column: Column, separator: str, texts: pl.Series
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    texts = pl.Series([_text(column.type, cell) for cell in cells], dtype=pl.String)
-    values, fault = parse_text(texts, column, means_null=means_null)
+    from async_loader.records import lists
+
+    return lists.read_texts(lists.split(texts, separator, means_null), column)
+
+
+def _column(
+    column: Column, cells: Sequence[Cell], read: Callable[[pl.Series], tuple[pl.Series, pl.DataFrame | None]]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    values, fault = read(pl.Series([_text(column.type, cell) for cell in cells], dtype=pl.String))
     faulty = [cell.code if isinstance(cell, Faulty) else None for cell in cells]
     if not any(faulty):
         return values, fault

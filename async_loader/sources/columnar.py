@@ -19,7 +19,17 @@ from async_loader.errors import SourceError
 from async_loader.records.batches import MARKS, REJECT, Batch, are_of_rejects
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import problem_of
-from async_loader.sources.parquet_values import as_json, fits, instants, is_text, kept_type, series_of, shown, typed
+from async_loader.sources.parquet_values import (
+    as_json,
+    fits,
+    fits_lists,
+    instants,
+    is_text,
+    kept_type,
+    series_of,
+    shown,
+    typed,
+)
 from async_loader.sources.streams import Stream
 from async_loader.tables import Column
 
@@ -52,6 +62,8 @@ class ColumnarSource(ABC):
         self.is_rejects = are_of_rejects(names)
         for column in self.fields.columns:
             self._check_column(schema, column, self.fields.names[column.name])
+        for column, _ in self.fields.list_columns:
+            self._check_lists(schema, column, self.fields.names[column.name])
         self.schema = pa.schema(
             [(name, kept_type(schema.field(name).type, is_int96=self.is_int96(name))) for name in self.columns]
         )
@@ -82,6 +94,12 @@ class ColumnarSource(ABC):
             problem = f"column {name!r} is {kind}, and the table wants {column.type.value}; convert it"
             raise SourceError(self._stream.name, problem)
 
+    def _check_lists(self, schema: pa.Schema, column: Column, name: str) -> None:
+        kind = schema.field(name).type
+        if not fits_lists(kind, column):
+            problem = f"column {name!r} is {kind}, and the table wants a list of {column.type.value}; convert it"
+            raise SourceError(self._stream.name, problem)
+
     def batch(self, part: pa.RecordBatch, row: int, read_to: int, fine: Mapping[str, pa.Array]) -> Batch:
         """Return rows, the first of which has this number; `fine` has the nanoseconds of columns of INT96."""
         read, undecodable = {}, {}
@@ -100,6 +118,7 @@ class ColumnarSource(ABC):
             values=values,
             absent=self.fields.absent,
             lookups=self.fields.lookups,
+            links=self.fields.links,
             lines=rows,
             line_ends=rows,
             as_read=as_read.select(map(shown, as_read)),

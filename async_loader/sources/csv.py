@@ -138,6 +138,7 @@ class CsvSource:
             values=values,
             absent=self.fields.absent,
             lookups=self.fields.lookups,
+            links=self.fields.links,
             lines=from_integers(records.starts),
             line_ends=from_integers(records.ends),
             as_read=records.as_read[[name for name in self._kept if name not in MARKS]],
@@ -240,9 +241,8 @@ def typed(
     undecodable: by the source's columns, which of its n texts are not UTF-8. nul: whether there can be a NUL in any.
     """
     values, faults = {}, {}
-    for column in fields.columns:
-        name, text = column.name, as_read[fields.names[column.name]]
-        values[name], fault = parse_text(text, column, nul=nul, means_null=fields.means_null)
+    for name, (read, found) in _read(fields, as_read, nul=nul):
+        text, values[name], fault = as_read[fields.names[name]], read, found
         if text.name in undecodable:
             codes = null_codes(len(as_read)) if fault is None else fault["code"]
             codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
@@ -250,6 +250,20 @@ def typed(
         if fault is not None:
             faults[name] = fault
     return fields.complete(values, len(as_read)), faults
+
+
+def _read(
+    fields: Fields, as_read: pl.DataFrame, *, nul: bool
+) -> Iterator[tuple[str, tuple[pl.Series, pl.DataFrame | None]]]:
+    """Yield the values and faults of each column that is read, and then of each column of lists."""
+    for column in fields.columns:
+        text = as_read[fields.names[column.name]]
+        yield column.name, parse_text(text, column, nul=nul, means_null=fields.means_null)
+    for column, separator in fields.list_columns:
+        from async_loader.records import lists
+
+        texts = lists.split(as_read[fields.names[column.name]], separator, fields.means_null)
+        yield column.name, lists.read_texts(texts, column, nul=nul)
 
 
 def _mended(records: _Records) -> _Records:

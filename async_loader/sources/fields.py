@@ -19,10 +19,14 @@ from async_loader.records.batches import MARKS
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
 from async_loader.sources.source import EVERYTHING
-from async_loader.tables import Column, Table
+from async_loader.tables import REQUIRED, Column, Links, Table
 
 if TYPE_CHECKING:
     from async_loader.sources.source import Source
+
+
+# Stands between the values of a list that is given as text, where nothing else is said.
+SEPARATOR = "|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Fields:
     ignore: names that are not read unless they are mapped; with `*`, also all that no column has.
     lookups: by column that references another table, by name in the source, the columns of that table whose values
         the source gives instead of the reference. They are read like columns of the table, under those names.
+    links: by name of the table's links that the source gives, by its name in the source, the column of the target whose
+        values stand in lists.
+    separators: what stands between the values of a list that is given as text, by name of the links, and "" for all.
+    mapped_links: the links whose names the user gave.
     """
 
     table: Table
@@ -50,6 +58,9 @@ class Fields:
     mapped: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
     lookups: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    separators: Mapping[str, str] = field(default_factory=dict)
+    mapped_links: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -68,6 +79,18 @@ class Fields:
             dataclasses.replace(column, name=name, nullable=True, generated=False)
             for columns in self.lookups.values()
             for name, column in columns.items()
+        )
+
+    @property
+    def list_columns(self) -> tuple[tuple[Column, str], ...]:
+        """The columns of lists that are read, as each value of a list is, with what separates values in text."""
+        return tuple(
+            (
+                dataclasses.replace(column, name=header, nullable=False, default=REQUIRED, generated=False, stamp=None),
+                self.separators.get(name, self.separators.get("", SEPARATOR)),
+            )
+            for name, parts in self.links.items()
+            for header, column in parts.items()
         )
 
     def _as_read(self, column: Column) -> Column:
@@ -112,8 +135,17 @@ class Fields:
                 names[column] = present[0]
             elif column in self.required:
                 names[column] = self.candidates[column][0]
-        parts = {name: name for columns in lookups.values() for name in columns}
-        return dataclasses.replace(self, names=names | parts, lookups=lookups)
+        links = self._links_in(header)
+        parts = {name: name for columns in (*lookups.values(), *links.values()) for name in columns}
+        return dataclasses.replace(self, names=names | parts, lookups=lookups, links=links)
+
+    def with_links_of(self, header: Collection[str]) -> Fields:
+        """Return the fields with the links that a record has which comes later than those that were matched."""
+        links = self._links_in(header) if self.table.links else self.links
+        if links == self.links:
+            return self
+        names = {name: name for columns in links.values() for name in columns}
+        return dataclasses.replace(self, names={**self.names, **names}, links=links)
 
     def unmarked(self, header: Iterable[str]) -> list[str]:
         """Return the names but for those that files of rejects add, unless columns of the table are called so."""
@@ -147,6 +179,17 @@ class Fields:
                 lookups[reference.column] = columns | lookups.get(reference.column, {})
         return lookups
 
+    def _links_in(self, header: Collection[str]) -> dict[str, dict[str, Column]]:
+        """Return the links that the source gives, with those that it was seen to give before."""
+        found = {name: dict(parts) for name, parts in self.links.items()}
+        for links in self.table.links:
+            for name in header:
+                if name in self.ignore or name in self.known or links.problem or links.name in self.mapped_links:
+                    continue
+                if (column := links.given_by(name)) is not None:
+                    found.setdefault(links.name, {})[name] = column
+        return found
+
     def refusal(self, header: Collection[str]) -> str | None:
         """Return why records of a source that has these names cannot find their rows; None where they can."""
         table, key = self.table, self.table.column(self.table.key)
@@ -163,6 +206,18 @@ class Fields:
             both = [name for name in self.present(column, header) if name not in known]
             if both:
                 return f"has {both[0]} beside {', '.join(parts)}, which say the same; leave one of them out"
+        return self.wrong_links(header)
+
+    def wrong_links(self, header: Collection[str]) -> str | None:
+        """Return why a source cannot give links as it does; None where it can, and where it gives none."""
+        for parts in self.links.values():
+            if len(parts) > 1:
+                first, second, *_ = parts
+                return f"has {second} beside {first}, which say the same; leave one of them out"
+        for links in self.table.links:
+            names = [name for name in header if name == links.name and name not in {*self.ignore, *self.known}]
+            if links.problem and names:
+                return f"has {names[0]}, and {links.problem}; leave it out with --ignore {self.table.name}.{names[0]}"
         return None
 
     def for_key_alone(self) -> Fields:
@@ -177,6 +232,7 @@ class Fields:
             constants={},
             mapped=self.mapped & {key},
             lookups={},
+            links={},
         )
 
     def unknown(self, header: Iterable[str]) -> list[str]:
@@ -189,7 +245,9 @@ class Fields:
     def complete(self, read: Mapping[str, pl.Series], size: int) -> pl.DataFrame:
         """Return that many records with all of the table's columns, made of those that were read."""
         columns = {column.name: self._values(column, read, size) for column in self.table.columns}
-        return pl.DataFrame(columns | {name: read[name] for parts in self.lookups.values() for name in parts})
+        parts = {name: read[name] for parts in self.lookups.values() for name in parts}
+        lists = {column.name: read[column.name] for column, _ in self.list_columns}
+        return pl.DataFrame(columns | parts | lists)
 
     def _values(self, column: Column, read: Mapping[str, pl.Series], size: int) -> pl.Series:
         if column.name in read:
@@ -207,7 +265,7 @@ def fields_of(source: Source, table: Table) -> Fields:
 
     Raises ConfigurationError for a constant that is no value, and for a column that the table does not have.
     """
-    lookups = _mapped_lookups(source.names, table)
+    lookups, links = _mapped_lookups(source.names, table), _mapped_links(source, table)
     own = {column: name for column, name in source.names.items() if column in table.column_names}
     for name in source.constants:
         if name not in table.column_names:
@@ -231,6 +289,9 @@ def fields_of(source: Source, table: Table) -> Fields:
         mapped=frozenset(own) - frozenset(source.constants),
         ignore=frozenset(source.ignore),
         lookups=lookups,
+        links=links,
+        mapped_links=frozenset(links),
+        separators=source.separators,
     )
 
 
@@ -245,7 +306,7 @@ def _mapped_lookups(names: Mapping[str, str], table: Table) -> dict[str, dict[st
     """Return the lookups among the names that a map gives. ConfigurationError for what is neither lookup nor column."""
     lookups: dict[str, dict[str, Column]] = {}
     for left, name in names.items():
-        if left in table.column_names:
+        if left in table.column_names or _links_called(table, left) is not None:
             continue
         columns = {each.column: column for each in table.references for column in each.looked_up([left]).values()}
         if not columns:
@@ -253,6 +314,33 @@ def _mapped_lookups(names: Mapping[str, str], table: Table) -> dict[str, dict[st
         for reference, column in columns.items():
             lookups.setdefault(reference, {})[name] = column
     return lookups
+
+
+def _mapped_links(source: Source, table: Table) -> dict[str, dict[str, Column]]:
+    """Return the links among the names that a map gives. ConfigurationError for a separator of what is none."""
+    known = {links.name for links in table.links}
+    if others := sorted({*source.separators} - {"", *known}):
+        problem = f"--separator: table {table.name} has no many-to-many field {others[0]!r}"
+        raise ConfigurationError(f"{problem}; it has {', '.join(sorted(known)) or 'none'}")
+    mapped: dict[str, dict[str, Column]] = {}
+    for left, name in source.names.items():
+        links = None if left in table.column_names else _links_called(table, left)
+        if links is None:
+            continue
+        if links.problem:
+            raise ConfigurationError(f"table {table.name}: --map names {left}, and {links.problem}")
+        column = links.given_by(left)
+        assert column is not None
+        mapped.setdefault(links.name, {})[name] = column
+    return mapped
+
+
+def _links_called(table: Table, left: str) -> Links | None:
+    """Return the links of which the left side of a map speaks, as a header does; None where it speaks of others."""
+    for links in table.links:
+        if left == links.name or (not links.problem and links.given_by(left) is not None):
+            return links
+    return None
 
 
 def _unknown(table: Table, name: str) -> ConfigurationError:

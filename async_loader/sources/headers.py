@@ -61,6 +61,8 @@ def wrong_lookup(fields: Fields, header: Sequence[str], subject: str) -> str | N
     lacking = {*fields.absent, *fields.missing(set(header))}
     for name in fields.unknown(header):
         first, lookup, rest = name.partition(LOOKUP)
+        if (problem := _wrong_link(fields, name, subject)) is not None:
+            return problem
         reference = next((each for each in fields.table.references if lookup and each.name == first), None)
         if reference is None or reference.column not in lacking:
             continue
@@ -74,6 +76,17 @@ def wrong_lookup(fields: Fields, header: Sequence[str], subject: str) -> str | N
         )
         return f"{subject} has {name!r}, but {reference.table} has no column {rest!r}; {hint}"
     return None
+
+
+def _wrong_link(fields: Fields, name: str, subject: str) -> str | None:
+    """Report a name that would look up rows to link by what is no column of theirs."""
+    first, lookup, rest = name.partition(LOOKUP)
+    links = next((each for each in fields.table.links if lookup and each.name == first and not each.problem), None)
+    if links is None or links.name in fields.links or links.target is None:
+        return None
+    near = nearest_name(rest, [column.name for column in links.target.columns])
+    hint = f"did you mean '{first}{LOOKUP}{near}'?" if near else f"give a column of it, as in {first}{LOOKUP}NAME"
+    return f"{subject} has {name!r}, but {links.target.name} has no column {rest!r}; {hint}"
 
 
 def _lacking(fields: Fields, header: Sequence[str], subject: str) -> str | None:
@@ -98,7 +111,8 @@ def unknown_beside_absent(fields: Fields, header: Sequence[str], subject: str) -
     unknown = fields.unknown(header)
     if not unknown:
         return None
-    lacking = [*fields.absent, *fields.missing(set(header))]
+    unlinked = [links.name for links in fields.table.links if links.name not in fields.links and not links.problem]
+    lacking = [*fields.absent, *fields.missing(set(header)), *unlinked]
     pair = _nearest_pair(fields, lacking, unknown)
     meant = [] if pair is None else [pair[0]]
     absent = [name for name in lacking if name in meant or (name in fields.absent and not fields.is_made(name))]

@@ -46,7 +46,7 @@ def identity(source: Source) -> Identity | None:
         "digest": digest,
     }
     # A run of a version that did not know it can be resumed.
-    later = {"ignore": list(source.ignore), "part": source.part}
+    later = {"ignore": list(source.ignore), "part": source.part, "separators": dict(source.separators)}
     return facts | {name: value for name, value in later.items() if value}
 
 

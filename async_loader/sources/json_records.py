@@ -78,6 +78,7 @@ class JsonRecords:
             values=columns.values,
             absent=columns.absent,
             lookups=self.fields.lookups,
+            links=self.fields.links,
             lacking=columns.lacking,
             lines=at,
             line_ends=at,
@@ -92,6 +93,7 @@ class JsonRecords:
         if self._front is None:
             self.settle(met)
         name = self._stream.name
+        self._take_links(met)
         if under_two_names(self.fields, met):
             for number, record in zip(numbers, records, strict=True):
                 if (problem := several_names(self.fields, list(record), "the record")) is not None:
@@ -108,6 +110,12 @@ class JsonRecords:
         if len(self.ignored) < MOST_IGNORED:
             self.ignored = list(dict.fromkeys([*self.ignored, *unknown]))[:MOST_IGNORED]
 
+    def _take_links(self, met: Collection[str]) -> None:
+        """Take links that no record had before. SourceError where records cannot give them so."""
+        self.fields = self.fields.with_links_of(met)
+        if (problem := self.fields.wrong_links(met)) is not None:
+            raise SourceError(self._stream.name, problem)
+
     def _refuse_misspelt(self, twins: Mapping[str, str], records: list[dict[str, Any]], numbers: list[int]) -> None:
         """Raise SourceError for a record that lacks a column, and has a name that is nearly the column's."""
         for number, record in zip(numbers, records, strict=True):
@@ -119,7 +127,8 @@ class JsonRecords:
     def settle(self, met: Collection[str]) -> None:
         """Take from the records at the front which columns there are, and under which names."""
         mapped = [self.fields.names[column] for column in sorted(self.fields.mapped)]
-        for name in [*mapped, *chain.from_iterable(self.fields.lookups.values())]:
+        given = (*self.fields.lookups.values(), *self.fields.links.values())
+        for name in [*mapped, *chain.from_iterable(given)]:
             if name not in met:
                 near = nearest_name(name, met)
                 hint = f"did you mean {near!r}?" if near else f"they have {listed(met)}"
@@ -128,13 +137,15 @@ class JsonRecords:
         if refusal := self.fields.refusal(met):
             raise SourceError(self._stream.name, refusal)
         names = {name for candidates in self.fields.candidates.values() for name in candidates}
-        names = names.union(*self.fields.lookups.values())
+        names = names.union(*self.fields.lookups.values(), *self.fields.links.values())
         self._front = tuple(name for name in met if name in names)
 
     def decoded(self, lines: list[bytes]) -> pl.DataFrame | None:
         """Return the values of lines, without a look at what else they hold; None where that is not simple for one of
         them.
         """
+        if self.fields.links:
+            return None
         names = [self.fields.names[column.name] for column in self.fields.columns]
         decoder = decoder_of(names, self._real, alone=False)
         if decoder is None or any(

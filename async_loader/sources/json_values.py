@@ -22,6 +22,9 @@ from async_loader.sources.flat_json import FlatLines
 from async_loader.sources.json_objects import has_member, member
 from async_loader.tables import Column, Type
 
+# Stands for a member that a record lacks.
+_ABSENT = object()
+
 _WRONG_TYPE = {
     Type.INTEGER: "not_integer",
     Type.REAL: "not_number",
@@ -68,6 +71,9 @@ def typed(fields: Fields, records: list[dict[str, Any]], texts: list[bytes]) -> 
         read = [_member(record, names) for record in records]
         lacks = [not any(name in record for name in names) for record in records] if None in read else []
         made.take(column, read, lacks, Lines(names, texts))
+    for column, _ in fields.list_columns:
+        read = [member(record, column.name) if has_member(record, column.name) else _ABSENT for record in records]
+        made.take_lists(column, read, Lines([column.name], texts))
     return made.typed()
 
 
@@ -80,6 +86,8 @@ def typed_at_once(fields: Fields, read: Mapping[str, list[Any]], lines: FlatLine
             made.take(column, read[names[0]], [], Lines(names, lines))
         else:
             made.leave_out(column)
+    for column, _ in fields.list_columns:
+        made.take_lists(column, read.get(column.name, [_ABSENT] * len(lines)), Lines([column.name], lines))
     return made.typed()
 
 
@@ -120,6 +128,15 @@ class _Made:
             if fault is not None:
                 is_there = ~self._lacking[column.name]
                 fault = fault.with_columns(code=pl.select(pl.when(is_there).then(fault["code"])).to_series())
+        self._values[column.name] = values
+        if fault is not None:
+            self._faults[column.name] = fault
+
+    def take_lists(self, column: Column, read: Sequence[Any], lines: Lines) -> None:
+        """Take in what was read for a column of lists, `_ABSENT` where a record lacks it."""
+        from async_loader.sources.json_lists import list_values
+
+        values, fault = list_values(column, read, lines, self._fields.means_null, absent=_ABSENT)
         self._values[column.name] = values
         if fault is not None:
             self._faults[column.name] = fault
@@ -248,4 +265,9 @@ def _shown(value: Any, lines: Lines, place: int) -> str:
     """Return a value as JSON, clipped; a number as it stands on the line where it is past all bounds."""
     if type(value) is Decimal or (isinstance(value, float) and math.isinf(value)):
         return clipped(lines.written(place))
+    return clipped_json(value)
+
+
+def clipped_json(value: Any) -> str:
+    """Return a value as JSON, as messages show it."""
     return clipped(json.dumps(value, ensure_ascii=False, default=str))

@@ -84,7 +84,7 @@ def _with_its_delimiter(source: Source) -> Source:
 
 def _front(source: Source) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the columns of a source, and the stored rejects that its first records name."""
-    plain = replace(source, names={}, constants={}, means_null=(), aliases={}, ignore=(EVERYTHING,))
+    plain = replace(source, names={}, constants={}, means_null=(), aliases={}, ignore=(EVERYTHING,), separators={})
     reader = Reader(plain, _ANY, _RECORDS)
     try:
         if not reader.is_rejects:
@@ -108,6 +108,7 @@ def as_its_run_read_it(source: Source, layout: Layout) -> Source:
         constants={**constants, **source.constants},
         means_null=source.means_null or layout.means_null,
         ignore=tuple(dict.fromkeys([*source.ignore, *layout.ignore])),
+        separators={**dict(layout.separators), **source.separators},
     )
 
 
@@ -120,3 +121,5 @@ def options_of(table: str, source: Source) -> Iterator[str]:
         yield f"--null {table}={text}"
     for name in source.ignore:
         yield f"--ignore {table}.{name}"
+    for field, text in source.separators.items():
+        yield f"--separator {table}.{field}={text}" if field else f"--separator {text}"

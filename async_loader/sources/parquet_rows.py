@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ _COUNT = re.compile(r"-?[0-9]+")
 # As pyarrow writes types that have parameters.
 _DECIMAL = re.compile(r"(decimal\d+)\((\d+), (-?\d+)\)")
 _ZONED = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
+_LIST = re.compile(r"list<\w+: (.+)>")
 
 
 def schema_of(layout: Layout) -> pa.Schema:
@@ -32,6 +34,8 @@ def _type(written: str) -> pa.DataType:
         return getattr(pa, decimal[1])(int(decimal[2]), int(decimal[3]))
     if (timestamp := _ZONED.fullmatch(written)) is not None:
         return pa.timestamp(timestamp[1], tz=timestamp[2])
+    if (of_lists := _LIST.fullmatch(written)) is not None:
+        return pa.list_(_type(of_lists[1]))
     return pa.type_for_alias(written)
 
 
@@ -62,4 +66,10 @@ def column_of(values: list[Any], kind: pa.DataType) -> pa.Array:
         return pc.coalesce(pa.array(written, pa.string()).cast(kind), pa.array(counts, number).cast(kind))
     if kinds.is_decimal(kind):
         return pa.array(values, pa.string()).cast(kind)
+    if kinds.is_list(kind):
+        lengths = [None if value is None else len(value) for value in values]
+        elements = column_of([each for value in values for each in value or ()], kind.value_type)
+        offsets = [0, *accumulate(length or 0 for length in lengths)]
+        is_null = pa.array([length is None for length in lengths], pa.bool_())
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), elements, kind, mask=is_null)
     return pa.array(values, kind)

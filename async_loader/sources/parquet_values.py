@@ -17,6 +17,7 @@ import pyarrow.types as kinds
 
 from async_loader.records.arrays import from_arrow, from_integers
 from async_loader.records.batches import columns_as_json
+from async_loader.records.lists import in_lists, places_of, read_lists
 from async_loader.records.parsing import (
     EXACT_REAL,
     nul_codes,
@@ -57,7 +58,19 @@ def kept_type(kind: pa.DataType, *, is_int96: bool = False) -> pa.DataType:
         return kept_type(kind.value_type)
     if kinds.is_date64(kind):
         return pa.date32()
+    if is_list(kind):
+        return pa.list_(kept_type(kind.value_type))
     return pa.string() if kinds.is_string_view(kind) else kind
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether values of a type are lists."""
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
+
+
+def fits_lists(kind: pa.DataType, column: Column) -> bool:
+    """Return whether a column takes the values in lists of a type."""
+    return bool(kinds.is_null(kind)) or (is_list(kind) and fits(kind.value_type, column))
 
 
 def fits(kind: pa.DataType, column: Column) -> bool:
@@ -100,6 +113,8 @@ def series_of(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     """Return the values, and where they are text of which some is not UTF-8, which ones."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
+    if is_list(array.type):
+        return _lists_of(array)
     if kinds.is_dictionary(array.type):
         array = array.dictionary_decode()
     if _is_uuid(array.type):
@@ -114,6 +129,17 @@ def series_of(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     except pa.ArrowInvalid:
         return text_of_bytes(array.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist())
     return from_arrow(array), None
+
+
+def _lists_of(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
+    """Return lists, and where they hold text of which some is not UTF-8, which ones hold such."""
+    values, bad = series_of(array.flatten())
+    lengths = from_arrow(array.value_lengths())
+    lists = in_lists(values, lengths.fill_null(0).cast(pl.Int64).to_numpy(), is_null=lengths.is_null())
+    if bad is None:
+        return lists, None
+    places = pl.Series(places_of(lists)).filter(bad)
+    return lists, pl.int_range(len(lists), eager=True).is_in(places.unique().implode())
 
 
 def instants(coarse: pa.Array, fine: pa.Array) -> pl.Series:
@@ -144,7 +170,27 @@ def typed(
         values[column.name], fault = _checked(column, as_read[name], undecodable.get(name), fields.means_null)
         if fault is not None:
             faults[column.name] = fault
+    for column, _ in fields.list_columns:
+        name = fields.names[column.name]
+        values[column.name], fault = _checked_lists(column, as_read[name], undecodable.get(name), fields.means_null)
+        if fault is not None:
+            faults[column.name] = fault
     return fields.complete(values, size), faults
+
+
+def _checked_lists(
+    column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return lists of a column's values. One that is null has no values: the column is there."""
+    kind = read.dtype if isinstance(read.dtype, pl.List) else pl.List(column.dtype)
+    lists = pl.select(pl.coalesce(pl.lit(read.cast(kind)), pl.lit([], dtype=kind))).to_series()
+    values, fault = read_lists(lists, lambda each: _checked(column, each, None, means_null))
+    if undecodable is None:
+        return values, fault
+    codes = (null_codes(len(read)) if fault is None else fault["code"]).zip_with(
+        ~undecodable, pl.Series(["invalid_utf8"])
+    )
+    return with_faults(values, codes, lambda: shown_text(as_json(read.to_frame("list"))))
 
 
 def _checked(
@@ -259,9 +305,16 @@ def as_json(rows: pl.DataFrame) -> pl.Series:
     other reals never, whatever else is in a batch.
     """
     as_text = [
-        name for name, kind in rows.schema.items() if kind.is_temporal() or kind.is_decimal() or kind.is_nested()
+        name
+        for name, kind in rows.schema.items()
+        if kind.is_temporal() or kind.is_decimal() or isinstance(kind, pl.Struct)
     ]
     rows = rows.with_columns(_as_text(rows[name]).alias(name) for name in as_text)
+    rows = rows.with_columns(
+        pl.col(name).list.eval(pl.element().cast(pl.String))
+        for name, kind in rows.schema.items()
+        if isinstance(kind, pl.List) and not (kind.inner == pl.String or kind.inner.is_integer())
+    )
     reals = [name for name, kind in rows.schema.items() if kind.is_float()]
     if not reals or not len(rows):
         return columns_as_json(rows)

@@ -30,6 +30,8 @@ from async_loader.tables import Column, Table
 # Sources that are open side by side, at most, of those that can be opened again: a process may have some 1,000
 # descriptors, and an open source holds some megabytes.
 MOST_OPEN = 32
+# Sources whose columns show when records are read, each of which may have others.
+_UNSETTLED = ("jsonl", "ndjson", "json")
 
 
 class Header(Protocol):
@@ -127,6 +129,7 @@ class Reader:
             match=table.match,
             append=table.append,
             on_missing=table.on_missing if table.on_missing != "insert" else "",
+            separators=tuple(sorted(source.separators.items())),
         )
         layout = replace(finding, **mapping_parts(names, source.constants, source.means_null))
         columns = tuple(name for name in self._header.columns if name not in MARKS)
@@ -139,7 +142,8 @@ class Reader:
             return replace(layout, kind="parquet", columns=tuple(schema.names), types=types)
         # Each record of JSON Lines may have a column under another of its names.
         several = {column: names for column, names in fields.candidates.items() if len(names) > 1}
-        lookups = tuple(name for parts in fields.lookups.values() for name in parts)
+        given = (*fields.lookups.values(), *fields.links.values())
+        lookups = tuple(name for parts in given for name in parts)
         names = dict(_mapped_names(fields)) | mapped
         return replace(
             layout, names=tuple(sorted(names.items())), aliases=tuple(sorted(several.items())), lookups=lookups
@@ -169,6 +173,18 @@ class Reader:
     def lookups(self) -> Mapping[str, Mapping[str, Column]]:
         """By column that references another table, the columns that the source gives in its place; see `Fields`."""
         return self._header.fields.lookups
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The names of the table's links that the source gives, or may give in records to come."""
+        if self.source.kind in _UNSETTLED:
+            return tuple(links.name for links in self._table.links if not links.problem)
+        return self.given_links
+
+    @property
+    def given_links(self) -> tuple[str, ...]:
+        """The names of the table's links that the source gives for certain."""
+        return tuple(self._header.fields.links)
 
     @property
     def content(self) -> Content | None:

@@ -37,6 +37,8 @@ class Source:
     aliases: by column that has no name in `names`, other names under which the source may have it.
     ignore: names of the source that are not read; `*` is every name that the table does not know. A source that has
         unknown names while it lacks optional columns is refused unless all of them stand here.
+    separators: by name of links of the table, and "" for all of them, what stands between the values of a list that is
+        given as text; "|" where nothing is said.
     """
 
     path: str
@@ -47,6 +49,7 @@ class Source:
     means_null: tuple[str, ...] = ()
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    separators: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if has_secret(self.path):
@@ -67,10 +70,18 @@ class Source:
             raise ConfigurationError(
                 f"{self.name}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
             )
+        if not all(self.separators.values()):
+            raise ConfigurationError(f"{self.name}: a separator of values is one character at least")
 
     def _refuse_bytes_that_are_no_text(self) -> None:
         """Raise ConfigurationError for text with bytes that are not UTF-8; in the path of a file they may be."""
-        texts = [*self.names.values(), *self.constants.values(), *self.means_null, *self.ignore]
+        texts = [
+            *self.names.values(),
+            *self.constants.values(),
+            *self.means_null,
+            *self.ignore,
+            *self.separators.values(),
+        ]
         if is_remote(self.path):
             texts.append(self.path)
         for text in texts:

@@ -127,6 +127,7 @@ class SpreadsheetSource:
             values=values,
             absent=self.fields.absent,
             lookups=self.fields.lookups,
+            links=self.fields.links,
             lines=at,
             line_ends=at,
             as_read=pl.DataFrame({"place": pl.int_range(len(records), eager=True)}),

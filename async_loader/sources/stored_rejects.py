@@ -51,6 +51,16 @@ class StoredReader:
         self._batch_size = batch_size
         self._waiting: deque[Batch] = deque()
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The names of the table's links: rejects of any layout may give them."""
+        return tuple(links.name for links in self._table.links if not links.problem)
+
+    @property
+    def given_links(self) -> tuple[str, ...]:
+        """The names of the table's links that are given for certain."""
+        return ()
+
     def take(self, rows: Sequence[RejectRow]) -> None:
         """Take some more rows, and make batches of them."""
         with as_written(self.source.group, rows):
@@ -100,6 +110,7 @@ class StoredReader:
             absent=columns.absent,
             lacking=columns.lacking,
             lookups=fields.lookups,
+            links=fields.links,
         )
 
 
@@ -147,6 +158,7 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
         means_null=layout.means_null,
         aliases=dict(layout.aliases),
         ignore=layout.ignore,
+        separators=dict(layout.separators),
     )
     every = fields_of(read_as, table)
     if layout.kind in {"jsonl", "json"}:

@@ -75,6 +75,11 @@ class _Dry(Store):
         yield from ()
         return size
 
+    def delete(self, table: Table, keys: pl.Series) -> Steps[int]:  # noqa: ARG002 - see Store
+        """Return that all rows were deleted."""
+        yield from ()
+        return len(keys)
+
     def add_rejects(self, run: str, created_at: str, source: str, rejects: Sequence[Packed]) -> Steps[int]:  # noqa: ARG002
         """Return that all rejects were stored."""
         yield from ()

@@ -183,6 +183,16 @@ class Store(ABC):
         found is the value that the row has in the column `wanted`, which is of a type that a key may have.
         """
 
+    @abstractmethod
+    def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+        """Return the rows of a table that have one of n values in a column: the `place` of the value, and of the row
+        the `value` of the column `wanted` and its `key`. Both columns are of types that a key may have.
+        """
+
+    @abstractmethod
+    def delete(self, table: Table, keys: pl.Series) -> Steps[int]:
+        """Delete the rows of some keys. Returns how many."""
+
     def count(self, table: Table) -> Steps[int]:
         """Return the number of the table's rows."""
         [(rows,)] = yield Query(self.name, f"SELECT count(*) FROM {table_sql(table.name)}")

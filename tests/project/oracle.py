@@ -93,6 +93,12 @@ def rows(label: str) -> dict[str, Any]:
     return {"stored": stored(model), "read": read(model)}
 
 
+def linked(label: str, field: str) -> dict[str, list[str]]:
+    """Return by row, as text, the rows to which a many-to-many field links it."""
+    every = apps.get_model(label)._default_manager.all()
+    return {str(row): sorted(map(str, getattr(row, field).all())) for row in every}
+
+
 def empty(label: str) -> None:
     """Delete all rows of a model."""
     apps.get_model(label)._default_manager.all().delete()
@@ -123,7 +129,9 @@ def refusal(arguments: Sequence[str]) -> str | None:
     return None
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (judge, rows, empty, add, manage, refusal)}
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    each.__name__: each for each in (judge, rows, linked, empty, add, manage, refusal)
+}
 
 if __name__ == "__main__":
     django.setup()

@@ -7,6 +7,7 @@ from django.db.models import Model
 _HOMES = {
     "shop.order": "archive",
     "core.note": "archive",
+    "press.reader": "archive",
     "odd.another": "archive",
     "odd.inmemory": "memory",
     "odd.elsewhere": "elsewhere",

@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "shop",
     "core",
     "odd",
+    "press",
     "async_loader.contrib.django",
 ]
 DATABASES = {

@@ -29,6 +29,7 @@ class Batches:
     columns = list(ORDERS.column_names)
     ignored: list[str] = []
     lookups: dict[str, dict[str, Column]] = {}
+    links: tuple[str, ...] = ()
     size = None
 
     def __init__(self) -> None:

@@ -192,6 +192,14 @@ class Database(Store):
         """Do what `Store.find` says."""
         return (yield from finding.find(self.name, table, columns, wanted, frame))
 
+    def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+        """Do what `Store.linked` says."""
+        return (yield from finding.linked(self.name, table, column, wanted, values))
+
+    def delete(self, table: Table, keys: pl.Series) -> Steps[int]:
+        """Do what `Store.delete` says."""
+        return (yield from finding.delete(self.name, table, keys))
+
     def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
         """Do what `Store.is_indexed` says."""
         return (yield from finding.is_indexed(self.name, table, columns))

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from async_loader.effects import Call, Query, Steps
+from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
+from async_loader.stores.postgres.arrays import arrays_of
 from async_loader.stores.postgres.rows import WRITTEN, as_values
-from async_loader.stores.postgres.statements import comparable, counter_past, is_same, looked_up, placed
+from async_loader.stores.postgres.statements import (
+    BATCH,
+    CASTS,
+    comparable,
+    counter_past,
+    is_same,
+    looked_up,
+    placed,
+)
 from async_loader.stores.store import integers
 from async_loader.tables import Column, Table, Type, Unique
 
@@ -42,6 +51,29 @@ def find(
     texts = [values for _, values, _ in answers if values is not None]
     values = as_values(texts, wanted.type)
     return found_rows(len(frame), places, values, several == 1)
+
+
+def linked(database: str, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+    """Do what `Store.linked` says."""
+    key = table.column(table.key)
+    texts = ", ".join(
+        f"string_agg({WRITTEN[each.type][0].format(f'stored.{quoted(each.name)}')}, ',')" for each in (wanted, key)
+    )
+    found = looked_up(table, f"{is_same(0, column, '=')} AND {quoted(wanted.name)} IS NOT NULL")
+    sql = f"SELECT string_agg(batch.c1::text, ','), {texts} FROM {found}"
+    rows = yield Query(database, sql, batch=(yield Call(placed, (values.to_frame(), values.name))))
+    answers = [row for row in rows if row[0]]
+    made = [as_values([row[number] for row in answers], each.type) for number, each in enumerate((wanted, key), 1)]
+    places = integers(row[0] for row in answers)
+    return pl.DataFrame([places.alias("place"), made[0].alias("value"), made[1].alias("key")]).sort("place")
+
+
+def delete(database: str, table: Table, keys: pl.Series) -> Steps[int]:
+    """Do what `Store.delete` says."""
+    cast = CASTS.get(table.column(table.key).type, "")
+    sql = f"DELETE FROM {table_sql(table.name)} WHERE {quoted(table.key)} IN (SELECT c0{cast} FROM {BATCH})"
+    changed: int = yield Change(database, sql, (), (yield Call(arrays_of, (keys.to_frame(),))))
+    return changed
 
 
 def owned(database: str, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:

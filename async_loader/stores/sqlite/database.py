@@ -200,6 +200,17 @@ class Database(Store):
 
         return (yield from finding.find(self.name, table, columns, wanted, self.as_stored(frame)))
 
+    def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+        """Do what `Store.linked` says."""
+        from async_loader.stores.sqlite import finding
+
+        return (yield from finding.linked(self.name, table, column, wanted, values))
+
+    def delete(self, table: Table, keys: pl.Series) -> Steps[int]:
+        """Do what `Store.delete` says."""
+        sql = f"DELETE FROM {in_main(table.name)} WHERE {quoted(table.key)} IN (SELECT c0 FROM {BATCH})"
+        return (yield from self.change(sql, (), self.pack(keys.to_frame())))
+
     def is_indexed(self, table: Table, columns: Sequence[Column]) -> Steps[bool]:
         """Do what `Store.is_indexed` says."""
         from async_loader.stores.sqlite import finding

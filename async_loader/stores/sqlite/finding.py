@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -65,6 +65,28 @@ def _answer(size: int, wanted: Column, answers: Sequence[Sequence[str | None]]) 
 
 
 _NO_TEXTS = pl.Series([], dtype=pl.String)
+
+
+def linked(database: str, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+    """Do what `Store.linked` says."""
+    value, key = (f"stored.{quoted(each.name)}" for each in (wanted, table.column(table.key)))
+    kinds = (wanted.type, table.column(table.key).type)
+    texts = ", ".join(
+        f"group_concat({WRITTEN[kind][0].format(name)})" for kind, name in zip(kinds, ("value", "key"), strict=True)
+    )
+    sql = f"""SELECT group_concat(place), {texts} FROM (
+        SELECT batch._rowid_ AS place, {value} AS value, {key} AS key
+        FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
+        ON stored.{quoted(column.name)} = batch.c0 AND {is_exactly("c0", column.name)} WHERE {value} IS NOT NULL)"""
+    answers = [row for row in (yield Query(database, sql, batch=images.images(values.to_frame()))) if row[0]]
+    found = [_values((row[number] or "" for row in answers), kind) for number, kind in enumerate(kinds, 1)]
+    places = integers(row[0] for row in answers)
+    return pl.DataFrame([places.alias("place"), found[0].alias("value"), found[1].alias("key")])
+
+
+def _values(texts: Iterable[str], kind: Type) -> pl.Series:
+    """Return the values of which texts of many are made, as `WRITTEN` says."""
+    return integers(texts) if kind is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
 
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:

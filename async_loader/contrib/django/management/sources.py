@@ -54,6 +54,14 @@ def add_reading_options(parser: CommandParser) -> None:
         help="a text that stands for null, in all tables or in one; may be given several times",
     )
     reading.add_argument(
+        "--separator",
+        action="append",
+        default=[],
+        metavar="[TABLE.COLUMN=]TEXT",
+        help="what stands between the values of a many-to-many field in CSV and spreadsheets, for all fields or one, "
+        "if it is not a vertical bar; may be given several times",
+    )
+    reading.add_argument(
         "--ignore",
         action="append",
         default=[],
@@ -74,6 +82,7 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
     names = _by_column(project, "--map", options["map"])
     constants = _by_column(project, "--set", options["set"])
     ignored = _ignored(project, options["ignore"])
+    separators = _separators(project, options["separator"])
     sources: dict[str, list[Source]] = {}
     for argument in arguments or _declared_files(project):
         table, file_format, path = _parts(argument)
@@ -87,10 +96,11 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
             means_null=(*nulls.get(_ALL_TABLES, ()), *nulls.get(name, ())),
             aliases=project.source_names(name),
             ignore=(*ignored.get(_ALL_TABLES, ()), *ignored.get(name, ())),
+            separators=separators.get(_ALL_TABLES, {}) | separators.get(name, {}),
         )
         sources.setdefault(name, []).append(source)
-    if others := {*names, *constants, *nulls, *ignored} - {_ALL_TABLES, *sources}:
-        known = "--map, --set, --null or --ignore"
+    if others := {*names, *constants, *nulls, *ignored, *separators} - {_ALL_TABLES, *sources}:
+        known = "--map, --set, --null, --ignore or --separator"
         raise ConfigurationError(f"{known} names {', '.join(sorted(others))}, which is not loaded")
     return sources
 
@@ -103,6 +113,19 @@ def _nulls(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[s
         table, text = (table, text) if equals else (_ALL_TABLES, argument)
         nulls.setdefault(project.name(table) if table else _ALL_TABLES, []).append(text)
     return nulls
+
+
+def _separators(project: ProjectTables, arguments: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what separates values, by table and many-to-many field, or for all of them."""
+    separators: dict[str, dict[str, str]] = {}
+    for argument in arguments:
+        target, equals, text = argument.partition("=")
+        table, point, field = target.rpartition(".")
+        if not (equals and point and table and field):
+            separators.setdefault(_ALL_TABLES, {})[""] = argument
+        else:
+            separators.setdefault(project.name(table), {})[field] = text
+    return separators
 
 
 def _ignored(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[str]]:

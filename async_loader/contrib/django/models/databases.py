@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import split_identifier
+from django.db.models.base import ModelState
 from django.utils.connection import ConnectionDoesNotExist
 
 from async_loader import ConfigurationError, PostgreSQL, SQLite
@@ -31,8 +32,16 @@ _OF_PSYCOPG = ("autocommit", "context", "cursor_factory", "prepare_threshold", "
 
 
 def home(model: type[models.Model]) -> str:
-    """Return the alias of the database that the project's routers choose for writing a model."""
-    return str(router.db_for_write(model))
+    """Return the alias of the database that the project's routers choose for writing a model. The table that Django
+    makes of a many-to-many field is where the rows of the field's model are, unless routers say otherwise.
+    """
+    owner: Any = model._meta.auto_created
+    if not owner:
+        return str(router.db_for_write(model))
+    row = owner.__new__(owner)
+    row._state = ModelState()
+    row._state.db = home(owner)
+    return str(router.db_for_write(model, instance=row))
 
 
 def is_postgresql(alias: str) -> bool:
@@ -127,8 +136,8 @@ def _in_schema(schema: str, name: str) -> str:
 
 
 def all_models() -> Iterator[type[models.Model]]:
-    """Return the models that have tables of their own."""
-    return (model for model in apps.get_models() if not model._meta.proxy)
+    """Return the models that have tables of their own, with those that Django makes of many-to-many fields."""
+    return (model for model in apps.get_models(include_auto_created=True) if not model._meta.proxy)
 
 
 def own_models() -> Iterator[type[models.Model]]:

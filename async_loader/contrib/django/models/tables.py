@@ -29,6 +29,7 @@ from async_loader.contrib.django.models.databases import (
     stored_views,
 )
 from async_loader.contrib.django.models.fields import constraints, loaded_fields, looked_up_columns, unique_together
+from async_loader.contrib.django.models.links import links_of
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
 
 # Tables that a line lists.
@@ -48,7 +49,8 @@ def table_of(
 ) -> Table:
     """Return the table for a model: the columns, rules and references of its fields, and those given here.
 
-    match: the fields by which records find their rows, where that is not the primary key.
+    match: the fields by which records find their rows, where that is not the primary key. Those of a table that Django
+        makes of a many-to-many field find them by the pair that they link.
 
     A rule given here takes the place of a field's rule with the same code and columns; `not_blank` also that of
     `not_empty`, which it includes. Raises ConfigurationError for a model that cannot be loaded.
@@ -65,10 +67,17 @@ def table_of(
         key=str(model._meta.pk.column),
         rules=(*derived, *added),
         references=(*stated, *references),
-        match=tuple(dict.fromkeys(_matched(model, name) for name in match)),
+        match=tuple(dict.fromkeys(_matched(model, name) for name in match)) or _pair(model),
         unique_together=unique_together(model),
         constraints=tuple(constraints(model)),
+        links=tuple(links_of(model, table_of)),
     )
+
+
+def _pair(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the columns that identify a row of a table which Django makes of a many-to-many field; else none."""
+    fields = model._meta.concrete_fields if model._meta.auto_created else ()
+    return tuple(str(field.column) for field in fields if isinstance(field, models.ForeignKey))
 
 
 def column_called(model: type[models.Model], name: str) -> str:
@@ -107,7 +116,8 @@ def declared() -> tuple[Table, ...]:
 class ProjectTables:
     """The tables of a project: those that it declares, and those of its other models, each made when first needed.
 
-    A table goes by its name in the database, or by Django's name of its model (`shop.Order`).
+    A table goes by its name in the database, or by Django's name of its model (`shop.Order`). One that Django makes of
+    a many-to-many field also goes by the field (`shop.Order.tags`).
     """
 
     def __init__(self) -> None:
@@ -121,32 +131,41 @@ class ProjectTables:
             name, label = model._meta.db_table, model._meta.label
             self._labels.setdefault(name, []).append(label)
             self._aliases |= {name: name, label.lower(): name}
+            for field in model._meta.local_many_to_many:
+                through: Any = field.remote_field.through
+                if not isinstance(through, str) and through._meta.auto_created:
+                    self._aliases[f"{label}.{field.name}".lower()] = through._meta.db_table
 
     @property
     def declared(self) -> tuple[Table, ...]:
         """The declared tables, in their order."""
         return tuple(self._declared.values())
 
-    def tables(self, names: Iterable[str]) -> tuple[Table, ...]:
+    def tables(self, names: Iterable[str], *, with_links: bool = False) -> tuple[Table, ...]:
         """Return the tables of these names, and the tables that they reference, which have only their key.
 
+        with_links: also the tables to whose rows many-to-many fields link theirs.
         Raises ConfigurationError for an unknown name, and for a model that cannot be loaded.
         """
         wanted = {name: self._table(name) for name in map(self.name, names)}
-        for reference in [reference for table in wanted.values() for reference in table.references]:
-            if reference.table not in wanted and (target := self._target(reference.table)) is not None:
-                wanted[reference.table] = target
+        targets = [reference.table for table in wanted.values() for reference in table.references]
+        if with_links:
+            links = [links for table in wanted.values() for links in table.links]
+            targets += [each.reference.table for each in links if not each.problem]
+        for name in targets:
+            if name not in wanted and (target := self._target(name)) is not None:
+                wanted[name] = target
         return tuple(wanted[name] for name in dict.fromkeys([*self._declared, *self._models]) if name in wanted)
 
-    def all_tables(self) -> tuple[Table, ...]:
+    def all_tables(self, *, with_links: bool = False) -> tuple[Table, ...]:
         """Return the declared tables and those of the project's own models, with the tables that they reference.
 
         Models that cannot be loaded are left out; `manage.py check` reports them.
         """
         names = self._loadable(_with_tables(model for model in own_models() if not self._declares(model)))
-        tables = self.tables(names)
+        tables = self.tables(names, with_links=with_links)
         targets = {table.name: [reference.table for reference in table.references] for table in tables}
-        return self.tables(name for name in names if not leads_back(name, targets))
+        return self.tables((name for name in names if not leads_back(name, targets)), with_links=with_links)
 
     def created_by_init(self, names: Iterable[str]) -> tuple[Table, ...]:
         """Return the tables that no migration creates: those of the declared unmanaged models, and those named here.

@@ -52,7 +52,8 @@ exit codes:
             default=[],
             metavar="TABLE[:FORMAT]=SOURCE",
             help="a source for a table; a table may have several. TABLE is the table's name in its database, or "
-            "Django's name of its model (shop.Order). SOURCE is a file, an address on shared or object storage "
+            "Django's name of its model (shop.Order), or of a many-to-many field for the table that Django makes of it "
+            "(shop.Order.tags). SOURCE is a file, an address on shared or object storage "
             "(s3://bucket/all.csv), or - for stdin; of a JSON document, FILE#results.items names the array; of a "
             "spreadsheet, FILE#Sheet the sheet. FORMAT is csv, jsonl, ndjson or json, which may end in .gz, .bz2 or "
             ".zst, or parquet, arrow, xlsx, xlsm, xlsb, xls or ods. Without FORMAT the suffixes of the file's name "
@@ -86,7 +87,7 @@ exit codes:
 
         project = ProjectTables()
         chosen = sources_of(project, sources, options)
-        tables = project.tables(chosen)
+        tables = project.tables(chosen, with_links=True)
         finding = finding_options(project, options)
         databases = databases_of(tables)
         cluster = cluster_of(mode, options)

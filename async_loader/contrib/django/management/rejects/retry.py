@@ -44,7 +44,7 @@ class RetryRejects(Subcommand):
         """Load the rejects that the options choose, and print the report."""
         from async_loader.contrib.django.models.tables import databases_of
 
-        tables = project.all_tables()
+        tables = project.all_tables(with_links=True)
         databases = databases_of(tables)
         chosen, engine_options = filter_of(project, options), options_of(options)
         command.carry_out(
