@@ -74,8 +74,8 @@ STARTS: dict[str, Start] = {
     "other values": Start(tables.declared, (("changed", TABLES),)),
     "users and products": Start(tables.declared, (("csv", ("users", "products")),)),
     "generated keys": Start(generated_keys.tables),
-    "generated keys, the same": Start(generated_keys.tables, (("numbered", TABLES),)),
-    "generated keys, users and products": Start(generated_keys.tables, (("numbered", ("users", "products")),)),
+    "generated keys stored": Start(generated_keys.tables, (("numbered", TABLES),)),
+    "generated keys in part": Start(generated_keys.tables, (("numbered", ("users", "products")),)),
 }
 
 
@@ -183,7 +183,7 @@ _ORDERS_BY_IDS = replace(
     _BY_IDS,
     work=_generated(tables=("orders",)),
     tables=("orders",),
-    start="generated keys, users and products",
+    start="generated keys in part",
 )
 
 MODES = (
@@ -236,14 +236,14 @@ CASES: dict[str, tuple[Contender, ...]] = {
         replace(
             _BY_IDS, name="match", label="the same without ids", work=_generated(*_MATCH), data="keyless", by_ids="ids"
         ),
-        replace(_BY_IDS, name="ids-again", label="by id, again", start="generated keys, the same"),
+        replace(_BY_IDS, name="ids-again", label="by id, again", start="generated keys stored"),
         replace(
             _BY_IDS,
             name="match-again",
             label="without ids, again",
             work=_generated(*_MATCH),
             data="keyless",
-            start="generated keys, the same",
+            start="generated keys stored",
             by_ids="ids-again",
         ),
     ),

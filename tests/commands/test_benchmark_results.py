@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import data, machine
 from benchmarks.chart import bars
-from benchmarks.contenders import PEERS
+from benchmarks.contenders import PEERS, STARTS, STORES
 from benchmarks.errors import BenchmarkError
 from benchmarks.generated_keys import NAMES
 from benchmarks.measure import Usage
@@ -147,6 +147,12 @@ def test_named_records_lead_to_the_users_and_products_of_numbered_ones() -> None
     assert [by_email[email] for email in named["orders"]["user__email"]] == numbered["orders"]["user_id"].to_list()
     by_name = dict(numbered["products"].select("name", "id").iter_rows())
     assert [by_name[name] for name in named["orders"]["product__name"]] == numbered["orders"]["product_id"].to_list()
+
+
+def test_names_of_databases_are_no_longer_than_the_server_takes() -> None:
+    owners = [each.name for cases, peers in STORES.values() for case in (*cases.values(), peers) for each in case]
+    names = [f"loader_benchmark_{2**22}_{owner}_products" for owner in (*owners, *(f"start {name}" for name in STARTS))]
+    assert max(map(len, names)) < 64
 
 
 def test_awkward_names_hold_commas_and_line_breaks_between_quotes(tmp_path: Path) -> None:
