@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps
+from async_loader.effects import Announce, Await, Call, Finish, Now, Show, Start, Steps, Tell
 from async_loader.errors import ConflictError, LedgerError
 from async_loader.ledger.contents import Content
 from async_loader.ledger.tally import Tally
@@ -240,6 +240,7 @@ def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resol
     yield from _settle(this, progress, WRITES_AHEAD - 1)
     progress.writing.append((yield Start(write(this, reader, judged))))
     if waiting is not None and waiting.is_full:
+        yield Tell(waiting.is_full_in_words)
         yield from _judge_waiting(this, progress)
         progress.known.waiting = None
     if this.commits.is_due(progress.position):

@@ -46,6 +46,12 @@ class WaitingRecords:
         """Whether no more are to wait."""
         return self._bytes > MOST_BYTES
 
+    @property
+    def is_full_in_words(self) -> str:
+        """What becomes of records once too many have waited, as a line."""
+        problem = f"over {MOST_BYTES >> 20} MiB of records wait for unique values of other rows"
+        return f"{self._table.name}: {problem}; they are judged now, and the rest in the order of records"
+
     def take(self) -> list[Piece]:
         """Return the records that wait, and forget them."""
         pieces = self._pieces

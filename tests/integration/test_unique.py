@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Run, Table, Type, Unique
+from async_loader import Column, Options, Run, Table, Tell, Type, Unique
+from async_loader.loading import waiting
 from tests.integration.test_crashes import crash_after
 from tests.integration.test_order_of_runs import crash_after_commits
 from tests.integration.unique_values import NAMES, THINGS, Record, Rows, existing, files, oracle, whole
@@ -143,6 +144,31 @@ PLACES = Table(
     ),
     unique_together=(Unique(("hall", "number"), "This place is taken."), ("day", "note")),
 )
+
+
+def test_of_too_many_records_that_wait_those_are_judged_by_then_and_a_line_says_so(
+    tmp_path: Path, store: Databases, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_BYTES", 0)
+    place = fresh(str(tmp_path), store)
+    for key, name in enumerate("abcd", 1):
+        place.query("things", f"INSERT INTO things VALUES ({key}, '{name}', NULL, '')")
+    swaps = [{"id": key, "name": name, "number": None, "note": ""} for key, name in enumerate("badc", 1)]
+    told: list[str] = []
+    run = Run(
+        (THINGS,),
+        {"things": write(place, [swaps])},
+        place.databases,
+        Options(on_conflict="update", batch_size=2),
+        mode=mode,
+        show=lambda event: told.append(event.text) if isinstance(event, Tell) else None,
+    )
+    report = run.perform()
+    # The first two are judged together. Of the others, each finds its value with a row that has it still.
+    assert reject_names(report, "things") == [(3, 3, ["name.unique"]), (4, 4, ["name.unique"])]
+    assert "".join(row["name"] for row in stored(place).values()) == "bacd"
+    [line] = told
+    assert line.endswith("they are judged now, and the rest in the order of records")
 
 
 @pytest.fixture
