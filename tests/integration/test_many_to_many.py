@@ -4,58 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from async_loader import (
-    Column,
-    ConfigurationError,
-    Links,
-    Reference,
-    RejectFilter,
-    Report,
-    Retry,
-    Source,
-    SourceError,
-    Table,
-    Type,
-    not_empty,
-)
+from async_loader import ConfigurationError, RejectFilter, Report, Retry, Source, SourceError
+from tests.integration.press import ANN, BOB, MATCH, TABLES, tags_of
 from tests.sample import Place, reject_names
 from tests.stores import Databases
-
-KEY = Column("id", Type.INTEGER, generated=True)
-TAGS = Table("tags", "orders", (KEY, Column("name", Type.TEXT, unique=True), Column("kind", Type.TEXT, default="")))
-PEOPLE = Table("people", "users", (Column("id", Type.UUID), Column("email", Type.TEXT)))
-ARTICLE_TAGS = Table(
-    "article_tags",
-    "orders",
-    (KEY, Column("article_id", Type.INTEGER), Column("tag_id", Type.INTEGER), Column("weight", Type.REAL, default=1.0)),
-    references=(Reference("article_id", "articles", name="article"), Reference("tag_id", "tags", name="tag")),
-    unique_together=(("article_id", "tag_id"),),
-)
-READERS = Table(
-    "readers",
-    "orders",
-    (KEY, Column("article_id", Type.INTEGER), Column("person_id", Type.UUID)),
-    references=(Reference("article_id", "articles", name="article"), Reference("person_id", "people", name="person")),
-)
-ARTICLES = Table(
-    "articles",
-    "orders",
-    (KEY, Column("title", Type.TEXT, unique=True), Column("pages", Type.INTEGER, nullable=True, default=None)),
-    rules=(not_empty("title"),),
-    links=(
-        Links("tags", ARTICLE_TAGS, "article_id", "tag_id"),
-        Links("readers", READERS, "article_id", "person_id"),
-    ),
-)
-TABLES = (TAGS, PEOPLE, ARTICLES, ARTICLE_TAGS, READERS)
-MATCH = {"articles": ("title",), "tags": ("name",)}
-ANN, BOB = f"{1:032x}", f"{2:032x}"
 
 
 @pytest.fixture
@@ -66,12 +23,6 @@ def press(tmp_path: Path, store: Databases) -> Place:
     people = place.file("people.csv", f"id,email\n{ANN},ann@x\n{BOB},bob@x\n")
     place.load("sequential", {"people": people})
     return place
-
-
-def tags_of(place: Place) -> list[tuple[Any, ...]]:
-    sql = """SELECT title, name FROM articles JOIN article_tags ON article_id = articles.id
-        JOIN tags ON tag_id = tags.id ORDER BY title, name"""
-    return place.query("orders", sql)
 
 
 def outcome(report: Report, table: str = "articles") -> tuple[int, int, int, int]:
