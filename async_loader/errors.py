@@ -6,7 +6,7 @@ pickled, because they cross threads today and may cross processes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from async_loader.ledger.report import Report
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 class LoaderError(Exception):
     """The root. On an error that ended a run, `report` is what the run had counted by then, and `kept` what it had
-    committed, in words; empty where that is nothing. `status` is that of a run that it ended, and `rest` what to do
-    about what was not kept, where the error itself does not say it.
+    committed and what to do about the rest, in words; empty where nothing is committed. `status` is that of a run that
+    it ended.
     """
 
     status = "failed"
-    rest: ClassVar[str] = ""
     report: Report | None = None
     kept: str = ""
 
@@ -48,8 +47,6 @@ class ClusterError(LoaderError):
 class SourceError(LoaderError):
     """A source cannot be read to its end. Single bad records are rejects, never this error."""
 
-    rest = "once it is mended, a load of the whole source finds them unchanged"
-
     def __init__(self, source: str, problem: str, line: int | None = None) -> None:
         super().__init__(source, problem, line)
         self.source = source
@@ -63,8 +60,6 @@ class SourceError(LoaderError):
 
 class StoreError(LoaderError):
     """A database cannot take or give records: locked, full, read-only, or of another shape than declared."""
-
-    rest = "the same command goes on from there"
 
     def __init__(self, database: str, problem: str) -> None:
         super().__init__(database, problem)
@@ -89,8 +84,6 @@ class RefusedError(StoreError):
 
 class ConflictError(StoreError):
     """With `on_conflict="stop"`: the database holds a key of the source with other values."""
-
-    rest = ""
 
 
 class OverLimitError(LoaderError):

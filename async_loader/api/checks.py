@@ -24,7 +24,7 @@ class ReferenceCheck:
 
     names: the tables to look at; none are all that reference something.
     report_rejects: how many of the rows found a table's report names.
-    lock_timeout: seconds to wait for a database that another program writes to.
+    lock_timeout: seconds to wait for a database that another transaction holds.
 
     Raises ConfigurationError where tables, names and databases do not fit together.
     """
@@ -77,7 +77,7 @@ class Verification:
     """One look at the ledgers, to be performed once: do the databases hold what `loader_runs` says? It writes nothing.
 
     run: the id of the run to look at; None is all of them.
-    lock_timeout: seconds to wait for a database that another program writes to.
+    lock_timeout: seconds to wait for a database that another transaction holds.
 
     Raises ConfigurationError where tables and databases do not fit together.
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
+from async_loader.effects import Tell
 from async_loader.errors import ConfigurationError, LoaderError
 from async_loader.ledger.report import Report
 from async_loader.loading.sides import RejectFile
@@ -15,6 +17,7 @@ from async_loader.modes.coroutines import Coroutines
 from async_loader.modes.sequential import Sequential
 from async_loader.run.cluster import Cluster
 from async_loader.run.plan import Options, Plan
+from async_loader.run.remainder import remainder
 from async_loader.run.run import initialise, run
 from async_loader.run.state import RunState
 from async_loader.sources import Source
@@ -29,6 +32,7 @@ class Run:
     """One run, to be performed once. `report` is its report at any moment, also after it was interrupted.
 
     cluster: in mode dask, the workers; by default as many of the run's own as there are cores.
+    show: takes progress, and messages that are worth a line. Without it a warning is one of Python's.
 
     Raises ConfigurationError where tables, sources and databases do not fit together.
     """
@@ -64,6 +68,11 @@ class Run:
             )
         )
         self._show = show or (lambda _: None)
+        if cluster is not None and (warning := cluster.warning):
+            if show is None:
+                warnings.warn(warning, stacklevel=2)
+            else:
+                show(Tell(f"warning: {warning}"))
 
     @property
     def id(self) -> str:
@@ -74,6 +83,11 @@ class Run:
     def kept(self) -> str:
         """What has been committed so far, in words; empty where that is nothing."""
         return self._state.kept
+
+    @property
+    def rest(self) -> str:
+        """What to do, after an interrupt, about what was not committed, in words."""
+        return remainder(self._state, None)
 
     @property
     def is_kept(self) -> bool:
@@ -105,7 +119,7 @@ class Run:
                 yield
         except LoaderError as error:
             if self.kept:
-                error.kept = ", ".join(part for part in (f"{self.kept} kept", error.rest) if part)
+                error.kept = ", ".join(part for part in (f"{self.kept} kept", remainder(self._state, error)) if part)
             error.report = self.report(error.status, error.text)
             raise
 

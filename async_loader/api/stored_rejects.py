@@ -99,7 +99,7 @@ class Retry(Run):
 class StoredRejects:
     """The rejects that the databases hold: listed, exported, discarded. However many, only a page is in memory.
 
-    lock_timeout: seconds to wait for a database that another program writes to.
+    lock_timeout: seconds to wait for a database that another transaction holds.
 
     Raises ConfigurationError where tables and databases do not fit together; each method, LoaderError, and
     ConfigurationError for a table or run that there is not.

@@ -14,6 +14,7 @@ from typing import Any
 
 from async_loader.ledger.counts import OUTCOMES, Counts, HasCounts, is_count
 from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, previous_runs, removed_rejects
+from async_loader.ledger.layouts import identities, layouts_by_path
 from async_loader.ledger.order import order_of_runs
 from async_loader.records.parsing import clipped
 
@@ -27,6 +28,10 @@ _ADVICE = {
     "rows": "rows were deleted since: if that was not meant, load the same sources again",
     "unfinished": "unless it is still at work, run the same command again to finish it, or anew with --restart",
 }
+# Of an unfinished run whose records would be appended twice if it began anew, and of those that cannot be resumed.
+_FINISH = "unless it is still at work, run the same command again to finish it"
+_LOAD_AGAIN = "unless it is still at work, load all of its sources again: stdin and pipes are not resumed"
+_LOAD_REST = "unless it is still at work, load what is missing: stdin and pipes are not resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ def _verify_run(run: _Run, ledgers: _Ledgers) -> VerifiedRun:
         findings += _reject_findings(run, database)
     findings += _row_findings(run, ledgers)
     if state == UNFINISHED:
-        findings.append(_finding("unfinished", None, None, _unfinished_in_words(run, ledgers)))
+        problem = _unfinished_in_words(run, ledgers)
+        findings.append(Finding("unfinished", None, None, problem, _advice_on_unfinished(run)))
     tables = {str(line.table_name): _verified_table(database, line) for database, line in run.lines}
     return VerifiedRun(run.id, run.started_at, state, tables, tuple(findings))
 
@@ -211,6 +217,14 @@ def _unfinished_in_words(run: _Run, ledgers: _Ledgers) -> str:
         where = f" (database {ledgers.homes[name]})" if name in ledgers.homes else ""
         parts.append(f"{clipped(name)}{where} {_progress_in_words(run.line_of(name))}")
     return f"unfinished: {', '.join(parts)}"
+
+
+def _advice_on_unfinished(run: _Run) -> str:
+    layouts = (layout for _, line in run.lines for several in layouts_by_path(line).values() for layout in several)
+    appends = any(layout.append for layout in layouts)
+    if any(source is None for _, line in run.lines for source in identities(line)):
+        return _LOAD_REST if appends else _LOAD_AGAIN
+    return _FINISH if appends else _ADVICE["unfinished"]
 
 
 def _progress_in_words(line: TableRun | None) -> str:

@@ -5,8 +5,9 @@ What a source is called and how it is read does not count, but constants do: the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from async_loader.ledger.entries import TableRun, facts_of
@@ -76,7 +77,9 @@ def contents_as_json(contents: Mapping[str, Iterable[Content]]) -> dict[str, Any
     return {path: [content.as_json() for content in several] for path, several in contents.items()}
 
 
-def contents_by_path(line: TableRun) -> dict[str, list[Content]]:
+# Each of a run's many sources asks the same line.
+@lru_cache(maxsize=8)
+def contents_by_path(line: TableRun) -> Mapping[str, Sequence[Content]]:
     """Return, by path, the contents that were read into the line's table, as far as the line says.
 
     A path of which not every content is known is missing.

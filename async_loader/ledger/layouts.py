@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from async_loader.ledger.entries import TableRun, facts_of
@@ -57,7 +58,9 @@ def layout_as_json(path: str, layout: Layout) -> dict[str, Any]:
     return {"path": path} | {name: value for name, value in facts.items() if value}
 
 
-def layouts_by_path(line: TableRun) -> dict[str, list[Layout]]:
+# Each of a run's many sources asks the same line.
+@lru_cache(maxsize=8)
+def layouts_by_path(line: TableRun) -> Mapping[str, Sequence[Layout]]:
     """Return, by path, the layouts in which sources of the line's table were read, as far as the line says."""
     listed = facts_of(line).get(READ)
     layouts: dict[str, list[Layout]] = {}
@@ -68,7 +71,7 @@ def layouts_by_path(line: TableRun) -> dict[str, list[Layout]]:
     return layouts
 
 
-def layouts_by_table(lines: Iterable[TableRun], path: str) -> dict[str, list[Layout]]:
+def layouts_by_table(lines: Iterable[TableRun], path: str) -> dict[str, Sequence[Layout]]:
     """Return, by table, how the lines of one run in one database say that the source of this path was read; an empty
     list where a line does not say how.
     """

@@ -119,6 +119,10 @@ class Tally:
         self.accepted = list(outcome.listed)
         self.notice(outcome.ignored)
 
+    def take_rehearsed(self, rehearsed: Tally) -> None:
+        """Count what a rehearsal has counted by the time at which it ended the run."""
+        self.counts, self.reasons = rehearsed.counts, rehearsed.reasons
+
     def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
         """Name the next rejects of a source, in the columns of a verdict's, as far as there is room."""
         room = max(0, self.rejects_shown - len(self.rejects))

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from async_loader.records.spellings import SPELLINGS
+from async_loader.records.spellings import IN_GAP, SPELLINGS
 from async_loader.tables import Column, Type
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
@@ -80,7 +80,23 @@ def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame |
         codes.append(code if code is None else _unreadable(written, code))
     values = values.scatter(places, pl.Series(odd, dtype=column.dtype))
     all_codes = null_codes(len(text)).scatter(places, pl.Series(codes, dtype=pl.String))
-    return with_faults(values, all_codes, lambda: shown_text(text))
+    return with_gaps(values, all_codes, lambda: shown_text(text), column)
+
+
+def with_gaps(
+    values: pl.Series, codes: pl.Series, shown: Callable[[], pl.Series], column: Column
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return values and faults as `with_faults` does. A time in a DST gap is none, and its message says why."""
+    in_gap = (codes == IN_GAP).fill_null(value=False)
+    if not in_gap.any():
+        return with_faults(values, codes, shown)
+    codes = codes.zip_with(~in_gap, pl.Series(["not_datetime"]))
+    return with_faults(values, codes, lambda: shown().zip_with(~in_gap, shown() + gap_note(column)))
+
+
+def gap_note(column: Column) -> str:
+    """Return what messages say after a time that clocks of the column's zone never showed."""
+    return f", which does not exist in time zone {column.zone} (a DST gap)"
 
 
 def with_faults(

@@ -34,6 +34,9 @@ class Spelling:
     odd: Callable[[str, Column], Read]
 
 
+# In the place of a code: a time that clocks of the column's zone never showed.
+IN_GAP = "in a DST gap"
+
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|s?nan)", re.IGNORECASE)
 _DECIMAL = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 # An exponent of more digits is past all that a column can hold, unless the number is zero.
@@ -184,7 +187,7 @@ def _odd_datetime(text: str, column: Column) -> Read:
         stamp = in_utc(value, column.zone) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         return None, "out_of_range"
-    return (None, "not_datetime") if stamp is None else (stamp, None)
+    return (None, IN_GAP) if stamp is None else (stamp, None)
 
 
 def _padded(text: str) -> str:

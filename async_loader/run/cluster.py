@@ -15,6 +15,10 @@ FROM_ENVIRONMENT = "async_loader.stores:from_environment"
 # Bytes of a source in one share: a second or more of work, beside which what a share costs is nothing.
 SHARE_SIZE = 32 << 20
 
+_OPEN_TO_ALL = (
+    "any program that reaches this scheduler or its workers can run code on them; use tls:// with a CA, a certificate "
+    "and a key (--tls-ca, --tls-cert, --tls-key), or a network that nothing else is in"
+)
 _ADDRESS = re.compile(r"(tcp|tls)://[^/]+:[0-9]+")
 
 
@@ -56,9 +60,11 @@ class Cluster:
             raise ConfigurationError("a scheduler at tls:// needs all of a CA, a certificate and a key")
 
     @property
-    def is_open_to_all(self) -> bool:
-        """Whether any program that reaches the cluster's ports can have its workers run code."""
-        return self.scheduler is not None and not self.is_secure
+    def warning(self) -> str | None:
+        """The warning about a cluster that asks no program for a certificate; None for others."""
+        if self.scheduler is None or self.is_secure:
+            return None
+        return f"{self.scheduler}: {_OPEN_TO_ALL}"
 
     @property
     def is_secure(self) -> bool:

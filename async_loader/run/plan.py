@@ -38,7 +38,7 @@ class Options:
     max_rejects: more rejects than this end the run; None is any number.
     dry_run: read and check, write nothing to any database.
     report_rejects: how many rejects a table's report names.
-    lock_timeout: seconds to wait for a database that another program writes to.
+    lock_timeout: seconds to wait for a database that another transaction holds.
     rejects_dir: where to write the rejects as files, `<run>/<table>.<format>`; None for nowhere.
     commit_every: records of a table per transaction, each with a checkpoint from which a later run goes on; 0 for one
         transaction per database.

@@ -70,8 +70,8 @@ def _with_checksums(
 
 
 def confirm(run: RunState, table: Table) -> Steps[None]:
-    """Raise StoreError where another process has resumed this run, while no transaction of this one was open."""
+    """Raise StoreError where another load has resumed this run, while no transaction of this one was open."""
     committed = yield from run.database(table).checkpoint(run.run, table)
     if (committed or 0) != run.tallies[table.name].kept.records:
-        problem = f"another process goes on with run {run.run}, and has come to record {committed or 0:,}"
+        problem = f"another load goes on with run {run.run}, and has come to record {committed or 0:,}"
         raise StoreError(table.database, f"table {table.name}: {problem}; let it finish")

@@ -10,10 +10,9 @@ from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content, content_of
 from async_loader.ledger.entries import RETRY, SHARE_SIZE, Facts
 from async_loader.ledger.layouts import layout_as_json
-from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
 from async_loader.sources import Reader, Source
-from async_loader.sources.identity import identity, is_read_once
+from async_loader.sources.identity import Identity, identity, is_read_once
 from async_loader.sources.reader import open_among
 from async_loader.tables import Table
 
@@ -39,7 +38,7 @@ def open_sources(state: RunState) -> Steps[None]:
         from async_loader.run.links import with_used_links
 
         state.plan = with_used_links(state.plan, state.readers)
-    state.facts = yield Call(_facts, (state.plan,))
+    state.facts = yield Call(_facts, (state,))
 
 
 def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:
@@ -72,13 +71,21 @@ def _opened(before: Iterable[Reader], among: int, source: Source, table: Table, 
     return open_among(among, source, table, batch_size)
 
 
-def _facts(plan: Plan) -> Facts:
+def _facts(state: RunState) -> Facts:
     """Return what the run reads, as `loader_runs` keeps it."""
-    tables = {table.name: [identity(source) for source in plan.sources.get(table.name, ())] for table in plan.loaded}
+    plan = state.plan
+    tables = {
+        table.name: _identities(plan.sources.get(table.name, ()), state.readers[table.name]) for table in plan.loaded
+    }
     facts: Facts = {"on_conflict": plan.options.on_conflict, "tables": tables}
     if plan.cluster is not None:
         facts[SHARE_SIZE] = plan.cluster.share_size
     return facts | ({RETRY: True} if plan.retried else {})
+
+
+def _identities(sources: Iterable[Source], readers: Iterable[Any]) -> list[Identity | None]:
+    """Return what identifies each source, with the one name of the part that is read."""
+    return [identity(source, reader.part) for source, reader in zip(sources, readers, strict=False)]
 
 
 def contents_read(state: RunState, table: Table) -> dict[str, list[Content]]:

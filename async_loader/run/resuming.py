@@ -7,13 +7,15 @@ from typing import TypeAlias
 
 from async_loader.effects import Call, Steps, Tell
 from async_loader.errors import SourceError
-from async_loader.ledger.appending import earlier_append
-from async_loader.ledger.entries import PREVIOUS, TableRun
+from async_loader.ledger.appending import earlier_appends
+from async_loader.ledger.entries import COMPLETE, PREVIOUS, SHARE_SIZE, TableRun, facts_of
+from async_loader.ledger.outcomes import outcome_from
 from async_loader.ledger.resuming import NotResumable, UnfinishedRun, run_to_resume
 from async_loader.records.validation import used_values
 from async_loader.run.plan import Plan
 from async_loader.run.state import RunState
 from async_loader.stores import reject_queries
+from async_loader.tables import Table
 
 # By source and unique column, lines of records that were rejected because their value was another row's.
 UsedValues: TypeAlias = Mapping[tuple[str, str], Sequence[int]]
@@ -28,7 +30,7 @@ def resume(state: RunState) -> Steps[None]:
             last[table.name] = line
     state.facts[PREVIOUS] = {name: line.run for name, line in last.items()}
     earlier = None if state.plan.options.restart else run_to_resume(state.facts, last)
-    if isinstance(earlier, UnfinishedRun) and (why := _obstacle(state.plan)):
+    if isinstance(earlier, UnfinishedRun) and (why := obstacle(state.plan)):
         earlier = NotResumable(earlier.run, why)
     match earlier:
         case NotResumable():
@@ -46,14 +48,28 @@ def refuse_repeated(state: RunState) -> Steps[None]:
         if not table.append or table.name in state.committed:
             continue
         lines = yield from state.database(table).loads_of(table)
-        if repeated := earlier_append(state.facts["tables"][table.name], lines):
-            path, line = repeated
-            when = (line.finished_at or line.started_at).partition(".")[0]
-            problem = f"was loaded into {table.name} by run {line.run}, complete at {when}"
-            raise SourceError(path, f"{problem}; to append it once more, load with --again")
+        for path, line in earlier_appends(state.facts["tables"][table.name], lines):
+            if line.state == COMPLETE:
+                when = (line.finished_at or line.started_at).partition(".")[0]
+                problem = f"was loaded into {table.name} by run {line.run}, complete at {when}"
+                raise SourceError(path, f"{problem}; to append it once more, load with --again")
+            if (part := (yield from _appended_part(state, table, line))) is not None:
+                problem = f"run {line.run}, which is not resumed, has appended {part} of its sources to {table.name}"
+                advice = "load only what is missing, or append all of it with --again"
+                raise SourceError(path, f"{problem}, and this is one of them; {advice}")
 
 
-def _obstacle(plan: Plan) -> str | None:
+def _appended_part(state: RunState, table: Table, line: TableRun) -> Steps[str | None]:
+    """Return how much of a table's sources an unfinished run has appended, in words; None where it is nothing."""
+    if SHARE_SIZE not in facts_of(line):
+        records = line.checkpoint
+    else:
+        shares = yield from state.database(table).shares.outcomes(line.run, table.name)
+        records = sum(outcome_from(share, table).counts.given for share in shares)
+    return f"{records:,} records" if records else None
+
+
+def obstacle(plan: Plan) -> str | None:
     """Return why the rejects of an earlier run could not be attributed to their records; None where they can."""
     if twice := _path_read_twice(plan):
         return f"{twice} is read twice, and its rejects cannot be attributed"

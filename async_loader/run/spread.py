@@ -218,6 +218,11 @@ class Rehearsal(SpreadTable):
         """Send a share to be rehearsed, with the outcomes of the shares before it that have keys of its own."""
         return (yield Submit(LOAD, (share, earlier, accepted), order=share.number))
 
+    def take(self, outcome: Outcome) -> Show:
+        """Count what a worker says of a share, with the reasons: of too many rejects nothing else will show them."""
+        self.tally.reasons.update(outcome.reasons)
+        return SpreadTable.take(self, outcome)
+
     def conclude(self, outcomes: Sequence[Outcome]) -> Steps[None]:
         """Count what workers returned."""
         yield Call(self._take_all, (outcomes,))

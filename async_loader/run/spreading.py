@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from async_loader.effects import Call, Steps, Together
+from async_loader.errors import OverLimitError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, TableRun
 from async_loader.ledger.tally import Tally
 from async_loader.loading.sides import RejectAllowance
@@ -88,7 +89,12 @@ def _note_places(state: RunState) -> Steps[None]:
 def _rehearse(state: RunState) -> Steps[None]:
     """Find out whether there are more rejects than are allowed before anything is written, with tallies of its own."""
     tallies = {table.name: Tally(table.database, state.plan.paths(table), 0) for table in state.plan.loaded}
-    yield Together([spread(each) for each in _spread_tables(state, Rehearsal, tallies, {}).values()])
+    try:
+        yield Together([spread(each) for each in _spread_tables(state, Rehearsal, tallies, {}).values()])
+    except OverLimitError:
+        for name, tally in tallies.items():
+            state.tallies[name].take_rehearsed(tally)
+        raise
 
 
 def _spread_tables(

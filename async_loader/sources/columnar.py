@@ -18,7 +18,7 @@ import pyarrow.types as kinds
 from async_loader.errors import SourceError
 from async_loader.records.batches import MARKS, REJECT, Batch, are_of_rejects
 from async_loader.sources.fields import Fields
-from async_loader.sources.headers import problem_of
+from async_loader.sources.headers import names_no_column, problem_of
 from async_loader.sources.parquet_values import (
     as_json,
     fits,
@@ -46,6 +46,8 @@ class ColumnarSource(ABC):
     Raises SourceError where one is missing or of a type that does not fit.
     """
 
+    part = ""
+
     def __init__(self, stream: Stream, fields: Fields, schema: pa.Schema) -> None:
         self._stream = stream
         names = schema.names
@@ -53,7 +55,7 @@ class ColumnarSource(ABC):
             problem = f"it has {len(names):,} columns, of which at most {MOST_COLUMNS:,} can be read"
             raise SourceError(stream.name, f"{problem}; keep those that are to be loaded")
         self.fields = fields.matched(dict.fromkeys(names))
-        if refusal := self.fields.refusal(set(names)):
+        if refusal := names_no_column(self.fields, names, "the file") or self.fields.refusal(set(names)):
             raise SourceError(stream.name, refusal)
         self._check_names(self.fields.unmarked(names))
         self.columns = list(dict.fromkeys(self.fields.names.values()))

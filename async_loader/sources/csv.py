@@ -66,6 +66,7 @@ class CsvSource:
     """
 
     schema = None
+    part = ""
 
     def __init__(self, stream: Stream, fields: Fields, delimiter: str, stretch: Stretch | None = None) -> None:
         self._stream = stream
@@ -113,14 +114,10 @@ class CsvSource:
 
     def _check_header(self) -> None:
         name, fields, columns = self._stream.name, self.fields, self.columns
-        if names_no_column(fields, columns):
-            header = self._delimiter.join(columns)
-            hint = (
-                excel_hint(header, self._delimiter)
-                or delimiter_hint(header, fields, self._delimiter)
-                or f"the first line must name the columns {', '.join(fields.names.values())}"
-            )
-            raise SourceError(name, f"the header names no column of table {fields.table.name}; {hint}", 1)
+        header = self._delimiter.join(columns)
+        hint = excel_hint(header, self._delimiter) or delimiter_hint(header, fields, self._delimiter)
+        if problem := names_no_column(fields, columns, "the header", hint):
+            raise SourceError(name, problem, 1)
         if refusal := fields.refusal(columns):
             raise SourceError(name, refusal)
         problem = problem_of(fields, fields.unmarked(columns))

@@ -181,6 +181,23 @@ def listed(names: Iterable[str]) -> str:
     return shown if len(several) <= _LISTED else f"{shown} and {len(several) - _LISTED:,} more"
 
 
-def names_no_column(fields: Fields, header: Iterable[str]) -> bool:
-    """Return whether none of the names is one that is read."""
-    return not set(header) & set(fields.names.values())
+def names_no_column(fields: Fields, header: Sequence[str], subject: str, hint: str | None = None) -> str | None:
+    """Return what is wrong with a header of which no name is one that is read, and what to do; None for another one.
+
+    hint: what to do, if anything about the source says so; else the nearest names are proposed.
+    """
+    if set(header) & set(fields.names.values()) or not fields.candidates:
+        return None
+    table, wanted = fields.table.name, list(fields.names)
+    problem = (
+        f"{subject} names no column of table {table}: it has {listed(name for name in header if name) or 'no name'}"
+    )
+    if hint is not None:
+        return f"{problem}; {hint}"
+    lacking = [*wanted, *fields.absent]
+    if (pair := _nearest_pair(fields, lacking, [name for name in header if name])) is not None:
+        column, near = pair
+        return f"{problem}; did you mean {column!r} by {near!r}? --map {_argument(table, column, near)} reads it"
+    if wanted:
+        problem += f", and must have {listed(fields.names[column] for column in wanted)}"
+    return f"{problem}; --map {table}.{lacking[0]}=NAME reads another column"

@@ -23,9 +23,11 @@ MOST_SUMMED = 4 << 30
 Identity: TypeAlias = dict[str, Any]
 
 
-def identity(source: Source) -> Identity | None:
+def identity(source: Source, part: str | None = None) -> Identity | None:
     """Return path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
     version), and digest. None for stdin and pipes.
+
+    part: the name of the part that is read, where it is known; otherwise the part is as the path names it.
     """
     if source.address == STDIN:
         return None
@@ -46,7 +48,11 @@ def identity(source: Source) -> Identity | None:
         "digest": digest,
     }
     # A run of a version that did not know it can be resumed.
-    later = {"ignore": list(source.ignore), "part": source.part, "separators": dict(source.separators)}
+    later = {
+        "ignore": list(source.ignore),
+        "part": source.part if part is None else part,
+        "separators": dict(source.separators),
+    }
     return facts | {name: value for name, value in later.items() if value}
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import msgspec
 import polars as pl
@@ -24,14 +25,16 @@ from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bo
 
 # Records and bytes of a batch.
 _RECORDS, _BYTES = 10_000, BLOCK
-# Names of members that a message may list.
+# Names of members that a message may list, and how deep objects are looked into for arrays.
 _LISTED = 100
+_DEEPEST = 10
 
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,\]\[{}":]++')
 # Everything up to the next bracket that stands in no text.
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
+_OF_OBJECTS = re.compile(rb"\[[ \t\r\n]*+\{")
 _OPENING = b"[{"
 
 
@@ -47,6 +50,7 @@ class JsonDocumentSource(JsonRecords):
         self._text = _Text(stream)
         self._path = tuple(path)
         self.is_rejects = names_rejects(self._text.front)
+        self.part = ".".join(path)
         self._text.enter(self._path)
 
     def batches(self) -> Iterator[Batch]:
@@ -105,10 +109,33 @@ class _Text:
             return
         if first != b"{":
             raise self._error(f"{_where(path)} is {_kind(first)}, not an array of objects")
+        raise self._error(f"{_where(path)} is one object, not an array of objects; {self._arrays_in_words(path)}")
+
+    def _arrays_in_words(self, path: Sequence[str]) -> str:
+        """Return which arrays stand in the object that begins here, and how to name one."""
+        found = dict(islice(self._arrays(path), _LISTED))
+        if not found:
+            return "no array is in it"
+        arrays = [each for each, has_objects in found.items() if has_objects] or [*found]
+        name, _, _ = self._stream.name.partition("#")
+        one = f"name its array, as {name}#{arrays[0]}"
+        return one if len(arrays) == 1 else f"name one of its arrays, {listed(arrays)}, as in {name}#{arrays[0]}"
+
+    def _arrays(self, path: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """Yield where arrays stand in the object that begins here and in objects within it, as far as that can be
+        named; each with whether it begins with an object, as far as the buffer shows.
+        """
         self._at += 1
-        arrays = [name for name, begin in self._members() if begin == b"["]
-        hint = f"name one of its arrays: {'.'.join([*path, arrays[0]])} after #" if arrays else "it has no array"
-        raise self._error(f"{_where(path)} is one object, not an array of objects; {hint}")
+        for name, begin in self._members(enters_objects=True):
+            here = [*path, name]
+            if begin == b"[" and "." not in name:
+                yield ".".join(here), _OF_OBJECTS.match(self._buffer, self._at) is not None
+            elif begin == b"{":
+                if len(here) < _DEEPEST and "." not in name:
+                    yield from self._arrays(here)
+                else:
+                    self._pass_value()
+        self._at += 1
 
     def elements(self) -> Iterator[bytes]:
         """Yield the elements of the array at whose first element this stands."""
@@ -150,18 +177,20 @@ class _Text:
                 met.append(member)
         raise self._error(f"{_where(path)} has no {name!r}; it has {listed(met) if met else 'nothing'}")
 
-    def _members(self, stop: str | None = None) -> Iterator[tuple[str, bytes]]:
+    def _members(self, stop: str | None = None, *, enters_objects: bool = False) -> Iterator[tuple[str, bytes]]:
         """Yield the members of an object, each with the first byte of its value, which is passed over afterwards; of
-        the one called `stop` it is not.
+        the one called `stop` it is not, nor is an object where the caller enters objects.
         """
         while (first := self._next()) != b"}":
             if first == b",":
                 self._at += 1
             name = self._name()
-            yield name, self._next()
+            begin = self._next()
+            yield name, begin
             if name == stop:
                 return
-            self._pass_value()
+            if not (enters_objects and begin == b"{"):
+                self._pass_value()
 
     def _name(self) -> str:
         """Read a member's name and the colon after it."""

@@ -23,6 +23,7 @@ from async_loader.sources.headers import (
     listed,
     misspelt,
     misspelt_problem,
+    names_no_column,
     nearest_name,
     several_names,
     unknown_beside_absent,
@@ -40,6 +41,7 @@ class JsonRecords:
     """Records of a source, made of objects of JSON. `ignored` grows by the keys met that the table does not have."""
 
     schema = None
+    part = ""
 
     def __init__(self, stream: Stream, fields: Fields) -> None:
         self._stream = stream
@@ -134,11 +136,15 @@ class JsonRecords:
                 hint = f"did you mean {near!r}?" if near else f"they have {listed(met)}"
                 raise SourceError(self._stream.name, f"no record at the front has {name!r}, named by --map; {hint}")
         self.fields = self.fields.matched(met)
-        if refusal := self.fields.refusal(met):
+        if refusal := self._names_no_column(met) or self.fields.refusal(met):
             raise SourceError(self._stream.name, refusal)
         names = {name for candidates in self.fields.candidates.values() for name in candidates}
         names = names.union(*self.fields.lookups.values(), *self.fields.links.values())
         self._front = tuple(name for name in met if name in names)
+
+    def _names_no_column(self, met: Collection[str]) -> str | None:
+        # What is looked up may stand within a member.
+        return None if self.fields.lookups else names_no_column(self.fields, list(met), "its first record")
 
     def decoded(self, lines: list[bytes]) -> pl.DataFrame | None:
         """Return the values of lines, without a look at what else they hold; None where that is not simple for one of

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from async_loader.records.parsing import EXACT_REAL, clipped, null_codes, parse_text, real_code, with_faults
+from async_loader.records.parsing import EXACT_REAL, clipped, gap_note, null_codes, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines
 from async_loader.sources.json_objects import has_member, member
@@ -202,7 +202,12 @@ def _spelled(column: Column, read: list[Any], lines: Lines) -> tuple[pl.Series, 
     known = null_codes(len(read)) if faults is None else faults["code"]
     wrong = [_unspelled(column, value, text) for value, text in zip(read, texts, strict=True)]
     codes = pl.Series(wrong, dtype=pl.String).zip_with(known.is_null(), known).to_list()
-    return _with_faults(values, codes, read, lines)
+    values, fault = _with_faults(values, codes, read, lines)
+    if fault is None or faults is None or column.zone is None:
+        return values, fault
+    shown, note = fault["shown"], gap_note(column)
+    in_gap = faults["shown"].str.ends_with(note).fill_null(value=False)
+    return values, fault.with_columns(shown=shown.zip_with(~in_gap, shown + note))
 
 
 def _spelling(kind: Type, value: Any, lines: Lines, place: int) -> str | None:

@@ -25,9 +25,9 @@ from async_loader.records.parsing import (
     parse_text,
     shown_text,
     text_of_bytes,
-    with_faults,
+    with_gaps,
 )
-from async_loader.records.spellings import digits_code
+from async_loader.records.spellings import IN_GAP, digits_code
 from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
 from async_loader.tables import MOST_DIGITS, Column, Type
@@ -39,6 +39,8 @@ _UUID_BYTES = 16
 # Of a time of INT96: microseconds, and nanoseconds besides.
 _WHOLE, _REST = "us", "ns"
 _NANOSECONDS = 1_000
+# In these years a time of any zone is one of UTC, unless it lies in a DST gap.
+_NEVER_OUT_OF_UTC = (2, 9998)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -203,7 +205,15 @@ def _checked(
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(values.is_not_null() | codes.is_not_null(), pl.Series(["missing"]))
-    return with_faults(values, codes, lambda: shown_text(read) if read.dtype == pl.String else _as_text(shown(read)))
+    return with_gaps(values, codes, lambda: _shown_in_messages(column, read), column)
+
+
+def _shown_in_messages(column: Column, read: pl.Series) -> pl.Series:
+    if read.dtype != pl.String:
+        return _as_text(shown(read))
+    # What is wrong with a text may show with it.
+    faults = None if column.type is Type.TEXT else parse_text(read, replace(column, nullable=True))[1]
+    return shown_text(read) if faults is None else faults["shown"]
 
 
 def shown(read: pl.Series) -> pl.Series:
@@ -279,12 +289,16 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     assert isinstance(read.dtype, pl.Datetime)
     values = pl.select(pl.when(_of_our_years(read)).then(read)).to_series().dt.cast_time_unit("us")
     is_exact = values.dt.cast_time_unit(read.dtype.time_unit) == read
+    in_gap: pl.Series | None = None
     if column.zone is not None and read.dtype.time_zone is None:
-        values = all_in_utc(pl.select(pl.when(is_exact).then(values)).to_series(), column.zone)
+        local = pl.select(pl.when(is_exact).then(values)).to_series()
+        values = all_in_utc(local, column.zone)
+        in_gap = values.is_null() & local.dt.year().is_between(*_NEVER_OUT_OF_UTC)
     elif column.zone is not None:
         values = values.dt.convert_time_zone("UTC")
     is_exact &= values.is_not_null()
-    return values, _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+    codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+    return values, codes if in_gap is None else codes.zip_with(~in_gap.fill_null(value=False), pl.Series([IN_GAP]))
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -41,6 +41,7 @@ class Header(Protocol):
     ignored: the columns met so far that the table does not have, and that the user did not mention.
     is_rejects: whether it may be a file of rejects, as far as its front shows.
     schema: the types of the columns, for a format that has them.
+    part: the part of the source that is read, by the one name that it has there; empty for all.
     """
 
     columns: list[str]
@@ -48,6 +49,7 @@ class Header(Protocol):
     ignored: list[str]
     is_rejects: bool
     schema: pa.Schema | None
+    part: str
 
 
 class Format(Header, Protocol):
@@ -74,6 +76,7 @@ class _Header:
     ignored: list[str]
     is_rejects: bool
     schema: pa.Schema | None
+    part: str
 
 
 class Reader:
@@ -102,7 +105,7 @@ class Reader:
         self._stream.close()
         seen = self._header
         self._header, self._batches = (
-            _Header(seen.columns, seen.fields, seen.ignored, seen.is_rejects, seen.schema),
+            _Header(seen.columns, seen.fields, seen.ignored, seen.is_rejects, seen.schema, seen.part),
             None,
         )
 
@@ -190,7 +193,12 @@ class Reader:
     def content(self) -> Content | None:
         """The content, once all bytes have been read in their order; None before, and where they are read otherwise."""
         content, constants = self._stream.content, tuple(sorted(self.source.constants.items()))
-        return None if content is None else replace(content, constants=constants, part=self.source.part)
+        return None if content is None else replace(content, constants=constants, part=self.part)
+
+    @property
+    def part(self) -> str:
+        """The part of the source that is read, by the one name that it has there; empty for all."""
+        return self._header.part
 
     @property
     def size(self) -> int | None:

@@ -41,7 +41,8 @@ _Row: TypeAlias = tuple[int, Sequence[Any]]
 
 
 class SpreadsheetSource:
-    """A sheet of a workbook. `columns` is the header; `ignored` are the names in it that are not read.
+    """A sheet of a workbook. `columns` is the header; `ignored` are the names in it that are not read; `part` is the
+    name of the sheet, also where its number was given.
 
     Raises SourceError where there is no such sheet, or where its header does not fit the table.
     """
@@ -52,9 +53,9 @@ class SpreadsheetSource:
         self._stream = stream
         content = stream.seekable_file()
         book = _opened(stream.name, content)
-        name = _chosen(stream.name, book, sheet)
-        self._sheet = _read(stream.name, partial(book.get_sheet_by_name, name))
-        self._faults = faults_of(stream.name, content, name)
+        self.part = _chosen(stream.name, book, sheet)
+        self._sheet = _read(stream.name, partial(book.get_sheet_by_name, self.part))
+        self._faults = faults_of(stream.name, content, self.part)
         self._first_column = (self._sheet.start or (0, 0))[1]
         self._rows = self._filled_rows()
         self._header = self._read_header()
@@ -101,9 +102,8 @@ class SpreadsheetSource:
 
     def _check_header(self) -> None:
         name, fields = self._stream.name, self.fields
-        if names_no_column(fields, self.columns):
-            hint = f"its first row must name the columns {', '.join(fields.names.values())}"
-            raise SourceError(name, f"the header names no column of table {fields.table.name}; {hint}")
+        if problem := names_no_column(fields, self.columns, "the header"):
+            raise SourceError(name, problem)
         if refusal := fields.refusal(self.columns):
             raise SourceError(name, refusal)
         problem = problem_of(fields, fields.unmarked(self.columns))

@@ -239,7 +239,11 @@ def test_too_many_rejects_keep_nothing_and_exit_4(project: Project) -> None:
     report = project.directory / "report.json"
     source = project.file("u.csv", BAD_USERS)
     done = project.call("insert_data", f"users={source}", "--max-rejects=0", "--report", str(report))
-    assert (done.returncode, done.stdout) == (4, "")
+    assert done.returncode == 4
+    _, shares, reason, reject, *_ = done.stdout.splitlines()
+    assert shares == "users: 1 reject with 2 reasons; the 2 commonest are 100 % of them"
+    assert reason.endswith("100 %  email.contains")
+    assert reject.endswith("100 %  name.not_blank")
     assert done.stderr.startswith("error: more rejects than the 0 allowed, 1 so far: nothing was kept; ")
     assert json.loads(report.read_text())["status"] == "over-limit"
     assert project.query("users", "SELECT * FROM users") == []

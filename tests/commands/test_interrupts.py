@@ -37,7 +37,7 @@ def test_an_interrupt_keeps_the_checkpoints_and_the_next_run_goes_on(
         _, error = process.communicate()
     assert process.returncode == code
     assert error.startswith("error: interrupted: ")
-    assert error.endswith(" kept, the rest not; run the same command again to go on from there\n")
+    assert error.endswith(" kept, the rest not; the same command goes on from there\n")
     assert error.count("\n") == 1
     assert orphans(project) == []
     assert_resumed_as_undisturbed(project, command)

@@ -34,7 +34,7 @@ def test_two_loads_with_checkpoints_never_write_one_run_together(project: Projec
         said = [run.communicate()[1] for run in (one, other)]
     assert 0 in {one.returncode, other.returncode}, said
     for run, line in zip((one, other), said, strict=True):
-        assert run.returncode == 0 or "another process goes on with run" in line
+        assert run.returncode == 0 or "another load goes on with run" in line
     assert orphans(project) == []
     twice = stored(project)
     project.call("init_db", "--fresh")

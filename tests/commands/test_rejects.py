@@ -114,6 +114,18 @@ def test_nothing_is_a_line(project: Project) -> None:
     assert json.loads(project.manage("rejects", "show", "--format=json").stdout)["rejects"] == []
 
 
+def test_a_reason_that_no_reject_has_is_answered_with_those_that_there_are(loaded: Project) -> None:
+    file = str(loaded.directory / "f.csv")
+    for arguments in (("show",), ("export", file), ("retry",), ("discard", "--yes")):
+        done = loaded.call("rejects", *arguments, "--table=orders", "--reason=greater")
+        there_are = "quantity.greater_than, product_id.exists_in, user_id.exists_in"
+        warning = f"warning: no stored reject has the reason 'greater'; there are {there_are}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (0, "No stored reject fits.\n", warning), arguments
+    of_others = loaded.call("rejects", "show", "--table=orders", "--reason=not_empty", "--format=json")
+    assert of_others.stderr.startswith("warning: no stored reject has the reason 'not_empty'; there are quantity.")
+    assert json.loads(of_others.stdout)["rejects"] == []
+
+
 def test_rejects_are_shown_with_records_and_reasons(loaded: Project) -> None:
     done = loaded.manage("rejects", "show", "--table=orders", "--limit=1")
     assert plain(done.stdout) == (

@@ -170,7 +170,7 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
         *warnings, error = error.splitlines()
         assert len(warnings) == (0 if own else 1)
         assert error.startswith("error: interrupted: users, ")
-        assert " records of table products kept, the rest not; run the same command again" in error
+        assert " records of table products kept, the rest not; the same command goes on from there" in error
         assert json.loads(out)["status"] == "interrupted"
         resumed = served.manage(*command, "--strict")
         assert resumed.returncode == STRICT

@@ -208,7 +208,7 @@ HEADERS = {
     b"\xef\xbb\xbf": "is empty: not even a header",
     b"id,name\n1,a\n": "the header lacks 'email'",
     b"id,name,email,name\n": "the header names 'name' twice",
-    b"1,Alice,alice@example.com\n": "the header names no column of table users; the first line must name",
+    b"1,Alice,alice@example.com\n": "it has '1', 'Alice', 'alice@example.com', and must have 'id', 'name', 'email'; ",
     b"id,name,email," + b"x" * 200_000 + b",id\n": "the header names 'id' twice",
     b"id;name;email\n1;a;@\n": "the delimiter seems to be a semicolon: --delimiter ';' reads it",
     b"id\tname\temail\n1\ta\t@\n": "the delimiter seems to be a tab: --delimiter '\\t' reads it",

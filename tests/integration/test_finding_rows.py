@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from async_loader import (
     Column,
     ConfigurationError,
+    Options,
     RejectFilter,
     Retry,
+    Run,
+    Source,
     SourceError,
     Table,
     Type,
 )
 from tests.integration.library import MATCH, TABLES, names_and_emails, outcome, text_of
 from tests.integration.test_lookups import lines_of
+from tests.integration.test_order_of_runs import crash_after_commits
 from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
 from tests.tiers import amounts
@@ -87,6 +91,33 @@ def test_content_is_appended_once_unless_it_is_said_again(library: Place, mode: 
         library.load(mode, {"shelves": copy}, append=append)
     library.load(mode, {"shelves": copy}, append=append, again=True)
     assert library.rows("shelves") == [(1, "A", 1), (2, "A", 1), (3, "A", 1), (4, "A", 1)]
+
+
+def test_content_that_was_appended_in_part_is_not_begun_anew(library: Place, mode: str) -> None:
+    append, sources = frozenset({"shelves"}), {"shelves": library.file("s.csv", "hall,code\nA,1\nA,1\nA,1\n")}
+    options = Options(append=append, commit_every=2)
+    cut_short = Run(library.tables, sources, library.databases, options, mode=mode)
+    crash_after_commits(1, mode, cut_short)
+    copy = {"shelves": library.file("copy.csv", "hall,code\nA,1\nA,1\nA,1\n")}
+    for again, more in ((sources, {"restart": True}), (copy, {})):
+        with pytest.raises(SourceError, match=f"run {cut_short.id}, which .* has appended 2 records .*--again"):
+            library.load(mode, again, append=append, **more)
+    # Another run comes between, so that this one cannot be resumed.
+    library.load(mode, {"shelves": library.file("t.csv", "hall,code\nB,1\n")}, append=append)
+    with pytest.raises(SourceError, match="which is not resumed, has appended 2 records of its sources to shelves"):
+        library.load(mode, sources, append=append, commit_every=2)
+    assert len(library.rows("shelves")) == 3
+    library.load(mode, sources, append=append, again=True)
+    assert len(library.rows("shelves")) == 6
+
+
+def test_content_with_other_constants_is_appended(library: Place, mode: str) -> None:
+    path = library.file("s.csv", "code\n1\n")
+    for hall in ("A", "B"):
+        library.load(mode, {"shelves": Source(path, constants={"hall": hall})}, append=frozenset({"shelves"}))
+    with pytest.raises(SourceError, match="--again"):
+        library.load(mode, {"shelves": Source(path, constants={"hall": "A"})}, append=frozenset({"shelves"}))
+    assert library.rows("shelves") == [(1, "A", 1), (2, "B", 1)]
 
 
 def test_appending_refuses_a_source_that_has_the_key(library: Place) -> None:

@@ -98,8 +98,20 @@ def test_a_rejected_object_is_kept_on_one_line_with_its_numbers_as_they_are_writ
     [
         (b"", "", "the document is empty, not an array of objects"),
         (b"5", "", "the document is a single value, not an array"),
-        (b'{"next": null, "found": {}, "items": [{}]}', "", "the document is one object, .*: items after #"),
-        (b'{"a": {"b": [], "c": {}}}', "#a", r"a is one object, .*: a\.b after #"),
+        (
+            b'{"next": null, "found": {}, "items": [{}]}',
+            "",
+            "the document is one object, .*; name its array, as .*#items$",
+        ),
+        (
+            b'{"a": {"b": {"tags": [1], "c": [{}]}}, "d": [ {} ]}',
+            "",
+            r"one of its arrays, 'a\.b\.c', 'd', as .*#a\.b\.c$",
+        ),
+        (b'{"a": {"tags": [1]}, "e.f": [{}], "g": []}', "", r"its arrays, 'a\.tags', 'g', as "),
+        (b'{"a": 1, "b": {"c": {}}}', "", "the document is one object, .*; no array is in it"),
+        (b'{"a": {"b": [1]', "", "ends within a value"),
+        (b'{"a": {"b": [], "c": {}}}', "#a", r"a is one object, .*; name its array, as .*p.json#a\.b$"),
         (b'{"next": null}', "#items", "the document has no 'items'; it has 'next'"),
         (b'{"a": [1]}', "#a.b", "a is an array, so that it has no 'b'"),
         (b'{"a": "[]"}', "#a", "a is text, not an array of objects"),

@@ -57,6 +57,16 @@ def test_a_mistake_of_a_program_is_one_line(mistake: Callable[[], Any], problem:
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_cluster_without_certificates_is_warned_of() -> None:
+    open_to_all: dict[str, Any] = {"mode": "dask", "cluster": Cluster(scheduler="tcp://127.0.0.1:1")}
+    databases = {table.database: "postgresql://nowhere/x" for table in TABLES}
+    with pytest.warns(UserWarning, match="^tcp://127.0.0.1:1: any program that reaches this scheduler"):
+        sample_run(databases=databases, **open_to_all)
+    told: list[Any] = []
+    sample_run(databases=databases, show=told.append, **open_to_all)
+    assert [each.text.partition(" any ")[0] for each in told] == ["warning: tcp://127.0.0.1:1:"]
+
+
 @pytest.mark.only("sqlite")
 @pytest.mark.parametrize(
     ("name", "content", "problem"),

@@ -50,7 +50,9 @@ def test_a_table_that_another_session_writes_is_one_line(place: Place, mode: str
         place.load(mode, sources(place), lock_timeout=patience)
     told = str(caught.value)
     assert told.startswith("database users: canceling statement due to lock timeout (tests at /")
-    assert told.endswith("; another program is writing to it; try again when it is done, or wait longer")
+    assert told.endswith(
+        "; another transaction, of this program or another, holds it; try again when that has ended, or wait longer"
+    )
     assert place.rows("users") == place.rows("products") == []
     assert place.query("products", "SELECT * FROM loader_runs") == []
     assert place.load(mode, sources(place)).tables["users"].inserted == 1

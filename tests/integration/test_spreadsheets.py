@@ -234,6 +234,50 @@ def test_rejects_go_into_a_spreadsheet_and_come_back_as_they_were(bills: Place, 
     assert [text for (text,) in bills.query("bills", "SELECT name FROM bills ORDER BY id")] == odd
 
 
+def test_dates_of_rejects_are_dates_again(bills: Place) -> None:
+    day, at = datetime(2024, 2, 29), datetime(1999, 12, 31, 4, 5, 6, 789000)  # noqa: DTZ001 - cells have no zone
+    some: list[list[Any]] = [
+        ["x", "2024-02-29", None, None, day, at, True],
+        [1, day, None, None, "1899-12-30", "2024-02-29T01:02:03.000001Z"],
+    ]
+    load(bills, "sequential", rows(*some))
+    before = [record for _, _, record, _ in bills.stored_rejects("bills")]
+    path = bills.directory / "bad.xlsx"
+    StoredRejects(bills.tables, bills.databases).export(RejectFilter(), path)
+    _, first, second = python_calamine.load_workbook(path).get_sheet_by_index(0).to_python()
+    assert first[1] == "2024-02-29"
+    assert first[4:6] == [day.date(), at]
+    # What a spreadsheet cannot count, and what is dated in a column of texts, is text.
+    assert second[1] == "2024-02-29"
+    assert second[4:6] == ["1899-12-30", "2024-02-29T01:02:03.000001Z"]
+    bills.load("sequential", {"bills": str(path)})
+    after = [{name: record[name] for name in NAMES} for _, _, record, _ in bills.stored_rejects("bills")]
+    assert after == before
+
+
+def test_a_sheet_is_one_content_however_it_is_named(bills: Place, mode: str) -> None:
+    content = rows(["x", "a"])
+    for part in ("", "#1", "#Bills 1"):
+        load(bills, mode, content, part)
+        assert len(bills.stored_rejects("bills")) == 1
+
+
+def test_two_sheets_of_a_workbook_are_two_contents(tmp_path: Path, store: Databases, mode: str) -> None:
+    table = Table("notes", "notes", (Column("id", Type.INTEGER, generated=True), Column("text", Type.TEXT)))
+    place, append = Place(tmp_path, (table,), store), frozenset({"notes"})
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        for name in ("One", "Two"):
+            book.add_worksheet(name).write_column(0, 0, ["text", name])
+    path = place.file("notes.xlsx", file.getvalue())
+    for part in ("#One", "#2"):
+        place.load(mode, {"notes": path + part}, append=append)
+    for part in ("#1", "#Two"):
+        with pytest.raises(SourceError, match="--again"):
+            place.load(mode, {"notes": path + part}, append=append)
+    assert place.rows("notes") == [(1, "One"), (2, "Two")]
+
+
 def test_json_of_records_is_what_a_person_reads(bills: Place, mode: str) -> None:
     load(bills, mode, rows(["x", "a", 1.5, 2.0, datetime(2024, 2, 29), None, True]))  # noqa: DTZ001
     [(record,)] = bills.query("bills", "SELECT record FROM loader_rejects")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from async_loader import Column, ConfigurationError, SourceError, StoreError, Table, Type
+from async_loader import Column, ConfigurationError, Source, SourceError, StoreError, Table, Type
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -75,7 +75,7 @@ PARQUET: dict[str, tuple[Column, pa.Array, dict[int, Any], list[str]]] = {
         BERLIN,
         pa.array(CLOCKS),
         {2: "2024-10-27 00:30:00", 3: "2150-06-30 22:00:00"},
-        ["x.out_of_range"] * 2,
+        ["x.not_datetime", "x.out_of_range"],
     ),
     "decimals": (
         PRICE,
@@ -200,6 +200,33 @@ def test_no_exponent_is_too_much_for_json_lines(exact: bool, tmp_path: Path, sto
     assert reasons["real.out_of_range"] == 4
     assert not exact or reasons == {"real.out_of_range": 4, "x.too_many_digits": 5}
     assert place.rows("things")[0][:2] == (0, 1.5)
+
+
+GAPS = [
+    ("Europe/Berlin", "2024-03-31 02:30:00"),
+    ("America/Sao_Paulo", "2018-11-04"),
+    ("Pacific/Apia", "2011-12-30T12:00"),
+]
+
+
+@pytest.mark.parametrize(("zone", "written"), GAPS)
+def test_a_time_in_a_dst_gap_is_said_to_be_none_however_it_is_read(
+    zone: str, written: str, tmp_path: Path, store: Databases
+) -> None:
+    place = Place(tmp_path, (table_with(Column("x", Type.DATETIME, zone=zone)),), store=store)
+    time = datetime.fromisoformat(written)
+    sources: list[Source | str] = [
+        place.file("t.csv", f"id,x\n1,{written}\n2,soon\n"),
+        place.file("t.jsonl", f'{{"id": 3, "x": "{written}"}}\n'),
+        parquet(place, pa.array([time])),
+    ]
+    report = place.load("sequential", {"things": sources})
+    told = {each.line: each.reasons[0].message for each in report.tables["things"].rejects if each.source == sources[0]}
+    why = f"which does not exist in time zone {zone} (a DST gap)"
+    assert told == {2: f"x must be a date and time, not '{written}', {why}", 3: "x must be a date and time, not 'soon'"}
+    others = [each.reasons[0].message for each in report.tables["things"].rejects if each.source != sources[0]]
+    assert [message.endswith(why) for message in others] == [True, True]
+    assert report.tables["things"].reasons == {"x.not_datetime": 4}
 
 
 HISTORY = [

@@ -168,6 +168,22 @@ def test_a_run_whose_tables_are_not_all_complete_is_unfinished() -> None:
     assert "--restart" in runs[0].findings[0].advice
 
 
+@pytest.mark.parametrize(
+    ("source", "append", "advice"),
+    [
+        ({"path": "u.csv"}, False, "run the same command again to finish it, or anew with --restart"),
+        ({"path": "u.csv"}, True, "run the same command again to finish it"),
+        (None, False, "load all of its sources again: stdin and pipes are not resumed"),
+        (None, True, "load what is missing: stdin and pipes are not resumed"),
+    ],
+)
+def test_the_advice_on_an_unfinished_run_is_one_that_ends(source: Any, append: bool, advice: str) -> None:  # noqa: FBT001
+    read = [{"path": "u.csv", "kind": "csv", "append": append}]
+    facts = json.dumps({"on_conflict": "reject", "tables": {"users": [source]}, "read": read})
+    [run] = verify_ledgers(held([replace(half("users"), sources=facts)]))
+    assert [finding.advice for finding in run.findings] == [f"unless it is still at work, {advice}"]
+
+
 def test_a_table_that_is_declared_no_more_is_unfinished_somewhere() -> None:
     [run] = verify_ledgers(held([line("users", sources=sources("users", "gone"))]))
     assert run.findings[0].problem.endswith(", gone not begun")

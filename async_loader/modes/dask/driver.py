@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, Security
+from distributed import Client, Future, KilledWorker, Security
 
 from async_loader.effects import Collect, Effect, Result, Show, Steps, Submit, Tell
 from async_loader.errors import ClusterError, LoaderError, one_line
@@ -26,6 +26,7 @@ from async_loader.run.cluster import Cluster
 # Seconds between two looks at what is done, and seconds to wait for a cluster to answer or to begin.
 _LOOK = 0.02
 _ANSWER = 30
+_OUT_OF_MEMORY = "see whether their machines ran out of memory; fewer workers, or --batch-size, need less"
 # Seconds between two looks at whether there are workers.
 _LOOK_FOR_WORKERS = 1
 
@@ -138,8 +139,7 @@ class Workers(Threads):
             if unseen > _LOOK_FOR_WORKERS and self._has_workers:
                 seen = time.monotonic()
             elif unseen > _ANSWER:
-                problem = "all workers are gone; start some, and run the same command again to go on"
-                raise ClusterError(self._name, problem)
+                raise ClusterError(self._name, self._without_workers())
             time.sleep(_LOOK)
         return [came[future] for future in tokens]
 
@@ -162,17 +162,31 @@ class Workers(Threads):
         if isinstance(error, LoaderError):
             raise error
         if error is not None:
-            problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
-            raise ClusterError(self._name, f"{problem}; run the same command again to go on")
+            raise ClusterError(self._name, _failure(error))
         if status == "cancelled":
             raise self._lost()
         if status != "finished":
             raise TimeoutError
         return value
 
+    def _without_workers(self) -> str:
+        if self._own is not None:
+            return f"all of its processes have ended; {_OUT_OF_MEMORY}"
+        return "all workers are gone; start some, and run the same command again to go on"
+
     def _lost(self) -> ClusterError:
         problem = "its scheduler went away; start it, and run the same command again to go on"
         return ClusterError(self._name, problem)
+
+
+def _failure(error: BaseException) -> str:
+    """Return what a worker failed of, and what to do: by itself the same command would fail of it again."""
+    if isinstance(error, KilledWorker):
+        return f"a share has ended every worker that had it; {_OUT_OF_MEMORY}"
+    problem = f"a worker failed: {type(error).__name__}: {one_line(error)}"
+    if isinstance(error, MemoryError):
+        return f"{problem}; {_OUT_OF_MEMORY}"
+    return f"{problem}; look for the cause in the worker's log, or report it as a defect"
 
 
 def _security(cluster: Cluster) -> Security | None:

@@ -183,7 +183,8 @@ def _reach(source: Source, facts: Identity | None) -> None:
     except SourceError as error:
         problem = f"a worker cannot read it ({error.problem}); put it where every worker finds it under this name"
         raise SourceError(source.name, problem) from error
-    if own != facts:
+    # The part is as the run has found it to be called.
+    if own is None or facts is None or own | {"part": ""} != facts | {"part": ""}:
         problem = "a worker finds it other than it was when the run began; keep it as it is, and the same for all"
         raise SourceError(source.name, problem)
 

@@ -17,8 +17,9 @@ REFUSALS = (errors.IntegrityError, errors.DataError, errors.RaiseException, erro
 
 # By SQLSTATE, or the class that begins it, what to do.
 _ADVICE = {
-    "55P03": "another program is writing to it; try again when it is done, or wait longer",
-    "40P01": "another program is writing to it; try again when it is done",
+    "55P03": "another transaction, of this program or another, holds it; try again when that has ended, or wait longer",
+    "40P01": "another transaction, of this program or another, waited for this one; try again when that has ended",
+    "40001": "another transaction, of this program or another, has changed the same; try again when that has ended",
     "53100": "free some room on the server's disk and run the same command again",
     "53300": "the server has no connection left; try again later, or raise its max_connections",
     "42501": "grant the role what docs/postgresql.md lists",

@@ -80,7 +80,9 @@ class Session:
     def commit(self) -> Operations:
         """Make the transaction permanent. StoreError where it has failed."""
         if not self.is_open:
-            raise StoreError(self.database, "its transaction has ended by itself; run the same command again")
+            raise StoreError(
+                self.database, "its transaction has ended by itself, and nothing of it was kept; see the server's log"
+            )
         if self.is_joined:
             # As Django leaves constraints after a check of them.
             yield Execute(f"SET CONSTRAINTS ALL DEFERRED; {setting(self._before)}; {_RELEASE}")

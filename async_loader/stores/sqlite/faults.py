@@ -7,9 +7,11 @@ from pathlib import Path
 
 from async_loader.errors import StoreError, one_line
 
+# The transaction may be of this very program: SQLite does not say.
+_LOCKED = "another transaction, of this program or another, holds it; try again when that has ended, or wait longer"
 _ADVICE = (
-    (sqlite3.SQLITE_BUSY, "another program is writing to it; try again when it is done, or wait longer"),
-    (sqlite3.SQLITE_LOCKED, "another program is writing to it; try again when it is done, or wait longer"),
+    (sqlite3.SQLITE_BUSY, _LOCKED),
+    (sqlite3.SQLITE_LOCKED, _LOCKED),
     (sqlite3.SQLITE_FULL, "free some room on its disk and run the same command again"),
     # Not even the index of the log fits, without which no connection can read.
     (sqlite3.SQLITE_IOERR_SHMSIZE, "free some room on its disk and run the same command again"),

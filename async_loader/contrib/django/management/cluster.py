@@ -12,12 +12,6 @@ import async_loader
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import group
 
-# The warning about a cluster that asks no program for a certificate.
-OPEN_TO_ALL = (
-    "any program that reaches this scheduler or its workers can run code on them; use tls:// with --tls-ca, --tls-cert "
-    "and --tls-key, or a network that nothing else is in"
-)
-
 _TITLE = "workers, in mode dask"
 # Workers find the databases as this process does: in the project's settings.
 _LOCATIONS = "async_loader.contrib.django.models.workers:location"

@@ -49,7 +49,7 @@ class Assignment(Generic[AnyWork, AnyReport]):
     begin: makes the work, given the function that takes its progress. An error that it raises ends the command without
         a report.
     warnings: what to say on stderr after the work, line by line.
-    lines: the report as text.
+    lines: the report as text. over_limit: the same where more records were rejected than may be.
     verdict: the failure that a complete report means, if any.
     interrupted: what an interrupt has left, as a line.
     used: the sources and databases, of which the report's file must be none.
@@ -67,6 +67,7 @@ class Assignment(Generic[AnyWork, AnyReport]):
     nothing_done: str
     look_at: str = "name another file"
     warnings: Callable[[AnyWork, AnyReport], Iterable[str]] = lambda *_: ()
+    over_limit: Callable[[AnyWork, AnyReport], Iterable[str]] = lambda *_: ()
     counted: Words | None = RECORDS
     misconfigured: int = FAILED
 
@@ -96,6 +97,8 @@ class ReportCommand(LoaderCommand):
             self.print_lines([as_json])
         elif ended_by is None:
             self.print_lines(assignment.lines(work, report))
+        elif report.status == OverLimitError.status:
+            self.print_lines(assignment.over_limit(work, report))
         if ending := ended_by or unwritten or assignment.verdict(report):
             raise ending
 

@@ -25,5 +25,5 @@ def interrupted(run: Run) -> str:
     if run.is_kept:
         return "interrupted, but everything was kept already"
     if run.kept:
-        return f"interrupted: {run.kept} kept, the rest not; run the same command again to go on from there"
+        return f"interrupted: {run.kept} kept, the rest not; {run.rest}"
     return "interrupted: nothing was kept; run the same command again"

@@ -6,6 +6,7 @@ All text from records is escaped, so that it cannot steer a terminal.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from async_loader.contrib.django.terminal.wording import clipped, lines_of, numb
 if TYPE_CHECKING:
     from async_loader import Exported, RejectingRun, StoredReject, TableRejects
 
-# How many sources of one table are shown.
-_SOURCES_SHOWN = 3
+# How many sources of one table are shown, and how many reasons where there is not the one that was asked for.
+_SOURCES_SHOWN, _REASONS_SHOWN = 3, 10
 # The words for a run, by its kind.
 _KINDS = {"load": "run", "retry": "retry", "discard": "discard", "unknown": "run in no ledger:"}
 
@@ -93,6 +94,24 @@ def _record(record: Mapping[str, Any]) -> str:
 def more_line(more: int) -> str:
     """Return a line that says how many rejects were not shown."""
     return f"... and {more:,} more; --limit 0 shows all"
+
+
+def unknown_reason(reason: str, runs: Iterable[RejectingRun], table: str | None) -> str | None:
+    """Return a line that says which reasons there are instead of one that no stored reject has; None where one has it,
+    or where no reject is stored.
+
+    table: the only one whose rejects are meant, if any.
+    """
+    counts = Counter[str]()
+    for each in (each for run in runs for each in run.tables if table in (None, each.table)):
+        counts.update(each.reasons)
+    if not counts or any(reason in (name, name.partition(".")[2]) for name in counts):
+        return None
+    listed = ", ".join(name for name, _ in counts.most_common(_REASONS_SHOWN))
+    more = len(counts) - _REASONS_SHOWN
+    return f"no stored reject has the reason {clipped(reason)!r}; there are {listed}" + (
+        f" and {more} more" * (more > 0)
+    )
 
 
 def exported_lines(exported: Exported) -> Iterator[str]:

@@ -50,6 +50,14 @@ def report_lines(report: Report, tables: Sequence[Table], *, is_reference: bool 
     return _summary(report, shown)
 
 
+def rejected_lines(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    """Return the rejects of a load that had too many of them, and kept nothing."""
+    tables = [table for table in _referencing_first(tables) if table.name in report.tables]
+    for table in tables:
+        if report.tables[table.name].rejected:
+            yield from _rejected(report, table)
+
+
 def _referencing_first(tables: Sequence[Table]) -> list[Table]:
     """Return the tables that reference most levels of others first, otherwise in the order of the declaration."""
     by_name = {table.name: table for table in tables}
@@ -111,7 +119,11 @@ def _unnamed(report: Report, table: Table, shown: int | None = None) -> Iterator
     counts = report.tables[table.name]
     more = counts.rejected - (len(counts.rejects) if shown is None else shown)
     if more:
-        where = "" if report.dry_run else f"; all are in table loader_rejects of database {counts.database}"
+        where = (
+            ""
+            if report.dry_run or report.status == "over-limit"
+            else f"; all are in table loader_rejects of database {counts.database}"
+        )
         yield f"... and {more:,} more{where}"
 
 
@@ -171,7 +183,7 @@ def _rejected(report: Report, table: Table) -> Iterator[str]:
     shown = counts.rejects[:_REJECTS_SHOWN]
     for reject in shown:
         yield f"  {_place(reject)}: {_skipped(table, reject)}"
-    for line in _unnamed(report, table, len(shown)):
+    for line in _unnamed(report, table, len(shown)) if shown else ():
         yield f"  {line}"
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 import async_loader
-from async_loader.contrib.django.management.cluster import OPEN_TO_ALL, add_cluster_options, cluster_of
+from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.finding import add_finding_options, finding_options
 from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
 from async_loader.contrib.django.management.runs import interrupted, strictness
 from async_loader.contrib.django.management.sources import add_reading_options, sources_of
-from async_loader.contrib.django.terminal.text import report_lines
+from async_loader.contrib.django.terminal.text import rejected_lines, report_lines
 
 if TYPE_CHECKING:
     from async_loader import Report, Source
@@ -93,14 +93,13 @@ exit codes:
         cluster = cluster_of(mode, options)
         if cluster is not None:
             refuse_transactions(databases)
-        if cluster is not None and cluster.is_open_to_all:
-            self.warn(f"{cluster.scheduler}: {OPEN_TO_ALL}")
         self.carry_out(
             Assignment(
                 begin=lambda show: async_loader.Run(
                     tables, chosen, databases, options_of(options, **finding), mode=mode, cluster=cluster, show=show
                 ),
                 lines=lambda _, report: report_lines(report, tables, is_reference=not sources),
+                over_limit=lambda _, report: rejected_lines(report, tables),
                 warnings=lambda _, report: _ignored_columns(report),
                 verdict=lambda report: strictness(report) if strict else None,
                 interrupted=interrupted,

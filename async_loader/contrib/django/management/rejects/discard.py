@@ -15,6 +15,7 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     Subcommand,
     add_filter,
     filter_of,
+    reason_warnings,
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
@@ -56,6 +57,8 @@ class Discard(Subcommand):
         elif discarded:
             command.print_lines([f"{number_of(discarded, 'reject')} discarded."])
         else:
+            for line in reason_warnings(project, options):
+                command.warn(line)
             command.print_lines([stored_rejects.NOTHING])
 
 

@@ -12,6 +12,7 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     Subcommand,
     add_filter,
     filter_of,
+    reason_warnings,
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
@@ -48,6 +49,8 @@ class Export(Subcommand):
         stored = stored_rejects_of(project, options["lock_timeout"])
         exported = stored.export(filter_of(project, options), options["file"])
         if exported is None:
+            for line in reason_warnings(project, options):
+                command.warn(line)
             command.print_lines([stored_rejects.NOTHING])
             return
         for line in exported.left:

@@ -11,11 +11,16 @@ import async_loader
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.base import USAGE, Failure
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
-from async_loader.contrib.django.management.rejects.subcommand import Subcommand, add_filter, filter_of
+from async_loader.contrib.django.management.rejects.subcommand import (
+    Subcommand,
+    add_filter,
+    filter_of,
+    reason_warnings,
+)
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
 from async_loader.contrib.django.management.runs import interrupted, strictness
 from async_loader.contrib.django.terminal import stored_rejects
-from async_loader.contrib.django.terminal.text import report_lines
+from async_loader.contrib.django.terminal.text import rejected_lines, report_lines
 
 if TYPE_CHECKING:
     from async_loader import Report, Retry, Table
@@ -52,8 +57,16 @@ class RetryRejects(Subcommand):
                 begin=lambda show: _RetryWork(
                     async_loader.Retry(tables, chosen, databases, engine_options, mode=options["mode"], show=show)
                 ),
-                warnings=lambda work, _: work.retry.left,
+                warnings=lambda work, report: [
+                    *work.retry.left,
+                    *(
+                        reason_warnings(project, options)
+                        if report.status == "complete" and work.retry.nothing_to_do
+                        else ()
+                    ),
+                ],
                 lines=lambda work, report: _lines(work.retry, report, tables),
+                over_limit=lambda _, report: rejected_lines(report, tables),
                 verdict=lambda report: strictness(report) if options["strict"] else None,
                 interrupted=lambda work: interrupted(work.retry),
                 used=databases.values(),

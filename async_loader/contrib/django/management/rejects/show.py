@@ -14,6 +14,7 @@ from async_loader.contrib.django.management.rejects.subcommand import (
     Subcommand,
     add_filter,
     filter_of,
+    reason_warnings,
     stored_rejects_of,
 )
 from async_loader.contrib.django.management.reports import ReportCommand
@@ -56,6 +57,9 @@ class Show(Subcommand):
         chosen = filter_of(project, options)
         stored = stored_rejects_of(project, options["lock_timeout"])
         total = sum(stored.count(chosen).values())
+        if not total:
+            for line in reason_warnings(project, options):
+                command.warn(line)
         listing = (_JsonListing if options["format"] == "json" else _TextListing)(command)
         listing.begin()
         left = most = min(limit or total, total)

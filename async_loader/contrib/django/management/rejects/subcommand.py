@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django.management.help import CHOOSING, group
 from async_loader.contrib.django.management.reports import ReportCommand
+from async_loader.contrib.django.terminal import stored_rejects
 
 if TYPE_CHECKING:
     from async_loader import RejectFilter, StoredRejects
@@ -60,6 +61,16 @@ def filter_of(project: ProjectTables, options: Mapping[str, Any]) -> RejectFilte
     if table is not None:
         project.check(table)
     return async_loader.RejectFilter(table, options["run"], options["reason"])
+
+
+def reason_warnings(project: ProjectTables, options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line where no stored reject has the reason that the options ask for, with those that there are."""
+    if options["reason"] is None:
+        return
+    table = None if options["table"] is None else project.name(options["table"])
+    runs = stored_rejects_of(project, options["lock_timeout"]).overview(options["run"])
+    if (warning := stored_rejects.unknown_reason(options["reason"], runs, table)) is not None:
+        yield warning
 
 
 def stored_rejects_of(project: ProjectTables, lock_timeout: float) -> StoredRejects:
