@@ -25,6 +25,7 @@ from async_loader.records.parsing import (
     parse_text,
     shown_text,
     text_of_bytes,
+    with_faults,
     with_gaps,
 )
 from async_loader.records.spellings import IN_GAP, digits_code
