@@ -20,6 +20,9 @@ Packed: TypeAlias = Any
 class Connection(Protocol):
     """An open connection of a database, as a mode that blocks holds it."""
 
+    def interrupt(self) -> None:
+        """End the statement that is being performed, if there is one; from any thread."""
+
     def close(self) -> None:
         """Close it, and roll back what is not committed."""
 

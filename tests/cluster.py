@@ -13,8 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from distributed import Client
 
 from async_loader import Cluster, Run
 from tests import processes
-from tests.processes import PATIENCE
+from tests.processes import until
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where workers find the file.
@@ -34,15 +33,6 @@ def location(name: str) -> str:
     """Return where a database is. Workers call this."""
     where: str = json.loads(Path(os.environ[_VARIABLE]).read_text())[name]
     return where
-
-
-def until(condition: Callable[[], Any], awaited: str) -> Any:
-    """Wait for something, and say what it was if it never comes."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"{awaited} never came"
-        time.sleep(0.02)
-    return value
 
 
 class Workers:

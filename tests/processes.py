@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +39,15 @@ def run(arguments: Sequence[str], given: str = "", **options: Any) -> subprocess
     with start(arguments, **pipes | options) as process:
         out, error = process.communicate(given)
     return subprocess.CompletedProcess(arguments, process.returncode, out, error)
+
+
+def until(condition: Callable[[], Any], awaited: str) -> Any:
+    """Wait for something, and say what it was if it never comes."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{awaited} never came"
+        time.sleep(0.02)
+    return value
 
 
 class _Server:

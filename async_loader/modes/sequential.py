@@ -173,6 +173,11 @@ class Sequential:
         _, connection = self._connections[name]
         connection.close()
 
+    def interrupt(self, name: str) -> None:
+        """End the statement that is being run in a database."""
+        _, connection = self._connections[name]
+        connection.interrupt()
+
     def connect(self, effect: Connect) -> None:
         """Open a database's connection, in the place of one that was lost."""
         database = effect.database

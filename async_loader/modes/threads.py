@@ -15,8 +15,10 @@ from async_loader.modes.sequential import Sequential
 
 # Threads are made as they are needed: two for each table.
 MOST_THREADS = 1_000
-# How long to wait, once a run is given up, for threads that may be stuck reading from a pipe.
+# How long to wait, once a run is given up, for threads that may be stuck reading from a pipe, and for a statement.
 PATIENCE_SECONDS = 1.0
+# How long to wait for a statement that was interrupted, and for what must be completed, such as a commit.
+COMPLETION_SECONDS = 60.0
 
 
 class Threads(Sequential):
@@ -31,8 +33,9 @@ class Threads(Sequential):
         self._given_up = False
         self._failure: BaseException | None = None
         self._running: set[Future[Any]] = set()
-        # For each thread, whether it is at what must be completed.
+        # For each thread, whether it is at what must be completed, and how many threads are.
         self._completing = threading.local()
+        self._completions = 0
 
     def run(self, steps: Steps[Result]) -> Result:
         """Take all steps as Sequential does, and release the threads."""
@@ -50,10 +53,17 @@ class Threads(Sequential):
     def complete(self, steps: Steps[None]) -> None:
         """Take the steps as Sequential does, even where the run is given up meanwhile."""
         self._completing.now = True
+        self._count_completions(1)
         try:
             super().complete(steps)
         finally:
             self._completing.now = False
+            self._count_completions(-1)
+
+    def _count_completions(self, more: int) -> None:
+        with self._news:
+            self._completions += more
+            self._news.notify_all()
 
     def start(self, steps: Steps[Any]) -> Future[Any]:
         """Take the steps in a thread of the pool."""
@@ -112,13 +122,29 @@ class Threads(Sequential):
         super().connect(effect)
 
     def close_all(self, names: Sequence[str]) -> None:
-        """Close connections side by side."""
-        list(self._pool.map(self.close, names))
+        """Close connections side by side, after what must be completed."""
+        with self._news:
+            self._news.wait_for(lambda: not self._completions, COMPLETION_SECONDS)
+        list(self._pool.map(self._finish_with, names))
 
     def close(self, name: str) -> None:
         """Close a database's connection, but never while a statement is being run: that would crash the process."""
         with self._locks[name]:
             super().close(name)
+
+    def _finish_with(self, name: str) -> None:
+        """Close a database's connection. The statement of a run that is given up is ended first; where it cannot be,
+        because its server is out of reach, the connection is left to the end of the process.
+        """
+        lock = self._locks[name]
+        if not lock.acquire(timeout=PATIENCE_SECONDS):
+            self.interrupt(name)
+            if not lock.acquire(timeout=COMPLETION_SECONDS):
+                return
+        try:
+            super().close(name)
+        finally:
+            lock.release()
 
     def _give_up_on_failure(self, future: Future[Any]) -> None:
         if future.exception() is not None:

@@ -20,6 +20,8 @@ from async_loader.contrib.django.management.base import INTERRUPTED
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import write_sources
 from tests.postgres import Server
+from tests.processes import until
+from tests.sample import MODES
 from tests.transcripts import File, steps
 
 ALIASES = ("users", "products", "orders")
@@ -265,6 +267,24 @@ sys.argv[0] = "manage.py"
 import manage
 manage.main()
 """
+
+
+OTHER_MODES = [each for each in MODES if each != "threads"]
+SLEEPS = """CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$;
+    CREATE TRIGGER sleeps BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION sleep()"""
+AT_REST = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+
+
+@pytest.mark.parametrize("mode", ["threads", *(pytest.param(each, marks=pytest.mark.wide) for each in OTHER_MODES)])
+def test_ctrl_c_does_not_wait_for_the_statement_that_the_server_is_at(served: ServedProject, mode: str) -> None:
+    served.query("users", SLEEPS)
+    with served.start("insert_data", f"--mode={mode}", "--no-progress") as process:
+        until(lambda: served.query("users", AT_REST), "the first row")
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    assert process.returncode == 130
+    assert error == "error: interrupted: nothing was kept; run the same command again\n"
 
 
 @pytest.mark.parametrize("command", ["insert_data", "check"])

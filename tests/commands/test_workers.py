@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
-from tests.cluster import until, workers
+from tests.cluster import workers
 from tests.commands.harm import write_sources
 from tests.commands.terminals import CONTROL, HASTY, Terminal, hasty
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
+from tests.processes import until
 
 pytest.importorskip("distributed")
 

@@ -20,8 +20,9 @@ from async_loader import ClusterError, Report
 from async_loader.effects import Query, Submit
 from async_loader.run.spread import LOAD
 from tests import postgres
-from tests.cluster import Workers, client, end, until, workers
+from tests.cluster import Workers, client, end, workers
 from tests.integration.test_workers import Pair, held, orderly, sample, write
+from tests.processes import until
 from tests.sample import Place, comparable
 from tests.stores import Schemas
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -100,6 +101,19 @@ def test_a_cluster_that_does_not_answer_or_has_no_workers_is_one_line(
     assert "certificate and key cannot be used" in said(spread, wrong)
     with workers(0) as empty:
         assert "has no workers; start some" in said(spread, empty.cluster(spread.databases))
+
+
+def test_a_worker_that_does_not_answer_is_one_line(
+    spread: Place, plain: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modes, "_IMPORT", 0.5)
+    [worker] = plain.workers.values()
+    plain.wait_for(1)
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        assert "not all of it answers" in said(spread, plain.cluster(spread.databases))
+    finally:
+        worker.send_signal(signal.SIGCONT)
 
 
 def test_sources_that_workers_do_not_find_as_they_were_are_named(

@@ -27,6 +27,8 @@ from async_loader.run.cluster import Cluster
 _LOOK = 0.02
 _ANSWER = 30
 _OUT_OF_MEMORY = "see whether their machines ran out of memory; fewer workers, or --batch-size, need less"
+# Seconds for all of it to import the package, which takes long where nothing is compiled yet.
+_IMPORT = 120
 # Seconds between two looks at whether there are workers.
 _LOOK_FOR_WORKERS = 1
 
@@ -87,8 +89,12 @@ class Workers(Threads):
 
     def _check(self, client: Client) -> None:
         try:
-            kinds = {"the scheduler": client.run_on_scheduler(versions)}
-            kinds |= {f"worker {address}": theirs for address, theirs in client.run(versions).items()}
+            kinds = {"the scheduler": client.run_on_scheduler(versions, callback_timeout=_IMPORT)}
+            workers = client.run(versions, callback_timeout=_IMPORT)
+            kinds |= {f"worker {address}": theirs for address, theirs in workers.items()}
+        except TimeoutError as error:
+            problem = "not all of it answers; look for a worker that was stopped or is out of reach, and end it"
+            raise ClusterError(self._name, problem) from error
         except Exception as error:
             problem = f"not all of it can do this work ({one_line(error)}); install the same packages everywhere"
             raise ClusterError(self._name, problem) from error
@@ -99,7 +105,7 @@ class Workers(Threads):
         """Cancel all that is not done; a worker of another cluster finishes what it is doing."""
         if self._client is not None:
             with suppress(Exception):
-                self._client.cancel(list(self._submitted), force=True)
+                self._client.sync(self._client._cancel, list(self._submitted), force=True, callback_timeout=_ANSWER)
             with suppress(Exception):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:

@@ -23,7 +23,8 @@ from async_loader.modes.dask.worker import give_up
 MOST_THREADS = 4
 # Dask always serves HTTP: on this machine alone, on any port that is free, and here without a page to serve.
 _NOWHERE = "127.0.0.1:0"
-# Seconds to wait for them to end.
+# Seconds to wait for them to begin, and to end.
+_BEGINNING = 120
 _ANSWER = 30
 # How often a share is given to another worker when the one that had it died.
 _RETRIES = 5
@@ -58,7 +59,7 @@ class OwnWorkers:
                 with suppress(Exception):
                     self._cluster = starting.result()
                 raise
-            except RuntimeError as error:
+            except (RuntimeError, TimeoutError) as error:
                 problem = f"workers cannot be started ({one_line(error)}); see what this machine says of its memory"
                 raise ClusterError(self._name, problem) from error
         return self._cluster
@@ -94,6 +95,7 @@ def processes(workers: int, directory: str) -> LocalCluster:
         _SILENCE,
         n_workers=workers,
         threads_per_worker=1,
+        death_timeout=_BEGINNING,
         host="127.0.0.1",
         protocol="tls://",
         security=Security.temporary(),
@@ -145,5 +147,5 @@ def _close(cluster: LocalCluster) -> None:
     for worker in cluster.workers.values():
         if isinstance(worker, Worker):
             give_up(worker)
-            cluster.sync(worker.close, executor_wait=False)
+            cluster.sync(worker.close, executor_wait=False, callback_timeout=_ANSWER)
     cluster.close(timeout=_ANSWER)

@@ -89,6 +89,10 @@ class Session:
             cursor.close()
             raise
 
+    def interrupt(self) -> None:
+        """End the statement that is being performed, if there is one; from any thread."""
+        self._raw.interrupt()
+
     def begin(self, sql: str) -> None:
         """Begin a transaction by this SQL."""
         self.execute(_SAVEPOINT if self._lent.is_joined else sql)
