@@ -46,9 +46,22 @@ from .run.cluster import Cluster
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Constraint, Links, Reference, Table, Type, Unique
+from .tables import (
+    BY_DATABASE,
+    MOST_DIGITS,
+    REQUIRED,
+    SQLITE_DIGITS,
+    Column,
+    Constraint,
+    Links,
+    Reference,
+    Table,
+    Type,
+    Unique,
+)
 
 __all__ = [
+    "BY_DATABASE",
     "DASK",
     "LISTED",
     "MODES",

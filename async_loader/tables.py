@@ -62,17 +62,24 @@ MOST_DIGITS = 38
 SQLITE_DIGITS = 15
 
 
-class _Required:
+class _Standing:
+    """What stands for a default that is no value."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     def __repr__(self) -> str:
-        return "REQUIRED"
+        return self._name
 
     def __reduce__(self) -> str:
         """Return the name under which any process finds it."""
-        return "REQUIRED"
+        return self._name
 
 
 # Stands for the default of a column that has none.
-REQUIRED = _Required()
+REQUIRED = _Standing("REQUIRED")
+# Stands for a default that the database computes for each new row.
+BY_DATABASE = _Standing("BY_DATABASE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ class Column:
 
     nullable: whether a record may go without a value.
     default: what a new row gets where the source has no such column: a value, or a function that is called for each
-        row. What a row that is there already holds then stays. REQUIRED where the source must have the column.
+        row. What a row that is there already holds then stays. REQUIRED where the source must have the column,
+        BY_DATABASE where the database has a default of its own.
     unique: whether no two rows may have the same value.
     digits, places: of a decimal, how many it has at most, and how many of them after the point.
     significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
@@ -131,8 +139,17 @@ class Column:
         """Whether a source must have it."""
         return self.default is REQUIRED
 
+    @property
+    def is_computed(self) -> bool:
+        """Whether its database computes a value for a new row whose source has none."""
+        return self.default is BY_DATABASE
+
     def defaults(self, size: int) -> pl.Series:
-        """Return that many values of the default. ConfigurationError where it gives none, or one of another type."""
+        """Return that many values of the default, nulls for what the database computes. ConfigurationError where it
+        gives none, or one of another type.
+        """
+        if self.is_computed:
+            return pl.Series(self.name, [None], dtype=self.dtype).new_from_index(0, size)
         try:
             values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
             return pl.Series(self.name, values, dtype=self.dtype)

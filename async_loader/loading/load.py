@@ -30,7 +30,7 @@ from async_loader.loading.listing import list_as_stored
 from async_loader.loading.making_good import make_good
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
-from async_loader.loading.verdicts import Progress, judge_and_number, judge_batch
+from async_loader.loading.verdicts import Progress, judge_and_number, judge_batch, lacks_computed
 from async_loader.loading.writing import Judged, Written, check_count, write
 from async_loader.records.batches import Batch, cut_batch
 from async_loader.records.completion import stamped
@@ -227,7 +227,7 @@ def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resol
     if waiting is not None:
         resolved, world_of = yield Call(waiting.set_aside, (reader, resolved, world_of))
     part = resolved.batch
-    if this.table.finds_by_key:
+    if this.table.finds_by_key and not lacks_computed(this.table, part):
         judged: Judged = yield Call(judge_batch, (this, progress.known, part, world_of))
     else:
         judged = yield from judge_and_number(this, progress, part, world_of)

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from async_loader.effects import Call, Steps
 from async_loader.loading.judging import Knowledge
 from async_loader.loading.writing import Judged
 from async_loader.records.batches import Batch
 from async_loader.records.completion import insertable, restamped
 from async_loader.records.keys import KeyRange
-from async_loader.records.validation import Verdict, judge
+from async_loader.records.validation import Verdict, judge, with_computed
 from async_loader.records.world import World
+from async_loader.tables import Column, Table
 
 if TYPE_CHECKING:
     from async_loader.loading.load import Load
@@ -46,6 +49,7 @@ def judge_and_number(this: Load, progress: Progress, batch: Batch, world_of: Cal
     assert progress.known is not None
     world, verdict = yield Call(verdict_of, (this, batch, world_of))
     verdict = yield from numbered(this, progress, verdict)
+    verdict = yield from computed(this, batch, verdict)
     judged: Judged = yield Call(made_ready, (this, progress.known, batch, verdict, world))
     return judged
 
@@ -64,6 +68,29 @@ def numbered(this: Load, progress: Progress, verdict: Verdict) -> Steps[Verdict]
         keys = (yield from progress.new_keys.take(missing)).alias(this.table.key)
         verdict = yield Call(verdict.numbered, (keys,))
     return verdict
+
+
+def lacks_computed(table: Table, batch: Batch) -> list[Column]:
+    """Return the columns that records lack, and that the database computes for new rows."""
+    return [each for each in table.columns if each.is_computed and each.name in (*batch.absent, *batch.lacking)]
+
+
+def computed(this: Load, batch: Batch, verdict: Verdict) -> Steps[Verdict]:
+    """Return a verdict with the values that the database computes for new rows. A dry run asks for none."""
+    for column in lacks_computed(this.table, batch):
+        keys: pl.Series = yield Call(_lacking_keys, (this.table.key, column.name, batch, verdict))
+        if len(keys) and this.database.writes:
+            values = yield from this.database.computed(this.table, column, len(keys))
+            verdict = yield Call(with_computed, (verdict, this.table.key, keys, values))
+    return verdict
+
+
+def _lacking_keys(key: str, column: str, batch: Batch, verdict: Verdict) -> pl.Series:
+    """Return the keys of the new rows whose records lack a column."""
+    if column in batch.absent:
+        return verdict.new[key]
+    lacking = verdict.accepted[key].filter(batch.lacking[column].gather(verdict.places))
+    return lacking.filter(lacking.is_in(verdict.new[key].implode()))
 
 
 def judge_batch(this: Load, known: Knowledge, batch: Batch, world_of: Callable[[], World]) -> Judged:

@@ -57,6 +57,15 @@ class Verdict:
         return replace(self, accepted=accepted, new=new, written=written)
 
 
+def with_computed(verdict: Verdict, key: str, keys: pl.Series, values: pl.Series) -> Verdict:
+    """Return a verdict with values of a column, in their order, in the new rows that have these keys."""
+    accepted, new, written = (
+        each.with_columns(each[values.name].scatter(each[key].is_in(keys.implode()).arg_true(), values))
+        for each in (verdict.accepted, verdict.new, verdict.written)
+    )
+    return replace(verdict, accepted=accepted, new=new, written=written)
+
+
 def _numbered(records: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
     """Fill keys into the records that have none: the same records, in the same order, in each part of a verdict."""
     column = records[keys.name]

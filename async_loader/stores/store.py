@@ -212,6 +212,12 @@ class Store(ABC):
         """Return keys for new rows, in the open transaction. StoreError where the database makes none."""
 
     @abstractmethod
+    def computed(self, table: Table, column: Column, size: int) -> Steps[pl.Series]:
+        """Return that many values of a column that the database computes for new rows. StoreError where it computes
+        none.
+        """
+
+    @abstractmethod
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Return all of the table's integer keys from `least` to `greatest`, both included."""
 

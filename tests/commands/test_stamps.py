@@ -1,4 +1,6 @@
-"""Times that Django stamps: `auto_now` on rows that are inserted or changed, `auto_now_add` on inserted ones."""
+"""Times that Django stamps: `auto_now` on rows that are inserted or changed, `auto_now_add` on inserted ones; and times
+that the database computes for inserted ones.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +104,37 @@ def test_a_record_that_lacks_the_stamp_gets_one_beside_others_that_have_it(custo
     assert outcomes(load(customers, write(customers.shop, "jsonl", records))) == [1, 2, 0, 0]
     assert stamps(customers) == {"a": (True, True), "b": (True, False), "c": (False, False)}
     assert outcomes(load(customers, write(customers.shop, "jsonl", records))) == [0, 0, 3, 0]
+
+
+@EVERY_STORE
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("options", [(), (MATCHED,), ("--commit-every=1",)], ids=["key", "match", "checkpoints"])
+def test_a_default_of_the_database_is_computed_for_new_rows_alone(
+    customers: Oracle, kind: str, mode: str, options: tuple[str, ...]
+) -> None:
+    """`Customer.seen` has the `db_default` Now(); a record may lack it beside others that have it, also as null."""
+    records = [record(KEYS[1], "other"), record(KEYS[2], "new"), *(record(f"{n:032x}", f"n{n}") for n in (4, 5))]
+    lacking = [{name: value for name, value in each.items() if name != "seen"} for each in records]
+    if kind == "jsonl":
+        lacking[3] = {**records[3], "seen": None}  # type: ignore[dict-item]
+    path = write(customers.shop, kind, lacking)
+    dry = load(customers, path, "--dry-run")
+    began = datetime.now(UTC)
+    counts = load(customers, path, f"--mode={mode}", *options)
+    assert outcomes(counts) == outcomes(dry) == [3, 1, 0, 0]
+    times = {name: seen for name, seen in seen_by_name(customers).items() if name != "n1"}
+    assert times["other"] == datetime.fromisoformat(OLD)
+    assert (times.pop("n5") is None) == (kind == "jsonl")
+    assert all(began <= times[name] for name in ("new", "n4"))
+    assert outcomes(load(customers, path, f"--mode={mode}", *options)) == [0, 0, 4, 0]
+
+
+def seen_by_name(oracle: Oracle) -> dict[str, Any]:
+    """Return by name when customers were seen."""
+    texts = oracle.shop.query("SELECT name, CAST(seen AS text) FROM shop_customer")
+    times = {name: None if seen is None else datetime.fromisoformat(seen) for name, seen in texts}
+    return {name: seen and (seen if seen.tzinfo else seen.replace(tzinfo=UTC)) for name, seen in times.items()}
 
 
 @EVERY_STORE

@@ -181,6 +181,10 @@ class Database(Store):
         )
         return rows
 
+    def computed(self, table: Table, column: Column, size: int) -> Steps[pl.Series]:
+        """Do what `Store.computed` says."""
+        return (yield from finding.computed(self.name, table, column, size, self.read_back))
+
     def present(self, table: Table, keys: pl.Series) -> Steps[pl.Series]:
         """Do what `Store.present` says."""
         found = looked_up(table, is_same(0, table.column(table.key), "="))

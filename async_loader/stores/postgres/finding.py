@@ -9,6 +9,7 @@ import polars as pl
 from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.computing import ReadBack, computes_none, series_of
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.new_keys import NewKeys
 from async_loader.stores.postgres.arrays import arrays_of
@@ -21,6 +22,7 @@ from async_loader.stores.postgres.statements import (
     is_same,
     looked_up,
     placed,
+    stored_value,
 )
 from async_loader.stores.store import integers
 from async_loader.tables import Column, Table, Type, Unique
@@ -32,6 +34,11 @@ WHERE indrelid = to_regclass($1) AND indisvalid AND indpred IS NULL"""
 _DEFAULT = """\
 SELECT CASE WHEN attidentity <> '' THEN format('nextval(%L)', pg_get_serial_sequence($1, $2))
 ELSE pg_get_expr(adbin, adrelid) END FROM pg_attribute
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = to_regclass($1) AND attname = $2"""
+
+# The default of a column, and its type.
+_COMPUTED = """\
+SELECT pg_get_expr(adbin, adrelid), format_type(atttypid, atttypmod) FROM pg_attribute
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = to_regclass($1) AND attname = $2"""
 
 
@@ -101,6 +108,19 @@ def new_keys(database: str, table: Table) -> Steps[NewKeys]:
     if not rows or rows[0][0] is None:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
     return _Evaluated(database, rows[0][0], table)
+
+
+def computed(database: str, table: Table, column: Column, size: int, read_back: ReadBack) -> Steps[pl.Series]:
+    """Do what `Store.computed` says."""
+    found = yield Query(database, _COMPUTED, (table_sql(table.name), column.name))
+    if not found or found[0][0] is None:
+        raise computes_none(database, table, column)
+    expression, kind = found[0]
+    sql = f"""SELECT {stored_value(column)}
+        FROM (SELECT CAST(({expression}) AS {kind}) AS {quoted(column.name)} FROM generate_series(1, $1)) AS stored"""
+    rows = yield Query(database, sql, (size,))
+    values: pl.Series = yield Call(series_of, (database, column, [value for (value,) in rows], read_back))
+    return values
 
 
 class _Evaluated:

@@ -9,8 +9,10 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -38,6 +40,7 @@ from async_loader.stores.sqlite.statements import (
     updating_one,
 )
 from async_loader.stores.store import Store, integers, numbered, only_updates
+from async_loader.stores.values import read_back
 from async_loader.tables import Column, Table, Unique
 
 # What only some loads need is imported where it is used: each module takes 0.2 ms.
@@ -182,6 +185,19 @@ class Database(Store):
             ON {is_key("c0", table)}"""
         rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return rows
+
+    def computed(self, table: Table, column: Column, size: int) -> Steps[pl.Series]:
+        """Do what `Store.computed` says."""
+        from async_loader.stores.sqlite import finding
+
+        return (yield from finding.computed(self.name, table, column, size, self.read_back))
+
+    def read_back(self, column: Column, stored: Any) -> tuple[Any, bool]:
+        """Do what `Store.read_back` says: times are in the zone in which the database keeps them."""
+        value, is_odd = read_back(column, stored)
+        if self.zone == "UTC" or column.zone is None or not isinstance(value, datetime):
+            return value, is_odd
+        return value.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC), False
 
     def as_stored(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Do what `Store.as_stored` says."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from async_loader.effects import Call, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
+from async_loader.stores.computing import ReadBack, computes_none, series_of
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.new_keys import CountedKeys, NewKeys
 from async_loader.stores.sqlite import images
@@ -111,6 +115,33 @@ def new_keys(database: str, table: Table) -> Steps[NewKeys]:
     return CountedKeys(database, max(greatest or 0, *(number for (number,) in counted), 0) + 1)
 
 
+def computed(database: str, table: Table, column: Column, size: int, read_back: ReadBack) -> Steps[pl.Series]:
+    """Do what `Store.computed` says."""
+    sql = "SELECT dflt_value FROM pragma_table_info(?) WHERE name = ?"
+    found = yield Query(database, sql, (bare_name(table.name), column.name))
+    if not found or found[0][0] is None:
+        raise computes_none(database, table, column)
+    rows = yield from _evaluated(database, found[0][0], size)
+    spelled = [_spelled(column, value) for value in rows]
+    values: pl.Series = yield Call(series_of, (database, column, spelled, read_back))
+    return values
+
+
+def _spelled(column: Column, value: Any) -> Any:
+    """Return a value that SQLite has computed as it would be stored: its functions write times in other ways."""
+    if column.type is not Type.DATETIME or not isinstance(value, str):
+        return value
+    with contextlib.suppress(ValueError):
+        return str(datetime.fromisoformat(value))
+    return value
+
+
+def _evaluated(database: str, expression: str, size: int) -> Steps[list[Any]]:
+    numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
+    rows = yield Query(database, f"{numbers} SELECT ({expression}) FROM numbers", (size,))
+    return [value for (value,) in rows]
+
+
 class _Evaluated:
     """Keys that the default of a column gives, evaluated by SQLite for each."""
 
@@ -120,9 +151,7 @@ class _Evaluated:
 
     def take(self, size: int) -> Steps[pl.Series]:
         """Do what `NewKeys` says of it."""
-        numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
-        rows = yield Query(self._database, f"{numbers} SELECT ({self._expression}) FROM numbers", (size,))
-        return pl.Series([value for (value,) in rows])
+        return pl.Series((yield from _evaluated(self._database, self._expression, size)))
 
     def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""

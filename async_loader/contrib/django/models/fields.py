@@ -18,6 +18,7 @@ from django.db import models
 from django.utils import timezone
 
 from async_loader import (
+    BY_DATABASE,
     MOST_DIGITS,
     REQUIRED,
     SQLITE_DIGITS,
@@ -168,6 +169,8 @@ def _default(field: Field, kind: Type) -> object:
     value = _stated_default(field, kind)
     if value is REQUIRED or (value is None and not (field.null and may_be_blank(field))):
         return REQUIRED
+    if value is BY_DATABASE:
+        return value
     try:
         return _plain(value, kind, field)
     except NO_VALUE as error:
@@ -191,13 +194,13 @@ def _in_local_time(kind: Type, zone: str | None, moment: datetime) -> object:
 
 
 def _stated_default(field: Field, kind: Type) -> Any:
-    """Return the field's own default. REQUIRED where it has none, or where only the database can compute it."""
+    """Return the field's own default: REQUIRED where it has none, BY_DATABASE where only the database computes it."""
     if field.has_default():
         return field.get_default()
     if field.has_db_default():
         stated = field.db_default
         value = stated.value if isinstance(stated, models.Value) else stated
-        return REQUIRED if hasattr(value, "resolve_expression") else value
+        return BY_DATABASE if hasattr(value, "resolve_expression") else value
     if field.null:
         return None
     return "" if kind is Type.TEXT and field.empty_strings_allowed and field.blank else REQUIRED
