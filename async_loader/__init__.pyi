@@ -18,6 +18,7 @@ from .errors import (
     StoreError,
     UnreachableError,
 )
+from .formats import Dialect, Format, Spellings
 from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
 from .ledger.counts import Counts
 from .ledger.layouts import Layout
@@ -78,8 +79,10 @@ __all__ = [
     "ConflictError",
     "Constraint",
     "Counts",
+    "Dialect",
     "Exported",
     "Finding",
+    "Format",
     "Layout",
     "LedgerError",
     "Lent",
@@ -107,6 +110,7 @@ __all__ = [
     "Show",
     "Source",
     "SourceError",
+    "Spellings",
     "StoreError",
     "StoreLike",
     "StoredReject",

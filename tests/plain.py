@@ -22,6 +22,8 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 INTEGER = re.compile(r"[+-]?[0-9]+")
 REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+# Stands for a carriage return that ends no line; Latin-1 does not have it.
+_RETURN = "\u0100"
 MARKS_OF_OTHERS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
 
@@ -89,6 +91,10 @@ def read_csv(content: bytes, table: Table, delimiter: str) -> list[Read] | None:
         return None
     # In Latin-1 all bytes are text; fields are UTF-8 or not, each by itself.
     text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    first = LINE_END.search(text)
+    if first is None or first[0] != "\r":
+        # Then a carriage return alone is a character like any other, which the `csv` module must not see.
+        text = re.sub("\r(?!\n)", _RETURN, text)
     header, *records = [*_csv_records(text, delimiter)] or [_CsvRecord(1, 1, "", is_whole=False, fields=[], nothing=[])]
     columns = [_utf_8(name) for name in header.fields]
     is_twice = len(set(columns)) < len(columns)
@@ -172,11 +178,15 @@ def _is_utf_16(content: bytes) -> bool:
 
 
 def _utf_8(latin_1: str) -> str:
-    return latin_1.encode("latin-1").decode(errors="backslashreplace")
+    return _bytes(latin_1).decode(errors="backslashreplace")
 
 
 def _is_not_utf_8(latin_1: str) -> bool:
-    return _utf_8(latin_1).encode("utf-8") != latin_1.encode("latin-1")
+    return _utf_8(latin_1).encode("utf-8") != _bytes(latin_1)
+
+
+def _bytes(latin_1: str) -> bytes:
+    return latin_1.replace(_RETURN, "\r").encode("latin-1")
 
 
 class Whole(str):

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "async_loader"
 # The floors of `async_loader`, from the ground up. An import runs downwards, or stays within its room: a package is a
 # room, and the single modules of the ground floor are one together.
 FLOORS = (
-    ("tables", "rules", "effects", "errors", "locations"),
+    ("tables", "formats", "rules", "effects", "errors", "locations"),
     ("records",),
     ("ledger",),
     ("sources", "stores"),
@@ -46,7 +46,7 @@ BENCHMARKS = sorted(BENCHMARK.rglob("*.py"))
 OUTSIDE = [path for path in SHELL + SAMPLE + BENCHMARKS if path != BENCHMARK / "copying.py"]
 # What only computes: it opens nothing, waits for nothing and reads no clock.
 PURE = [
-    *(PACKAGE / f"{name}.py" for name in ("tables", "rules", "effects", "errors", "locations")),
+    *(PACKAGE / f"{name}.py" for name in FLOORS[0]),
     *sorted((PACKAGE / "records").glob("*.py")),
     *sorted(path for path in (PACKAGE / "ledger").glob("*.py") if path.name != "stopwatch.py"),
     *sorted((PACKAGE / "loading").glob("*.py")),

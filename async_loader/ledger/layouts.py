@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+from async_loader.formats import (
+    STANDARD_DIALECT,
+    STANDARD_SPELLINGS,
+    Dialect,
+    Spellings,
+    as_facts,
+    dialect_from,
+    spellings_from,
+)
 from async_loader.ledger.entries import TableRun, facts_of
 
 # In the JSON of `loader_runs.sources`, beside what identifies each source: how each one of the line's table was read.
@@ -19,17 +28,18 @@ KINDS_OF_REJECTS = ("csv", "jsonl", "json", "parquet", "xlsx")
 class Layout:
     """How records stand in a source. `kind` is csv, jsonl, ndjson (but another name of that), json, parquet or xlsx.
 
-    delimiter, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
+    dialect, columns: of CSV; of Parquet the columns that are read, with their `types` as pyarrow writes them.
     names, constants, means_null, ignore: how its fields become the table's columns, as in a `Source`; the first two as
         pairs.
     lookups: of JSON, the names under which it gives other columns of referenced tables than their keys.
     aliases: of JSON, in which each record may have a column under another name, the names of such columns.
     match, append, on_missing: how records found their rows, as in a `Table`.
     separators: what stands between the values of lists in text, as pairs.
+    encoding: of text, if it is not UTF-8. spellings: how values are spelled.
     """
 
     kind: str
-    delimiter: str = ""
+    dialect: Dialect = STANDARD_DIALECT
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
@@ -42,6 +52,8 @@ class Layout:
     append: bool = False
     on_missing: str = ""
     separators: tuple[tuple[str, str], ...] = ()
+    encoding: str = ""
+    spellings: Spellings = STANDARD_SPELLINGS
 
 
 def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]:
@@ -54,8 +66,11 @@ def mapping_parts(names: Any, constants: Any, means_null: Any) -> dict[str, Any]
 def layout_as_json(path: str, layout: Layout) -> dict[str, Any]:
     """Return how a source was read, as `loader_runs` keeps it."""
     pairs = {name: dict(getattr(layout, name)) for name in ("names", "constants", "aliases", "separators")}
-    facts = asdict(layout) | pairs
-    return {"path": path} | {name: value for name, value in facts.items() if value}
+    facts = {each.name: getattr(layout, each.name) for each in fields(layout)} | pairs
+    of_format = as_facts(facts.pop("dialect")) | as_facts(facts.pop("spellings"))
+    if layout.kind == "csv":
+        of_format = {"delimiter": layout.dialect.delimiter} | of_format
+    return {"path": path} | {name: value for name, value in facts.items() if value} | of_format
 
 
 # Each of a run's many sources asks the same line.
@@ -100,7 +115,7 @@ def _layout_from(facts: Mapping[str, Any]) -> Layout:
     kind = str(facts.get("kind") or facts.get("format", "")).partition(".")[0]
     return Layout(
         kind="jsonl" if kind == "ndjson" else kind,
-        delimiter=str(facts.get("delimiter", "")) if kind == "csv" else "",
+        dialect=dialect_from(facts) if kind == "csv" else STANDARD_DIALECT,
         columns=_texts(facts.get("columns")),
         types=_texts(facts.get("types")),
         ignore=_texts(facts.get("ignore")),
@@ -110,6 +125,8 @@ def _layout_from(facts: Mapping[str, Any]) -> Layout:
         append=facts.get("append") is True,
         on_missing=str(facts.get("on_missing") or ""),
         separators=tuple(sorted((facts.get("separators") or {}).items())),
+        encoding=str(facts.get("encoding") or ""),
+        spellings=spellings_from(facts),
         **mapping_parts(*(facts.get(name) for name in ("names", "constants", "means_null"))),
     )
 

@@ -42,6 +42,7 @@ FAULT_MESSAGES = {
     "out_of_range": "{column} is out of range: {shown}",
     "nul_character": "{column} holds a NUL character: {shown}",
     "invalid_utf8": "{column} is not valid UTF-8: {shown}",
+    "invalid_encoding": "{column} is not text in its encoding: {shown}",
     "error_cell": "{column} is an error of the spreadsheet: {shown}",
     "no_value": "{column} is a formula without a value: {shown}; save the file in a spreadsheet program",
 }

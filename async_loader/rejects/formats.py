@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol, TypeAlias
 import msgspec
 
 from async_loader.ledger.layouts import Layout
+from async_loader.ledger.reject_groups import UNDECODABLE
 from async_loader.records.batches import EXTRA, LINE, MARKS, RAW, RAW_MARK, REASONS, REJECT
 from async_loader.sources.formula_guard import guarded, guarded_within
 from async_loader.tables import Table
@@ -42,11 +43,11 @@ def open_format(file: IO[bytes], table: Table, layout: Layout, marks: Sequence[s
 
 class _Csv:
     def __init__(self, file: IO[bytes], table: Table, layout: Layout, marks: Sequence[str]) -> None:
-        self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._file = io.TextIOWrapper(file, encoding=layout.encoding or "utf-8", errors="backslashreplace", newline="")
         self._columns = layout.columns
         names = dict(layout.names)
         self._nullable = {names.get(column.name, column.name) for column in table.columns if column.nullable}
-        self._delimiter = layout.delimiter
+        self._dialect = layout.dialect.of_rejects
         self._write_row([*map(guarded, self._columns), *marks])
 
     def write(self, rows: list[RejectInFile]) -> None:
@@ -58,16 +59,16 @@ class _Csv:
         self._file.flush()
 
     def _write_row(self, cells: list[str | None]) -> None:
-        self._file.write(self._delimiter.join(map(self._field, cells)) + "\r\n")
+        self._file.write(self._dialect.delimiter.join(map(self._field, cells)) + "\r\n")
 
     def _field(self, cell: str | None) -> str:
         """Return nothing for null, and quotes where reading needs them: around empty text too, which is not null."""
         if cell is None:
             return ""
-        return cell if cell and not set(cell) & {self._delimiter, *'"\r\n'} else '"' + cell.replace('"', '""') + '"'
+        return cell if cell and not set(cell) & {*self._dialect.marks, *"\r\n"} else self._dialect.quoted(cell)
 
     def _cells(self, record: dict[str, Any], codes: set[str]) -> list[str | None]:
-        if "invalid_utf8" not in codes and self._has_columns(record):
+        if not codes & {*UNDECODABLE} and self._has_columns(record):
             return [self._cell(name, record[name]) for name in self._columns]
         whole = record[RAW] if set(record) == {RAW} else self._joined(record)
         return [RAW_MARK + guarded_within(whole), *[None] * (len(self._columns) - 1)]
@@ -81,7 +82,7 @@ class _Csv:
     def _joined(self, record: dict[str, Any]) -> str:
         """Return a record that does not fit the columns as a line."""
         extra = [] if EXTRA in self._columns else record.pop(EXTRA, [])
-        return self._delimiter.join(map(self._field, [*record.values(), *extra]))
+        return self._dialect.delimiter.join(map(self._field, [*record.values(), *extra]))
 
     def close(self) -> None:
         self._file.close()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from async_loader.ledger.layouts import Layout
+from async_loader.ledger.reject_groups import UNDECODABLE
 from async_loader.records.batches import LINE, REASONS, REJECT
 from async_loader.rejects.formats import RejectInFile
 from async_loader.sources.parquet_rows import column_of, schema_of, typed_values
@@ -36,7 +37,7 @@ class ParquetFileOfRejects:
 
     def _record(self, line: int, _: int, record: str, reasons: str, *name: str) -> dict[str, Any]:
         values = typed_values(self._types, record)
-        if "invalid_utf8" in {reason["code"] for reason in json.loads(reasons)}:
+        if any(reason["code"] in UNDECODABLE for reason in json.loads(reasons)):
             # Its text is shown with escapes, which must not be taken for the text.
             values[self._required] = None
         return values | dict(zip((LINE, REASONS, REJECT), (line, reasons, *name), strict=False))

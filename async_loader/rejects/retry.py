@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from async_loader.errors import ConfigurationError
+from async_loader.formats import STANDARD_DIALECT
 from async_loader.ledger.layouts import KINDS_OF_REJECTS, Layout
 from async_loader.ledger.reject_groups import Selection
 from async_loader.rejects.selection import format_or_problem, why_table_is_unknown
@@ -73,5 +74,5 @@ def _check_read_alike(table: str, selections: Sequence[Selection]) -> None:
 
 
 def _reading(selection: Selection) -> set[Layout]:
-    """Return the ways in which the values were read. A stored reject shows neither delimiter nor order of columns."""
-    return {replace(layout, delimiter="", columns=()) for layout in selection.layouts}
+    """Return the ways in which the values were read. A stored reject shows neither punctuation nor order of columns."""
+    return {replace(layout, dialect=STANDARD_DIALECT, encoding="", columns=()) for layout in selection.layouts}

@@ -12,6 +12,7 @@ import polars as pl
 
 from async_loader.effects import Call, Connect, Steps, Tell
 from async_loader.errors import SourceError
+from async_loader.formats import STANDARD_DIALECT, STANDARD_SPELLINGS
 from async_loader.ledger.layouts import Layout, layouts_by_path, layouts_by_table
 from async_loader.ledger.reject_groups import with_parsed_names
 from async_loader.run.plan import Options, Plan
@@ -119,7 +120,8 @@ def _ways(table: Table, file: FileOfRejects, layouts: Sequence[Layout]) -> list[
     for layout in fitting or layouts:
         # Under such a name the column is found anyway.
         names = tuple((column, name) for column, name in layout.names if name not in candidates.get(column, ()))
-        way = replace(layout, kind="", delimiter="", columns=(), types=(), lookups=(), aliases=(), names=names)
+        dialect = layout.dialect.of_rejects
+        way = replace(layout, kind="", dialect=dialect, columns=(), types=(), lookups=(), aliases=(), names=names)
         ways[way] = None
     return list(ways)
 
@@ -151,7 +153,8 @@ def _lines(mended: _Mended, given: tuple[Table, Source], now: tuple[Table, Sourc
 
 
 def _plain(source: Source) -> Source:
-    return replace(source, names={}, constants={}, means_null=(), ignore=(), separators={})
+    plain = source.read_as("", STANDARD_DIALECT, STANDARD_SPELLINGS)
+    return replace(plain, names={}, constants={}, means_null=(), ignore=(), separators={})
 
 
 def _options(table: Table, source: Source) -> Iterator[str]:

@@ -6,7 +6,7 @@ divides it into parts that several workers read side by side (`parts`). `source`
 batches once it is open, `fields` and `headers` match its names with columns. Nothing here knows a database or a run. A
 source that cannot be read on is a SourceError; a single bad record never is, it becomes a reject.
 
-To add a format: a module with a class that keeps the protocol `Format` of `reader`, and a line in `_OPEN` there.
+To add a format: a module with a class that keeps the protocol `OpenSource` of `reader`, and a line in `_OPEN` there.
 """
 
 from async_loader.sources.reader import Reader

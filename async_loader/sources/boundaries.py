@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from async_loader.sources.quoting import CR, LF, QUOTE, Bytes, Positions, line_ends, misplaced_quotes
+from async_loader.formats import Dialect
+from async_loader.sources.quoting import LF, Bytes, Positions, misplaced_quotes, quotes_of
 
 
 class Border(NamedTuple):
@@ -50,20 +51,20 @@ class RangeCount:
     outlooks: tuple[Outlook, Outlook]
 
 
-def count(text: bytes, start: int, delimiter: bytes | None) -> RangeCount:
+def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
     """Count a range that begins at offset `start`.
 
     text: the range with a byte more at either end, which show whether quotes are in place, and whether CR and LF belong
         together. Where the source has no such byte, it is a delimiter, or anything where nothing is quoted.
-    delimiter: of CSV. None where nothing is quoted, and LF alone ends a line.
+    dialect: of CSV. None for other text, in which nothing is quoted. A line feed ends a line, and nothing else does.
     """
     around = np.frombuffer(text, np.uint8)
     quotes = np.zeros(0, np.int64)
-    if delimiter is not None and QUOTE in text:
-        quotes = np.flatnonzero(around[1:-1] == QUOTE)
-    ends = _line_ends_within(around, has_returns=delimiter is not None and CR in text)
+    if dialect is not None and dialect.may_quote(text):
+        quotes = quotes_of(around[1:-1], dialect)
+    ends = np.flatnonzero(around[1:-1] == LF)
     inside = np.searchsorted(quotes, ends) % 2
-    is_sound = (True, True) if delimiter is None else _soundness(around, quotes, delimiter[0])
+    is_sound = (True, True) if dialect is None else _soundness(around, quotes, dialect)
     outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
     return RangeCount(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
 
@@ -94,18 +95,10 @@ def beginnings(counts: Sequence[RangeCount], limit: int) -> list[Border]:
     return borders
 
 
-def _line_ends_within(around: Bytes, *, has_returns: bool) -> Positions:
-    """Return the line ends of the range, which has a byte more at either end; without returns, just LF ends a line."""
-    if not has_returns:
-        return np.flatnonzero(around[1:-1] == LF)
-    ends = line_ends(around[1:], final=False)
-    return ends[ends < len(around) - 2]
-
-
-def _soundness(around: Bytes, quotes: Positions, delimiter: int) -> tuple[bool, bool]:
+def _soundness(around: Bytes, quotes: Positions, dialect: Dialect) -> tuple[bool, bool]:
     """Return whether all quotes are in place, if the range begins outside quotes and if it begins inside."""
     begun_outside, begun_inside = (
-        misplaced_quotes(around, quotes + 1, delimiter, begins_inside=inside) for inside in (False, True)
+        misplaced_quotes(around, quotes + 1, dialect, begins_inside=inside) for inside in (False, True)
     )
     return not len(begun_outside), not len(begun_inside)
 

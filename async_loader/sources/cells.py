@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from async_loader.records.parsing import clipped, null_codes, parse_text, with_faults
+from async_loader.formats import STANDARD_SPELLINGS
+from async_loader.records.parsing import clipped, null_codes, parse_text, shown_text, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.tables import Column, Type
 
@@ -34,6 +35,8 @@ class Faulty:
     text: str
 
 
+# Values, and their faults as in a batch; None where there are none.
+Read: TypeAlias = "tuple[pl.Series, pl.DataFrame | None]"
 Cell: TypeAlias = int | float | str | bool | date | time | timedelta | Faulty | None
 
 
@@ -42,33 +45,26 @@ def typed(fields: Fields, records: Sequence[Mapping[str, Cell]]) -> tuple[pl.Dat
     values, faults = {}, {}
     for column in fields.columns:
         cells = [record.get(fields.names[column.name]) for record in records]
-        values[column.name], fault = _column(column, cells, partial(_parsed, fields.means_null, column))
+        values[column.name], fault = _column(column, cells, partial(_read, fields, column, cells))
         if fault is not None:
             faults[column.name] = fault
     for column, separator in fields.list_columns:
         cells = [record.get(fields.names[column.name]) for record in records]
-        read = partial(_parsed_lists, fields.means_null, column, separator)
+        read = partial(_read_lists, fields, column, separator)
         values[column.name], fault = _column(column, cells, read)
         if fault is not None:
             faults[column.name] = fault
     return fields.complete(values, len(records)), faults
 
 
-def _parsed(means_null: tuple[str, ...], column: Column, texts: pl.Series) -> tuple[pl.Series, pl.DataFrame | None]:
-    return parse_text(texts, column, means_null=means_null)
-
-
-def _parsed_lists(
-    means_null: tuple[str, ...], column: Column, separator: str, texts: pl.Series
-) -> tuple[pl.Series, pl.DataFrame | None]:
+def _read_lists(fields: Fields, column: Column, separator: str, texts: pl.Series) -> Read:
     from async_loader.records import lists
 
-    return lists.read_texts(lists.split(texts, separator, means_null), column)
+    split = lists.split(texts, separator, fields.nulls(column.name))
+    return lists.read_lists(split, partial(fields.read_text, column=column))
 
 
-def _column(
-    column: Column, cells: Sequence[Cell], read: Callable[[pl.Series], tuple[pl.Series, pl.DataFrame | None]]
-) -> tuple[pl.Series, pl.DataFrame | None]:
+def _column(column: Column, cells: Sequence[Cell], read: Callable[[pl.Series], Read]) -> Read:
     values, fault = read(pl.Series([_text(column.type, cell) for cell in cells], dtype=pl.String))
     faulty = [cell.code if isinstance(cell, Faulty) else None for cell in cells]
     if not any(faulty):
@@ -78,6 +74,18 @@ def _column(
     codes = special.zip_with(special.is_not_null(), codes)
     shown = [clipped(json.dumps(_plain(cell), ensure_ascii=False)) for cell in cells]
     return with_faults(values, codes, lambda: pl.Series(shown, dtype=pl.String))
+
+
+def _read(fields: Fields, column: Column, cells: Sequence[Cell], texts: pl.Series) -> Read:
+    """Return values and faults; what is text in the spreadsheet may be spelled in ways of its own."""
+    if fields.spellings == STANDARD_SPELLINGS:
+        return fields.read_text(texts, column)
+    is_text = pl.Series([isinstance(cell, str) for cell in cells], dtype=pl.Boolean)
+    values, fault = fields.read_text(pl.select(pl.when(is_text).then(texts)).to_series(), column)
+    others, other_fault = parse_text(pl.select(pl.when(~is_text).then(texts)).to_series(), column)
+    codes, other_codes = (null_codes(len(cells)) if each is None else each["code"] for each in (fault, other_fault))
+    shown = shown_text(texts) if fault is None else fault["shown"].zip_with(is_text, shown_text(texts))
+    return with_faults(values.zip_with(is_text, others), codes.zip_with(is_text, other_codes), lambda: shown)
 
 
 def _text(kind: Type, cell: Cell) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from async_loader.errors import SourceError
+from async_loader.formats import Dialect
 from async_loader.records.arrays import from_arrow, from_integers
 from async_loader.records.batches import (
     EXTRA,
@@ -31,7 +32,7 @@ from async_loader.records.batches import (
     are_of_rejects,
     columns_as_json,
 )
-from async_loader.records.parsing import null_codes, parse_text, shown_text, text_of_bytes, with_faults
+from async_loader.records.parsing import null_codes, shown_text, text_of_bytes, with_faults
 from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
 from async_loader.sources.csv_records import Split, fields_of_record, record_spans
 from async_loader.sources.fields import Fields
@@ -40,6 +41,7 @@ from async_loader.sources.headers import names_no_column, problem_of
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
+from async_loader.sources.transcoding import Undecodable, decoded, escaped, undecoded
 
 # Columns that a header may have. Each costs some microseconds in each block, however few records there are in it.
 MOST_COLUMNS = 10_000
@@ -49,11 +51,11 @@ MOST_COLUMNS = 10_000
 class _Records:
     """Some records of a block: n that could be cut into fields, as text, with their lines; and the broken ones.
 
-    undecodable: by column that has such, which of its n texts are not UTF-8.
+    undecodable: by column that has such, which of its n texts could not be decoded.
     """
 
     as_read: pl.DataFrame
-    undecodable: Mapping[str, pl.Series]
+    undecodable: Mapping[str, Undecodable]
     starts: Positions
     ends: Positions
     broken: tuple[Broken, ...]
@@ -68,15 +70,12 @@ class CsvSource:
     schema = None
     part = ""
 
-    def __init__(self, stream: Stream, fields: Fields, delimiter: str, stretch: Stretch | None = None) -> None:
+    def __init__(self, stream: Stream, fields: Fields, dialect: Dialect, stretch: Stretch | None = None) -> None:
         self._stream = stream
-        self._delimiter = delimiter
-        self._blocks = CsvBlocks(stream, delimiter, 1 if stretch is None else stretch.line)
+        self._dialect = dialect
+        self._blocks = CsvBlocks(stream, dialect, None if stretch is None else stretch.line)
         # As it is read, whatever a file of rejects has made of it.
-        if stretch is None:
-            self._header = tuple(fields_of_record(self._blocks.header(fields), delimiter, MOST_COLUMNS + 1))
-        else:
-            self._header = stretch.columns or ()
+        self._header = self._read_header(fields) if stretch is None else stretch.columns or ()
         if len(self._header) > MOST_COLUMNS:
             problem = f"the header has more than {MOST_COLUMNS:,} columns; keep those that are to be loaded"
             raise SourceError(stream.name, problem, 1)
@@ -108,14 +107,28 @@ class CsvSource:
             yield batch.values
 
     def stretches(self, _: int) -> list[Stretch]:
-        """Return everything after the header, as one."""
+        """Return everything after the header, as one; nothing where it cannot be divided."""
         stream, blocks = self._stream, self._blocks
+        if not blocks.is_divisible:
+            return []
         return [Stretch(stream.version, blocks.position, stream.size or 0, blocks.line, self._header)]
+
+    def _read_header(self, fields: Fields) -> tuple[str, ...]:
+        """Take the header, or the names that the user gave for it. A file of rejects has its own, on its first line."""
+        if self._blocks.begins_with(REJECT):
+            self._dialect = self._blocks.dialect = self._dialect.of_rejects
+        self._blocks.begin()
+        if self._dialect.header:
+            return self._dialect.header
+        names = fields_of_record(self._blocks.header(fields), self._dialect, MOST_COLUMNS + 1)
+        names = [self._blocks.marks.show(name.encode()).decode() for name in names]
+        return tuple(map(str.strip, names) if fields.spellings.trim else names)
 
     def _check_header(self) -> None:
         name, fields, columns = self._stream.name, self.fields, self.columns
-        header = self._delimiter.join(columns)
-        hint = excel_hint(header, self._delimiter) or delimiter_hint(header, fields, self._delimiter)
+        delimiter = self._dialect.delimiter
+        header = delimiter.join(columns)
+        hint = excel_hint(header, delimiter) or delimiter_hint(header, fields, self._dialect)
         if problem := names_no_column(fields, columns, "the header", hint):
             raise SourceError(name, problem, 1)
         if refusal := fields.refusal(columns):
@@ -150,7 +163,9 @@ class CsvSource:
         """Return the block's records: broken are those whose quotes are out of place, or that do not fit the header."""
         as_read, undecodable, misfits = self._cut_fields(part.good)
         starts, ends = part.starts + first_line, part.ends + first_line
-        broken = [_broken_quoting(line + first_line, text, self._named_reject(text)) for line, text in part.broken]
+        broken = [
+            _broken_quoting(line + first_line, self._text(text), self._named_reject(text)) for line, text in part.broken
+        ]
         if misfits:
             broken += self._misfits(part.good, misfits, starts, ends)
             starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
@@ -160,20 +175,26 @@ class CsvSource:
         """Return records as JSON. A field with nothing in it is empty text, but for columns that may be null."""
         return columns_as_json(as_read.with_columns(pl.exclude(list(self.fields.nullable)).fill_null("")))
 
-    def _cut_fields(self, good: bytes) -> tuple[pl.DataFrame, dict[str, pl.Series], list[int]]:
-        """Return the records' fields as text; by column, which of them are not UTF-8 (only for columns that have such);
-        and the places of the records with too few or too many fields, which are left out.
+    def _cut_fields(self, good: bytes) -> tuple[pl.DataFrame, dict[str, Undecodable], list[int]]:
+        """Return the records' fields as text; by column, which of them could not be decoded (only for columns that have
+        such); and the places of the records with too few or too many fields, which are left out.
         """
         if not good:
             return pl.DataFrame(schema=dict.fromkeys(self._kept, pl.String)), {}, []
         if _is_utf_8(good):
             table, misfits = self._cut_text(good)
-            return pl.DataFrame(table), {}, misfits
+            return self._shown(pl.DataFrame(table), good), {}, misfits
         # Taken for Latin-1, in which all bytes are text, it is cut in the same places.
         table, misfits = self._cut_text(good.decode("latin-1").encode())
-        columns = {name: _from_latin_1(column) for name, column in table.items()}
-        as_read = pl.DataFrame({name: texts for name, (texts, _) in columns.items()})
-        return as_read, {name: bad for name, (_, bad) in columns.items() if bad.any()}, misfits
+        of_bytes = _transcoded if self._stream.encoding else _utf_8
+        columns = {name: of_bytes(_bytes_of(column)) for name, column in table.items()}
+        as_read = self._shown(pl.DataFrame({name: texts for name, (texts, _) in columns.items()}), good)
+        return as_read, {name: bad for name, (_, bad) in columns.items() if bad.shown.is_not_null().any()}, misfits
+
+    def _shown(self, as_read: pl.DataFrame, good: bytes) -> pl.DataFrame:
+        """Return fields with the characters that are hidden in this text."""
+        marks = self._blocks.marks
+        return as_read.select(map(marks.show_all, as_read.iter_columns())) if marks.are_in(good) else as_read
 
     def _cut_text(self, good: bytes) -> tuple[dict[str, pl.Series], list[int]]:
         misfits: list[int] = []
@@ -187,7 +208,12 @@ class CsvSource:
         table = pa.csv.read_csv(
             pa.BufferReader(buffer),
             pa.csv.ReadOptions(use_threads=False, column_names=self.columns, block_size=buffer.size + 1),
-            pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out),
+            pa.csv.ParseOptions(
+                delimiter=self._dialect.delimiter,
+                quote_char=self._dialect.quote or False,
+                newlines_in_values=True,
+                invalid_row_handler=leave_out,
+            ),
             pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(self._kept, pa.large_string()),
                 include_columns=self._kept,
@@ -202,13 +228,13 @@ class CsvSource:
 
     def _misfits(self, good: bytes, places: list[int], starts: Positions, ends: Positions) -> list[Broken]:
         """Return the records at these places, whose fields are too few or too many, as broken ones."""
-        begins, stops = record_spans(good)
+        begins, stops = record_spans(good, self._dialect)
         misfits = []
         for place in places:
             text = good[begins[place] : stops[place]].removesuffix(b"\r")
             # Cut first, then decoded: an escape for invalid UTF-8 may hold the delimiter.
-            fields = fields_of_record(text.decode("latin-1"), self._delimiter, MOST_COLUMNS + 1)
-            record = self._misfit([_shown(field.encode("latin-1")) for field in fields], text)
+            fields = fields_of_record(text.decode("latin-1"), self._dialect, MOST_COLUMNS + 1)
+            record = self._misfit([self._text(field.encode("latin-1")) for field in fields], text)
             message = f"{_count_of(fields)} where the header has {len(self.columns)}"
             line, line_end, named = int(starts[place]), int(ends[place]), self._named_reject(text)
             misfits.append(Broken(line, line_end, json.dumps(record), "wrong_field_count", message, named))
@@ -217,33 +243,41 @@ class CsvSource:
     def _misfit(self, fields: list[str], text: bytes) -> dict[str, object]:
         """Return a record that does not fit the header, as a reject keeps it: surplus fields apart, if they can be."""
         if EXTRA in self.columns or len(fields) > MOST_COLUMNS:
-            return {RAW: _shown(text)}
+            return {RAW: self._text(text)}
         record: dict[str, object] = dict(zip(self.columns, fields, strict=False))
         if len(fields) > len(self.columns):
             record[EXTRA] = fields[len(self.columns) :]
         return record
 
+    def _text(self, text: bytes) -> str:
+        """Return bytes as text, with escapes for those that are none."""
+        text = self._blocks.marks.show(text)
+        return escaped(decoded(text)) if self._stream.encoding else text.decode(errors="backslashreplace")
+
     def _named_reject(self, text: bytes) -> str | None:
         """Return the stored reject that a record names which cannot be cut into its columns: the last field of it."""
         if self.columns[-1] != REJECT:
             return None
-        return _shown(text).rpartition(self._delimiter)[2].strip('"')
+        return self._text(text).rpartition(self._dialect.delimiter)[2].strip(self._dialect.quote)
 
 
 def typed(
-    fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, pl.Series], *, nul: bool
+    fields: Fields, as_read: pl.DataFrame, undecodable: Mapping[str, Undecodable], *, nul: bool
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the table's columns, made of n records as text, and the faults of those that have any.
 
-    undecodable: by the source's columns, which of its n texts are not UTF-8. nul: whether there can be a NUL in any.
+    undecodable: by the source's columns, which of its n texts could not be decoded.
+    nul: whether there can be a NUL in any.
     """
     values, faults = {}, {}
     for name, (read, found) in _read(fields, as_read, nul=nul):
         text, values[name], fault = as_read[fields.names[name]], read, found
-        if text.name in undecodable:
+        if (bad := undecodable.get(text.name)) is not None:
             codes = null_codes(len(as_read)) if fault is None else fault["code"]
-            codes = codes.zip_with(~undecodable[text.name], pl.Series(["invalid_utf8"]))
-            values[name], fault = with_faults(values[name], codes, partial(shown_text, text))
+            shown = shown_text(text) if fault is None else fault["shown"]
+            codes = codes.zip_with(bad.shown.is_null(), pl.Series([bad.code]))
+            shown = shown.zip_with(bad.shown.is_null(), bad.shown)
+            values[name], fault = with_faults(values[name], codes, partial(pl.Series.clone, shown))
         if fault is not None:
             faults[name] = fault
     return fields.complete(values, len(as_read)), faults
@@ -255,12 +289,12 @@ def _read(
     """Yield the values and faults of each column that is read, and then of each column of lists."""
     for column in fields.columns:
         text = as_read[fields.names[column.name]]
-        yield column.name, parse_text(text, column, nul=nul, means_null=fields.means_null)
+        yield column.name, fields.read_text(text, column, nul=nul)
     for column, separator in fields.list_columns:
         from async_loader.records import lists
 
-        texts = lists.split(as_read[fields.names[column.name]], separator, fields.means_null)
-        yield column.name, lists.read_texts(texts, column, nul=nul)
+        texts = lists.split(as_read[fields.names[column.name]], separator, fields.nulls(column.name))
+        yield column.name, lists.read_lists(texts, partial(fields.read_text, column=column, nul=nul))
 
 
 def _mended(records: _Records) -> _Records:
@@ -273,7 +307,7 @@ def _mended(records: _Records) -> _Records:
     return replace(
         records,
         as_read=records.as_read.filter(kept).with_columns(unguarded_columns()),
-        undecodable={name: bad.filter(kept) for name, bad in records.undecodable.items()},
+        undecodable={name: bad._replace(shown=bad.shown.filter(kept)) for name, bad in records.undecodable.items()},
         starts=records.starts[places],
         ends=records.ends[places],
         broken=(*records.broken, *_unmended(records, is_whole)),
@@ -296,13 +330,8 @@ def _count_of(fields: list[str]) -> str:
     return "1 field" if len(fields) == 1 else f"{len(fields)} fields"
 
 
-def _shown(text: bytes) -> str:
-    """Return bytes as text, with escapes for invalid UTF-8."""
-    return text.decode(errors="backslashreplace")
-
-
-def _broken_quoting(line: int, text: bytes, supersedes: str | None) -> Broken:
-    record = json.dumps({RAW: _shown(text)})
+def _broken_quoting(line: int, text: str, supersedes: str | None) -> Broken:
+    record = json.dumps({RAW: text})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
     return Broken(line, line, record, "invalid_quoting", message, supersedes)
 
@@ -317,5 +346,21 @@ def _is_utf_8(text: bytes) -> bool:
     return True
 
 
-def _from_latin_1(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    return text_of_bytes([None if text is None else text.encode("latin-1") for text in column])
+def _bytes_of(latin_1: pl.Series) -> Iterator[bytes | None]:
+    """Yield the bytes that text was taken for Latin-1 of."""
+    return (None if text is None else text.encode("latin-1") for text in latin_1)
+
+
+def _utf_8(column: Iterable[bytes | None]) -> tuple[pl.Series, Undecodable]:
+    """Return bytes as text, with escapes for invalid UTF-8, and which of them were invalid."""
+    texts, bad = text_of_bytes(column)
+    return texts, Undecodable("invalid_utf8", pl.select(pl.when(bad).then(shown_text(texts))).to_series())
+
+
+def _transcoded(column: Iterable[bytes | None]) -> tuple[pl.Series, Undecodable]:
+    """Return what was transcoded as text, with escapes for bytes that are no text, and which texts have such bytes."""
+    texts = [None if value is None else decoded(value) for value in column]
+    bad = [None if text is None else undecoded(text) for text in texts]
+    read = pl.Series([None if text is None else escaped(text) for text in texts], dtype=pl.String)
+    hints = [None if each is None else f", byte 0x{each[0]:02x} at character {each[1]}" for each in bad]
+    return read, Undecodable("invalid_encoding", shown_text(read) + pl.Series(hints, dtype=pl.String))

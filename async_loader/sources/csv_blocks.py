@@ -6,11 +6,15 @@ A block is as large as it must be for one whole record, and no larger than a rec
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from async_loader.errors import SourceError
+from async_loader.formats import Dialect
+from async_loader.sources.csv_marks import Comments, Marks
 from async_loader.sources.csv_records import (
     Split,
     fields_of_record,
+    first_line,
     give_up_first_line,
     long_record,
     record_spans,
@@ -18,57 +22,119 @@ from async_loader.sources.csv_records import (
 )
 from async_loader.sources.fields import Fields
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
+from async_loader.sources.transcoding import decoded, undecoded
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
 
 class CsvBlocks:
-    """The records of a stream, in blocks, from a line on; `line` is that of the first record not taken yet."""
+    """The records of a stream, in blocks; `line` is that of the first record not taken yet.
 
-    def __init__(self, stream: Stream, delimiter: str, line: int = 1) -> None:
+    What is no mark there is hidden in them: `marks` shows it. line: where a stretch begins.
+    """
+
+    def __init__(self, stream: Stream, dialect: Dialect, line: int | None = None) -> None:
         self._stream = stream
-        self._delimiter = delimiter
-        self.line = line
+        self.dialect = dialect
+        self.line = line or 1
+        # A source is divided only where line feeds end its lines.
+        self.marks = Marks(dialect, returns=None if line is None else False)
+        self._comments: Comments | None = None
         # What has been read and not taken yet, and whether that is all there is.
         self._rest, self._ended = b"", False
+        # The offset in the source of the first byte not taken yet; of a header's text, in which nothing is escaped.
+        self.position = 0
 
     @property
-    def position(self) -> int:
-        """The offset in the source of the first byte not taken yet."""
-        return self._stream.read_to - len(self._rest)
+    def is_divisible(self) -> bool:
+        """Whether records can be found from anywhere in the source: asked when the header has been taken."""
+        return not (self.marks.returns or self.dialect.escape or self.dialect.comment)
 
     def next(self) -> tuple[Split, int] | None:
         """Take the next records, at least one, with the line on which they begin; None at the end."""
         if self._ended and not self._rest:
             return None
         part, line = self._look(), self.line
+        if self.dialect.escape:
+            part = self._with_hidden_lines(part)
         self._take(part.consumed, part.lines)
         return part, line
 
-    def header(self, fields: Fields) -> str:
-        """Take the header from the front, with the empty lines before it. fields: the columns that it is to name."""
-        name = self._stream.name
+    def _with_hidden_lines(self, part: Split) -> Split:
+        """Return the records with lines that count the line ends which are escaped."""
+        before = self.marks.hidden_lines(self._rest[: part.consumed], part.lines)
+        return replace(
+            part,
+            starts=part.starts + before[part.starts],
+            ends=part.ends + before[part.ends + 1],
+            broken=tuple((line + int(before[line]), text) for line, text in part.broken),
+            lines=part.lines + int(before[-1]),
+        )
+
+    def begins_with(self, name: str) -> bool:
+        """Return whether the first line is a header with this name. To be asked before anything is taken."""
         self._fill(BLOCK)
-        self._rest = without_bom(name, self._rest)
+        before, self._rest = len(self._rest), without_bom(self._stream.name, self._rest)
+        self.position = before - len(self._rest)
+        end = first_line(self._rest, final=self._ended)
+        header = self._rest[:end].decode(errors="replace").rstrip("\r\n")
+        return name in header and name in fields_of_record(header, self.dialect.of_rejects)
+
+    def begin(self) -> None:
+        """Take the lines that are to be skipped before the header."""
+        for _ in range(self.dialect.skip_lines):
+            self._skip_line()
+        if self.dialect.comment:
+            self._comments = Comments(self.dialect)
+            self._rest = self._comments.blank(self._rest, final=self._ended, limit=RECORD_LIMIT)
+
+    def _skip_line(self) -> None:
+        size = BLOCK
+        while not (part := first_line(self._rest[:size], final=self._is_all(size))):
+            if not self._rest or size >= RECORD_LIMIT:
+                problem = f"has no {self.dialect.skip_lines:,} lines to skip before its header"
+                raise SourceError(self._stream.name, problem)
+            size *= 2
+            self._fill(size)
+        self._take(part, 1)
+        self._fill(BLOCK)
+
+    def header(self, fields: Fields) -> str:
+        """Take the header, with the empty lines before it. fields: the columns that it is to name."""
+        name = self._stream.name
         part = self._look()
         while part.lines and not len(part.ends) and not part.broken:
             self._take(part.consumed, part.lines)
             part = self._look()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
             line, header = part.broken[0]
-            hint = delimiter_hint(header.decode(errors="replace"), fields, self._delimiter)
+            hint = delimiter_hint(header.decode(errors="replace"), fields, self.dialect)
             problem = "the header has broken quoting"
             raise SourceError(name, f"{problem}; {hint}" if hint else problem, line + self.line)
         if not len(part.ends):
             raise SourceError(name, "is empty: not even a header")
-        begins, stops = record_spans(part.good)
+        begins, stops = record_spans(part.good, self.dialect)
         header = part.good[int(begins[0]) : int(stops[0])].removesuffix(b"\r")
         end = int(begins[0]) + len(header)
         line_end = b"\r\n" if self._rest[end : end + 2] == b"\r\n" else self._rest[end : end + 1]
+        line = self.line + int(part.starts[0])
         self._take(end + len(line_end), int(part.ends[0]) + 1)
-        return _text(name, header)
+        return self._text(header, line)
+
+    def _text(self, header: bytes, line: int) -> str:
+        if self._stream.encoding and (byte := undecoded(decoded(header))) is not None:
+            problem = (
+                f"the header has a byte 0x{byte[0]:02x} at character {byte[1]}, which is no {self._stream.encoding}"
+            )
+            raise SourceError(self._stream.name, problem, line)
+        try:
+            return header.decode()
+        except UnicodeDecodeError as error:
+            problem = "the header is not valid UTF-8; name its encoding, as in --encoding cp1252"
+            raise SourceError(self._stream.name, problem, line) from error
 
     def _take(self, size: int, lines: int) -> None:
+        self.position += len(self.marks.show(self._rest[:size]))
         self._rest = self._rest[size:]
         self.line += lines
 
@@ -77,15 +143,15 @@ class CsvBlocks:
 
         Where a block holds no whole record, that record is looked for in twice as much each time, and taken alone.
         """
-        size, delimiter = BLOCK, self._delimiter.encode()
+        size, dialect = BLOCK, self.dialect
         self._fill(size)
-        part = split(self._rest[:size], delimiter, final=self._is_all(size))
+        part = split(self._rest[:size], dialect, final=self._is_all(size))
         while self._rest and not part.consumed:
             if size >= RECORD_LIMIT:
                 return self._given_up(self._rest[:size])
             size *= 2
             self._fill(size)
-            part = long_record(self._rest[:size], delimiter, final=self._is_all(size))
+            part = long_record(self._rest[:size], dialect, final=self._is_all(size))
         return part
 
     def _is_all(self, size: int) -> bool:
@@ -102,17 +168,21 @@ class CsvBlocks:
 
     def _fill(self, size: int) -> None:
         """Read on until that many bytes wait, or the source ends."""
-        missing = size - len(self._rest)
-        if missing > 0 and not self._ended:
+        while (missing := size - len(self._rest)) > 0 and not self._ended:
             more = self._stream.read(missing)
             self._ended = len(more) < missing
+            more = self.marks.hide(more, final=self._ended)
+            if self._comments is not None:
+                more = self._comments.blank(more, final=self._ended, limit=RECORD_LIMIT)
             self._rest += more
 
 
-def delimiter_hint(header: str, fields: Fields, delimiter: str) -> str | None:
+def delimiter_hint(header: str, fields: Fields, dialect: Dialect) -> str | None:
     """Say with which other delimiter the header names columns of the table; None where none makes it do so."""
     for other, description in _DELIMITERS.items():
-        if other != delimiter and set(fields.names.values()) & set(fields_of_record(header, other)):
+        if other in dialect.marks:
+            continue
+        if set(fields.names.values()) & set(fields_of_record(header, replace(dialect, delimiter=other))):
             return f"the delimiter seems to be {description}: --delimiter '{_escaped(other)}' reads it"
     return None
 
@@ -124,13 +194,6 @@ def excel_hint(header: str, delimiter: str) -> str | None:
         return None
     other = "" if line[1] == delimiter else f"; --delimiter '{_escaped(line[1])}' reads the rest"
     return f"this line is for Excel alone: take it away (tail -n +2){other}"
-
-
-def _text(name: str, header: bytes) -> str:
-    try:
-        return header.decode()
-    except UnicodeDecodeError as error:
-        raise SourceError(name, "the header is not valid UTF-8; convert the file first", 1) from error
 
 
 def _escaped(delimiter: str) -> str:

@@ -1,4 +1,5 @@
-"""Where the records of CSV text begin and end (strict RFC 4180), found by looking at quotes and line ends alone. Pure.
+"""Where the records of CSV text begin and end (strict RFC 4180, with any delimiter and quote), found by looking at
+quotes and line ends alone. Pure.
 
 Well-formed means: a quote opens a field right after a delimiter or line end, closes it right before one, and inside is
 doubled. A record that breaks this is broken: just its first physical line is given up, and reading starts again at the
@@ -19,9 +20,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from async_loader.formats import Dialect
 from async_loader.sources.quoting import (
     CR,
-    QUOTE,
     Bytes,
     Flags,
     Positions,
@@ -29,15 +30,12 @@ from async_loader.sources.quoting import (
     may_close,
     may_open,
     misplaced_quotes,
+    quotes_of,
 )
 
 _NONE = np.zeros(0, np.int64)
 # What follows a CR at the very end is not known.
 _LINE_END = re.compile(rb"\r?\n|\r(?=[^\n])")
-# A record as far as its line end, which is the first one after an even number of quotes.
-_RECORD_TEXT = rb'([^"\r\n]*+(?:"[^"]*+"[^"\r\n]*+)*+)'
-_RECORD = re.compile(_RECORD_TEXT + rb"(?:\r?\n|\r(?=[^\n]))")
-_LAST_RECORD = re.compile(_RECORD_TEXT + rb"(?:\r?\n|\r|\Z)")
 # First and last line of some records, and where their bytes begin and end.
 _Records: TypeAlias = tuple[tuple[Positions, Positions], tuple[Positions, Positions]]
 
@@ -62,18 +60,18 @@ class Split:
 _NOTHING = Split(b"", _NONE, _NONE, (), 0, 0)
 
 
-def split(block: bytes, delimiter: bytes, *, final: bool) -> Split:
+def split(block: bytes, dialect: Dialect, *, final: bool) -> Split:
     """Take whole records from the front of `block`; with `final` the block's end is the source's, and all is taken.
 
     Consumes nothing where the block does not hold a whole record.
     """
-    if QUOTE not in block:
+    if not dialect.may_quote(block):
         return _sound(block if final else block[: _after_last_line_end(block)], _NONE)
     text = np.frombuffer(block, np.uint8)
-    quotes = np.flatnonzero(text == QUOTE)
-    misplaced = misplaced_quotes(text, quotes, delimiter[0])
+    quotes = quotes_of(text, dialect)
+    misplaced = misplaced_quotes(text, quotes, dialect)
     if len(misplaced) or (final and len(quotes) % 2):
-        return _Lines(block, text, quotes, delimiter[0], final=final).split()
+        return _Lines(block, text, quotes, dialect, final=final).split()
     if final:
         return _sound(block, quotes)
     stops = line_ends(text, final=False)
@@ -82,14 +80,14 @@ def split(block: bytes, delimiter: bytes, *, final: bool) -> Split:
     return _sound(block[:end], quotes[: np.searchsorted(quotes, end)])
 
 
-def long_record(block: bytes, delimiter: bytes, *, final: bool) -> Split:
+def long_record(block: bytes, dialect: Dialect, *, final: bool) -> Split:
     """Take the one record at the front of `block`, of any length, in little memory; of a broken one, its first line.
     With `final` the block's end is the source's.
 
     Consumes nothing where the record does not end in the block.
     """
-    record = (_LAST_RECORD if final else _RECORD).match(block)
-    if record is not None and _sound_record(delimiter).fullmatch(record[1]):
+    record = _record(dialect, final=final).match(block)
+    if record is not None and _sound_record(dialect).fullmatch(record[1]):
         lines = record[1].count(b"\n") + record[1].count(b"\r") - record[1].count(b"\r\n") + 1
         first, last = (_NONE, _NONE) if not record[1] else (np.zeros(1, np.int64), np.full(1, lines - 1))
         return Split(record[0], first, last, (), record.end(), lines)
@@ -109,10 +107,16 @@ def give_up_first_line(block: bytes) -> Split:
     return Split(b"", _NONE, _NONE, ((0, block[: end.start()]),), end.end(), 1)
 
 
-def record_spans(good: bytes) -> tuple[Positions, Positions]:
+def first_line(block: bytes, *, final: bool) -> int:
+    """Return the bytes of the block's first line with its end; 0 where it does not end in the block."""
+    end = _LINE_END.search(block)
+    return end.end() if end is not None else len(block) * final
+
+
+def record_spans(good: bytes, dialect: Dialect) -> tuple[Positions, Positions]:
     """Return the offset of the first byte of each record of well-formed text, and of the byte after its last."""
     text = np.frombuffer(good, np.uint8)
-    _, spans = _records(text, line_ends(text, final=True), np.flatnonzero(text == QUOTE))
+    _, spans = _records(text, line_ends(text, final=True), quotes_of(text, dialect))
     return spans
 
 
@@ -154,7 +158,7 @@ class _Lines:
     whether all of them are in place if the line begins outside quotes, and if it begins inside.
     """
 
-    def __init__(self, block: bytes, text: Bytes, quotes: Positions, delimiter: int, *, final: bool) -> None:
+    def __init__(self, block: bytes, text: Bytes, quotes: Positions, dialect: Dialect, *, final: bool) -> None:
         self._block, self._text, self._final = block, text, final
         self._stops = line_ends(text, final=final)
         self._begins = _begins(self._stops)
@@ -162,7 +166,7 @@ class _Lines:
         line = np.searchsorted(self._stops, quotes)
         counts = np.bincount(line, minlength=len(self._stops))
         is_second = (np.arange(len(quotes)) - (np.cumsum(counts) - counts)[line]) % 2 == 1
-        opens, closes = may_open(text, quotes, delimiter), may_close(text, quotes, delimiter)
+        opens, closes = may_open(text, quotes, dialect), may_close(text, quotes, dialect)
         self._is_odd = counts % 2 == 1
         self._is_bad_outside = _flags(line[~np.where(is_second, closes, opens)], len(counts))
         self._is_bad_inside = _flags(line[~np.where(is_second, opens, closes)], len(counts))
@@ -247,18 +251,38 @@ def _line_text(block: bytes, begin: int, stop: int) -> bytes:
     return block[begin:stop].removesuffix(b"\r")
 
 
+def record_text(dialect: Dialect) -> bytes:
+    """Return the pattern of a record less its line end, which is the first one after an even number of quotes."""
+    quote = re.escape(dialect.quote.encode())
+    plain = rb"[^\r\n" + quote + rb"]*+"
+    quoted = rb"(?:" + quote + rb"[^" + quote + rb"]*+" + quote + plain + rb")*+" if quote else b""
+    return plain + quoted
+
+
 @lru_cache
-def _sound_record(delimiter: bytes) -> re.Pattern[bytes]:
+def _record(dialect: Dialect, *, final: bool) -> re.Pattern[bytes]:
+    """Return the pattern of a record with its line end."""
+    return re.compile(rb"(" + record_text(dialect) + (rb")(?:\r?\n|\r|\Z)" if final else rb")(?:\r?\n|\r(?=[^\n]))"))
+
+
+@lru_cache
+def _sound_record(dialect: Dialect) -> re.Pattern[bytes]:
     """Return the pattern of a record less its line end, in which all quotes are in place."""
-    edge = re.escape(delimiter)
-    field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n' + edge + rb"]*+)"
+    edge, quote = (re.escape(mark.encode()) for mark in (dialect.delimiter, dialect.quote))
+    field = rb"[^\r\n" + quote + edge + rb"]*+"
+    if quote:
+        inside = rb"[^" + quote + rb"]*+"
+        field = rb"(?:" + quote + inside + rb"(?:" + quote * 2 + inside + rb")*+" + quote + rb"|" + field + rb")"
     return re.compile(field + rb"(?:" + edge + field + rb")*+")
 
 
-def fields_of_record(record: str, delimiter: str, most: int | None = None) -> list[str]:
+def fields_of_record(record: str, dialect: Dialect, most: int | None = None) -> list[str]:
     """Return the fields of one well-formed record, the first of them if there are more than `most`. They may be of any
     length; the standard library stops at 128 KiB a field.
     """
-    edge = re.escape(delimiter)
-    fields = re.finditer(f'(?:^|{edge})(?:"((?:[^"]|"")*+)"|([^{edge}]*+))', record)
-    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in islice(fields, most)]
+    if not dialect.quote:
+        return record.split(dialect.delimiter, -1 if most is None else most)[:most]
+    edge, quote = re.escape(dialect.delimiter), dialect.quote
+    mark = re.escape(quote)
+    fields = re.finditer(f"(?:^|{edge})(?:{mark}((?:[^{mark}]|{mark * 2})*+){mark}|([^{edge}]*+))", record)
+    return [match[2] if match[1] is None else match[1].replace(quote * 2, quote) for match in islice(fields, most)]

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from async_loader.errors import ConfigurationError
+from async_loader.formats import Spellings
 from async_loader.records.batches import MARKS
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
+from async_loader.records.respelling import read_text
 from async_loader.sources.source import EVERYTHING
 from async_loader.tables import REQUIRED, Column, Links, Table
 
@@ -38,6 +40,7 @@ class Fields:
         `matched`, the one that is there. Columns that the source does not have, and need not, are missing then.
     constants: by column, its one value in all records.
     means_null: text that stands for null.
+    spellings: how values are spelled; those of constants are spelled as everywhere.
     known: every name that a column has, read or not.
     mapped: the columns whose names the user gave, so that the source must have them.
     ignore: names that are not read unless they are mapped; with `*`, also all that no column has.
@@ -54,6 +57,7 @@ class Fields:
     names: Mapping[str, str]
     constants: Mapping[str, pl.Series]
     means_null: tuple[str, ...]
+    spellings: Spellings
     known: frozenset[str]
     mapped: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
@@ -242,6 +246,14 @@ class Fields:
         known = self.known.union(self.names.values(), self.ignore)
         return [name for name in header if name not in known]
 
+    def nulls(self, column: str) -> tuple[str, ...]:
+        """Return the texts that stand for null in a column."""
+        return (*self.means_null, *self.spellings.nulls(column))
+
+    def read_text(self, text: pl.Series, column: Column, *, nul: bool = True) -> tuple[pl.Series, pl.DataFrame | None]:
+        """Return values and faults of a column's text, as `parse_text` does."""
+        return read_text(text, column, self.spellings, nul=nul, means_null=self.means_null)
+
     def complete(self, read: Mapping[str, pl.Series], size: int) -> pl.DataFrame:
         """Return that many records with all of the table's columns, made of those that were read."""
         columns = {column.name: self._values(column, read, size) for column in self.table.columns}
@@ -285,6 +297,7 @@ def fields_of(source: Source, table: Table) -> Fields:
         names={name: names[0] for name, names in candidates.items()},
         constants={name: _constant(table, name, source) for name in source.constants},
         means_null=source.means_null,
+        spellings=source.spellings,
         known=frozenset([*table.column_names, *chain.from_iterable(aliases.values())]),
         mapped=frozenset(own) - frozenset(source.constants),
         ignore=frozenset(source.ignore),

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 from async_loader.records.parsing import clipped
+from async_loader.records.reasons import on_one_line
 from async_loader.sources.fields import Fields
 from async_loader.tables import LOOKUP
 
@@ -143,7 +144,7 @@ def misspelt_problem(fields: Fields, name: str, column: str, subject: str) -> st
 
 def _argument(table: str, column: str, name: str | None = None) -> str:
     """Return the value of an option as one word of a shell's command line."""
-    return shlex.quote(f"{table}.{column}" if name is None else f"{table}.{column}={name}")
+    return on_one_line(shlex.quote(f"{table}.{column}" if name is None else f"{table}.{column}={name}"))
 
 
 def _nearest_pair(fields: Fields, columns: Sequence[str], unknown: Sequence[str]) -> tuple[str, str] | None:

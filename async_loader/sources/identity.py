@@ -10,6 +10,7 @@ import zlib
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from async_loader.formats import as_facts
 from async_loader.ledger.contents import DIGESTED, Content
 from async_loader.sources.addresses import is_remote
 from async_loader.sources.opening import STDIN, facts_of, opened
@@ -38,8 +39,8 @@ def identity(source: Source, part: str | None = None) -> Identity | None:
         digest = _digest(source.address, stored.size)
     facts = {
         "path": source.name,
-        "format": source.format,
-        "delimiter": source.delimiter,
+        "format": source.base,
+        "delimiter": source.dialect.delimiter,
         "names": dict(source.names),
         "constants": dict(source.constants),
         "means_null": list(source.means_null),
@@ -47,12 +48,14 @@ def identity(source: Source, part: str | None = None) -> Identity | None:
         "modified": stored.modified,
         "digest": digest,
     }
-    # A run of a version that did not know it can be resumed.
+    # A run of a version that did not know these can be resumed.
     later = {
         "ignore": list(source.ignore),
         "part": source.part if part is None else part,
         "separators": dict(source.separators),
+        "encoding": source.encoding,
     }
+    later |= as_facts(replace(source.dialect, delimiter=",")) | as_facts(source.spellings)
     return facts | {name: value for name, value in later.items() if value}
 
 

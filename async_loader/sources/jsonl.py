@@ -31,12 +31,18 @@ class JsonLinesSource(JsonRecords):
         self._start = len(head) - len(self._head)
         if stretch is None and is_no_json_lines(self._head):
             raise SourceError(stream.name, "is no JSON Lines")
-        if stretch is None and b"\n" not in self._head and b"}\r{" in self._head:
+        if stretch is None and b"}\r{" in self._head and not self._has_line_feed():
             problem = "its lines end in a carriage return alone, not in a line feed"
             raise SourceError(stream.name, f"{problem}; convert it (tr '\\r' '\\n')")
         self.is_rejects = names_rejects(self._head)
         if stretch is not None and stretch.columns is not None:
             self.settle(stretch.columns)
+
+    def _has_line_feed(self) -> bool:
+        """Return whether the front has a line feed, which is read as far as that takes."""
+        while b"\n" not in self._head and len(self._head) < RECORD_LIMIT and (more := self._stream.read(BLOCK)):
+            self._head += more
+        return b"\n" in self._head
 
     def batches(self) -> Iterator[Batch]:
         """Yield each block's records, in order."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from async_loader.errors import SourceError
+from async_loader.formats import EVERY_COLUMN, STANDARD_DIALECT, STANDARD_SPELLINGS, as_facts
 from async_loader.ledger.entries import is_run_id
 from async_loader.ledger.layouts import Layout
 from async_loader.records.batches import MARKS, REASONS, REJECT, are_of_rejects
@@ -21,6 +22,8 @@ from async_loader.tables import Column, Table, Type
 
 # Records at the front that are asked which rejects they name.
 _RECORDS = 1_000
+# An encoding in which all bytes are text.
+_ANY_BYTES = "latin-1"
 # What stands between two columns that no source has by itself: the delimiter of the file, whatever has saved it.
 _BETWEEN_MARKS = re.compile(rb'_line"?([^\w"])"?_reasons')
 # A table of which a file of rejects has every column that it must have: all that is read are the names of rejects.
@@ -70,21 +73,32 @@ def file_of_rejects(source: Source) -> FileOfRejects | None:
 def _with_its_delimiter(source: Source) -> Source:
     if source.kind != "csv":
         return source
-    stream = Stream(source.address, source.codec, name=source.name)
+    stream = Stream(source.address, source.codec, name=source.name, encoding=source.encoding)
     try:
         header = stream.read(BLOCK).partition(b"\n")[0]
     finally:
         stream.close()
     found = _BETWEEN_MARKS.search(header)
     # Another one than the comma, which is the default, was given.
-    if found is None or source.delimiter != ",":
+    if found is None or source.dialect.delimiter != ",":
         return source
     return replace(source, delimiter=found[1].decode())
 
 
 def _front(source: Source) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the columns of a source, and the stored rejects that its first records name."""
-    plain = replace(source, names={}, constants={}, means_null=(), aliases={}, ignore=(EVERYTHING,), separators={})
+    spelled = source.read_as(source.encoding, source.dialect, STANDARD_SPELLINGS)
+    plain = replace(spelled, names={}, constants={}, means_null=(), aliases={}, ignore=(EVERYTHING,), separators={})
+    try:
+        return _read_front(plain)
+    except SourceError:
+        if source.kind != "csv" or source.encoding:
+            raise
+        # The names of rejects can be read in whatever encoding their run read.
+        return _read_front(plain.read_as(_ANY_BYTES, plain.dialect, STANDARD_SPELLINGS))
+
+
+def _read_front(plain: Source) -> tuple[frozenset[str], tuple[str, ...]]:
     reader = Reader(plain, _ANY, _RECORDS)
     try:
         if not reader.is_rejects:
@@ -102,8 +116,12 @@ def as_its_run_read_it(source: Source, layout: Layout) -> Source:
     said = {*source.names, *source.constants}
     names = {column: name for column, name in layout.names if column not in said}
     constants = {column: text for column, text in layout.constants if column not in said}
+    is_plain = source.kind == "csv" and source.dialect == replace(STANDARD_DIALECT, delimiter=source.dialect.delimiter)
+    # A program that saved the file may have chosen another delimiter.
+    dialect = replace(layout.dialect.of_rejects, delimiter=source.dialect.delimiter) if is_plain else source.dialect
+    spellings = source.spellings if source.spellings != STANDARD_SPELLINGS else layout.spellings
     return replace(
-        source,
+        source.read_as(source.encoding or (layout.encoding if source.is_text else ""), dialect, spellings),
         names={**names, **source.names},
         constants={**constants, **source.constants},
         means_null=source.means_null or layout.means_null,
@@ -114,6 +132,7 @@ def as_its_run_read_it(source: Source, layout: Layout) -> Source:
 
 def options_of(table: str, source: Source) -> Iterator[str]:
     """Yield, as options of a command line, what is said of how a source is read."""
+    yield from _format_options(table, source)
     for option, texts in (("--map", source.names), ("--set", source.constants)):
         for column, text in texts.items():
             yield f"{option} {table}.{column}={text}"
@@ -123,3 +142,23 @@ def options_of(table: str, source: Source) -> Iterator[str]:
         yield f"--ignore {table}.{name}"
     for field, text in source.separators.items():
         yield f"--separator {table}.{field}={text}" if field else f"--separator {text}"
+
+
+def _format_options(table: str, source: Source) -> Iterator[str]:
+    said = {"encoding": source.encoding} if source.encoding else {}
+    said |= as_facts(replace(source.dialect, delimiter=",")) | as_facts(source.spellings)
+    for name, value in said.items():
+        option = f"--{name.replace('_', '-')}"
+        match value:
+            case True:
+                yield option
+            case dict():
+                for column, texts in value.items():
+                    target = table if column == EVERY_COLUMN else f"{table}.{column}"
+                    yield from (f"{option} {target}={text}" for text in texts)
+            case tuple() if name == "header":
+                yield f"{option} {table}={','.join(value)}"
+            case tuple():
+                yield from (f"{option} {table}={text}" for text in value)
+            case _:
+                yield f"{option} {table}={value}"

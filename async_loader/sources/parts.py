@@ -59,7 +59,7 @@ def parts(source: Source, table: Table, *, size: int = SIZE) -> list[Part]:
     Raises what a Reader of it raises.
     """
     with failures(source.name):
-        is_whole = source.codec is not None or facts_of(source.address).size is None
+        is_whole = bool(source.codec or source.encoding) or facts_of(source.address).size is None
     stretches = [] if is_whole else _stretches(source, table, size)
     if len(stretches) <= 1:
         return [Part(source, 1)]
@@ -101,6 +101,8 @@ def _stretches(source: Source, table: Table, size: int) -> list[Stretch]:
     stream, opened = opened_format(source, fields_of(source, table))
     with closing(stream), stream.failures():
         stretches = opened.stretches(size)
+    if not stretches or stream.encoding:
+        return []
     if source.kind not in _CUT_BETWEEN_RECORDS or stretches[0].stop - stretches[0].start <= size:
         return stretches
     [whole] = stretches
@@ -120,8 +122,8 @@ def _ranges(source: Source, whole: Stretch, size: int) -> Iterator[Range]:
 
 def _counts(wanted: Range, stream: Stream) -> Iterator[RangeCount]:
     """Yield a count for each COUNTED bytes, each with one byte of its neighbours."""
-    delimiter = wanted.source.delimiter.encode() if wanted.source.kind == "csv" else None
-    edge = delimiter or b"\n"
+    dialect = wanted.source.dialect if wanted.source.kind == "csv" else None
+    edge = b"\n" if dialect is None else dialect.delimiter.encode()
     known = edge if wanted.start == 0 else stream.read(1)
     known += stream.read(1)
     for start in range(wanted.start, wanted.stop, COUNTED):
@@ -129,5 +131,5 @@ def _counts(wanted: Range, stream: Stream) -> Iterator[RangeCount]:
         text = known + stream.read(stop - start) + (edge if stop == wanted.size else b"")
         if len(text) != stop - start + 2:
             raise SourceError(wanted.source.name, CHANGED)
-        yield boundaries.count(text, start, delimiter)
+        yield boundaries.count(text, start, dialect)
         known = text[-2:]

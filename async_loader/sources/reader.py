@@ -52,7 +52,7 @@ class Header(Protocol):
     part: str
 
 
-class Format(Header, Protocol):
+class OpenSource(Header, Protocol):
     """A format's class, once it has opened a stream and checked its columns."""
 
     def batches(self) -> Iterator[Batch]:
@@ -133,13 +133,15 @@ class Reader:
             append=table.append,
             on_missing=table.on_missing if table.on_missing != "insert" else "",
             separators=tuple(sorted(source.separators.items())),
+            encoding=self._stream.encoding or "",
+            spellings=source.spellings,
         )
         layout = replace(finding, **mapping_parts(names, source.constants, source.means_null))
         columns = tuple(name for name in self._header.columns if name not in MARKS)
         if source.kind in SPREADSHEETS:
             return replace(layout, kind="xlsx", columns=columns)
         if source.kind == "csv":
-            return replace(layout, delimiter=source.delimiter, columns=columns)
+            return replace(layout, dialect=source.dialect, columns=columns)
         if schema is not None:
             types = tuple(str(each.type) for each in schema)
             return replace(layout, kind="parquet", columns=tuple(schema.names), types=types)
@@ -244,12 +246,13 @@ def _mapped_names(fields: Fields) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((column, fields.candidates[column][0]) for column in fields.mapped))
 
 
-def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, Format]:
+def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None) -> tuple[Stream, OpenSource]:
     """Open a source, or a stretch of it, with its columns as these fields. The caller closes the stream.
 
     A SourceError says what else the source seems to be, if its first bytes say so.
     """
-    stream = Stream(source.address, source.codec, stretch, name=source.name)
+    encoding = source.encoding if source.is_text else None
+    stream = Stream(source.address, source.codec, stretch, name=source.name, encoding=encoding)
     try:
         return stream, _OPEN[source.kind](stream, fields, source, stretch)
     except BaseException as error:
@@ -263,43 +266,43 @@ def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None
 
 
 # Each format's libraries are imported where a source of it is read.
-def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> Format:
+def _csv(stream: Stream, fields: Fields, source: Source, stretch: Stretch | None) -> OpenSource:
     from async_loader.sources.csv import CsvSource
 
-    return CsvSource(stream, fields, source.delimiter, stretch)
+    return CsvSource(stream, fields, source.dialect, stretch)
 
 
-def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
+def _json_lines(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> OpenSource:
     from async_loader.sources.jsonl import JsonLinesSource
 
     return JsonLinesSource(stream, fields, stretch)
 
 
-def _json_document(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> Format:
+def _json_document(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> OpenSource:
     from async_loader.sources.json_document import JsonDocumentSource
 
     return JsonDocumentSource(stream, fields, source.part.split(".") if source.part else ())
 
 
-def _spreadsheet(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> Format:
+def _spreadsheet(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> OpenSource:
     from async_loader.sources.spreadsheet import SpreadsheetSource
 
     return SpreadsheetSource(stream, fields, source.part)
 
 
-def _arrow(stream: Stream, fields: Fields, _source: Source, _stretch: Stretch | None) -> Format:
+def _arrow(stream: Stream, fields: Fields, _source: Source, _stretch: Stretch | None) -> OpenSource:
     from async_loader.sources.arrow import ArrowSource
 
     return ArrowSource(stream, fields)
 
 
-def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> Format:
+def _parquet(stream: Stream, fields: Fields, _: Source, stretch: Stretch | None) -> OpenSource:
     from async_loader.sources.parquet import ParquetSource
 
     return ParquetSource(stream, fields, stretch)
 
 
-_OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], Format]] = {
+_OPEN: dict[str, Callable[[Stream, Fields, Source, Stretch | None], OpenSource]] = {
     "csv": _csv,
     "jsonl": _json_lines,
     "ndjson": _json_lines,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from async_loader.errors import ConfigurationError
+from async_loader.formats import Dialect, Format, Spellings, as_facts, known_encoding
 from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, shown, without_secrets
 from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
 SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", "arrow", *SPREADSHEETS)
-# What can be packed, by suffix.
-_PACKED = ("csv", "jsonl", "ndjson", "json")
+# What is text, in an encoding, and can be packed, by suffix.
+_TEXT = _PACKED = ("csv", "jsonl", "ndjson", "json")
 # What has parts of which one is read, named after `#`.
 _WITH_PARTS = ("json", *SPREADSHEETS)
 # In `ignore`, every name that the table does not know.
@@ -27,9 +28,9 @@ class Source:
     document, the array that is named after `#`, as in `answer.json#results.items`; of a spreadsheet, the sheet by its
     name or its number from 1.
 
-    `format` is csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or .zst, or parquet, arrow, xlsx,
-    xlsm, xlsb, xls or ods; by default the suffixes of the path say it, and stdin is csv. `delimiter` is for CSV. Raises
-    ConfigurationError for an unknown one.
+    `format` is a `Format`, or the name of a base: csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or
+    .zst, or parquet, arrow, xlsx, xlsm, xlsb, xls or ods; by default the suffixes of the path say it, and stdin is csv.
+    `delimiter` is for CSV; by default it is the format's. Raises ConfigurationError for an unknown one.
 
     names: by column of the table, the name that the source must have for it.
     constants: by column, text that is the value of all records, whatever the source has.
@@ -39,17 +40,25 @@ class Source:
         unknown names while it lacks optional columns is refused unless all of them stand here.
     separators: by name of links of the table, and "" for all of them, what stands between the values of a list that is
         given as text; "|" where nothing is said.
+
+    What `names`, `means_null` and `ignore` of the format say is part of these; where both name a column, the source's
+    own name holds.
     """
 
     path: str
-    format: str = ""
-    delimiter: str = ","
+    format: str | Format = ""
+    delimiter: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     means_null: tuple[str, ...] = ()
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     separators: Mapping[str, str] = field(default_factory=dict)
+    # Of the format: they hold whatever was given instead of one.
+    base: str = field(init=False)
+    encoding: str = field(init=False)
+    dialect: Dialect = field(init=False)
+    spellings: Spellings = field(init=False)
 
     def __post_init__(self) -> None:
         if has_secret(self.path):
@@ -57,21 +66,43 @@ class Source:
                 f"{without_secrets(self.name)}: the address holds a secret, and every report would show it; "
                 "give it in the environment"
             )
+        form = self.format if isinstance(self.format, Format) else Format("", self.format)
+        try:
+            dialect = replace(form.dialect, delimiter=self.delimiter or form.delimiter)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.name}: {error}") from error
+        parts = {
+            "base": _base(form, self.path),
+            "encoding": known_encoding(form.encoding),
+            "dialect": dialect,
+            "spellings": form.spellings,
+            "names": {**form.names, **self.names},
+            "means_null": tuple(dict.fromkeys((*form.means_null, *self.means_null))),
+            "ignore": tuple(dict.fromkeys((*form.ignore, *self.ignore))),
+        }
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
         self._refuse_bytes_that_are_no_text()
-        if not self.format:
-            object.__setattr__(self, "format", _format_of(self.path))
         kind, codec = self._parts()
         if kind not in KINDS or codec not in ("", *CODECS) or (codec and kind not in _PACKED):
             raise ConfigurationError(
-                f"{self.name}: unknown format {self.format!r}; "
+                f"{self.name}: unknown format {self.base!r}; "
                 f"known are {', '.join(KINDS)}, and {', '.join(_PACKED)} may end in {', '.join(CODECS)}"
-            )
-        if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
-            raise ConfigurationError(
-                f"{self.name}: a delimiter is one ASCII character and no quote, not {self.delimiter!r}"
             )
         if not all(self.separators.values()):
             raise ConfigurationError(f"{self.name}: a separator of values is one character at least")
+        self._refuse_what_its_kind_has_not()
+
+    def _refuse_what_its_kind_has_not(self) -> None:
+        """Raise ConfigurationError for marks of CSV of what is no CSV, and an encoding of what is no text."""
+        if self.kind != "csv" and (of_csv := [name for name in as_facts(self.dialect) if name != "delimiter"]):
+            raise ConfigurationError(f"{self.name}: {of_csv[0]} is of CSV, and this is {self.kind}")
+        if self.encoding and not self.is_text:
+            raise ConfigurationError(f"{self.name}: an encoding is of text, and {self.kind} has none to be named")
+
+    def read_as(self, encoding: str, dialect: Dialect, spellings: Spellings) -> Source:
+        """Return the source as one that is written so, with the same names."""
+        return replace(self, format=Format.of_parts(self.base, encoding, dialect, spellings), delimiter="")
 
     def _refuse_bytes_that_are_no_text(self) -> None:
         """Raise ConfigurationError for text with bytes that are not UTF-8; in the path of a file they may be."""
@@ -122,6 +153,11 @@ class Source:
         return self._parts()[0]
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is text, in some encoding."""
+        return self.kind in _TEXT
+
+    @property
     def suffix(self) -> str:
         """The part of the format that says how it is compressed, such as .gz; empty where it is not."""
         return self._parts()[1]
@@ -132,7 +168,7 @@ class Source:
         return CODECS.get(self.suffix)
 
     def _parts(self) -> tuple[str, str]:
-        kind, dot, codec = self.format.partition(".")
+        kind, dot, codec = self.base.partition(".")
         return kind, dot + codec
 
 
@@ -147,6 +183,14 @@ def _format_of(path: str) -> str:
         return "".join(suffixes).removeprefix(".")
     name = shown(path)
     raise ConfigurationError(f"{name}: has no suffix that names its format; name it, as in users:csv={name}")
+
+
+def _base(form: Format, path: str) -> str:
+    """Return the base of a format, by the suffixes of the path where it has none, or no word on how it is packed."""
+    if not form.base:
+        return _format_of(path)
+    packed = _suffixes(path)[-1:] if form.name and path != STDIN and form.base in _PACKED else []
+    return form.base + packed[0] if packed and packed[0] in CODECS else form.base
 
 
 def _suffixes(path: str) -> list[str]:

@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -24,10 +25,11 @@ from async_loader.records.batches import Batch, Broken, slices
 from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.json_values import Typed
 from async_loader.sources.source import Source
+from async_loader.sources.transcoding import Undecodable
 from async_loader.tables import Column, Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
-_UNREADABLE = (*BROKEN, UNDECODABLE)
+_UNREADABLE = (*BROKEN, *UNDECODABLE)
 
 
 class StoredReader:
@@ -160,25 +162,26 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
         ignore=layout.ignore,
         separators=dict(layout.separators),
     )
-    every = fields_of(read_as, table)
+    every = replace(fields_of(read_as, table), spellings=layout.spellings)
     if layout.kind in {"jsonl", "json"}:
         return every.matched(layout.lookups) if layout.lookups else every
     # A line that is older than layouts does not say the columns; the records do.
     return every.matched(layout.columns or (_decode(rows[0].record) if rows else every.names.values()))
 
 
-def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, pl.Series]:
-    """Return, by the source's columns that have any, which texts are not UTF-8."""
-    places: dict[str, set[int]] = {}
+def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, Undecodable]:
+    """Return, by the source's columns that have any, which texts could not be decoded."""
+    found: dict[tuple[str, str], dict[int, str]] = {}
     for place, row in enumerate(rows):
-        if UNDECODABLE not in row.reasons:
+        if not any(code in row.reasons for code in UNDECODABLE):
             continue
         for reason in json.loads(row.reasons):
-            if reason["code"] == UNDECODABLE:
-                places.setdefault(reason["column"], set()).add(place)
+            if reason["code"] in UNDECODABLE:
+                shown = reason["message"].partition(": ")[2]
+                found.setdefault((reason["column"], reason["code"]), {})[place] = shown
     return {
-        fields.names[column]: pl.Series([place in its_places for place in range(len(rows))])
-        for column, its_places in places.items()
+        fields.names[column]: Undecodable(code, pl.Series(map(shown.get, range(len(rows))), dtype=pl.String))
+        for (column, code), shown in found.items()
         if column in fields.names
     }
 
@@ -221,7 +224,8 @@ def _parquet(fields: Fields, layout: Layout, rows: Sequence[RejectRow]) -> Typed
 
     records = rows_table(layout, [row.record for row in rows])
     as_read = pl.DataFrame({name: from_arrow(records.column(name)) for name in layout.columns})
-    values, faults = typed(fields, as_read, _undecodable(fields, rows), len(rows))
+    undecodable = {name: bad.shown.is_not_null() for name, bad in _undecodable(fields, rows).items()}
+    values, faults = typed(fields, as_read, undecodable, len(rows))
     return Typed(values, faults, {}, fields.absent)
 
 

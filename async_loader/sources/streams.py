@@ -22,6 +22,7 @@ from async_loader.sources.opening import CHANGED, STDIN, Facts, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
 from async_loader.sources.summing import SummingFile
+from async_loader.sources.transcoding import Bytes, Transcoded, marked_encoding
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -32,12 +33,8 @@ RECORD_LIMIT = 64 << 20
 # Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
-_UTF_16_AND_32 = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
+# Names of UTF-8, which is read as it is.
+_UTF_8 = ("", "utf-8")
 
 
 class Stream:
@@ -45,9 +42,19 @@ class Stream:
     unknown), `front` the first bytes of what has been read.
     """
 
-    def __init__(self, path: str, codec: str | None = None, stretch: Stretch | None = None, *, name: str = "") -> None:
+    def __init__(
+        self,
+        path: str,
+        codec: str | None = None,
+        stretch: Stretch | None = None,
+        *,
+        name: str = "",
+        encoding: str | None = None,
+    ) -> None:
         self.name = name or shown(path)
         self.front = b""
+        # Of text other than UTF-8; None where it is not read as text.
+        self.encoding = "" if encoding in _UTF_8 else encoding
         self._start, self._left = 0, sys.maxsize
         with self.failures():
             self._opened = opened(path)
@@ -59,24 +66,34 @@ class Stream:
             # The version of an object says enough of its content, and a stretch is not all of it.
             if self.size is None or not (is_remote(path) or stretch is not None):
                 self._summing = SummingFile(self._file)
-            self._reader: BinaryIO | SummingFile = self._summing or self._file
+            self._reader: Bytes = self._summing or self._file
             if codec is not None:
                 self._reader = pa.CompressedInputStream(pa.PythonFile(self._reader, mode="r"), codec)
         if codec is not None and self.size == 0:
             self.close()
             raise SourceError(self.name, f"is empty, not a {codec} file")
+        if self.encoding:
+            self._reader = Transcoded(self._reader, self.encoding)
         if stretch is not None:
             self._go_to(stretch)
 
     def read(self, size: int) -> bytes:
-        """Return that many bytes; fewer only at the end."""
+        """Return that many bytes, of text as UTF-8; fewer only at the end."""
         size = min(size, self._left)
         with self.failures():
-            parts = [self._reader.read(size)]
-            while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
-                parts.append(self._reader.read(missing))
-        self._left -= sum(map(len, parts))
-        self.front = self.front or parts[0][:FRONT]
+            read = self._read(size)
+            if self.encoding == "" and not self.front and (encoding := marked_encoding(read)):
+                self.encoding = encoding
+                self._reader = Transcoded(self._reader, encoding, read)
+                read = self._read(size)
+        self._left -= len(read)
+        self.front = self.front or read[:FRONT]
+        return read
+
+    def _read(self, size: int) -> bytes:
+        parts = [self._reader.read(size)]
+        while parts[-1] and (missing := size - sum(map(len, parts))) > 0:
+            parts.append(self._reader.read(missing))
         return b"".join(parts)
 
     @property
@@ -161,12 +178,10 @@ def failures(name: str) -> Iterator[None]:
 
 
 def without_bom(name: str, head: bytes) -> bytes:
-    """Return the first bytes of a text source, less a UTF-8 byte order mark. SourceError for UTF-16 and UTF-32."""
-    encoding = next((encoding for mark, encoding in _UTF_16_AND_32 if head.startswith(mark)), None)
-    if encoding is None and head[:1] and b"\0" in (head[:1], head[1:2]) and any(head[:2]):
-        encoding = "UTF-16"
-    if encoding is not None:
-        raise SourceError(name, f"is {encoding}, not UTF-8; convert it first (iconv -f {encoding} -t UTF-8)")
+    """Return the first bytes of a text source, less a UTF-8 byte order mark. SourceError for UTF-16 without a mark."""
+    if head[:1] and b"\0" in (head[:1], head[1:2]) and any(head[:2]):
+        encoding = "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
+        raise SourceError(name, f"is UTF-16 without a byte order mark; say so: --encoding {encoding}")
     return head.removeprefix(codecs.BOM_UTF8)
 
 

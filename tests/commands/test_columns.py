@@ -117,14 +117,14 @@ USAGE = {
     "--map=sku=x": "--map 'sku=x' is not of the form TABLE.COLUMN=...",
     "--map=shop.Product.sku": "--map 'shop.Product.sku' is not of the form TABLE.COLUMN=...",
     "--map=shop.Product.sku=": "--map",
-    "--map=shop.Order.id=x": "--map, --set, --null, --ignore or --separator names shop_order, which is not loaded",
+    "--map=shop.Order.id=x": "an option names shop_order, which is not loaded",
     "--set=shop.Product.price=much": "table shop_product: a constant cannot be stored: price must be a number",
     "--set=shop.Product.price=1.234": "table shop_product: a constant cannot be stored: price has too many digits",
     "--set=shop.Product.price=": "table shop_product: a constant cannot be stored: price is missing",
     "--set=shop.Product.introduced=": "table shop_product: a constant cannot be stored: since is missing",
-    "--ignore=shop.Order.x": "--map, --set, --null, --ignore or --separator names shop_order, which is not loaded",
+    "--ignore=shop.Order.x": "an option names shop_order, which is not loaded",
     "--null=shop.Nope=x": "no table is called 'shop.Nope'; there are ",
-    "--null=shop.Order=x": "--map, --set, --null, --ignore or --separator names shop_order, which is not loaded",
+    "--null=shop.Order=x": "an option names shop_order, which is not loaded",
 }
 
 

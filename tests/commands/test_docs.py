@@ -35,6 +35,7 @@ def test_every_page_of_a_task_shows_how_it_is_done() -> None:
         "check",
         "cluster",
         "django",
+        "formats",
         "pipes",
         "postgresql",
         "rejects",

@@ -198,7 +198,7 @@ USAGE = {
     ("users=a.txt",): "a.txt: unknown format 'txt'",
     ("users:xml=a",): "a: unknown format 'xml'",
     ("users=-", "orders=-"): "stdin can be read for one source only",
-    ("--delimiter=ab",): "a delimiter is one ASCII character and no quote, not 'ab'",
+    ("--delimiter=ab",): "table users: a delimiter is one ASCII character, not 'ab'",
     (
         "--max-rejects=0",
         "--commit-every=5",

@@ -160,10 +160,13 @@ def test_a_line_without_end_is_refused(place: Place, mode: str) -> None:
         place.load(mode, {"users": place.file("u.jsonl", b"x" * (65 << 20))})
 
 
-def test_an_empty_file_has_no_records_and_utf_16_is_named(place: Place, mode: str) -> None:
+def test_an_empty_file_has_no_records_and_utf_16_is_read_by_its_mark(place: Place, mode: str) -> None:
     assert place.load(mode, {"users": place.file("u.jsonl", b"")}).tables["users"].given == 0
-    with pytest.raises(SourceError, match="is UTF-16, not UTF-8"):
-        place.load(mode, {"users": place.file("v.jsonl", '{"id": 1}'.encode("utf-16"))})
+    line = '{"id": 1, "name": "A", "email": "@"}'
+    place.load(mode, {"users": place.file("v.jsonl", line.encode("utf-16"))})
+    assert place.rows("users") == [(1, "A", "@")]
+    with pytest.raises(SourceError, match="say so: --encoding utf-16-le"):
+        place.load(mode, {"users": place.file("w.jsonl", line.encode("utf-16-le"))})
 
 
 LINES = (

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -150,7 +151,7 @@ def test_any_json_lines_in_parts_are_the_whole(length: settings, table: Table) -
 
 
 FIELDS = ["a", "", '""', '"b,\nc"', '"\r\n\n"', '"\r"', '"d""e"', '""""', '"""\n"""', "é", '"\ufeff"']
-ENDS = ["\n", "\n", "\r\n", "\r", "\n\n", "\r\n\r\n", "\n\r"]
+ENDS = ["\n", "\n", "\r\n", "\n\n", "\r\n\r\n"]
 
 
 def well_formed(chance: random.Random, delimiter: str) -> bytes:
@@ -162,7 +163,8 @@ def well_formed(chance: random.Random, delimiter: str) -> bytes:
     rows = [[chance.choice(texts) for texts in fields] for _ in range(chance.randint(0, 40))]
     # With too few fields or too many; a record of nothing but blanks is none.
     rows = [row[: chance.randint(1, 5)] if chance.random() < 0.05 else row for row in rows]
-    text = chance.choice(["", "", "\ufeff", "\n", "\ufeff\r\n"])
+    # A source whose first line ends otherwise has no lines that end in a carriage return.
+    text = chance.choice(["", "", "\ufeff", *([] if "\r" in ends else ["\n", "\ufeff\r\n"])])
     text += "".join(delimiter.join(row) + chance.choice(ends) for row in [header, *rows])
     return (text.rstrip("\r\n") if chance.random() < 0.3 else text).replace(",", delimiter).encode()
 
@@ -185,7 +187,8 @@ def test_well_formed_csv_is_divided_wherever_a_record_ends(tmp_path: Path, count
             # Another part begins on the line after each record.
             assert {end + 1 for end in ends[:-1]} <= set(begins)
         else:
-            assert len(ends) <= 1
+            # Lines that end in a carriage return alone are read by one reader.
+            assert len(ends) <= 1 or b"\n" not in re.sub(rb'"[^"]*"', b"", path.read_bytes())
     assert several > count / 2
 
 

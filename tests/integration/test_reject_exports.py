@@ -178,7 +178,7 @@ def test_sources_with_other_columns_go_to_files_of_their_own(place: Place) -> No
     Path(blocked).unlink()
     found = stored(place).export(ALL, place.directory / "bad.csv")
     assert found is not None
-    assert [(path.name, count, layout.delimiter) for path, count, layout in found.files] == [
+    assert [(path.name, count, layout.dialect.delimiter) for path, count, layout in found.files] == [
         ("bad.csv", 3, ","),
         ("bad-2.csv", 1, ";"),
     ]

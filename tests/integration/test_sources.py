@@ -81,7 +81,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
         ("users.parquet.gz", "", ",", "unknown format 'parquet.gz'"),
         ("users.csv", "docx", ",", "unknown format 'docx'"),
         ("users.csv", "", "::", "a delimiter is one ASCII character"),
-        ("users.csv", "", '"', "a delimiter is one ASCII character"),
+        ("users.csv", "", '"', "each mark of CSV is another character"),
     ],
 )
 def test_what_cannot_be_a_source_is_refused(path: str, kind: str, delimiter: str, problem: str) -> None:

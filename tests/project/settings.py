@@ -31,3 +31,4 @@ TIME_ZONE = "Europe/Berlin"
 USE_TZ = os.environ.get("PROJECT_USE_TZ") != "0"
 if "PROJECT_TABLES" in os.environ:
     ASYNC_LOADER_TABLES = os.environ["PROJECT_TABLES"]
+ASYNC_LOADER_FORMATS = "formats.formats"

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from async_loader import Column, Table, Type
+from async_loader.formats import Dialect
 from async_loader.ledger.counts import Counts
 from async_loader.ledger.entries import TableRun, removed_rejects
 from async_loader.ledger.layouts import Layout, layout_as_json, layouts_by_table
@@ -25,8 +26,8 @@ from async_loader.ledger.reject_groups import (
 STRANGE = (
     '{"read": [5, null, {"path": []}, {"path": {"f": 1}, "columns": 7, "types": "x", "names": [1], "constants": 2}]}'
 )
-CSV = Layout("csv", ",", ("id", "town"))
-PARQUET = Layout("parquet", "", ("id", "town"), ("int64", "string"))
+CSV = Layout("csv", Dialect(";"), ("id", "town"))
+PARQUET = Layout("parquet", columns=("id", "town"), types=("int64", "string"))
 TABLES = {
     name: Table(name, "both", (Column("id", Type.INTEGER), Column(column, Type.TEXT)))
     for name, column in (("towns", "town"), ("roads", "road"))

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser, DjangoHelpFormatter
 # The titles of the groups. A command shows the groups that it has options for.
 CHOOSING = "choosing rejects"
 READING = "reading sources"
+FORMAT = "formats of sources"
 FINDING = "finding rows"
 STORING = "storing"
 RUNNING = "running"

@@ -11,13 +11,13 @@ from django.core.management.base import CommandParser
 
 import async_loader
 from async_loader import ConfigurationError
+from async_loader.contrib.django.management.formats import FormatOptions
 from async_loader.contrib.django.management.help import READING, group
 
 if TYPE_CHECKING:
     from async_loader import Source
     from async_loader.contrib.django.models.tables import ProjectTables
 
-_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 # Stands for all tables where an option may name one.
 _ALL_TABLES = ""
 
@@ -25,12 +25,6 @@ _ALL_TABLES = ""
 def add_reading_options(parser: CommandParser) -> None:
     """Add the options that say how sources are read."""
     reading = group(parser, READING)
-    reading.add_argument(
-        "--delimiter",
-        default=",",
-        metavar="C",
-        help="the character between the fields of CSV; tab or \\t is a tab (default: %(default)s)",
-    )
     reading.add_argument(
         "--map",
         action="append",
@@ -45,13 +39,6 @@ def add_reading_options(parser: CommandParser) -> None:
         default=[],
         metavar="TABLE.COLUMN=VALUE",
         help="the value of a column in all records, even if the source has the column; may be given several times",
-    )
-    reading.add_argument(
-        "--null",
-        action="append",
-        default=[],
-        metavar="[TABLE=]TEXT",
-        help="a text that stands for null, in all tables or in one; may be given several times",
     )
     reading.add_argument(
         "--separator",
@@ -78,41 +65,28 @@ def sources_of(project: ProjectTables, arguments: Sequence[str], options: Mappin
     Raises ConfigurationError for an argument or option of another form, and for an option about a table that is not
     loaded.
     """
-    nulls = _nulls(project, options["null"])
+    formats = FormatOptions(project, options)
     names = _by_column(project, "--map", options["map"])
     constants = _by_column(project, "--set", options["set"])
     ignored = _ignored(project, options["ignore"])
     separators = _separators(project, options["separator"])
     sources: dict[str, list[Source]] = {}
     for argument in arguments or _declared_files(project):
-        table, file_format, path = _parts(argument)
+        table, named, path = _parts(argument)
         name = project.name(table)
         source = async_loader.Source(
             path,
-            file_format,
-            _DELIMITERS.get(options["delimiter"], options["delimiter"]),
+            formats.format_of(name, named, path),
             names=names.get(name, {}),
             constants=constants.get(name, {}),
-            means_null=(*nulls.get(_ALL_TABLES, ()), *nulls.get(name, ())),
             aliases=project.source_names(name),
             ignore=(*ignored.get(_ALL_TABLES, ()), *ignored.get(name, ())),
             separators=separators.get(_ALL_TABLES, {}) | separators.get(name, {}),
         )
         sources.setdefault(name, []).append(source)
-    if others := {*names, *constants, *nulls, *ignored, *separators} - {_ALL_TABLES, *sources}:
-        known = "--map, --set, --null, --ignore or --separator"
-        raise ConfigurationError(f"{known} names {', '.join(sorted(others))}, which is not loaded")
+    if others := {*names, *constants, *formats.tables, *ignored, *separators} - {_ALL_TABLES, *sources}:
+        raise ConfigurationError(f"an option names {', '.join(sorted(others))}, which is not loaded")
     return sources
-
-
-def _nulls(project: ProjectTables, arguments: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts that stand for null, by table."""
-    nulls: dict[str, list[str]] = {}
-    for argument in arguments:
-        table, equals, text = argument.partition("=")
-        table, text = (table, text) if equals else (_ALL_TABLES, argument)
-        nulls.setdefault(project.name(table) if table else _ALL_TABLES, []).append(text)
-    return nulls
 
 
 def _separators(project: ProjectTables, arguments: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
 from async_loader.contrib.django.management.finding import add_finding_options, finding_options
+from async_loader.contrib.django.management.formats import add_format_options
 from async_loader.contrib.django.management.help import STORING, group
 from async_loader.contrib.django.management.options import add_report_options, add_run_options, options_of
 from async_loader.contrib.django.management.reports import Assignment, ReportCommand
@@ -61,6 +62,7 @@ exit codes:
             "(default: data/TABLE.csv for each table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
+        add_format_options(parser)
         add_finding_options(parser)
         add_run_options(parser, with_dask=True)
         add_cluster_options(parser)
