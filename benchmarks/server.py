@@ -28,6 +28,8 @@ VERSIONS = {16: "pginstall", 18: "pginstall18"}
 # Where Debian's packages have other versions.
 _PACKAGED = "/usr/lib/postgresql/{}/bin"
 _USER = "tester"
+# Seconds within which a program of the server ends; `pg_ctl` itself waits for a minute.
+_PATIENCE = 120
 
 
 @functools.cache
@@ -128,8 +130,9 @@ class Server:
         directory = binaries(self.version)
         assert directory is not None
         command = [str(directory / program), *map(str, arguments)]
+        options: dict[str, Any] = {"capture_output": True, "text": True, "cwd": "/", "timeout": _PATIENCE}
         # No shell reads the command, and it names our own files.
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **_unprivileged())  # noqa: S603
+        done = subprocess.run(command, check=False, **options, **_unprivileged())  # noqa: S603
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             raise BenchmarkError(f"{program} of PostgreSQL {self.version} failed: {' '.join(said[-2:])}")

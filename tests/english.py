@@ -38,6 +38,9 @@ BANNED = {
 # In code there are no people, only callers, processes, threads, users.
 BANNED_IN_CODE = BANNED | {r"who(?:m)?": "the caller, the process, which, that"}
 
+# Nearly all texts hold none of them, and need no look for each.
+_ANY_BANNED = re.compile(rf"\b(?:{'|'.join(BANNED_IN_CODE)})\b", re.IGNORECASE)
+
 # Names that mean nothing out of context.
 BANNED_NAMES = re.compile(
     "a_few|behind|called|found|no|nobody|of|somebody|such|told|that|those|what|who|whoever"
@@ -98,19 +101,19 @@ def _long_sentences(prose: str) -> Iterator[tuple[int, str]]:
 
 
 def _in_module(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    tree = ast.parse(text)
+    nodes = list(ast.walk(ast.parse(text)))
     # This file must name what it forbids.
     if path != Path(__file__):
-        yield from _in_prose(tree, text, are_strings_data=path.is_relative_to(ROOT / "tests"))
-    for node in ast.walk(tree):
+        yield from _in_prose(nodes, text, are_strings_data=path.is_relative_to(ROOT / "tests"))
+    for node in nodes:
         yield from _in_docstring(node)
         yield from _in_names(node)
 
 
-def _in_prose(tree: ast.AST, text: str, *, are_strings_data: bool) -> Iterator[tuple[int, str]]:
+def _in_prose(nodes: Sequence[ast.AST], text: str, *, are_strings_data: bool) -> Iterator[tuple[int, str]]:
     """Look through docstrings, comments and, unless strings are data, messages."""
-    docstrings = {id(each.node) for each in filter(None, map(_docstring, ast.walk(tree)))}
-    for each in filter(None, map(_string, ast.walk(tree))):
+    docstrings = {id(each.node) for each in filter(None, map(_docstring, nodes))}
+    for each in filter(None, map(_string, nodes)):
         if id(each.node) in docstrings or (" " in each.value and not are_strings_data):
             yield from _banned_words(each.value, each.node.lineno, BANNED_IN_CODE)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -119,6 +122,8 @@ def _in_prose(tree: ast.AST, text: str, *, are_strings_data: bool) -> Iterator[t
 
 
 def _banned_words(text: str, line: int, banned: dict[str, str]) -> Iterator[tuple[int, str]]:
+    if not _ANY_BANNED.search(text):
+        return
     prose = _INLINE_CODE.sub(lambda code: "`" + "\n" * code[0].count("\n"), text)
     for pattern, advice in banned.items():
         for match in re.finditer(rf"\b(?:{pattern})\b", prose, re.IGNORECASE):

@@ -34,7 +34,7 @@ LONG_STORES = ("postgresql 18", *MIXED)
 
 def examples(many: int, store: Databases) -> settings:
     """Return settings with the number of examples of a property: fewer if each takes longer."""
-    return settings(max_examples=many if store.name == "sqlite" else max(5, many // 5))
+    return settings(max_examples=many if store.name == "sqlite" else max(2, many // 5))
 
 
 class Databases(Protocol):

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,14 @@ def assert_resumed_as_undisturbed(project: Project, command: Sequence[str]) -> N
     project.call("init_db", "--fresh")
     project.call(*command)
     assert stored(project) == resumed
+
+
+def wait_while(condition: Callable[[], bool], *, step: float = 0.01) -> None:
+    """Wait until a condition holds no longer, and fail if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while condition():
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(step)
 
 
 @contextmanager

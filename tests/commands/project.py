@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import sqlite3
 import subprocess
@@ -118,6 +119,8 @@ class Oracle:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([question, *arguments]) + "\n")
         self._process.stdin.flush()
+        # One line at a time is asked for, so none is held back in the stream's buffer.
+        assert select.select([self._process.stdout], [], [], processes.PATIENCE)[0], f"no answer to {question}"
         answer = self._process.stdout.readline()
         assert answer, f"the oracle died of {question}"
         return json.loads(answer)

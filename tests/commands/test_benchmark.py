@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,7 @@ from benchmarks import contenders, data
 from benchmarks.contenders import CASES, MODES, PEERS, SERVED_PEERS, Contender
 from benchmarks.measure import Work, measure
 from tests.commands.conftest import Project
+from tests.commands.harm import wait_while
 from tests.postgres import Server, binaries
 
 RECORDS, INVALID = 200, 0.1
@@ -217,6 +217,7 @@ def test_urls_that_cannot_be_used_are_a_usage_error(
     assert str(caught.value) == f"--store postgresql: {message}"
 
 
+@pytest.mark.wide
 def test_files_of_the_users_are_taken_and_nothing_stays(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["TMPDIR"] = str(tmp_path / "temporary")
@@ -317,9 +318,8 @@ def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.environment["TMPDIR"] = str(tmp_path)
     with project.start("benchmark", "--records=5000", "--repeat=1000") as process:
-        while not list(tmp_path.glob("benchmark-*/databases/async/stderr.txt")):
-            assert process.poll() is None
-            time.sleep(0.01)
+        wait_while(lambda: process.poll() is None and not list(tmp_path.glob("benchmark-*/databases/async/stderr.txt")))
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, error = process.communicate()
     assert (process.returncode, out, error) == (130, "", "error: interrupted\n")

@@ -15,6 +15,9 @@ import pytest
 
 from tests.commands.project import Oracle, Shop
 
+# What is said of names does not depend on the format, but for how its reader finds them.
+pytestmark = pytest.mark.turns("kind")
+
 Rows = list[dict[str, Any]]
 
 # sku, price, introduced, tags and active under the names, and with the nulls, of another program.

@@ -10,6 +10,8 @@ import pytest
 from tests.commands.project import ServedShop, Shop
 from tests.sample import MODES
 
+pytestmark = pytest.mark.turns("mode")
+
 SEATS = """\
 id,row,letter,guest,paid
 1,1,A,Ann,true

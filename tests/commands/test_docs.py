@@ -13,6 +13,8 @@ from tests.transcripts import ROOT, Command, begin, differences, fits, is_of_a_s
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*PAGES, ROOT / "README.md"]}
+# Pages of many commands, each of which has tests of its own, too.
+LONG = ("docs/cluster.md", "docs/pipes.md", "docs/rejects.md", "docs/resume.md")
 # The tutorial has a test of its own.
 SHOWING = [
     name
@@ -21,7 +23,10 @@ SHOWING = [
 ]
 
 
-@pytest.mark.parametrize("name", SHOWING)
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.wide) if name in LONG else name for name in SHOWING]
+)
 def test_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
     if is_of_a_server(TEXTS[name]) and binaries() is None:
         pytest.skip("no wheel of this platform brings a PostgreSQL server")

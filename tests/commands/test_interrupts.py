@@ -8,10 +8,10 @@ import time
 import pytest
 
 from tests.commands.conftest import Project
-from tests.commands.harm import assert_resumed_as_undisturbed, orphans, write_sources
+from tests.commands.harm import assert_resumed_as_undisturbed, orphans, wait_while, write_sources
 from tests.sample import MODES
 
-RECORDS = 20_000
+RECORDS = 10_000
 SIGNALS = [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143), ((signal.SIGINT, signal.SIGINT), 130)]
 
 
@@ -26,11 +26,12 @@ SIGNALS = [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143), ((signal.SIGINT, s
 def test_an_interrupt_keeps_the_checkpoints_and_the_next_run_goes_on(
     project: Project, mode: str, numbers: tuple[signal.Signals, ...], code: int
 ) -> None:
-    command = ("insert_data", *write_sources(project, RECORDS), f"--mode={mode}", "--commit-every=1000")
+    command = ("insert_data", *write_sources(project, RECORDS), f"--mode={mode}", "--commit-every=500")
     with project.start(*command) as process:
         # One short question, lest the load be over before it is answered.
-        while not project.query("users", "SELECT 1 FROM loader_runs") and process.poll() is None:
-            time.sleep(0.002)
+        wait_while(
+            lambda: not project.query("users", "SELECT 1 FROM loader_runs") and process.poll() is None, step=0.002
+        )
         for number in numbers:
             process.send_signal(number)
             time.sleep(0.01)

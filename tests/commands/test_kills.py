@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Project
-from tests.commands.harm import TABLES, Outcome, difference, emptied, orphans, outcome, write_sources
+from tests.commands.harm import TABLES, Outcome, difference, emptied, orphans, outcome, wait_while, write_sources
 from tests.sample import MODES
 
 # Records per transaction, 0 being all of them; odd ones meet batches at odd places.
@@ -61,8 +61,7 @@ class Kill:
 def _wait_for_a_commit(process: subprocess.Popen[str], directory: Path) -> None:
     """Wait until there is a new line of `loader_runs`: a database has committed, and others may be about to."""
     before = _runs(directory)
-    while process.poll() is None and _runs(directory) == before:
-        time.sleep(0.001)
+    wait_while(lambda: process.poll() is None and _runs(directory) == before, step=0.001)
 
 
 def _runs(directory: Path) -> list[tuple[str, int]]:
@@ -170,7 +169,7 @@ def survive(project: Project, runs: int, records: int) -> int:
 
 
 def test_a_killed_load_leaves_no_orphans_and_the_same_command_finishes_it(project: Project) -> None:
-    survive(project, 2, 20_000)
+    survive(project, 2, 10_000)
 
 
 @pytest.mark.long

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 
 from async_loader.contrib.django.management.base import INTERRUPTED
 from tests.commands.conftest import ROOT, Project
-from tests.commands.harm import write_sources
+from tests.commands.harm import wait_while, write_sources
 from tests.postgres import Server
 from tests.processes import until
 from tests.sample import MODES
@@ -233,15 +232,17 @@ def stopped_after_a_commit(served: ServedProject, number: signal.Signals, *comma
     """Start a load, and stop it when it has committed something; its exit code."""
     before = served.query("users", "SELECT checkpoint FROM loader_runs")
     with served.start(*command) as process:
-        while process.poll() is None and served.query("users", "SELECT checkpoint FROM loader_runs") == before:
-            time.sleep(0.001)
+        wait_while(
+            lambda: process.poll() is None and served.query("users", "SELECT checkpoint FROM loader_runs") == before,
+            step=0.001,
+        )
         process.send_signal(number)
         process.communicate()
     return process.returncode
 
 
 def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: ServedProject) -> None:
-    command = ("insert_data", *write_sources(served, 10_000), "--commit-every=500", "--format=json")
+    command = ("insert_data", *write_sources(served, 6_000), "--commit-every=300", "--format=json")
     assert stopped_after_a_commit(served, signal.SIGINT, *command) == INTERRUPTED
     assert stopped_after_a_commit(served, signal.SIGKILL, *command, "--mode=threads") == -signal.SIGKILL
     resumed = served.manage(*command)

@@ -17,6 +17,8 @@ from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.sample import MODES
 
+pytestmark = pytest.mark.turns("mode", "kind")
+
 LABEL = "shop.Customer"
 KEYS = [f"{number:032x}" for number in (1, 2, 3)]
 OLD = "2020-01-01T00:00:00+00:00"
@@ -156,7 +158,7 @@ def test_a_date_is_that_of_the_projects_time_zone(customers: Oracle) -> None:
     assert day in dates
 
 
-@pytest.mark.parametrize("made", ["new_shop", "new_served_shop"])
+@pytest.mark.parametrize("made", ["new_shop", pytest.param("new_served_shop", marks=pytest.mark.wide)])
 def test_without_time_zones_a_stamp_is_local_time(made: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     shop = type(request.getfixturevalue(made))(*_parts(request, made, tmp_path), PROJECT_USE_TZ="0")
     shop.create()

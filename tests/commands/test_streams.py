@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import ROOT, Project
-from tests.processes import PATIENCE
+from tests.commands.harm import wait_while
 from tests.sample import MODES
 
 
@@ -76,20 +76,22 @@ def test_signals_while_a_commit_waits_are_put_off_and_reported_rightly(project: 
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM products").fetchall()
             with project.start("insert_data", f"--mode={mode}") as process:
-                deadline = time.monotonic() + PATIENCE
-                while not project.query("users", "SELECT * FROM loader_runs") and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                time.sleep(0.3)
+                wait_while(lambda: not project.query("users", "SELECT * FROM loader_runs"))
+                time.sleep(0.1)
                 for _ in range(2):
                     process.send_signal(signal.SIGINT)
-                    time.sleep(0.3)
+                    time.sleep(0.1)
                 reader.execute("ROLLBACK")
                 _, error = process.communicate()
         assert (process.returncode, error) == (130, "error: interrupted, but everything was kept already\n")
         assert len(project.query("orders", "SELECT * FROM orders")) == 7
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    "closed",
+    [">&-", ">&- 2>&- <&-", *(pytest.param(one, marks=pytest.mark.wide) for one in ("2>&-", "<&-"))],
+)
 def test_closed_streams_do_no_harm(project: Project, closed: str) -> None:
     command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data {closed}']
     done = subprocess.run(command, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=False)
@@ -113,7 +115,7 @@ def test_a_failure_does_not_wait_for_a_silent_pipe(project: Project) -> None:
     with project.start(*command, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         # A block and a little more, which the pipe holds: then the run waits for what never comes.
-        process.stdin.write(("id,name,email\n" + "1,a,@\n" * 500_000)[: (2 << 20) + 1_000])
+        process.stdin.write(("id,name,email\n" + f"1,{'a' * 1_000},@\n" * 5_000)[: (2 << 20) + 1_000])
         process.stdin.flush()
         assert process.wait() == 4
 

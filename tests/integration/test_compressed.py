@@ -22,6 +22,7 @@ from async_loader import (
     Source,
     SourceError,
 )
+from tests.processes import PATIENCE
 from tests.sample import Place
 
 # What is read does not depend on where it goes.
@@ -147,5 +148,5 @@ def test_a_pipe_is_read_to_its_end(place: Place, mode: str) -> None:
     writer = threading.Thread(target=lambda: Path(pipe).write_bytes(CSV))
     writer.start()
     report = place.load(mode, {"users": Source(pipe, "csv")})
-    writer.join()
+    writer.join(PATIENCE)
     assert report.tables["users"].inserted == 60_000

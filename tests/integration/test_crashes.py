@@ -108,7 +108,7 @@ def some(steps: Iterable[int], store: Databases) -> Iterable[int]:
 
 
 # Records a batch, records a transaction, and after which steps a crash is tried.
-SOME = [(100, 0, range(1, 1000, 5)), (2, 3, range(4, 1000, 13))]
+SOME = [(100, 0, range(1, 1000, 11)), (2, 3, range(4, 1000, 17))]
 ALL = [(100, 0), (2, 0), (1, 2), (3, 3), (2, 3), (2, 5), (100, 1)]
 
 

@@ -257,7 +257,7 @@ def loaded_by_hand(rows: dict[str, tuple[int, str]], records: Sequence[Person], 
     return counts
 
 
-@amounts(15, 80)
+@amounts(6, 80)
 def test_any_records_come_to_what_one_after_the_other_comes_to(
     tmp_path_factory: pytest.TempPathFactory, store: Databases, amount: int
 ) -> None:

@@ -63,22 +63,22 @@ def loads(file: Callable[[Table], st.SearchStrategy[File]]) -> st.SearchStrategy
     return st.builds(Loads, files, st.lists(ways, min_size=len(MODES), max_size=len(MODES)))
 
 
-@lengths(4, 20)
+@lengths(3, 20)
 def test_nearly_valid_csv_is_loaded_as_plain_python_reads_it(length: settings, store: Databases) -> None:
     length(given(loads(csv_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths(4, 20)
+@lengths(3, 20)
 def test_nearly_valid_json_lines_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
     length(given(loads(json_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths(4, 20)
+@lengths(3, 20)
 def test_any_bytes_at_all_are_loaded_as_plain_python_reads_them(length: settings, store: Databases) -> None:
     length(given(loads(any_files), st.just(store))(all_modes_agree_with_plain_python))()
 
 
-@lengths(4, 20)
+@lengths(3, 20)
 def test_a_packed_file_with_other_bytes_in_it_is_loaded_or_refused_alike_in_all_modes(
     length: settings, store: Databases
 ) -> None:

@@ -166,12 +166,12 @@ def test_an_unknown_name_far_down_in_json_lines_is_refused_with_its_line(flights
 
 def test_a_record_of_json_lines_may_have_any_number_of_unknown_names(flights: Place) -> None:
     """In time that is in proportion; the first thousand names are reported."""
-    names = [f"column {number}" for number in range(60_000)]
+    names = [f"column {number}" for number in range(20_000)]
     first = json.dumps({"id": 0, "name": "a", "plane_id": 2, "age": 3})
     lines = [json.dumps({"id": key, "name": "a", name: 1}) for key, name in enumerate(names, 1)]
     lines.append(json.dumps({"id": -1, "name": "a"} | dict.fromkeys(names, 1)))
     report = flights.load("sequential", {"flights": flights.file("f.jsonl", "\n".join([first, *lines]))})
-    assert report.tables["flights"].inserted == 60_002
+    assert report.tables["flights"].inserted == 20_002
     assert report.tables["flights"].ignored_columns == tuple(names[:1_000])
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_loader import Column, ConfigurationError, Source, SourceError, Table, Type
 from tests.sample import Place, reject_names
 from tests.stores import Databases
+from tests.tiers import amounts
 
 # What is read does not depend on where it goes.
 pytestmark = pytest.mark.short("sqlite")
@@ -168,32 +169,33 @@ def test_a_format_that_is_named_and_one_of_the_suffix_mean_the_same_part(people:
         Source("answer.parquet.gz")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    records=st.lists(
-        st.fixed_dictionaries(
-            {"id": st.integers(0, 10**6)},
-            optional={
-                "name": st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0")),
-                "more": st.recursive(
-                    st.none() | st.booleans() | st.text(),
-                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-                ),
-            },
-        ),
-        unique_by=lambda record: str(record["id"]),
+ARRAYS = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.integers(0, 10**6)},
+        optional={
+            "name": st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+            "more": st.recursive(
+                st.none() | st.booleans() | st.text(),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            ),
+        },
     ),
-    indent=st.sampled_from([None, 1]),
-    is_ascii=st.booleans(),
+    unique_by=lambda record: str(record["id"]),
 )
-def test_any_array_is_read_as_the_standard_library_reads_it(
-    people: Place, records: list[dict[str, Any]], indent: int | None, *, is_ascii: bool
-) -> None:
-    people.query("people", "DELETE FROM people")
-    try:
-        content = json.dumps(records, indent=indent, ensure_ascii=is_ascii).encode()
-    except UnicodeEncodeError:
-        return
-    load(people, "sequential", content, ignore=("more",))
-    good = [record for record in records if "\0" not in (record.get("name") or "")]
-    assert people.rows("people") == sorted((record["id"], record.get("name"), None) for record in good)
+
+
+@amounts(12, 60)
+def test_any_array_is_read_as_the_standard_library_reads_it(people: Place, amount: int) -> None:
+    @settings(max_examples=amount)
+    @given(records=ARRAYS, indent=st.sampled_from([None, 1]), is_ascii=st.booleans())
+    def agree(records: list[dict[str, Any]], indent: int | None, *, is_ascii: bool) -> None:
+        people.query("people", "DELETE FROM people")
+        try:
+            content = json.dumps(records, indent=indent, ensure_ascii=is_ascii).encode()
+        except UnicodeEncodeError:
+            return
+        load(people, "sequential", content, ignore=("more",))
+        good = [record for record in records if "\0" not in (record.get("name") or "")]
+        assert people.rows("people") == sorted((record["id"], record.get("name"), None) for record in good)
+
+    agree()

@@ -116,7 +116,7 @@ def lines(records: Sequence[Record]) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-@amounts(20, 100)
+@amounts(8, 100)
 def test_each_record_is_judged_and_stored_as_its_row_will_be(store: Databases, amount: int) -> None:
     @examples(amount, store)
     @given(ROWS, RECORDS, st.sampled_from(["reject", "update"]), st.sampled_from(MODES), st.integers(1, 4))
@@ -305,7 +305,7 @@ def test_rejects_of_records_that_lack_members_can_be_tried_again(tmp_path: Path,
 def test_an_interrupted_load_goes_on_record_by_record(tmp_path: Path, store: Databases) -> None:
     records: list[Record] = [{"id": key, **({"name": "n"} if key % 3 else {"last": 6})} for key in range(1, 30)]
     options, resumed = Options(on_conflict="update", commit_every=4, batch_size=3), 0
-    for effects in range(60, 240, 30):
+    for effects in range(60, 240, 60):
         (tmp_path / str(effects)).mkdir()
         place = Place(tmp_path / str(effects), (THINGS,), store=store)
         fill(place, {1: {"id": 1, "name": "a", "first": 1, "last": 9, "code": "x"}})

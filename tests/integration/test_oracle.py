@@ -102,7 +102,7 @@ def write(place: Place, given: Rows) -> dict[str, str]:
 
 
 @pytest.mark.short(*STORES, "users in sqlite")
-@amounts(7, 35)
+@amounts(4, 35)
 def test_every_mode_does_what_one_insert_per_record_does(store: Databases, amount: int) -> None:
     @examples(amount, store)
     @given(first=records, second=records, size=st.integers(1, 14), on_conflict=st.sampled_from(["reject", "update"]))

@@ -125,7 +125,7 @@ EMPTY: World = {"cities": {}, "words": {}, "visits": {}, "notes": {}}
 LOST: World = {**EMPTY, "visits": {1: (5, "", 7)}, "notes": {"": (2, "")}}
 
 
-@amounts(15, 50)
+@amounts(6, 50)
 def test_orphans_are_found_exactly(store: Databases, amount: int) -> None:
     @examples(amount, store)
     @given(world=worlds(store), rows_at_once=st.integers(1, 10), shown=st.sampled_from([0, 1, 2, 100]))
@@ -150,7 +150,7 @@ def test_orphans_are_found_exactly(store: Databases, amount: int) -> None:
     holds()
 
 
-@amounts(5, 15)
+@amounts(3, 15)
 def test_both_ways_to_check_find_the_same(store: Databases, amount: int) -> None:
     @examples(amount, store)
     @given(world=worlds(store))

@@ -310,7 +310,7 @@ def one_by_one(connection: sqlite3.Connection, records: list[Any], on_conflict: 
     return rejects
 
 
-@amounts(8, 20)
+@amounts(4, 20)
 def test_rows_are_refused_as_if_they_were_written_one_by_one(store: Databases, amount: int) -> None:
     @examples(amount, store)
     @given(

@@ -16,6 +16,7 @@ from async_loader import ConfigurationError, Options, Run, StoreError
 from async_loader.effects import Change, Effect
 from tests import postgres
 from tests.integration.test_crashes import dumped, facts, orphans, perform, placed, some, started
+from tests.processes import PATIENCE
 from tests.sample import Place
 from tests.stores import Databases, Schemas
 
@@ -43,6 +44,7 @@ def holding(place: Place, statement: str) -> Iterator[psycopg.Connection[Any]]:
 WRITERS = ("INSERT INTO users VALUES (1, 'x', 'y')", "LOCK TABLE loader_runs IN SHARE UPDATE EXCLUSIVE MODE")
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("patience", [0, 0.05])
 def test_a_table_that_another_session_writes_is_one_line(place: Place, mode: str, writer: str, patience: float) -> None:
@@ -74,7 +76,7 @@ def test_a_load_waits_for_a_writer_as_long_as_it_may_and_for_no_reader(place: Pl
         other = threading.Thread(target=release)
         other.start()
         report = place.load(mode, {"users": place.file("v.csv", "id,name,email\n2,x,y@\n3,z,@\n")}, lock_timeout=60)
-        other.join()
+        other.join(PATIENCE)
     assert (report.tables["users"].inserted, report.tables["users"].reasons) == (1, {"id.exists": 1})
 
 
@@ -94,7 +96,7 @@ def test_a_reader_sees_nothing_until_all_is_committed(place: Place, mode: str) -
 END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'async_loader'"
 # Before which effects all sessions of a load are ended.
 STEPS = [
-    pytest.param(range(15, 1000, 18), 3, id="some"),
+    pytest.param(range(15, 1000, 31), 3, id="some"),
     *(pytest.param(range(1, 1000), every, id="each", marks=pytest.mark.long) for every in (0, 3)),
 ]
 
@@ -199,6 +201,7 @@ REFUSING = {
 }
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize("refusal", REFUSING)
 def test_a_database_that_denies_access_is_one_line_without_a_password(
     tmp_path: Path, own: Schemas, mode: str, refusal: str
@@ -217,6 +220,7 @@ def test_a_database_that_denies_access_is_one_line_without_a_password(
     assert place.rows("products") == []
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize(
     ("rights", "problem"),
     [
@@ -237,6 +241,7 @@ def test_a_role_without_rights_is_one_line(
         place.load(mode, sources(place))
 
 
+@pytest.mark.turns("mode")
 def test_a_server_that_stops_in_the_middle_is_one_line_and_a_second_run_is_all_it_costs(
     tmp_path: Path, own: Schemas, mode: str
 ) -> None:

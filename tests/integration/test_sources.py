@@ -21,6 +21,7 @@ from async_loader import (
     SourceError,
 )
 from tests.integration.test_compressed import CSV
+from tests.processes import PATIENCE
 from tests.sample import MODES, TABLES, Place, comparable
 from tests.stores import Databases
 
@@ -69,7 +70,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
     writer.start()
     with pytest.raises(SourceError, match=r"u.csv: changed while it was read"):
         place.load(mode, {"users": str(path), "products": Source(pipe, "csv")})
-    writer.join()
+    writer.join(PATIENCE)
     assert place.rows("users") == []
 
 

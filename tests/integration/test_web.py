@@ -15,6 +15,7 @@ from async_loader.sources import parts, remote
 from async_loader.sources import reader as opening_of_readers
 from async_loader.sources.identity import identity
 from tests.integration.remote_contents import CONTENTS, ROWS
+from tests.processes import PATIENCE
 from tests.sample import USERS, Place
 
 # What is read does not depend on where it is stored.
@@ -45,7 +46,7 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
-        thread.join()
+        thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")

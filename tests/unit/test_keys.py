@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_loader.records import text_keys
 from async_loader.records.key_sets import IntegerKeys, key_set
 from async_loader.records.keys import AcceptedKeys, ReferencedKeys, UniqueValues
 from async_loader.tables import Column, Type
+from tests.tiers import amounts
 
 NEAR = st.integers(-100, 100)
 FAR = st.integers(-(2**63), 2**63 - 1)
@@ -63,14 +64,16 @@ def hashed_alike(spread: int) -> Callable[[pl.Series], Any]:
     return lambda encoded: honest(encoded) % np.uint64(spread)
 
 
+@amounts(25, 100)
 @pytest.mark.parametrize("spread", [1, 3, 2**64 - 1])
 @pytest.mark.parametrize("kind", [Type.TEXT, Type.UUID])
 def test_keys_that_are_texts_are_a_set_also_where_hashes_collide(
-    spread: int, kind: Type, monkeypatch: pytest.MonkeyPatch
+    spread: int, kind: Type, amount: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_keys, "hashes_of", hashed_alike(spread))
     monkeypatch.setattr(text_keys, "BUCKET", 5)
 
+    @settings(max_examples=amount)
     @given(st.lists(st.lists(TEXTS | UUIDS | st.none(), max_size=20), max_size=6))
     def agree(batches: list[list[str | None]]) -> None:
         keys, model = key_set(Column("id", kind)), set[str | None]()
