@@ -89,14 +89,10 @@ class StoredReader:
             yield layout, list(several)
 
     def _batch(self, layout: Layout, rows: Sequence[RejectRow]) -> Batch:
-        broken, readable, names = [], [], []
-        for row in rows:
-            fault = _broken(row, row.name)
-            if fault is None:
-                readable.append(row)
-                names.append(row.name)
-            else:
-                broken.append(fault)
+        # Few rejects are broken: most are not looked at one by one.
+        faults = [_broken(row, row.name) for row in rows] if _have_any(rows, _UNREADABLE) else [None] * len(rows)
+        broken = [fault for fault in faults if fault is not None]
+        readable = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
         fields = _fields(self._table, layout, readable)
         columns = _TYPED[layout.kind](fields, layout, readable)
         return Batch(
@@ -108,7 +104,7 @@ class StoredReader:
             to_json=lambda as_read: as_read["record"],
             faults=columns.faults,
             broken=tuple(broken),
-            supersedes=pl.Series(names, dtype=pl.String),
+            supersedes=pl.Series([row.name for row in readable], dtype=pl.String),
             absent=columns.absent,
             lacking=columns.lacking,
             lookups=fields.lookups,
@@ -138,6 +134,12 @@ def _ascending(rows: Sequence[RejectRow]) -> Iterator[Sequence[RejectRow]]:
             start = place
     if rows:
         yield rows[start:]
+
+
+def _have_any(rows: Sequence[RejectRow], codes: Sequence[str]) -> bool:
+    """Return whether the reasons of rejects may have one of these codes."""
+    reasons = "".join(row.reasons for row in rows)
+    return any(code in reasons for code in codes)
 
 
 def _broken(row: RejectRow, name: str) -> Broken | None:
@@ -172,7 +174,7 @@ def _fields(table: Table, layout: Layout, rows: Sequence[RejectRow]) -> Fields:
 def _undecodable(fields: Fields, rows: Sequence[RejectRow]) -> dict[str, Undecodable]:
     """Return, by the source's columns that have any, which texts could not be decoded."""
     found: dict[tuple[str, str], dict[int, str]] = {}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(rows if _have_any(rows, UNDECODABLE) else ()):
         if not any(code in row.reasons for code in UNDECODABLE):
             continue
         for reason in json.loads(row.reasons):
