@@ -28,6 +28,21 @@ class LoaderError(Exception):
         return f"{self}; {self.kept}" if self.kept else str(self)
 
 
+class InvalidValueError(ValueError):
+    """Raised by the `convert` of a column for what is no value of it: no error of the loader, but a record's reason.
+
+    code: of the reason; one by which the loader calls a fault of its own is made "invalid".
+    """
+
+    def __init__(self, message: str, code: str = "invalid") -> None:
+        super().__init__(message, code)
+        self.message = message
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class ConfigurationError(LoaderError):
     """The declaration or the call is at fault: a rule on an unknown column, a reference that leads nowhere."""
 

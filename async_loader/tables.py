@@ -10,6 +10,7 @@ import graphlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -41,6 +42,10 @@ class Type(enum.Enum):
     DATETIME = "datetime"  # in UTC where the column has a zone, else in none
     UUID = "uuid"  # as 32 lower-case hexadecimal digits
     JSON = "json"  # as Python's json writes it
+    TIME = "time"  # of a day, in no zone
+    DURATION = "duration"  # whole microseconds, 64 bits, signed
+    BINARY = "binary"
+    OTHER = "other"  # of a type that only its database has, as the text which that database reads
 
     @property
     def python(self) -> type:
@@ -54,6 +59,9 @@ _DTYPES: Mapping[Type, pl.DataType] = {
     Type.REAL: pl.Float64(),
     Type.BOOLEAN: pl.Boolean(),
     Type.DATE: pl.Date(),
+    Type.TIME: pl.Time(),
+    Type.DURATION: pl.Duration("us"),
+    Type.BINARY: pl.Binary(),
 }
 KEY_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
 # Digits that a column of decimals may have at most.
@@ -100,6 +108,10 @@ class Column:
     stamp: of a time at which a row was made or changed, what a new row gets where the source has no such column, as a
         function of the moment at which the run began; the default is None then, and is not used.
     restamped: whether a row that an update changes gets a new stamp as well.
+    convert: makes the value as a batch has it from the one that was read: a text, or from JSON and from columns of a
+        file with types what they have. It is called once for each distinct value of a batch. What it raises is the
+        reason why a record is rejected: the message and the code of an InvalidValueError, or any other error.
+    declared: of an OTHER, what SQL calls its type, without a length: "inet", "integer[]".
 
     Raises ConfigurationError for digits that cannot be, and for an unknown zone.
     """
@@ -117,6 +129,8 @@ class Column:
     aliases: tuple[str, ...] = ()
     stamp: Callable[[datetime], object] | None = None
     restamped: bool = False
+    convert: Callable[[Any], object] | None = None
+    declared: str = ""
 
     def __post_init__(self) -> None:
         if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
@@ -311,6 +325,8 @@ class Table:
     on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert or reject.
     constraints: those of the database that have codes or messages of their own.
     links: the sets of rows of other tables that a source may give with each record.
+    refused: by names of columns that no source may have, why that is so.
+    computed: names of columns that the database computes; a source may have them, and they are ignored.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -327,6 +343,8 @@ class Table:
     on_missing: str = "insert"
     constraints: tuple[Constraint, ...] = ()
     links: tuple[Links, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict, hash=False)
+    computed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = self.column_names

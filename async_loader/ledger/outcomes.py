@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,9 @@ _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
     Type.DECIMAL: Decimal,
     Type.DATE: date.fromisoformat,
     Type.DATETIME: datetime.fromisoformat,
+    Type.TIME: time.fromisoformat,
+    Type.DURATION: lambda text: timedelta(microseconds=int(text)),
+    Type.BINARY: bytes.fromhex,
 }
 # What the ledger keeps of an outcome besides its counts.
 _KEPT = ("reasons", "superseded", "ignored", "refused")
@@ -50,7 +53,17 @@ class Outcome:
         """Return it as the ledger keeps it."""
         facts = self.counts.by_name() | {name: getattr(self, name) for name in _KEPT}
         listed = {"listed": [each.row for each in self.listed], "listed_as": [each.outcome for each in self.listed]}
-        return json.dumps(facts | listed, default=str)
+        return json.dumps(facts | listed, default=_as_text)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value that JSON lacks as text."""
+    match value:
+        case bytes():
+            return value.hex()
+        case timedelta():
+            return str(value // timedelta(microseconds=1))
+    return str(value)
 
 
 def outcome_from(text: str, table: Table) -> Outcome:

@@ -21,7 +21,7 @@ from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
 from async_loader.records.differences import DifferingRows
 from async_loader.records.lists import elements_of, in_lists, places_of
-from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check
+from async_loader.records.reasons import SHOWN, Check, fault_message
 from async_loader.records.validation import shown_record
 from async_loader.stores.new_keys import new_keys
 from async_loader.tables import Links, Table
@@ -79,7 +79,7 @@ def _faults(batch: Batch, links: Links, header: str) -> Iterator[Check]:
     if (fault := batch.faults.get(header)) is None:
         return
     for code in fault["code"].drop_nulls().unique(maintain_order=True):
-        message = FAULT_MESSAGES[code].replace("{column}", header)
+        message = fault_message(code, header)
         failed = fault["code"].eq_missing(pl.Series([code]))
         yield Check(code, links.name, message, failed, fault["shown"].gather)
 

@@ -170,7 +170,9 @@ def insertable(table: Table, batch: Batch, records: pl.DataFrame) -> pl.DataFram
 
 def _anything(column: Column) -> Any:
     """Return some value of a column's type."""
-    texts = {Type.TEXT: "", Type.UUID: "0" * 32, Type.JSON: "0"}
+    if column.type is Type.OTHER:
+        return column.defaults(1)[0]
+    texts = {Type.TEXT: "", Type.UUID: "0" * 32, Type.JSON: "0", Type.BINARY: b""}
     return texts[column.type] if column.type in texts else pl.Series([0]).cast(column.dtype)[0]
 
 

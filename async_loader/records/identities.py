@@ -12,8 +12,16 @@ def identities(values: pl.DataFrame, *, nulls_equal: bool = False) -> pl.Series:
     """
     if values.width == 1 and not nulls_equal and values.dtypes[0] in (pl.Int64, pl.String):
         return values.to_series()
-    parts = [_measured(pl.col(name).cast(pl.String), nulls_equal=nulls_equal) for name in values.columns]
+    parts = [_measured(_text(name, kind), nulls_equal=nulls_equal) for name, kind in values.schema.items()]
     return values.select(pl.concat_str(parts)).to_series()
+
+
+def _text(name: str, kind: pl.DataType) -> pl.Expr:
+    """Return values as texts, of which each is that of one value alone."""
+    column = pl.col(name)
+    if kind == pl.Binary:
+        return column.bin.encode("hex")
+    return (column.to_physical() if isinstance(kind, pl.Duration) else column).cast(pl.String)
 
 
 def _measured(text: pl.Expr, *, nulls_equal: bool) -> pl.Expr:

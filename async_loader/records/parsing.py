@@ -43,7 +43,11 @@ def parse_text(
         return _parsed_around(text, column, meant)
     if text.null_count() and not column.nullable:
         text = text.fill_null("")
-    if column.type is Type.TEXT:
+    if column.convert is not None:
+        from async_loader.records.conversion import converted
+
+        return converted(column, text.to_list())
+    if column.type in (Type.TEXT, Type.OTHER):
         return with_faults(text, nul_codes(text), lambda: shown_text(text)) if nul else (text, None)
     if column.type is Type.INTEGER:
         values = text.cast(pl.Int64, strict=False)
@@ -63,7 +67,7 @@ def _parsed_around(text: pl.Series, column: Column, meant: pl.Series) -> tuple[p
     values, faults = parse_text(pl.select(pl.when(~meant).then(text)).to_series(), column)
     codes = null_codes(len(text)) if faults is None else faults["code"]
     codes = codes.zip_with(~meant, pl.Series([None if column.nullable else "missing"], dtype=pl.String))
-    return with_faults(values, codes, lambda: shown_text(text))
+    return with_faults(values, codes, lambda: shown_text(text) if faults is None else faults["shown"])
 
 
 def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame | None]:

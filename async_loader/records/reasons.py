@@ -35,6 +35,9 @@ FAULT_MESSAGES = {
     "not_date": "{column} must be a date, not {shown}",
     "not_datetime": "{column} must be a date and time, not {shown}",
     "has_zone": "{column} must have no time zone: {shown}",
+    "not_time": "{column} must be a time of day, not {shown}",
+    "not_duration": "{column} must be a duration, not {shown}",
+    "not_base64": "{column} must be base64, not {shown}",
     "not_uuid": "{column} must be a UUID, not {shown}",
     "not_json": "{column} must be JSON, not {shown}",
     "too_many_digits": "{column} has too many digits: {shown}",
@@ -46,6 +49,11 @@ FAULT_MESSAGES = {
     "error_cell": "{column} is an error of the spreadsheet: {shown}",
     "no_value": "{column} is a formula without a value: {shown}; save the file in a spreadsheet program",
 }
+
+
+def fault_message(code: str, column: str) -> str:
+    """Return the message of a fault of a column. Of one that a column's `convert` found, that is what it said."""
+    return FAULT_MESSAGES.get(code, SHOWN).replace("{column}", column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,10 +54,11 @@ def read_text(
     read = _respelled(pl.select(pl.when(~is_null).then(text)).to_series(), column, spellings)
     values, faults = parse_text(read.text, column, nul=nul)
     codes = null_codes(len(text)) if faults is None else faults["code"]
-    shown = shown_text(text)
+    written = shown_text(text)
+    shown = written if faults is None or column.convert is None else faults["shown"]
     if read.is_fault is not None:
         codes = codes.zip_with(~read.is_fault, pl.Series([read.code]))
-        shown = shown.zip_with(~read.is_fault, shown + read.hint)
+        shown = shown.zip_with(~read.is_fault, written + read.hint)
     if is_null.any():
         codes = codes.zip_with(~is_null, pl.Series([None if column.nullable else "missing"], dtype=pl.String))
     return with_faults(values, codes, lambda: shown)

@@ -1,4 +1,4 @@
-"""How decimals, booleans, dates, datetimes, UUIDs and JSON are spelled: text to values, exactly or not at all. Pure.
+"""How values of types that have no text of their own are spelled: text to values, exactly or not at all. Pure.
 
 What is spelled plainly is read by whole columns. Everything else, which is rare, is read by Python, text by text: it
 takes what Django's fields take, and says what is wrong with the rest. Both take time linear in the text.
@@ -12,16 +12,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
-from typing import Any, TypeAlias
 
 import polars as pl
 
 from async_loader.records.json_text import object_of, refuse_constant
+from async_loader.records.times import (
+    TOO_FINE,
+    Read,
+    odd_duration,
+    odd_time,
+    plain_duration,
+    plain_time,
+)
 from async_loader.records.zones import all_in_utc, in_utc
 from async_loader.tables import MOST_DIGITS, Column, Type
-
-# What text is read as: a value, or the code of what is wrong with it.
-Read: TypeAlias = tuple[Any, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,6 @@ _ODD_DATETIME = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:[T ]([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})([.,][0-9]+)?)?\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-# A part of a second smaller than can be held.
-_TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 # Marks in a UUID that mean nothing.
 _MARKS = ("urn:", "uuid:")
 _HEXADECIMAL = "^[0-9a-f]{32}$"
@@ -175,7 +177,7 @@ def _within_years(stamps: pl.Series) -> pl.Series:
 
 
 def _odd_datetime(text: str, column: Column) -> Read:
-    if _TOO_FINE.search(text):
+    if TOO_FINE.search(text):
         return None, "out_of_range"
     try:
         value = datetime.fromisoformat(_padded(text))
@@ -230,6 +232,16 @@ def _odd_json(text: str, column: Column) -> Read:
         return None, "not_json"
 
 
+def _binary(text: pl.Series, _: Column) -> pl.Series:
+    """Return the bytes of base64 that is written in the one way in which it can be."""
+    read = text.str.decode("base64", strict=False)
+    return pl.select(pl.when(read.bin.encode("base64") == text).then(read)).to_series()
+
+
+def _odd_binary(_text: str, _column: Column) -> Read:
+    return None, "not_base64"
+
+
 SPELLINGS: Mapping[Type, Spelling] = {
     Type.DECIMAL: Spelling(_decimal, _odd_decimal),
     Type.BOOLEAN: Spelling(_boolean, _odd_boolean),
@@ -237,4 +249,7 @@ SPELLINGS: Mapping[Type, Spelling] = {
     Type.DATETIME: Spelling(_datetime, _odd_datetime),
     Type.UUID: Spelling(_uuid, _odd_uuid),
     Type.JSON: Spelling(_json, _odd_json),
+    Type.TIME: Spelling(plain_time, odd_time),
+    Type.DURATION: Spelling(plain_duration, odd_duration),
+    Type.BINARY: Spelling(_binary, _odd_binary),
 }

@@ -21,7 +21,7 @@ from async_loader.records.batches import Batch
 from async_loader.records.differences import OTHER_VALUES
 from async_loader.records.judging_rules import broken_rules
 from async_loader.records.parsing import shown_values
-from async_loader.records.reasons import FAULT_MESSAGES, SHOWN, Check, reason_json, reasons_json
+from async_loader.records.reasons import SHOWN, Check, fault_message, reason_json, reasons_json
 from async_loader.records.world import UniqueInBatch, World
 from async_loader.tables import Table, Unique
 
@@ -161,7 +161,7 @@ def _faults(table: Table, batch: Batch) -> Iterator[Check]:
         if column in batch.faults:
             yield from _faults_of(column, batch.faults[column])
         if column in batch.missing:
-            message = FAULT_MESSAGES["missing"].replace("{column}", column)
+            message = fault_message("missing", column)
             yield Check("missing", column, message, batch.missing[column], None, (column,))
 
 
@@ -191,7 +191,7 @@ def _but_for(check: Check, batch: Batch, duplicate: pl.Series) -> Check:
 
 def _faults_of(column: str, fault: pl.DataFrame) -> Iterator[Check]:
     for code in fault["code"].drop_nulls().unique(maintain_order=True):
-        message = FAULT_MESSAGES[code].replace("{column}", column)
+        message = fault_message(code, column)
         yield Check(code, column, message, fault["code"].eq_missing(pl.Series([code])), fault["shown"].gather)
 
 

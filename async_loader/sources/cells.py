@@ -17,6 +17,7 @@ import polars as pl
 
 from async_loader.formats import STANDARD_SPELLINGS
 from async_loader.records.parsing import clipped, null_codes, parse_text, shown_text, with_faults
+from async_loader.records.times import duration_text
 from async_loader.sources.fields import Fields
 from async_loader.tables import Column, Type
 
@@ -72,8 +73,10 @@ def _column(column: Column, cells: Sequence[Cell], read: Callable[[pl.Series], R
     codes = null_codes(len(cells)) if fault is None else fault["code"]
     special = pl.Series(faulty, dtype=pl.String)
     codes = special.zip_with(special.is_not_null(), codes)
-    shown = [clipped(json.dumps(_plain(cell), ensure_ascii=False)) for cell in cells]
-    return with_faults(values, codes, lambda: pl.Series(shown, dtype=pl.String))
+    shown = pl.Series([clipped(json.dumps(_plain(cell), ensure_ascii=False)) for cell in cells], dtype=pl.String)
+    return with_faults(
+        values, codes, lambda: shown if fault is None else shown.zip_with(special.is_not_null(), fault["shown"])
+    )
 
 
 def _read(fields: Fields, column: Column, cells: Sequence[Cell], texts: pl.Series) -> Read:
@@ -105,6 +108,8 @@ def _text(kind: Type, cell: Cell) -> str | None:
             return datetime.combine(cell, _MIDNIGHT).isoformat()
         case date() | time():
             return cell.isoformat()
+        case timedelta():
+            return duration_text(cell)
     return str(cell)
 
 
@@ -134,5 +139,5 @@ def _plain(cell: Any) -> Any:
         case date() | time():
             return cell.isoformat()
         case timedelta():
-            return str(cell)
+            return duration_text(cell)
     return cell

@@ -31,7 +31,7 @@ from async_loader.sources.parquet_values import (
     typed,
 )
 from async_loader.sources.streams import Stream
-from async_loader.tables import Column
+from async_loader.tables import Column, Type
 
 # Rows that are read at a time, at most, and their bytes as they are unpacked, about.
 ROWS = 100_000
@@ -66,6 +66,8 @@ class ColumnarSource(ABC):
             self._check_column(schema, column, self.fields.names[column.name])
         for column, _ in self.fields.list_columns:
             self._check_lists(schema, column, self.fields.names[column.name])
+        binary = (column for column in self.fields.columns if column.type is Type.BINARY or column.convert is not None)
+        self._binary = {self.fields.names[column.name] for column in binary}
         self.schema = pa.schema(
             [(name, kept_type(schema.field(name).type, is_int96=self.is_int96(name))) for name in self.columns]
         )
@@ -109,7 +111,7 @@ class ColumnarSource(ABC):
             if name in fine:
                 read[name] = instants(part.column(name), fine[name])
                 continue
-            read[name], bad = series_of(part.column(name))
+            read[name], bad = series_of(part.column(name), as_bytes=name in self._binary)
             if bad is not None:
                 undecodable[name] = bad
         as_read = pl.DataFrame(read)

@@ -18,7 +18,7 @@ from async_loader.errors import ConfigurationError
 from async_loader.formats import Spellings
 from async_loader.records.batches import MARKS
 from async_loader.records.parsing import parse_text
-from async_loader.records.reasons import FAULT_MESSAGES, SHOWN
+from async_loader.records.reasons import SHOWN, fault_message
 from async_loader.records.respelling import read_text
 from async_loader.sources.source import EVERYTHING
 from async_loader.tables import REQUIRED, Column, Links, Table
@@ -367,7 +367,7 @@ def _constant(table: Table, name: str, source: Source) -> pl.Series:
     values, faults = parse_text(text, table.column(name), means_null=source.means_null)
     if faults is None:
         return values
-    message = FAULT_MESSAGES[faults["code"][0]].replace("{column}", name).replace(SHOWN, faults["shown"][0])
+    message = fault_message(faults["code"][0], name).replace(SHOWN, faults["shown"][0])
     raise ConfigurationError(f"table {table.name}: a constant cannot be stored: {message}")
 
 

@@ -32,7 +32,7 @@ def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header
 
     fields: matched with the header. subject: what has the names.
     """
-    for problem in (_named_twice, several_names, wrong_lookup, _lacking, unknown_beside_absent):
+    for problem in (_named_twice, refused_column, several_names, wrong_lookup, _lacking, unknown_beside_absent):
         if (found := problem(fields, header, subject)) is not None:
             return found
     return None
@@ -41,6 +41,16 @@ def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header
 def _named_twice(_: Fields, header: Sequence[str], subject: str) -> str | None:
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     return f"{subject} names {listed(twice)} twice" if twice else None
+
+
+def refused_column(fields: Fields, header: Sequence[str], subject: str) -> str | None:
+    """Report a column of the table that no source may have."""
+    name = next((name for name in fields.unknown(header) if name in fields.table.refused), None)
+    if name is None:
+        return None
+    table = fields.table.name
+    problem = f"{subject} has {name!r}, which cannot be loaded: {fields.table.refused[name]}"
+    return f"{problem}; --ignore {_argument(table, name)} leaves it out"
 
 
 def several_names(fields: Fields, header: Sequence[str], subject: str) -> str | None:
@@ -109,7 +119,7 @@ def unknown_beside_absent(fields: Fields, header: Sequence[str], subject: str) -
     """Report names that no column has, where the source also lacks columns that it may go without, or that one of those
     names may be meant for.
     """
-    unknown = fields.unknown(header)
+    unknown = [name for name in fields.unknown(header) if name not in fields.table.computed]
     if not unknown:
         return None
     unlinked = [links.name for links in fields.table.links if links.name not in fields.links and not links.problem]

@@ -25,6 +25,7 @@ from async_loader.sources.headers import (
     misspelt_problem,
     names_no_column,
     nearest_name,
+    refused_column,
     several_names,
     unknown_beside_absent,
     wrong_lookup,
@@ -102,7 +103,9 @@ class JsonRecords:
                     raise SourceError(name, problem, number)
         keys = [key for key in met if key not in MARKS and key not in self._parents]
         unknown = self.fields.unknown(keys)
-        reports = (report(self.fields, keys, "the record") for report in (wrong_lookup, unknown_beside_absent))
+        reports = (
+            report(self.fields, keys, "the record") for report in (refused_column, wrong_lookup, unknown_beside_absent)
+        )
         if unknown and (problem := next(filter(None, reports), None)) is not None:
             odd = set(unknown)
             line = next(number for number, record in zip(numbers, records, strict=True) if odd.intersection(record))

@@ -34,6 +34,10 @@ _WRONG_TYPE = {
     Type.DATE: "not_date",
     Type.DATETIME: "not_datetime",
     Type.UUID: "not_uuid",
+    Type.TIME: "not_time",
+    Type.DURATION: "not_duration",
+    Type.BINARY: "not_base64",
+    Type.OTHER: "not_text",
 }
 
 
@@ -161,7 +165,13 @@ def column_values(
     """Return a column's values and faults."""
     if means_null:
         read = [None if type(value) is str and value in means_null else value for value in read]
-    if column.type not in (Type.INTEGER, Type.REAL, Type.TEXT):
+    if column.convert is not None:
+        from async_loader.records.conversion import converted
+
+        if column.type is Type.JSON:
+            read = [None if value is None else json.dumps(value, default=float) for value in read]
+        return converted(column, read)
+    if column.type not in (Type.INTEGER, Type.REAL, Type.TEXT, Type.OTHER):
         return _spelled(column, read, lines)
     if column.type is Type.REAL:
         read = [float(value) if type(value) is Decimal else value for value in read]

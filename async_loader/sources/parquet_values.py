@@ -6,7 +6,8 @@ They are read twice, in microseconds and in nanoseconds that may have run over: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,6 +30,7 @@ from async_loader.records.parsing import (
     with_gaps,
 )
 from async_loader.records.spellings import IN_GAP, digits_code
+from async_loader.records.times import duration_texts
 from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
 from async_loader.tables import MOST_DIGITS, Column, Type
@@ -37,6 +39,8 @@ from async_loader.tables import MOST_DIGITS, Column, Type
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _UUID_BYTES = 16
+# Kinds of values that a reject keeps as text.
+_SHOWN_AS_TEXT = (kinds.is_time, kinds.is_duration, kinds.is_struct, kinds.is_map)
 # Of a time of INT96: microseconds, and nanoseconds besides.
 _WHOLE, _REST = "us", "ns"
 _NANOSECONDS = 1_000
@@ -53,7 +57,7 @@ def kept_type(kind: pa.DataType, *, is_int96: bool = False) -> pa.DataType:
     """Return the type in which rejects keep values of a column: that of the values alone, however the file has them;
     text for what only text shows whole.
     """
-    if is_int96 or _is_uuid(kind):
+    if is_int96 or is_binary(kind) or any(shows(kind) for shows in _SHOWN_AS_TEXT):
         return pa.string()
     if isinstance(kind, pa.BaseExtensionType):
         return kept_type(kind.storage_type)
@@ -86,24 +90,29 @@ def fits(kind: pa.DataType, column: Column) -> bool:
         return fits(kind.value_type, column)
     if kinds.is_null(kind):
         return True
-    match column.type:
-        case Type.INTEGER:
-            return bool(kinds.is_integer(kind))
-        case Type.REAL:
-            return bool(kinds.is_floating(kind) or kinds.is_integer(kind))
-        case Type.DECIMAL:
-            is_decimal = kinds.is_decimal(kind) and not kinds.is_decimal256(kind)
-            return bool(is_text(kind) or is_decimal or kinds.is_integer(kind))
-        case Type.BOOLEAN:
-            return bool(is_text(kind) or kinds.is_boolean(kind))
-        case Type.DATE:
-            return bool(is_text(kind) or kinds.is_date(kind))
-        case Type.DATETIME:
-            is_time = kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None)
-            return bool(is_text(kind) or is_time)
-        case Type.UUID:
-            return bool(is_text(kind) or _is_uuid(kind))
-    return is_text(kind)
+    is_of_type = _FITTING.get(column.type)
+    is_readable = is_text(kind) and column.type not in (Type.INTEGER, Type.REAL)
+    return column.convert is not None or is_readable or (is_of_type is not None and is_of_type(kind, column))
+
+
+_FITTING: Mapping[Type, Callable[[pa.DataType, Column], bool]] = {
+    Type.INTEGER: lambda kind, _: kinds.is_integer(kind),
+    Type.REAL: lambda kind, _: kinds.is_floating(kind) or kinds.is_integer(kind),
+    Type.DECIMAL: lambda kind, _: (kinds.is_decimal(kind) and not kinds.is_decimal256(kind)) or kinds.is_integer(kind),
+    Type.BOOLEAN: lambda kind, _: kinds.is_boolean(kind),
+    Type.DATE: lambda kind, _: kinds.is_date(kind),
+    Type.DATETIME: lambda kind, column: kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None),
+    Type.TIME: lambda kind, _: kinds.is_time(kind),
+    Type.DURATION: lambda kind, _: kinds.is_duration(kind),
+    Type.BINARY: lambda kind, _: is_binary(kind),
+    Type.UUID: lambda kind, _: _is_uuid(kind),
+}
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Return whether values of a type are bytes."""
+    is_of_length = kinds.is_fixed_size_binary(kind)
+    return bool(is_of_length or kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
 
 
 def _is_uuid(kind: pa.DataType) -> bool:
@@ -112,14 +121,18 @@ def _is_uuid(kind: pa.DataType) -> bool:
     return bool(kinds.is_fixed_size_binary(storage) and storage.byte_width == _UUID_BYTES)
 
 
-def series_of(array: pa.Array) -> tuple[pl.Series, pl.Series | None]:
-    """Return the values, and where they are text of which some is not UTF-8, which ones."""
+def series_of(array: pa.Array, *, as_bytes: bool = False) -> tuple[pl.Series, pl.Series | None]:
+    """Return the values, and where they are text of which some is not UTF-8, which ones. as_bytes: whether what may be
+    the bytes of UUIDs is to stay as it is.
+    """
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if is_list(array.type):
         return _lists_of(array)
     if kinds.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if is_binary(array.type) and (as_bytes or not _is_uuid(array.type)):
+        return from_arrow(array.cast(pa.large_binary())), None
     if _is_uuid(array.type):
         return from_arrow(array.cast(pa.binary())).bin.encode("hex"), None
     if kinds.is_date64(array.type):
@@ -201,6 +214,8 @@ def _checked(
 ) -> tuple[pl.Series, pl.DataFrame | None]:
     if means_null and read.dtype == pl.String:
         read = pl.select(pl.when(~read.is_in(list(means_null)).fill_null(value=False)).then(read)).to_series()
+    if column.convert is not None:
+        return _converted(column, read, undecodable)
     values, codes = _valued(column, read)
     if undecodable is not None:
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
@@ -217,14 +232,50 @@ def _shown_in_messages(column: Column, read: pl.Series) -> pl.Series:
     return shown_text(read) if faults is None else faults["shown"]
 
 
+def _converted(column: Column, read: pl.Series, undecodable: pl.Series | None) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return what the column's own function makes of values; of INT96, of their text."""
+    from async_loader.records.conversion import converted
+
+    readable = _as_text(read) if is_int96(read) else read
+    values, fault = converted(column, readable.to_list())
+    if undecodable is None:
+        return values, fault
+    codes, said = (null_codes(len(read)), read) if fault is None else (fault["code"], fault["shown"])
+    codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
+    return with_faults(values, codes, lambda: said.zip_with(~undecodable, shown_text(read)))
+
+
 def shown(read: pl.Series) -> pl.Series:
-    """Return values as they were read; dates and times of other years than Python's, which nothing can write, as the
-    file counts them.
+    """Return values as a reject keeps them; dates and times of other years than Python's, which nothing can write, as
+    the file counts them.
     """
-    if not read.dtype.is_temporal() or (known := _of_our_years(read)).all():
+    if (texts := _AS_TEXTS.get(type(read.dtype))) is not None:
+        return texts(read)
+    if not isinstance(read.dtype, pl.Date | pl.Datetime) or (known := _of_our_years(read)).all():
         return read
     whole = pl.select(pl.when(known).then(read)).to_series()
     return pl.select(pl.coalesce(whole.cast(pl.String), read.to_physical().cast(pl.String))).to_series()
+
+
+def _json_texts(read: pl.Series) -> pl.Series:
+    """Return nested values as JSON; times of INT96 as they are."""
+    if is_int96(read):
+        return read
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in read.to_list()]
+    return pl.Series(read.name, texts, dtype=pl.String)
+
+
+_AS_TEXTS: Mapping[type[pl.DataType], Callable[[pl.Series], pl.Series]] = {
+    pl.Binary: lambda read: read.bin.encode("base64"),
+    pl.Time: lambda read: read.cast(pl.String),
+    pl.Duration: duration_texts,
+    pl.Struct: _json_texts,
+}
+
+
+def is_int96(read: pl.Series) -> bool:
+    """Return whether values are times of INT96, as `instants` gives them."""
+    return isinstance(read.dtype, pl.Struct) and read.struct.fields == [_WHOLE, _REST]
 
 
 def _as_text(read: pl.Series) -> pl.Series:
@@ -246,7 +297,7 @@ def _of_our_years(read: pl.Series) -> pl.Series:
 def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Return the values, and codes for what is at fault."""
     match column.type:
-        case Type.TEXT:
+        case Type.TEXT | Type.OTHER:
             values = read.cast(pl.String)
             return values, nul_codes(values)
         case Type.INTEGER:
@@ -260,8 +311,10 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             return _decimal(read, column)
         case Type.DATETIME if read.dtype != pl.Null:
             return _datetime(read, column)
+        case Type.TIME | Type.DURATION if read.dtype != pl.Null:
+            return _counted(read, column)
         case _:
-            known = _of_our_years(read) if read.dtype.is_temporal() else read.is_not_null()
+            known = _of_our_years(read) if isinstance(read.dtype, pl.Date) else read.is_not_null()
             values = pl.select(pl.when(known).then(read)).to_series().cast(column.dtype)
     return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
 
@@ -300,6 +353,15 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     is_exact &= values.is_not_null()
     codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
     return values, codes if in_gap is None else codes.zip_with(~in_gap.fill_null(value=False), pl.Series([IN_GAP]))
+
+
+def _counted(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    """Return times of a day, or durations, which are whole microseconds."""
+    values = read.cast(column.dtype, strict=False)
+    is_exact = values.cast(read.dtype, strict=False) == read
+    if column.type is Type.TIME:
+        is_exact &= values.to_physical() % _NANOSECONDS == 0
+    return values, _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -75,6 +75,24 @@ def _uuid(stored: Any, _: Column) -> str | None:
     return stored if isinstance(stored, str) and uuid.UUID(stored).hex == stored else None
 
 
+def _time(stored: Any, _: Column) -> time | None:
+    if isinstance(stored, str):
+        value = time.fromisoformat(stored)
+        return value if value.tzinfo is None and str(value) == stored else None
+    return stored if type(stored) is time else None
+
+
+def _duration(stored: Any, _: Column) -> timedelta | None:
+    """Read a duration: SQLite keeps it as a number of microseconds."""
+    if type(stored) is int:
+        return timedelta(microseconds=stored)
+    return stored if isinstance(stored, timedelta) else None
+
+
+def _binary(stored: Any, _: Column) -> bytes | None:
+    return bytes(stored) if isinstance(stored, bytes | bytearray | memoryview) else None
+
+
 _READERS: Mapping[Type, Callable[[Any, Column], Any]] = {
     Type.INTEGER: _integer,
     Type.REAL: _real,
@@ -85,4 +103,8 @@ _READERS: Mapping[Type, Callable[[Any, Column], Any]] = {
     Type.DATETIME: _datetime,
     Type.UUID: _uuid,
     Type.JSON: _text,
+    Type.TIME: _time,
+    Type.DURATION: _duration,
+    Type.BINARY: _binary,
+    Type.OTHER: _text,
 }

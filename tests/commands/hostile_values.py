@@ -5,6 +5,19 @@ from __future__ import annotations
 import uuid
 from zoneinfo import ZoneInfo
 
+from tests.commands.hostile_kinds import (
+    ADDRESSES,
+    AMOUNTS,
+    ARRAYS,
+    BYTES,
+    CLOCKS,
+    LASTING,
+    PATHS,
+    PIECES,
+    RANGES,
+    SHADES,
+)
+
 NUMBERS = [
     *("0", "1", "-1", "5", "6", "7", "-5", "-6", "+5", "007", "-0", "1000", "1001", "2", "3", "0.5", "1e3", "1.0"),
     *("32767", "32768", "-32769", "2147483647", "2147483648", "-2147483649"),
@@ -276,6 +289,8 @@ DATA = [
     ),
     *("0.1", "1E400x", "[1.0e-7]", '{"": ""}', "[[]]", "[null]", "9007199254740993.0"),
 ]
+MOMENTS = ("at", "time", "needed_time", "ranged_time", "chosen_time")
+DURATIONS = ("lasting", "needed_lasting", "ranged_lasting", "chosen_lasting")
 INTEGERS = (
     "small",
     "integer",
@@ -317,23 +332,38 @@ TEXTS = (
     "listed",
     "hidden",
 )
+# Fields of servers alone.
+OF_SERVERS = "arrays.Collection"
 FIELDS: dict[str, dict[str, list[str]]] = {
+    OF_SERVERS: dict.fromkeys(["numbers", "few", "words", "table", "days", "needed"], ARRAYS)
+    | dict.fromkeys(["span", "price", "season", "period"], RANGES),
     "shop.Number": dict.fromkeys([*INTEGERS, "real", "real_ranged", *DECIMALS], NUMBERS)
     | dict.fromkeys(["flag", "needed_flag", "chosen_flag"], BOOLEANS),
     "shop.Text": dict.fromkeys(TEXTS, WORDS),
     "shop.Bounded": {"at": []},
     "shop.Moment": dict.fromkeys(["day", "needed_day", "ranged_day", "chosen_day", "odd_day"], DAYS) | {"at": TIMES},
+    "shop.Clock": dict.fromkeys(MOMENTS[1:], CLOCKS) | dict.fromkeys(DURATIONS, LASTING),
+    "shop.Site": dict.fromkeys(["ip", "needed_ip", "ip4", "ip6", "unpacked"], ADDRESSES)
+    | dict.fromkeys(["file", "path"], PATHS)
+    | dict.fromkeys(["content", "short_content", "needed_content", "hidden_content"], BYTES),
+    "shop.Own": dict.fromkeys(["money", "needed_money"], AMOUNTS)
+    | dict.fromkeys(["backwards", "short_backwards", "packed"], PIECES)
+    | {"shade": SHADES},
     "shop.Other": dict.fromkeys(["mark", "needed_mark", "chosen_mark"], MARKS)
     | dict.fromkeys(["data", "needed_data", "blank_data", "chosen_data"], DATA),
 }
 # Fields that must have a value, and a good one.
-NEEDED = {
+NEEDED: dict[str, dict[str, str]] = {
+    OF_SERVERS: {"needed": "[]"},
     "shop.Number": {"required": "1", "needed_flag": "True"},
     "shop.Text": {"required": "x", "blank": "", "null": "x", "needed_colour": "r", "hidden": "r"},
     "shop.Bounded": {},
     "shop.Moment": {"needed_day": "2024-02-29"},
+    "shop.Clock": {"needed_time": "12:00", "needed_lasting": "1"},
+    "shop.Site": {"needed_ip": "::1", "file": "", "path": "", "needed_content": "eA==", "hidden_content": ""},
+    "shop.Own": {"needed_money": "1"},
     "shop.Other": {"needed_mark": str(uuid.UUID(int=7)), "needed_data": "[1]", "blank_data": "{}"},
 }
-NOT_NULL = {"required", "blank", "needed_colour", "hidden"}
+NOT_NULL = {"required", "blank", "needed_colour", "hidden", "file", "path", "hidden_content"}
 BERLIN = ZoneInfo("Europe/Berlin")
 JSON = {"data", "needed_data", "blank_data", "chosen_data"}

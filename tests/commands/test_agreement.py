@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils.duration import duration_iso_string
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.commands.conftest import EVERY_STORE
+from tests.commands.hostile_kinds import ADDRESSES, AMOUNTS, BYTES, CLOCKS, LASTING, PATHS, PIECES, SHADES
 from tests.commands.hostile_values import (
     BERLIN,
     BOOLEANS,
     DATA,
     DAYS,
     DECIMALS,
+    DURATIONS,
     FIELDS,
     JSON,
     MARKS,
+    MOMENTS,
     NEEDED,
     NOT_NULL,
     NUMBERS,
+    OF_SERVERS,
     TIMES,
     WORDS,
 )
@@ -80,7 +86,14 @@ STRICTER: dict[str, Difference] = {
         field.endswith("flag") and not text
     ),
     "what is finer than a microsecond is not cut off": lambda _, field, text: (
-        field == "at" and bool(re.search(r"[.,]\d{6}\d*[1-9]", text))
+        (field in MOMENTS or field in DURATIONS) and bool(re.search(r"[.,]\d{6}\d*[1-9]", text))
+    ),
+    "a time of day has no zone": lambda _, field, text: (
+        field in MOMENTS and bool(re.search(r"\d(Z| ?[+-]\d\d:?(\d\d)?)$", text))
+    ),
+    "nothing is no duration": lambda _, field, text: field in DURATIONS and not text,
+    "bytes are written in the one way in which base64 has them": lambda _, field, text: (
+        field.endswith("content") and b64encode(b64decode(text)).decode() != text
     ),
     "an hour that clocks leave out is no time": lambda _, field, text: field == "at" and _left_out(text),
     "no text has a NUL": lambda _model, _field, text: "\0" in text,
@@ -188,7 +201,7 @@ def without_zones(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 @EVERY_STORE
-@pytest.mark.parametrize("label", FIELDS)
+@pytest.mark.parametrize("label", [label for label in FIELDS if label != OF_SERVERS])
 def test_hostile_values_of_every_field_are_judged_and_stored_as_django_does(
     oracle: Oracle, label: str, tmp_path: Path
 ) -> None:
@@ -196,6 +209,16 @@ def test_hostile_values_of_every_field_are_judged_and_stored_as_django_does(
         (field, value) for field, values in FIELDS[label].items() for value in [None, *values]
     ]
     compare(oracle, label, tried, tmp_path)
+
+
+@pytest.mark.parametrize("oracle", ["new_served_shop"], indirect=True, scope="module")
+def test_hostile_values_of_arrays_and_ranges_are_judged_and_stored_as_django_does(
+    oracle: Oracle, tmp_path: Path
+) -> None:
+    tried: list[tuple[str, Value]] = [
+        (field, value) for field, values in FIELDS[OF_SERVERS].items() for value in [None, *values]
+    ]
+    compare(oracle, OF_SERVERS, tried, tmp_path)
 
 
 LIMITS = ["2000-06-01 12:00", "2000-06-01 11:59:59.999999", "2030-06-01T12:00:00", "2030-06-01 12:00:00.000001", "x"]
@@ -249,6 +272,14 @@ SPELLED: list[tuple[list[str], st.SearchStrategy[str]]] = [
     (DAYS, _spelled(st.dates(), days)),
     (TIMES, st.builds(lambda time, zone: str(time) + zone, st.datetimes(), zones)),
     (MARKS, _spelled(st.uuids())),
+    (CLOCKS, _spelled(st.times())),
+    (LASTING, st.timedeltas(max_value=timedelta(days=10**8)).map(duration_iso_string) | _spelled(st.timedeltas())),
+    (ADDRESSES, _spelled(st.ip_addresses())),
+    (PATHS, st.text(max_size=20)),
+    (BYTES, st.binary(max_size=5).map(lambda value: b64encode(value).decode())),
+    (AMOUNTS, _spelled(decimals)),
+    (PIECES, st.text(max_size=5)),
+    (SHADES, st.text(max_size=1)),
     (DATA, documents.map(json.dumps)),
 ]
 
@@ -265,7 +296,7 @@ def attempts(label: str) -> st.SearchStrategy[list[tuple[str, Value]]]:
     return st.lists(st.one_of(one), min_size=30, max_size=60)
 
 
-GENERATED = [label for label in FIELDS if label != "shop.Bounded"]
+GENERATED = [label for label in FIELDS if label not in {"shop.Bounded", OF_SERVERS}]
 
 
 def _generated(oracle: Oracle, label: str, directory: Path, examples: int) -> None:

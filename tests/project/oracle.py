@@ -4,6 +4,7 @@ project's own. The loader is asked here as well, by its command.
 
 from __future__ import annotations
 
+import enum
 import io
 import json
 import sys
@@ -18,6 +19,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, models, router, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from async_loader import LoaderError
 
@@ -38,7 +40,7 @@ def saved(model: type[models.Model], values: Mapping[str, str | None]) -> str | 
         with transaction.atomic(using=router.db_for_write(model)):
             instance.save(force_insert=True)
             _look_at_times(instance)
-    except (ValidationError, DatabaseError, ValueError, TypeError, OverflowError) as error:
+    except (ValidationError, DatabaseError, ValueError, TypeError, AttributeError, OverflowError) as error:
         return f"{type(error).__name__}: {error}"
     return None
 
@@ -71,6 +73,40 @@ def read(model: type[models.Model]) -> list[Row]:
     """Return all rows as the ORM reads them."""
     rows = model._default_manager.order_by("pk")
     return [[repr(getattr(row, field.attname)) for field in _fields(model)] for row in rows]
+
+
+def values(label: str, names: Sequence[str]) -> list[Row]:
+    """Return some fields of all rows of a model, by key, as the ORM reads them."""
+    rows = apps.get_model(label)._default_manager.order_by("pk")
+    return [[repr(_readable(getattr(row, name))) for name in names] for row in rows]
+
+
+def _readable(value: Any) -> Any:
+    """Return a value of a row in a form that is the same for every database."""
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if isinstance(value, models.fields.files.FieldFile):
+        return value.name
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def calls(method: str, *sources: str) -> int:
+    """Load sources again, each a path and a table, and return how often a method of the project was called."""
+    path, _, name = method.rpartition(".")
+    owner, counted = import_string(path), 0
+    real = getattr(owner, name)
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return real(*arguments)
+
+    setattr(owner, name, counting)
+    try:
+        manage(["insert_data", f"{sources[1]}={sources[0]}"])
+    finally:
+        setattr(owner, name, real)
+    return counted
 
 
 def _fields(model: type[models.Model]) -> Sequence[Any]:
@@ -130,7 +166,7 @@ def refusal(arguments: Sequence[str]) -> str | None:
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (judge, rows, linked, empty, add, manage, refusal)
+    each.__name__: each for each in (judge, rows, values, linked, calls, empty, add, manage, refusal)
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ INSTALLED_APPS = [
     "press",
     "async_loader.contrib.django",
 ]
+if "PROJECT_DEFAULT_URL" in os.environ:
+    INSTALLED_APPS.append("arrays")
 DATABASES = {
     alias: dj_database_url.parse(os.environ.get(f"PROJECT_{alias.upper()}_URL") or f"sqlite:///{BASE_DIR}/{alias}.db")
     for alias in ("default", "archive")

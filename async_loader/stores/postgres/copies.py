@@ -14,6 +14,9 @@ import polars as pl
 # How COPY is to read it.
 FORMAT = "(FORMAT csv)"
 
+# Microseconds.
+_DAY = 86_400_000_000
+
 _SQL_TYPES: Mapping[type[pl.DataType], str] = {
     pl.Int64: "bigint",
     pl.UInt32: "bigint",
@@ -22,11 +25,19 @@ _SQL_TYPES: Mapping[type[pl.DataType], str] = {
     pl.Boolean: "boolean",
     pl.Decimal: "numeric",
     pl.Date: "date",
+    pl.Time: "time",
+    pl.Duration: "interval",
+    pl.Binary: "bytea",
 }
-# Zero-padded years, and the zone, are what every server reads in one way.
+# Zero-padded years, and the zone, are what every server reads in one way. Days of an interval stay days, as Python's.
 _AS_TEXT: Mapping[type[pl.DataType], Callable[[pl.Expr, pl.DataType], pl.Expr]] = {
     pl.Date: lambda column, _: column.dt.to_string("%Y-%m-%d"),
     pl.Datetime: lambda column, kind: column.dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ("+00" if _has_zone(kind) else "")),
+    pl.Time: lambda column, _: column.dt.to_string("%H:%M:%S%.6f"),
+    pl.Duration: lambda column, _: pl.concat_str(
+        column.to_physical() // _DAY, pl.lit(" days "), column.to_physical() % _DAY, pl.lit(" microseconds")
+    ),
+    pl.Binary: lambda column, _: pl.concat_str(pl.lit("\\x"), column.bin.encode("hex")),
 }
 
 
@@ -54,7 +65,11 @@ def copy_of(frame: pl.DataFrame) -> tuple[Copy, ...]:
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with dates and times as texts, which the server reads."""
-    texts = [_AS_TEXT[type(kind)](pl.col(name), kind) for name, kind in frame.schema.items() if type(kind) in _AS_TEXT]
+    texts = [
+        _AS_TEXT[type(kind)](pl.col(name), kind).alias(name)
+        for name, kind in frame.schema.items()
+        if type(kind) in _AS_TEXT
+    ]
     return frame.with_columns(texts) if texts else frame
 
 

@@ -30,8 +30,8 @@ from async_loader.stores.postgres.sessions import BEGIN, Session, settings_of_lo
 from async_loader.stores.postgres.shares import KeptShares
 from async_loader.stores.postgres.statements import (
     BATCH,
-    CASTS,
     COPY,
+    cast_of,
     counter,
     insertion,
     is_same,
@@ -259,7 +259,7 @@ class Database(Store):
     def _insert(
         self, table: Table, records: Sequence[Packed], size: int, conflicts: str, first: Sequence[Change]
     ) -> Steps[int]:
-        values = ", ".join(f"c{place}{CASTS.get(column.type, '')}" for place, column in enumerate(table.columns))
+        values = ", ".join(f"c{place}{cast_of(column)}" for place, column in enumerate(table.columns))
         order = f"c{table.column_names.index(table.key)}"
         sql = f"{insertion(table)} SELECT {values} FROM {BATCH} ORDER BY {order}{conflicts}"
         return (yield from self._change_by_arrays(sql, records, size, first))

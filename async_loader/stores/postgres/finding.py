@@ -16,7 +16,7 @@ from async_loader.stores.postgres.arrays import arrays_of
 from async_loader.stores.postgres.rows import WRITTEN, as_values
 from async_loader.stores.postgres.statements import (
     BATCH,
-    CASTS,
+    cast_of,
     comparable,
     counter_past,
     is_same,
@@ -77,7 +77,7 @@ def linked(database: str, table: Table, column: Column, wanted: Column, values: 
 
 def delete(database: str, table: Table, keys: pl.Series) -> Steps[int]:
     """Do what `Store.delete` says."""
-    cast = CASTS.get(table.column(table.key).type, "")
+    cast = cast_of(table.column(table.key))
     sql = f"DELETE FROM {table_sql(table.name)} WHERE {quoted(table.key)} IN (SELECT c0{cast} FROM {BATCH})"
     changed: int = yield Change(database, sql, (), (yield Call(arrays_of, (keys.to_frame(),))))
     return changed

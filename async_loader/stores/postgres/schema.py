@@ -24,6 +24,9 @@ _SQL_TYPES = {
     Type.DATE: "date",
     Type.UUID: "uuid",
     Type.JSON: "jsonb",
+    Type.TIME: "time",
+    Type.DURATION: "interval",
+    Type.BINARY: "bytea",
 }
 # The types in which a column keeps every value as it was read.
 _FITTING = {
@@ -35,6 +38,9 @@ _FITTING = {
     Type.DATE: {"date"},
     Type.UUID: {"uuid"},
     Type.JSON: {"jsonb", "json"},
+    Type.TIME: {"time"},
+    Type.DURATION: {"interval"},
+    Type.BINARY: {"bytea"},
 }
 # Digits of a second that a timestamp keeps where its declaration does not say how many.
 _MICROSECONDS = 6
@@ -214,6 +220,8 @@ def _sql_type(column: Column) -> str:
         return f"numeric({column.digits}, {column.places})"
     if column.type is Type.DATETIME:
         return "timestamptz" if column.zone else "timestamp"
+    if column.type is Type.OTHER:
+        return column.declared
     return _SQL_TYPES[column.type]
 
 
@@ -221,8 +229,13 @@ def _fits(column: Column, kind: str, modifier: int) -> bool:
     """Return whether a column of that type keeps every value as it was read, or says that it cannot."""
     if column.type is Type.DATETIME:
         return kind in {"timestamptz", _sql_type(column)} and modifier in {-1, _MICROSECONDS}
+    if column.type is Type.OTHER:
+        # The server reads the text, or says that it cannot.
+        return True
     if kind not in _FITTING[column.type]:
         return False
+    if column.type in (Type.TIME, Type.DURATION):
+        return modifier == -1 or modifier & 0xFFFF >= _MICROSECONDS
     if column.type is Type.DECIMAL and modifier >= 0:
         return _scale(modifier) >= column.places
     return True

@@ -22,7 +22,7 @@ BATCH = "loader_batch"
 COPY = "COPY "
 
 # Values that a batch has as text.
-CASTS = {Type.UUID: "::uuid", Type.JSON: "::jsonb"}
+_CASTS = {Type.UUID: "::uuid", Type.JSON: "::jsonb"}
 
 # In JSON, escapes of what jsonb cannot hold, once escaped backslashes and whole pairs are out of the way.
 _HARMLESS = r"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F].."
@@ -76,6 +76,11 @@ def looked_up(table: Table, condition: str) -> str:
     return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
+def cast_of(column: Column) -> str:
+    """Return what makes a value of a column of the text that a batch has; nothing where that has it as it is."""
+    return f"::{column.declared}" if column.type is Type.OTHER else _CASTS.get(column.type, "")
+
+
 def insertion(table: Table) -> str:
     """Return how rows are inserted: into a key that the server counts up as well, as COPY does."""
     return f"INSERT INTO {table_sql(table.name)} ({', '.join(map(quoted, table.column_names))}) OVERRIDING SYSTEM VALUE"
@@ -90,7 +95,7 @@ def replacing(table: Table, absent: Collection[str]) -> str:
 
 def updating(table: Table, absent: Collection[str]) -> str:
     """Return the statement that changes the rows that have the keys of a batch, and makes no new ones."""
-    values = assignments(table, absent, lambda place: f"batch.c{place}{CASTS.get(table.columns[place].type, '')}")
+    values = assignments(table, absent, lambda place: f"batch.c{place}{cast_of(table.columns[place])}")
     key = table.column_names.index(table.key)
     same = is_same(key, table.column(table.key), "=")
     return f"UPDATE {table_sql(table.name)} AS stored SET {values} FROM {BATCH} AS batch WHERE {same}"
@@ -119,7 +124,10 @@ def is_unchanged(place: int, column: Column) -> str:
 
 def is_same(place: int, column: Column, equals: str = "IS NOT DISTINCT FROM") -> str:
     """Return that a stored value is the one read; texts byte for byte, whatever order the column has."""
-    read, stored = f"batch.c{place}{CASTS.get(column.type, '')}", f"stored.{quoted(column.name)}"
+    read, stored = f"batch.c{place}{cast_of(column)}", f"stored.{quoted(column.name)}"
+    if column.type is Type.OTHER and equals != "=":
+        # Some types cannot be compared, and each has one text for each value.
+        return f"{_written(read)} {equals} {_written(stored)}"
     if column.type is Type.JSON:
         return f"{read} {equals} {stored}::jsonb"
     if column.type is not Type.TEXT:
@@ -134,7 +142,14 @@ def stored_value(column: Column) -> str:
     name = f"stored.{quoted(column.name)}"
     if column.type is Type.UUID:
         return f"replace({name}::text, '-', '')"
+    if column.type is Type.OTHER:
+        return f"CASE WHEN {name} IS NOT NULL THEN {_written(name)} END"
     return f"{name}::text" if column.type is Type.JSON else name
+
+
+def _written(value: str) -> str:
+    """Return the text that the server gives to its clients: of inet, a cast to text would give another one."""
+    return f"format('%s', {value})"
 
 
 def placed(frame: pl.DataFrame, key: str) -> Sequence[Packed]:

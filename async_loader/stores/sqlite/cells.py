@@ -5,7 +5,7 @@ values. The format is public and promised to stay: https://www.sqlite.org/filefo
 terms are used here.
 
 Whole columns are written at a time. Numbers come before texts, those without nulls first, so that they have the same
-place in each record; texts are joined by Polars.
+place in each record; texts, and bytes after them, are joined by Polars.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.int64 | np.float64]
 Flags = npt.NDArray[np.bool_]
 
-# Serial types: of null, of a text without bytes (each byte more counts two), and of numbers, which take 8 bytes.
-_NULL, _EMPTY_TEXT = 0, 13
+# Serial types: of null, of bytes and of a text that are empty (each byte more counts two), and of numbers, which take 8
+# bytes.
+_NULL, _EMPTY_BYTES, _EMPTY_TEXT = 0, 12, 13
 _NUMBERS: dict[pl.DataType, int] = {pl.Int64(): 6, pl.Float64(): 7}
 _BIG_ENDIAN: dict[np.dtype[Any], str] = {np.dtype(np.int64): ">i8", np.dtype(np.float64): ">f8"}
 _WIDTH = 8
@@ -75,7 +76,7 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """n values of a column of texts: serial types, lengths in bytes, and the texts, which are empty for null."""
+    """n values of a column of texts or of bytes: serial types, lengths in bytes, and the values, empty for null."""
 
     serials: Integers
     lengths: Integers
@@ -111,10 +112,10 @@ def places(frame: pl.DataFrame) -> list[int]:
 
 
 def rows(frame: pl.DataFrame) -> Rows:
-    """Return the rows of a frame of columns Int64, Float64 and String, whose rowids count from 0."""
+    """Return the rows of a frame of columns Int64, Float64, String and Binary, whose rowids count from 0."""
     columns = [frame.to_series(place) for place in places(frame)]
-    numbers = tuple(_numbers(column) for column in columns if column.dtype != pl.String)
-    texts = tuple(_texts(column) for column in columns if column.dtype == pl.String)
+    numbers = tuple(_numbers(column) for column in columns if column.dtype in _NUMBERS)
+    texts = tuple(_texts(column) for column in columns if column.dtype not in _NUMBERS)
     # Single numbers come first, so that arrays are added as seldom as can be.
     lengths = sum([*(column.lengths for column in numbers), *(column.lengths for column in texts)])
     return Rows(np.arange(len(frame)), numbers, texts, np.broadcast_to(lengths, len(frame)))
@@ -161,6 +162,8 @@ def width(values: Integers) -> int:
 
 
 def _rank(column: pl.Series) -> int:
+    if column.dtype == pl.Binary:
+        return 3
     if column.dtype == pl.String:
         return 2
     return 1 if column.null_count() else 0
@@ -175,9 +178,11 @@ def _numbers(column: pl.Series) -> _Numbers:
 
 
 def _texts(column: pl.Series) -> _Texts:
-    values = column.fill_null("") if column.null_count() else column
-    lengths = values.str.len_bytes().to_numpy().astype(np.int64)
-    serials = _EMPTY_TEXT + 2 * lengths
+    is_binary = column.dtype == pl.Binary
+    values = column.fill_null(b"" if is_binary else "") if column.null_count() else column
+    sizes = values.bin.size() if is_binary else values.str.len_bytes()
+    lengths = sizes.to_numpy().astype(np.int64)
+    serials = (_EMPTY_BYTES if is_binary else _EMPTY_TEXT) + 2 * lengths
     if column.null_count():
         serials = np.where(column.is_null().to_numpy(), _NULL, serials)
     return _Texts(serials, lengths, values)
@@ -199,11 +204,19 @@ def _without_nulls(front: Bytes, present: Sequence[Flags | None]) -> tuple[Bytes
     return front[kept], np.concatenate([[0], np.cumsum(lengths)])
 
 
+def _after(front: pl.Series, texts: Sequence[pl.Series]) -> pl.Series:
+    """Return pieces of bytes, each with its texts after it, and then its bytes."""
+    written = [each for each in texts if each.dtype == pl.String]
+    pieces = [pl.select(pl.concat_str(written)).to_series().cast(pl.Binary)] if written else []
+    for piece in [*pieces, *(each for each in texts if each.dtype == pl.Binary)]:
+        front = front + piece
+    return front
+
+
 def _joined(data: Bytes, offsets: Integers, texts: Sequence[pl.Series]) -> tuple[Bytes, Integers]:
     """Return the pieces between these offsets, each with its texts after it, and the offsets of those."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     front = from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers))
-    after = pl.select(pl.concat_str(texts)).to_series().cast(pl.Binary)
-    joined = (front + after).to_arrow()
+    joined = _after(front, texts).to_arrow()
     begin, end = joined.offset, joined.offset + len(joined) + 1
     return np.frombuffer(joined.buffers()[2], np.uint8), np.frombuffer(joined.buffers()[1], np.int64)[begin:end]

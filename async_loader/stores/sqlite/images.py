@@ -40,7 +40,12 @@ _PAGE_COUNT = 28
 _COOKIE = 40
 _ROOT = 2
 
-_DECLARED: dict[pl.DataType, str] = {pl.Int64(): "INTEGER", pl.Float64(): "REAL", pl.String(): "TEXT"}
+_DECLARED: dict[pl.DataType, str] = {
+    pl.Int64(): "INTEGER",
+    pl.Float64(): "REAL",
+    pl.String(): "TEXT",
+    pl.Binary(): "BLOB",
+}
 
 # A cookie that it has not seen makes SQLite notice that an image is laid out otherwise than the one before it, so that
 # it does not run a statement that was prepared for that one.
@@ -51,8 +56,8 @@ Page: TypeAlias = tuple[bytes | memoryview, ...]
 
 
 def images(frame: pl.DataFrame) -> Iterator[bytearray]:
-    """Yield the frame, of columns Int64, Float64 and String, in one image or several, in order; none where it has no
-    rows.
+    """Yield the frame, of columns Int64, Float64, String and Binary, in one image or several, in order; none where it
+    has no rows.
     """
     if frame.is_empty():
         return

@@ -23,8 +23,12 @@ _SQL_TYPES = {
     Type.DATETIME: "datetime",
     Type.UUID: "char(32)",
     Type.JSON: "text",
+    Type.TIME: "time",
+    Type.DURATION: "bigint",
+    Type.BINARY: "BLOB",
+    Type.OTHER: "text",
 }
-# Text that is no number stays text in a NUMERIC column.
+# Text that is no number stays text in a NUMERIC column, and bytes stay bytes in any.
 _AFFINITIES = {
     Type.INTEGER: {"INTEGER", "NUMERIC"},
     Type.REAL: {"REAL"},
@@ -35,6 +39,10 @@ _AFFINITIES = {
     Type.DATETIME: {"NUMERIC", "TEXT", "BLOB"},
     Type.UUID: {"TEXT", "BLOB"},
     Type.JSON: {"TEXT", "BLOB"},
+    Type.TIME: {"NUMERIC", "TEXT", "BLOB"},
+    Type.DURATION: {"INTEGER", "NUMERIC"},
+    Type.BINARY: {"BLOB", "TEXT", "NUMERIC", "INTEGER", "REAL"},
+    Type.OTHER: {"TEXT", "BLOB"},
 }
 # The loader's own tables, written in the transaction of the records that they speak of.
 OWN_TABLES = {

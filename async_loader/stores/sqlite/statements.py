@@ -100,9 +100,16 @@ def _datetime_text(column: pl.Expr) -> pl.Expr:
     return texts.otherwise(column.dt.to_string("%Y-%m-%d %H:%M:%S%.6f"))
 
 
+def _time_text(column: pl.Expr) -> pl.Expr:
+    texts = pl.when(column.dt.microsecond() == 0).then(column.dt.to_string("%H:%M:%S"))
+    return texts.otherwise(column.dt.to_string("%H:%M:%S%.6f"))
+
+
 _AS_STORED: Mapping[type[pl.DataType], Callable[[pl.Expr], pl.Expr]] = {
     pl.Boolean: lambda column: column.cast(pl.Int64),
     pl.Decimal: lambda column: column.cast(pl.Float64),
     pl.Date: lambda column: column.dt.to_string("%Y-%m-%d"),
     pl.Datetime: _datetime_text,
+    pl.Time: _time_text,
+    pl.Duration: lambda column: column.dt.total_microseconds(),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Upper
 
 
 class Base(models.Model):
@@ -31,16 +32,22 @@ class Egg(models.Model):
     hen = models.ForeignKey(Hen, models.CASCADE, related_name="eggs")
 
 
-class Blob(models.Model):
-    content = models.BinaryField()
+class Mac(models.Field):
+    """A kind of column that the loader does not know, in SQLite."""
+
+    def db_type(self, connection: Any) -> str:
+        return "macaddr"
 
 
-class Address(models.Model):
-    ip = models.GenericIPAddressField()
+class Device(models.Model):
+    name = models.TextField()
+    mac = Mac(null=True, blank=True)
+    ports = models.IntegerField(null=True, blank=True)
+    loud = models.GeneratedField(expression=Upper("name"), output_field=models.TextField(), db_persist=True)
 
 
-class Lasting(models.Model):
-    time = models.DurationField()
+class DeviceKey(models.Model):
+    mac = Mac(primary_key=True)
 
 
 class Shouted(models.CharField):

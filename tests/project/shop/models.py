@@ -5,6 +5,7 @@ others may be null.
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -152,6 +153,104 @@ class Other(models.Model):
     needed_data = models.JSONField(default=lambda: [1])
     blank_data = models.JSONField(default=dict, blank=True)
     chosen_data = models.JSONField(choices=[("x", "ex"), (1, "one")], **OPTIONAL)
+
+
+class Clock(models.Model):
+    time = models.TimeField(**OPTIONAL)
+    needed_time = models.TimeField(default=dt.time(12))
+    ranged_time = models.TimeField(
+        validators=[validators.MinValueValidator(dt.time(8)), validators.MaxValueValidator(dt.time(18, 0, 0, 1))],
+        **OPTIONAL,
+    )
+    chosen_time = models.TimeField(choices=[(dt.time(9, 30), "early")], **OPTIONAL)
+    lasting = models.DurationField(**OPTIONAL)
+    needed_lasting = models.DurationField(default=dt.timedelta(minutes=1))
+    ranged_lasting = models.DurationField(
+        validators=[validators.MaxValueValidator(dt.timedelta(days=1)), validators.MinValueValidator(dt.timedelta())],
+        **OPTIONAL,
+    )
+    chosen_lasting = models.DurationField(choices=[(dt.timedelta(hours=1), "an hour")], **OPTIONAL)
+
+
+class Site(models.Model):
+    ip = models.GenericIPAddressField(**OPTIONAL)
+    needed_ip = models.GenericIPAddressField(default="::1")
+    ip4 = models.GenericIPAddressField(protocol="ipv4", **OPTIONAL)
+    ip6 = models.GenericIPAddressField(protocol="ipv6", **OPTIONAL)
+    unpacked = models.GenericIPAddressField(unpack_ipv4=True, **OPTIONAL)
+    file = models.FileField(blank=True)
+    path = models.FilePathField(path="/tmp", max_length=20, blank=True)
+    content = models.BinaryField(**OPTIONAL)
+    short_content = models.BinaryField(max_length=3, editable=True, **OPTIONAL)
+    needed_content = models.BinaryField(editable=True, default=b"x")
+    hidden_content = models.BinaryField(default=b"")
+
+
+class Money(models.DecimalField):
+    """An amount that may name its currency, as fields of other packages read values of their own."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(value.removeprefix("EUR ") if isinstance(value, str) else value)
+
+
+class Reversed(models.TextField):
+    """Text that is stored backwards, as an encrypted field stores another text than it shows."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value and value[::-1]
+
+    def from_db_value(self, value: Any, *_: object) -> Any:
+        return value and value[::-1]
+
+
+class Shade(enum.Enum):
+    DARK = "d"
+    LIGHT = "l"
+
+
+class Enumerated(models.Field):
+    """A member of an enumeration, kept as its value."""
+
+    def db_type(self, connection: Any) -> str:
+        return "varchar(1)"
+
+    def to_python(self, value: Any) -> Any:
+        if value in (None, "") or isinstance(value, Shade):
+            return value or None
+        try:
+            return Shade(value)
+        except ValueError as error:
+            raise ValidationError("No shade.", code="no_shade") from error
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value and self.to_python(value).value
+
+    def from_db_value(self, value: Any, *_: object) -> Any:
+        return self.to_python(value)
+
+
+class Packed(models.Field):
+    """Text that is stored as bytes."""
+
+    def get_internal_type(self) -> str:
+        return "BinaryField"
+
+    def get_db_prep_value(self, value: Any, connection: Any, *, prepared: bool = False) -> Any:
+        return None if value is None else connection.Database.Binary(value.encode("utf-16"))
+
+    def from_db_value(self, value: Any, *_: object) -> Any:
+        return None if value is None else bytes(value).decode("utf-16")
+
+
+class Own(models.Model):
+    """With fields that only this project knows."""
+
+    money = Money(max_digits=6, decimal_places=2, **OPTIONAL)
+    needed_money = Money(max_digits=6, decimal_places=2, default=1)
+    backwards = Reversed(**OPTIONAL)
+    short_backwards = Reversed(max_length=3, validators=[validators.MaxLengthValidator(3), no_shouting], **OPTIONAL)
+    shade = Enumerated(**OPTIONAL)
+    packed = Packed(**OPTIONAL)
 
 
 class Bounded(models.Model):

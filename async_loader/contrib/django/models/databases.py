@@ -46,7 +46,7 @@ def home(model: type[models.Model]) -> str:
 
 def is_postgresql(alias: str) -> bool:
     """Return whether the database is PostgreSQL. Raises ConfigurationError for an unknown alias."""
-    return str(_connection(alias).vendor) == "postgresql"
+    return str(connection_of(alias).vendor) == "postgresql"
 
 
 def location(alias: str) -> Location:
@@ -54,7 +54,7 @@ def location(alias: str) -> Location:
 
     Raises ConfigurationError if it cannot be loaded into. Nothing is connected to yet.
     """
-    connection = _connection(alias)
+    connection = connection_of(alias)
     if connection.vendor == "postgresql":
         return _server(alias, connection)
     if connection.vendor == "sqlite":
@@ -66,7 +66,7 @@ def location(alias: str) -> Location:
 def refuse_transactions(aliases: Iterable[str]) -> None:
     """Raise ConfigurationError where the calling thread has a transaction open, of which workers would see nothing."""
     for alias in sorted(aliases):
-        if has_transaction(_connection(alias)):
+        if has_transaction(connection_of(alias)):
             problem = "workers cannot see what its open transaction has written"
             advice = "load outside of atomic(), in a test with TransactionTestCase, or in another mode than dask"
             raise ConfigurationError(f"database {alias}: {problem}; {advice}")
@@ -145,7 +145,7 @@ def own_models() -> Iterator[type[models.Model]]:
     return (model for model in all_models() if not model.__module__.startswith("django."))
 
 
-def _connection(alias: str) -> Any:
+def connection_of(alias: str) -> Any:
     """Return Django's connection for the alias, which need not be open."""
     try:
         return connections[alias]

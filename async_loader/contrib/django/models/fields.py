@@ -30,12 +30,16 @@ from async_loader import (
     Type,
     Unique,
 )
+from async_loader.contrib.django.models.conversion import Conversion, prepared
 from async_loader.contrib.django.models.databases import home, is_postgresql
 from async_loader.contrib.django.models.loadable import (
     NO_VALUE,
     bad_default,
     chain_of,
     check_model,
+    column_problem,
+    column_type,
+    is_known,
     kind_of,
     stored_fields,
 )
@@ -53,18 +57,36 @@ class Loaded:
 
 
 def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
-    """Return all fields of a model. Raises ConfigurationError for a model that cannot be loaded."""
+    """Return the fields of a model that a source may have. Raises ConfigurationError for a model that cannot be
+    loaded.
+    """
     check_model(model)
-    return tuple(map(_loaded, stored_fields(model)))
+    return tuple(_loaded(field) for field in stored_fields(model) if column_problem(field) is None)
+
+
+def refused_columns(model: type[models.Model]) -> dict[str, str]:
+    """Return, by each of their names, why no source may have some columns of a model."""
+    problems = {field: column_problem(field) for field in stored_fields(model)}
+    return {name: problem for field, problem in problems.items() if problem is not None for name in _names(field)}
+
+
+def computed_columns(model: type[models.Model]) -> frozenset[str]:
+    """Return the names of columns that the database computes."""
+    computed = (field for field in model._meta.concrete_fields if getattr(field, "generated", False))
+    return frozenset(name for field in computed for name in _names(field))
+
+
+def _names(field: Field) -> set[str]:
+    return {str(field.column), field.name, field.attname}
 
 
 def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
     """Return the columns by which rows of a model that is only referenced can be looked up, the key first."""
+    others = [field for field in stored_fields(model) if not field.primary_key and column_problem(field) is None]
     columns = [_column(model._meta.pk)]
-    for field in model._meta.concrete_fields:
-        if not (field.primary_key or getattr(field, "generated", False)):
-            with suppress(ConfigurationError):
-                columns.append(_column(field))
+    for field in others:
+        with suppress(ConfigurationError):
+            columns.append(_column(field))
     return tuple(columns)
 
 
@@ -102,7 +124,8 @@ def constraints(model: type[models.Model]) -> Iterator[Constraint]:
 
 def _loaded(field: Field) -> Loaded:
     column = _column(field)
-    rules = list(rules_of(field, column))
+    # What converts a value also checks it.
+    rules = [] if column.convert is not None else list(rules_of(field, column))
     if column.type is Type.DATETIME and column.zone is None and is_postgresql(home(field.model)):
         rules.append(outside_dst_gaps(column, settings.TIME_ZONE))
     return Loaded(field, column, tuple(rules), _reference(field))
@@ -118,15 +141,18 @@ def _reference(field: Field) -> Reference | None:
 
 def _column(field: Field) -> Column:
     *_, stored = chain_of(field)
-    kind = Type[kind_of(field)]
+    kind = Type[kind_of(field) or Type.OTHER.name]
     extra: dict[str, Any] = {}
     if isinstance(stored, models.DecimalField):
         extra = {"digits": stored.max_digits, "places": stored.decimal_places, "significant": _significant(field)}
     if kind is Type.DATETIME and settings.USE_TZ:
         extra = {"zone": settings.TIME_ZONE}
+    if kind is Type.OTHER:
+        extra = {"declared": column_type(field)}
     return Column(
         name=str(field.column),
         type=kind,
+        convert=None if is_known(field) else Conversion(field, kind),
         # Django accepts no null for a field that must not be blank.
         nullable=field.null and may_be_blank(field),
         default=_key_default(field, kind) if field.primary_key else _default(field, kind),
@@ -190,7 +216,7 @@ def _in_local_time(kind: Type, zone: str | None, moment: datetime) -> object:
     if zone is None:
         return moment
     local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    return local.date() if kind is Type.DATE else local
+    return {Type.DATE: local.date, Type.TIME: local.time}.get(kind, lambda: local)()
 
 
 def _stated_default(field: Field, kind: Type) -> Any:
@@ -203,12 +229,16 @@ def _stated_default(field: Field, kind: Type) -> Any:
         return BY_DATABASE if hasattr(value, "resolve_expression") else value
     if field.null:
         return None
+    if kind is Type.BINARY and field.blank:
+        return b""
     return "" if kind is Type.TEXT and field.empty_strings_allowed and field.blank else REQUIRED
 
 
 def _plain(value: Any, kind: Type, field: Field) -> Any:
     """Return a value as a batch holds it."""
     *_, stored = chain_of(field)
+    if not is_known(field):
+        return prepared(field, kind, value)
     value = stored.to_python(value)
     if value is None:
         return None
@@ -222,6 +252,8 @@ def _plain(value: Any, kind: Type, field: Field) -> Any:
             return uuid.UUID(str(value)).hex
         case Type.TEXT:
             return str(value)
+        case Type.BINARY:
+            return bytes(value)
         case Type.DATETIME:
             return _in_zone(value)
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -9,10 +10,11 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationErro
 from django.db import models
 
 from async_loader import ConfigurationError
+from async_loader.contrib.django.models.databases import connection_of, home
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
-# Fields derived from one of these, with its methods for values, are loaded as that one: by class, the name of the type.
+# Fields derived from one of these, with its methods for values, are read by whole columns: by class, the type's name.
 # The first that fits counts: Django derives DateTimeField from DateField.
 _KINDS: tuple[tuple[type[Field], str], ...] = (
     (models.BooleanField, "BOOLEAN"),
@@ -21,13 +23,38 @@ _KINDS: tuple[tuple[type[Field], str], ...] = (
     (models.DecimalField, "DECIMAL"),
     (models.DateTimeField, "DATETIME"),
     (models.DateField, "DATE"),
+    (models.TimeField, "TIME"),
+    (models.DurationField, "DURATION"),
+    (models.BinaryField, "BINARY"),
     (models.UUIDField, "UUID"),
     (models.JSONField, "JSON"),
     (models.CharField, "TEXT"),
     (models.TextField, "TEXT"),
+    (models.FileField, "TEXT"),
+    (models.FilePathField, "TEXT"),
 )
+# By what databases call the type of a column, without a length, the name of the type as which the loader has it. In
+# PostgreSQL columns of other types take their values as text.
+_COLUMNS = {
+    **dict.fromkeys(("smallint", "integer", "bigint"), "INTEGER"),
+    **dict.fromkeys(("smallint unsigned", "integer unsigned", "bigint unsigned"), "INTEGER"),
+    **dict.fromkeys(("real", "double precision"), "REAL"),
+    **dict.fromkeys(("decimal", "numeric"), "DECIMAL"),
+    **dict.fromkeys(("bool", "boolean"), "BOOLEAN"),
+    **dict.fromkeys(("char", "varchar", "text"), "TEXT"),
+    **dict.fromkeys(("datetime", "timestamp with time zone"), "DATETIME"),
+    **dict.fromkeys(("blob", "bytea"), "BINARY"),
+    "date": "DATE",
+    "time": "TIME",
+    "interval": "DURATION",
+    "uuid": "UUID",
+    "jsonb": "JSON",
+}
+_OTHER = "OTHER"
+# The length of a type, or its digits.
+_LENGTH = re.compile(r"\([0-9, ]*\)")
 _OF_KEYS = ("INTEGER", "TEXT", "UUID")
-# The methods by which a field reads and stores values. A field that overrides one of them cannot be loaded.
+# The methods by which a field reads and stores values. One that has its own is asked about each value.
 _VALUE_METHODS = (
     "to_python",
     "get_prep_value",
@@ -60,6 +87,8 @@ def check_model(model: type[models.Model]) -> None:
         raise ConfigurationError(f"{label}: a key of several columns cannot be loaded")
     for field in stored_fields(model):
         _check_field(field)
+    if (problem := column_problem(key)) is not None:
+        raise ConfigurationError(f"{problem}; such a key cannot be loaded")
     if kind_of(key) not in _OF_KEYS:
         raise ConfigurationError(f"{label}: key {key.column} must be integer, text or uuid")
 
@@ -70,16 +99,13 @@ def stored_fields(model: type[models.Model]) -> list[Field]:
 
 
 def _check_field(field: Field) -> None:
-    kind_of(field)
     if isinstance(field, models.ForeignKey) and _table(field.remote_field.model) == _table(field.model):
         raise ConfigurationError(f"{field}: references its own table; that is not loaded")
     for validator in field.validators:
         if not callable(validator):
             raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
     *_, stored = chain_of(field)
-    if isinstance(stored, models.DecimalField) and None in (stored.max_digits, stored.decimal_places):
-        raise ConfigurationError(f"{field}: declares no max_digits and decimal_places; that is not loaded")
-    if field.has_default() and not callable(field.default):
+    if is_known(field) and field.has_default() and not callable(field.default):
         try:
             stored.to_python(field.default)
         except NO_VALUE as error:
@@ -91,16 +117,45 @@ def bad_default(field: Field, value: object) -> ConfigurationError:
     return ConfigurationError(f"{field}: its default {value!r} is no value of it")
 
 
-def kind_of(field: Field) -> str:
-    """Return the name of the type as which a field is loaded. Raises ConfigurationError where there is none."""
+def column_problem(field: Field) -> str | None:
+    """Return why no source can have a field's column; None where one can."""
+    *_, stored = chain_of(field)
+    if isinstance(stored, models.DecimalField) and None in (stored.max_digits, stored.decimal_places):
+        return f"{field} declares no max_digits and decimal_places"
+    if kind_of(field) is None:
+        return f"{field} is a {type(stored).__name__}, which is stored as {column_type(field)}"
+    return None
+
+
+def is_known(field: Field) -> bool:
+    """Return whether a field reads and stores values as one of Django's does that the loader reads by whole columns."""
     *_, stored = chain = list(chain_of(field))
-    for known, kind in _KINDS:
-        if isinstance(stored, known) and all(_is_djangos(each, method) for each in chain for method in _VALUE_METHODS):
-            return kind
-    known_types = ", ".join(known.__name__ for known, _ in _KINDS)
-    own = next((each for each in chain if not type(each).__module__.startswith("django.")), None)
-    methods = ", which has its own methods for values" if own else ""
-    raise ConfigurationError(f"{field}: cannot load a {type(own or stored).__name__}{methods}; known are {known_types}")
+    is_of_kind = any(isinstance(stored, known) for known, _ in _KINDS)
+    return is_of_kind and all(_is_djangos(each, method) for each in chain for method in _VALUE_METHODS)
+
+
+def kind_of(field: Field) -> str | None:
+    """Return the name of the type as which a field is loaded, and which its column has; None where there is none."""
+    *_, stored = chain_of(field)
+    derived = next((kind for known, kind in _KINDS if isinstance(stored, known)), None)
+    if is_known(field):
+        return derived
+    declared = column_type(field)
+    kind = _COLUMNS.get(declared)
+    # SQLite has few types.
+    if derived in {"UUID", "JSON", "DURATION"} and kind in {"TEXT", "INTEGER"}:
+        return derived
+    return kind or (_OTHER if declared and _connection(field).vendor == "postgresql" else None)
+
+
+def column_type(field: Field) -> str:
+    """Return what SQL calls the type of a field's column, without a length; nothing where its database has no name."""
+    *_, stored = chain_of(field)
+    return _LENGTH.sub("", stored.db_type(_connection(field)) or "").lower()
+
+
+def _connection(field: Field) -> Any:
+    return connection_of(home(field.model))
 
 
 def chain_of(field: Field) -> Iterator[Field]:

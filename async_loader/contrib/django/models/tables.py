@@ -28,7 +28,14 @@ from async_loader.contrib.django.models.databases import (
     stored_tables,
     stored_views,
 )
-from async_loader.contrib.django.models.fields import constraints, loaded_fields, looked_up_columns, unique_together
+from async_loader.contrib.django.models.fields import (
+    computed_columns,
+    constraints,
+    loaded_fields,
+    looked_up_columns,
+    refused_columns,
+    unique_together,
+)
 from async_loader.contrib.django.models.links import links_of
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
 
@@ -71,6 +78,8 @@ def table_of(
         unique_together=unique_together(model),
         constraints=tuple(constraints(model)),
         links=tuple(links_of(model, table_of)),
+        refused=refused_columns(model),
+        computed=computed_columns(model),
     )
 
 

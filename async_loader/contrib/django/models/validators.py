@@ -45,6 +45,9 @@ def rules_of(field: Field, column: Column) -> Iterator[Rule]:
     """Return all rules of the field for one value, but for its type."""
     if not may_be_blank(field) and column.type is Type.TEXT:
         yield not_empty(column.name)
+    if not may_be_blank(field) and column.type is Type.BINARY:
+        holds = pl.col(column.name).bin.size() > 0
+        yield Rule("not_empty", (column.name,), f"{column.name} must not be empty", holds)
     if not may_be_blank(field) and column.type is Type.JSON:
         holds = ~pl.col(column.name).is_in(_EMPTY_JSON)
         yield Rule("not_empty", (column.name,), f"{column.name} must not be empty", holds)
@@ -102,6 +105,8 @@ def _or_empty(rule: Rule, column: Column) -> Rule:
     """Return the rule, held also by an empty value."""
     if column.type is Type.TEXT:
         return dataclasses.replace(rule, holds=rule.holds | (pl.col(column.name) == ""))
+    if column.type is Type.BINARY:
+        return dataclasses.replace(rule, holds=rule.holds | (pl.col(column.name).bin.size() == 0))
     if column.type is Type.JSON:
         return dataclasses.replace(rule, holds=rule.holds | pl.col(column.name).is_in(_EMPTY_JSON))
     return rule
