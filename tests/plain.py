@@ -91,12 +91,16 @@ def read_csv(content: bytes, table: Table, delimiter: str) -> list[Read] | None:
         return None
     # In Latin-1 all bytes are text; fields are UTF-8 or not, each by itself.
     text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
-    first = LINE_END.search(text)
-    if first is None or first[0] != "\r":
+    first = re.match(r'(?:[^"\r\n]|"[^"]*")*(\r\n|\r|\n)', text)
+    if first is None or first[1] != "\r":
         # Then a carriage return alone is a character like any other, which the `csv` module must not see.
         text = re.sub("\r(?!\n)", _RETURN, text)
     header, *records = [*_csv_records(text, delimiter)] or [_CsvRecord(1, 1, "", is_whole=False, fields=[], nothing=[])]
     columns = [_utf_8(name) for name in header.fields]
+    while len(columns) > 1 and not columns[-1]:
+        columns.pop()
+    shaped = [_shaped(record, len(columns), len(header.fields)) for record in records]
+    records = [record for record in shaped if len(record.fields) != len(columns) or not all(record.nothing)]
     is_twice = len(set(columns)) < len(columns)
     if is_twice or any(map(_is_not_utf_8, header.fields)) or not set(table.column_names) <= set(columns):
         return None
@@ -146,6 +150,18 @@ def _csv_records(text: str, delimiter: str) -> Iterator[_CsvRecord]:
     return iter(records)
 
 
+def _shaped(record: _CsvRecord, named: int, every: int) -> _CsvRecord:
+    """Return a record without what it has of columns that have no name, and without fields beyond all columns, where
+    these hold nothing.
+    """
+    fields, nothing = record.fields, record.nothing
+    if len(fields) > every and all(nothing[every:]) and not (every == 1 and all(nothing)):
+        fields, nothing = fields[:every], nothing[:every]
+    if not named <= len(fields) <= every or not all(nothing[named:]):
+        return record
+    return record._replace(fields=fields[:named], nothing=nothing[:named])
+
+
 def _strict(text: str, delimiter: str) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
@@ -156,6 +172,8 @@ def _csv_read(record: _CsvRecord, columns: list[str], table: Table) -> Read:
         return Read(line, line_end, {"_raw": _utf_8(text)}, broken="invalid_quoting")
     shown = list(map(_utf_8, fields))
     kept: dict[str, Any] = dict(zip(columns, shown, strict=False))
+    if len(columns) > 1 and shown == columns:
+        return Read(line, line_end, kept, broken="repeated_header")
     if len(fields) != len(columns):
         if len(fields) > len(columns):
             kept["_extra"] = shown[len(columns) :]

@@ -26,7 +26,7 @@ _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
     Type.BINARY: bytes.fromhex,
 }
 # What the ledger keeps of an outcome besides its counts.
-_KEPT = ("reasons", "superseded", "ignored", "refused")
+_KEPT = ("reasons", "superseded", "ignored", "blank_lines", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Outcome:
     reasons: Mapping[str, int] = field(default_factory=dict)
     superseded: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    blank_lines: int = 0
     refused: tuple[Any, ...] = ()
     listed: tuple[Accepted, ...] = ()
     accepted: pl.Series | None = None
@@ -74,6 +75,7 @@ def outcome_from(text: str, table: Table) -> Outcome:
         reasons=facts["reasons"],
         superseded=facts["superseded"],
         ignored=tuple(facts["ignored"]),
+        blank_lines=int(facts.get("blank_lines") or 0),
         refused=tuple(facts["refused"]),
         listed=tuple(_listed(facts, table)),
     )
@@ -103,5 +105,6 @@ def total(outcomes: Sequence[Outcome]) -> Outcome:
         reasons=reasons,
         superseded=superseded,
         ignored=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.ignored)),
+        blank_lines=sum(outcome.blank_lines for outcome in outcomes),
         listed=tuple(row for outcome in outcomes for row in outcome.listed)[:LISTED],
     )

@@ -18,7 +18,7 @@ from async_loader.ledger.layouts import Layout, layouts_by_table
 from async_loader.tables import Table
 
 # Codes of records that were not read into columns, or not into text: as they are, they can only fail again.
-BROKEN = {"invalid_quoting", "wrong_field_count", "invalid_json"}
+BROKEN = {"invalid_quoting", "wrong_field_count", "repeated_header", "invalid_json"}
 UNDECODABLE = ("invalid_utf8", "invalid_encoding")
 
 # The name that a stored reject has by itself: its run, and its id in `loader_rejects`.

@@ -70,6 +70,7 @@ class TableReport(HasCounts):
     """One table's part. given = inserted + updated + unchanged + rejected in a run that is complete.
 
     `counts` are attributes too (`report.given`), and stand in the JSON under their own names.
+    `blank_lines` are lines of its sources that hold fields with nothing in them; they are no records.
     `unasked_constraints` are those of the database which a dry run cannot ask, so that a load may have more rejects.
     `accepted` holds the first records that passed, in the table's columns, of a small load as they are stored, and
     `outcomes` what became of each. `samples` are the pace: seconds since the run began, and the number of records that
@@ -84,6 +85,7 @@ class TableReport(HasCounts):
     reasons: dict[str, int]
     rejects: tuple[Reject, ...]
     unasked_constraints: tuple[str, ...] = ()
+    blank_lines: int = 0
     accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
     outcomes: tuple[str, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)

@@ -55,6 +55,7 @@ class Tally:
     repeated: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
     unasked_constraints: tuple[str, ...] = ()
+    blank_lines: int = 0
     refused: int = 0
 
     def take(self, table: Table, batch: Batch, verdict: Verdict, *, is_late: bool = False) -> None:
@@ -118,6 +119,7 @@ class Tally:
         self.reasons, self.superseded = Counter(outcome.reasons), Counter(outcome.superseded)
         self.accepted = list(outcome.listed)
         self.notice(outcome.ignored)
+        self.blank_lines = outcome.blank_lines
 
     def take_rehearsed(self, rehearsed: Tally) -> None:
         """Count what a rehearsal has counted by the time at which it ended the run."""
@@ -145,6 +147,7 @@ class Tally:
             counts=replace(stored, given=self.counts.given, rejected=self.counts.rejected),
             ignored_columns=self.ignored_columns,
             unasked_constraints=self.unasked_constraints,
+            blank_lines=self.blank_lines,
             seconds=round(self.seconds, 3),
             reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),

@@ -180,6 +180,7 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
                     yield this.shown(progress.bytes_done + part.read_to)
                 else:
                     yield from _load_part(this, progress, reader, piece)
+    this.tally.blank_lines += reader.blank_lines
     progress.bytes_done += reader.size or 0
 
 

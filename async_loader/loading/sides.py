@@ -39,6 +39,10 @@ class Readable(Protocol):
         """The names of the table's links that it gives, or may give in records to come."""
 
     @property
+    def blank_lines(self) -> int:
+        """How many lines met so far hold fields with nothing in them, so that they are no records."""
+
+    @property
     def size(self) -> int | None:
         """The size in bytes; None where unknown."""
 

@@ -393,6 +393,7 @@ def _outcome(share: Share, one: Load) -> Outcome:
         reasons=dict(tally.reasons),
         superseded=dict(tally.superseded),
         ignored=tally.ignored_columns,
+        blank_lines=tally.blank_lines,
         refused=refused,
         listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
         accepted=one.accepted.referable() if share.is_referenced else None,

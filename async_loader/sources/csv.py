@@ -35,6 +35,7 @@ from async_loader.records.batches import (
 from async_loader.records.parsing import null_codes, shown_text, text_of_bytes, with_faults
 from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
 from async_loader.sources.csv_records import Split, fields_of_record, record_spans
+from async_loader.sources.csv_shapes import blank, fitted, nameless, repeated_headers, without_nameless
 from async_loader.sources.fields import Fields
 from async_loader.sources.formula_guard import unguarded, unguarded_columns, unguarded_within
 from async_loader.sources.headers import names_no_column, problem_of
@@ -60,6 +61,17 @@ class _Records:
     ends: Positions
     broken: tuple[Broken, ...]
 
+    def chosen(self, which: pl.Series) -> _Records:
+        """Return these of the n records, and all that are broken."""
+        places = which.to_numpy()
+        return replace(
+            self,
+            as_read=self.as_read.filter(which),
+            undecodable={name: bad._replace(shown=bad.shown.filter(which)) for name, bad in self.undecodable.items()},
+            starts=self.starts[places],
+            ends=self.ends[places],
+        )
+
 
 class CsvSource:
     """A source of CSV. `columns` is the header; `ignored` are the names in it that are not read and not mentioned.
@@ -82,7 +94,10 @@ class CsvSource:
         # A source is divided only where all its quotes are in place.
         self._is_sound = stretch is not None
         self.is_rejects = are_of_rejects(self._header)
-        self.columns = [*map(unguarded, self._header)] if self.is_rejects else [*self._header]
+        named = without_nameless(self._header)
+        self.columns = [*map(unguarded, named)] if self.is_rejects else [*named]
+        self._nameless = nameless(len(self._header) - len(named))
+        self.blank = 0
         self.fields = fields.matched(dict.fromkeys(self.columns))
         self._check_header()
         self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
@@ -127,7 +142,7 @@ class CsvSource:
     def _check_header(self) -> None:
         name, fields, columns = self._stream.name, self.fields, self.columns
         delimiter = self._dialect.delimiter
-        header = delimiter.join(columns)
+        header = delimiter.join(self._header)
         hint = excel_hint(header, delimiter) or delimiter_hint(header, fields, self._dialect)
         if problem := names_no_column(fields, columns, "the header", hint):
             raise SourceError(name, problem, 1)
@@ -169,7 +184,22 @@ class CsvSource:
         if misfits:
             broken += self._misfits(part.good, misfits, starts, ends)
             starts, ends = np.delete(starts, misfits), np.delete(ends, misfits)
-        return _Records(as_read, undecodable, starts, ends, tuple(broken))
+        return self._without_others(_Records(as_read, undecodable, starts, ends, tuple(broken)))
+
+    def _without_others(self, records: _Records) -> _Records:
+        """Return the records without lines that hold nothing, which are counted, and without the header once more."""
+        is_blank = blank(records.as_read)
+        self.blank += int(is_blank.sum())
+        is_header = repeated_headers(records.as_read, self.columns)
+        if not (is_blank | is_header).any():
+            return records
+        places, headers = is_header.arg_true(), columns_as_json(records.as_read.filter(is_header))
+        again = [
+            Broken(int(records.starts[place]), int(records.ends[place]), record, "repeated_header", _AGAIN)
+            for place, record in zip(places, headers, strict=True)
+        ]
+        kept = records.chosen(~(is_blank | is_header))
+        return replace(kept, broken=(*kept.broken, *again))
 
     def _to_json(self, as_read: pl.DataFrame) -> pl.Series:
         """Return records as JSON. A field with nothing in it is empty text, but for columns that may be null."""
@@ -181,13 +211,17 @@ class CsvSource:
         """
         if not good:
             return pl.DataFrame(schema=dict.fromkeys(self._kept, pl.String)), {}, []
-        if _is_utf_8(good):
-            table, misfits = self._cut_text(good)
-            return self._shown(pl.DataFrame(table), good), {}, misfits
+        is_utf_8 = _is_utf_8(good)
         # Taken for Latin-1, in which all bytes are text, it is cut in the same places.
-        table, misfits = self._cut_text(good.decode("latin-1").encode())
+        text = good if is_utf_8 else good.decode("latin-1").encode()
+        table, misfits = self._cut_text(text)
+        if misfits:
+            width = len(self.columns), len(self._header)
+            table, misfits = self._cut_text(fitted(text, misfits, width, self._dialect))
+        if is_utf_8:
+            return self._shown(table, good), {}, misfits
         of_bytes = _transcoded if self._stream.encoding else _utf_8
-        columns = {name: of_bytes(_bytes_of(column)) for name, column in table.items()}
+        columns = {column.name: of_bytes(_bytes_of(column)) for column in table.iter_columns()}
         as_read = self._shown(pl.DataFrame({name: texts for name, (texts, _) in columns.items()}), good)
         return as_read, {name: bad for name, (_, bad) in columns.items() if bad.shown.is_not_null().any()}, misfits
 
@@ -196,7 +230,7 @@ class CsvSource:
         marks = self._blocks.marks
         return as_read.select(map(marks.show_all, as_read.iter_columns())) if marks.are_in(good) else as_read
 
-    def _cut_text(self, good: bytes) -> tuple[dict[str, pl.Series], list[int]]:
+    def _cut_text(self, good: bytes) -> tuple[pl.DataFrame, list[int]]:
         misfits: list[int] = []
 
         def leave_out(row: pa.csv.InvalidRow) -> str:
@@ -205,9 +239,10 @@ class CsvSource:
 
         # pyarrow drops a byte order mark at the front of whatever it is given, and passes over an empty line.
         buffer = pa.py_buffer(b"\n" + good if good.startswith(codecs.BOM_UTF8) else good)
+        names = [*self.columns, *self._nameless]
         table = pa.csv.read_csv(
             pa.BufferReader(buffer),
-            pa.csv.ReadOptions(use_threads=False, column_names=self.columns, block_size=buffer.size + 1),
+            pa.csv.ReadOptions(use_threads=False, column_names=names, block_size=buffer.size + 1),
             pa.csv.ParseOptions(
                 delimiter=self._dialect.delimiter,
                 quote_char=self._dialect.quote or False,
@@ -215,16 +250,22 @@ class CsvSource:
                 invalid_row_handler=leave_out,
             ),
             pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(self._kept, pa.large_string()),
-                include_columns=self._kept,
+                column_types=dict.fromkeys([*self._kept, *self._nameless], pa.large_string()),
+                include_columns=[*self._kept, *self._nameless],
                 check_utf8=False,
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
         )
-        columns = map(from_arrow, table.columns)
-        return dict(zip(table.column_names, columns, strict=True)), misfits
+        columns = dict(zip(table.column_names, map(from_arrow, table.columns), strict=True))
+        return self._named(pl.DataFrame(columns), misfits) if self._nameless else (pl.DataFrame(columns), misfits)
+
+    def _named(self, read: pl.DataFrame, misfits: list[int]) -> tuple[pl.DataFrame, list[int]]:
+        """Return the columns that have names; a record with a value in another one does not fit."""
+        is_more = read.select(pl.any_horizontal(pl.col(self._nameless).is_not_null())).to_series()
+        places = np.delete(np.arange(len(read) + len(misfits)), misfits)[is_more.to_numpy()]
+        return read.drop(self._nameless).filter(~is_more), sorted([*misfits, *places.tolist()])
 
     def _misfits(self, good: bytes, places: list[int], starts: Positions, ends: Positions) -> list[Broken]:
         """Return the records at these places, whose fields are too few or too many, as broken ones."""
@@ -297,20 +338,19 @@ def _read(
         yield column.name, lists.read_lists(texts, partial(fields.read_text, column=column, nul=nul))
 
 
+_AGAIN = "the record is the header once more"
+
+
 def _mended(records: _Records) -> _Records:
     """Return records of a file of rejects as they were before it was written; those that still stand whole in their
     first column are broken.
     """
     is_whole = records.as_read.to_series().str.starts_with(RAW_MARK).fill_null(value=False)
-    kept = ~is_whole
-    places = kept.to_numpy()
+    kept = records.chosen(~is_whole)
     return replace(
-        records,
-        as_read=records.as_read.filter(kept).with_columns(unguarded_columns()),
-        undecodable={name: bad._replace(shown=bad.shown.filter(kept)) for name, bad in records.undecodable.items()},
-        starts=records.starts[places],
-        ends=records.ends[places],
-        broken=(*records.broken, *_unmended(records, is_whole)),
+        kept,
+        as_read=kept.as_read.with_columns(unguarded_columns()),
+        broken=(*kept.broken, *_unmended(records, is_whole)),
     )
 
 

@@ -192,8 +192,8 @@ def excel_hint(header: str, delimiter: str) -> str | None:
     line = re.fullmatch(r'"?sep=(.)"?', header, re.IGNORECASE)
     if line is None:
         return None
-    other = "" if line[1] == delimiter else f"; --delimiter '{_escaped(line[1])}' reads the rest"
-    return f"this line is for Excel alone: take it away (tail -n +2){other}"
+    other = "" if line[1] == delimiter else f" --delimiter '{_escaped(line[1])}'"
+    return f"this line is for Excel alone: --skip-lines 1{other} reads the rest"
 
 
 def _escaped(delimiter: str) -> str:

@@ -160,6 +160,11 @@ class Reader:
         return self._header.columns
 
     @property
+    def blank_lines(self) -> int:
+        """How many lines met so far hold fields with nothing in them, so that they are no records."""
+        return getattr(self._header, "blank", 0)
+
+    @property
     def is_rejects(self) -> bool:
         """Whether it may be a file of rejects, as far as its front shows."""
         return self._header.is_rejects

@@ -40,6 +40,7 @@ class StoredReader:
 
     ignored: Sequence[str] = ()
     is_rejects = False
+    blank_lines = 0
     lookups: Mapping[str, Mapping[str, Column]] = {}
     content = None
     size = None

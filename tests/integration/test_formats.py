@@ -191,6 +191,38 @@ def test_a_source_whose_first_line_ends_in_a_carriage_return_is_read_by_them(sal
     assert reject_names_of(report) == [(5, ["id.not_integer"]), (6, ["invalid_quoting"])]
 
 
+def test_fields_at_the_end_that_hold_nothing_are_no_part_of_a_record(sales: Place, mode: str) -> None:
+    report = load(sales, mode, b'id,name\n1,a,\n2,,,,\n3,c,""\n4,d,e,\n5\n6,\xff,\n', Format())
+    assert stored(sales, "id", "name") == [(1, "a"), (2, None)]
+    assert reject_names_of(report) == [
+        (4, ["wrong_field_count"]),
+        (5, ["wrong_field_count"]),
+        (6, ["wrong_field_count"]),
+        (7, ["name.invalid_utf8"]),
+    ]
+
+
+def test_columns_without_a_name_at_the_end_of_a_header_are_dropped_where_they_hold_nothing(
+    sales: Place, mode: str
+) -> None:
+    report = load(sales, mode, b"id,name,,\n1,a,,\n2,b\n3,c,,x\n4,d,\n5,e,,,\n", Format())
+    assert (report.ignored_columns, stored(sales, "id")) == ((), [(1,), (2,), (4,), (5,)])
+    assert reject_names_of(report) == [(4, ["wrong_field_count"])]
+    assert report.rejects[0].record == {"id": "3", "name": "c", "_extra": ["", "x"]}
+
+
+def test_lines_of_fields_that_hold_nothing_are_no_records_and_are_counted(sales: Place, mode: str) -> None:
+    report = load(sales, mode, b'id,name\n,\n1,a\n,,,\n\n"",\n2,b\n', Format())
+    assert (report.given, report.blank_lines, stored(sales, "id")) == (3, 2, [(1,), (2,)])
+    assert reject_names_of(report) == [(6, ["id.missing"])]
+
+
+def test_the_header_once_more_and_a_footer_are_rejects(sales: Place, mode: str) -> None:
+    report = load(sales, mode, b"name,id\na,1\nname,id\nb,2\nTotal\n", Format())
+    assert stored(sales, "id", "name") == [(1, "a"), (2, "b")]
+    assert reject_names_of(report) == [(3, ["repeated_header"]), (5, ["wrong_field_count"])]
+
+
 GERMAN = Format(decimal=",", thousands=".")
 
 

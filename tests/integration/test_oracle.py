@@ -51,6 +51,9 @@ def oracle(stored: Stored, given: Rows, on_conflict: str) -> dict[str, Outcome]:
     for table in TABLES:
         before, accepted, outcome = dict(stored[table.name]), set[Any](), outcomes[table.name]
         for line, record in enumerate(given[table.name], 2):
+            if not any(record):
+                # Nothing in any field is no record.
+                continue
             values = [CONVERT[column.type.value](text) for column, text in zip(table.columns, record, strict=True)]
             read = dict(zip(table.column_names, values, strict=True))
             reasons = [
@@ -125,7 +128,7 @@ def test_every_mode_does_what_one_insert_per_record_does(store: Databases, amoun
                     for table in TABLES:
                         found, wanted = report.tables[table.name], expected[table.name]
                         assert place.rows(table.name) == [row for _, row in sorted(stored[table.name].items())]
-                        assert found.given == len(given[table.name])
+                        assert found.given == sum(map(any, given[table.name]))
                         assert found.rejected == len(wanted.rejects)
                         assert (found.inserted, found.updated, found.unchanged) == (
                             wanted.inserted,

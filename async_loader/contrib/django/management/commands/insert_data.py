@@ -102,7 +102,7 @@ exit codes:
                 ),
                 lines=lambda _, report: report_lines(report, tables, is_reference=not sources),
                 over_limit=lambda _, report: rejected_lines(report, tables),
-                warnings=lambda _, report: _ignored_columns(report),
+                warnings=lambda _, report: _left_out(report),
                 verdict=lambda report: strictness(report) if strict else None,
                 interrupted=interrupted,
                 used=[*_paths(chosen), *databases.values()],
@@ -113,8 +113,11 @@ exit codes:
         )
 
 
-def _ignored_columns(report: Report) -> Iterator[str]:
+def _left_out(report: Report) -> Iterator[str]:
     for name, table in report.tables.items():
+        if table.blank_lines:
+            lines = "1 line has" if table.blank_lines == 1 else f"{table.blank_lines:,} lines have"
+            yield f"{name}: {lines} nothing in any field, which are no records"
         if table.ignored_columns:
             columns = ", ".join(table.ignored_columns)
             yield f"{name}: columns that the table does not have were ignored: {columns}"
