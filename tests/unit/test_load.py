@@ -30,6 +30,7 @@ class Batches:
     ignored: list[str] = []
     lookups: dict[str, dict[str, Column]] = {}
     links: tuple[str, ...] = ()
+    blank_lines = 0
     size = None
 
     def __init__(self) -> None:
