@@ -413,6 +413,11 @@ class Table:
         raise ConfigurationError(f"table {self.name}: {column} references no table")
 
     @property
+    def own_references(self) -> tuple[Reference, ...]:
+        """The references that lead back to the table itself, such as from employees to their managers."""
+        return tuple(reference for reference in self.references if reference.table == self.name)
+
+    @property
     def finds_by_key(self) -> bool:
         """Whether records find their rows by the primary key, which the source must have then."""
         return not (self.match or self.append)
@@ -498,7 +503,7 @@ class Table:
 
 
 def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
-    """Return the tables, each after all that it references, otherwise as given: the order to load and to commit.
+    """Return the tables, each after all others that it references, otherwise as given: the order to load and to commit.
 
     Raises ConfigurationError for a name used twice, an undeclared target, a key of another type, or a cycle.
     """
@@ -512,7 +517,7 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
         for links in table.links:
             if not links.problem and links.reference.table in by_name:
                 _check_reference(links.rows, links.reference, by_name)
-    graph = {table.name: table.targets for table in tables}
+    graph = {table.name: [target for target in table.targets if target != table.name] for table in tables}
     return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
 
 

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from async_loader.ledger.counts import OUTCOMES, Counts, HasCounts, is_count
-from async_loader.ledger.entries import COMPLETE, DISCARD, RUNNING, TableRun, previous_runs, removed_rejects
+from async_loader.ledger.entries import (
+    COMPLETE,
+    DISCARD,
+    RUNNING,
+    TableRun,
+    previous_runs,
+    removed_rejects,
+    waiting_positions,
+)
 from async_loader.ledger.layouts import identities, layouts_by_path
 from async_loader.ledger.order import order_of_runs
 from async_loader.records.parsing import clipped
@@ -246,7 +254,8 @@ def _line_findings(database: str, line: TableRun) -> Iterator[Finding]:
     if not counts.are_whole:
         sum_of_outcomes = f"{' + '.join(OUTCOMES)} is {counts.outcomes:,}"
         yield _finding("counts", database, table, f"{sum_of_outcomes}, but given {counts.given:,}")
-    if counts.given != line.checkpoint:
+    waiting = waiting_positions(line)
+    if counts.given + (0 if waiting is None else len(waiting)) != line.checkpoint:
         yield _finding("counts", database, table, f"checkpoint is {line.checkpoint:,}, but given {counts.given:,}")
 
 

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+import polars as pl
+
 from async_loader.ledger.counts import NAMES, Counts, is_count
+from async_loader.ledger.positions import positions_of_text
 
 RUNNING, COMPLETE = "running", "complete"
 # The mode of lines that record which rejects were discarded. They are no load, though they stand among loads.
@@ -28,6 +31,9 @@ PREVIOUS = "previous"
 
 # Of a line: by earlier run, how many of its rejects the line says were superseded or discarded.
 SUPERSEDED, DISCARDED = "superseded", "discarded"
+
+# Of the line of a table that references itself: which records up to the checkpoint wait for others, uncounted.
+WAITING = "waiting"
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -100,6 +106,11 @@ def removed_rejects(line: TableRun) -> dict[str, dict[str, int]]:
     """
     facts = facts_of(line)
     return {kind: _positive_counts(facts.get(kind)) for kind in (SUPERSEDED, DISCARDED)}
+
+
+def waiting_positions(line: TableRun) -> pl.Series | None:
+    """Return the positions of records that had been read at the line's checkpoint and waited; None where none did."""
+    return positions_of_text(facts_of(line).get(WAITING))
 
 
 def _positive_counts(value: Any) -> dict[str, int]:

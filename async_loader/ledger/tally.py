@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from async_loader.ledger.counts import NOTHING, Counts
-from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects
+from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects, waiting_positions
 from async_loader.ledger.outcomes import Outcome
 from async_loader.ledger.report import INSERTED, LISTED, UNCHANGED, UPDATED, Accepted, Reject, TableReport, reject_of
 from async_loader.ledger.samples import Samples
@@ -21,15 +21,18 @@ from async_loader.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What of one table has been committed; `whole` where that is all of it."""
+    """What of one table has been committed; `whole` where that is all of it. `waiting`: how many records had been read
+    that were to be committed later.
+    """
 
     counts: Counts = NOTHING
     whole: bool = False
+    waiting: int = 0
 
     @property
     def records(self) -> int:
-        """The number of committed records of the table's sources, from the first on."""
-        return self.counts.given
+        """The number of records of the table's sources, from the first on, that are committed, or known to wait."""
+        return self.counts.given + self.waiting
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Tally:
     superseded: by earlier run, how many of its rejects records of the load have named.
     repeated: by earlier run, how many of its rejects went because the same content was loaded again as a whole.
     refused: how many records the database refused in this process.
+    waiting: positions of the records that have been read and wait for others; None where there are none.
     """
 
     database: str
@@ -57,6 +61,16 @@ class Tally:
     unasked_constraints: tuple[str, ...] = ()
     blank_lines: int = 0
     refused: int = 0
+    waiting: pl.Series | None = None
+
+    def wait(self, positions: pl.Series) -> None:
+        """Note which records wait for others."""
+        self.waiting = positions if len(positions) else None
+
+    @property
+    def records(self) -> int:
+        """The number of records that have been counted or wait."""
+        return self.counts.given + (0 if self.waiting is None else len(self.waiting))
 
     def take(self, table: Table, batch: Batch, verdict: Verdict, *, is_late: bool = False) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written. is_late: whether
@@ -93,12 +107,13 @@ class Tally:
 
     def keep(self, *, whole: bool) -> None:
         """Remember that all that was counted so far has been committed."""
-        self.kept = Kept(self.counts, whole)
+        self.kept = Kept(self.counts, whole, self.records - self.counts.given)
 
     def restore(self, line: TableRun) -> None:
         """Begin with what an earlier process has committed; its rejects come by `restore_rejects`."""
         self.counts = line.counts
         self.superseded = Counter(removed_rejects(line)[SUPERSEDED])
+        self.waiting = waiting_positions(line)
         self.keep(whole=line.state == COMPLETE)
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:

@@ -20,9 +20,11 @@ class Commits:
     """A load that commits nothing by itself: the run commits it in the end, or a worker its share.
 
     others_write: whether other programs may write to the table while it is loaded.
+    are_several: whether the load commits more than once.
     """
 
     others_write: ClassVar[bool] = False
+    are_several: ClassVar[bool] = False
 
     def begin(self, load: Load) -> Steps[KeyRange | None]:
         """Prepare the load's database for writing. Returns bounds of the keys that the table holds."""
@@ -63,6 +65,7 @@ class Checkpoints(Commits):
     """
 
     others_write: ClassVar[bool] = True
+    are_several: ClassVar[bool] = True
 
     every: int
     after: Sequence[str]

@@ -83,6 +83,7 @@ def _apart(resolved: Resolved, odd: Sequence[int]) -> Iterator[Resolved]:
             batch=without_writing(part) if is_odd else part,
             checks=[_cut_check(check, start, size) for check in resolved.checks],
             identity=None if resolved.identity is None else resolved.identity.slice(start, size),
+            names={column: values.slice(start, size) for column, values in resolved.names.items()},
         )
         start += size
 

@@ -63,7 +63,7 @@ def write_exchanged(
     frames: list[pl.DataFrame] = []
     for each in judged:
         # Records that lack different columns are written at once, too: each with all columns, as its row has them.
-        frames += [each.verdict.written if len(absent) == 1 else (yield from _completed(this, each))]
+        frames += [each.verdict.written if len(absent) == 1 else (yield from completed_records(this, each))]
     rows: _Rows = yield Call(_rows, (this.table.key, zip(judged, frames, starts, strict=False), decided, kept))
     refused = yield from _write(this, rows)
     written: list[Written] = []
@@ -81,7 +81,7 @@ def _stored(this: Load, judged: Judged, refused: Refused) -> Stored:
     return Stored(Counts(inserted=len(keys) - len(mine) - updated, updated=updated), mine)
 
 
-def _completed(this: Load, judged: Judged) -> Steps[pl.DataFrame]:
+def completed_records(this: Load, judged: Judged) -> Steps[pl.DataFrame]:
     """Return the records to write with what their rows hold in the columns that the source lacks."""
     table, database, records = this.table, this.database, judged.verdict.written
     columns = [table.column(name) for name in kept_by_rows(table, judged.batch.absent)]

@@ -160,9 +160,12 @@ class Finding:
 
     def resolve(self, batch: Batch) -> Steps[Resolved]:
         """Fill in the keys that a batch's records name by other values, and find their own rows."""
-        resolved = yield from self._look_up(
-            batch, [each for each in self.table.references if each.column in batch.lookups]
-        )
+        references = [each for each in self.table.references if each.column in batch.lookups]
+        resolved = yield from self._look_up(batch, [each for each in references if each.table != self.table.name])
+        if own := [each for each in references if each.table == self.table.name]:
+            from async_loader.loading.parents import with_names
+
+            resolved = yield Call(with_names, (self.table, own, resolved))
         if self.table.match:
             resolved = yield from self._match(resolved)
         elif self.table.append:
@@ -196,6 +199,12 @@ class Finding:
             answer: FoundRows = yield Finish(token)
             resolved = yield Call(_looked_up, (self.table, reference, resolved, values, answer))
         return resolved
+
+    def parent_finder(self, reference: Reference, columns: tuple[Column, ...]) -> Finder:
+        """Return how rows of the table itself are found by these columns, as it is by now."""
+        name = (f"parent {reference.column}", *(column.name for column in columns))
+        self._finders.pop(name, None)
+        return self._finder(name, self.table, self.database, columns, self.table.column(reference.to or self.table.key))
 
     def _match(self, resolved: Resolved) -> Steps[Resolved]:
         """Find the rows that records name by the match columns; nothing is asked of records whose row is taken."""
@@ -267,12 +276,14 @@ class Resolved:
     """A batch whose records name rows by primary keys alone.
 
     checks: what was found wrong on the way. identity: for each record what no other record of the run may have in
-    common with it, null where that is nothing; None where it is the primary key.
+    common with it, null where that is nothing; None where it is the primary key. names: by reference to the table
+    itself that is looked up, the values that are given, under the names of their columns.
     """
 
     batch: Batch
     checks: Sequence[Check] = ()
     identity: pl.Series | None = None
+    names: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     def chosen(self, which: pl.Series, *, with_broken: bool) -> Resolved:
         """Return some of the records."""
@@ -280,6 +291,7 @@ class Resolved:
             batch=chosen_records(self.batch, which, with_broken=with_broken),
             checks=[check.chosen(which) for check in self.checks],
             identity=None if self.identity is None else self.identity.filter(which),
+            names={column: values.filter(which) for column, values in self.names.items()},
         )
 
     def with_values(self, values: pl.DataFrame, checks: Sequence[Check]) -> Resolved:
@@ -325,15 +337,11 @@ def _lookup_checks(
     table: Table, reference: Reference, batch: Batch, values: pl.DataFrame, answer: FoundRows
 ) -> list[Check]:
     headers = batch.lookups[reference.column]
-    some, every = values.select(
-        some=pl.any_horizontal(pl.all().is_null()), every=pl.all_horizontal(pl.all().is_null())
-    ).get_columns()
     faulty = _faulty(batch, headers)
-    missing = (some if not table.column(reference.column).nullable else some & ~every) & ~faulty
-    unknown = ~some & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
+    unknown = _are_whole(values) & ~faulty & answer.keys.is_null() & ~answer.is_ambiguous
     shown, name = shown_record(values), _named(headers)
     return [
-        Check("missing", reference.column, f"{name} is missing", missing, None, (reference.column,)),
+        missing_check(table, reference, batch, values),
         Check("exists_in", reference.column, f"{name} {SHOWN} does not exist in {reference.table}", unknown, shown),
         Check(
             "ambiguous",
@@ -343,6 +351,17 @@ def _lookup_checks(
             shown,
         ),
     ]
+
+
+def missing_check(table: Table, reference: Reference, batch: Batch, values: pl.DataFrame) -> Check:
+    """Return the check of records that give some of the values by which a reference is looked up, or none."""
+    headers = batch.lookups[reference.column]
+    some, every = values.select(
+        some=pl.any_horizontal(pl.all().is_null()), every=pl.all_horizontal(pl.all().is_null())
+    ).get_columns()
+    missing = some if not table.column(reference.column).nullable else some & ~every
+    message = f"{_named(headers)} is missing"
+    return Check("missing", reference.column, message, missing & ~_faulty(batch, headers), None, (reference.column,))
 
 
 def _match_checks(table: Table, batch: Batch, values: pl.DataFrame, taken: pl.Series, answer: FoundRows) -> list[Check]:

@@ -40,6 +40,7 @@ from async_loader.records.validation import Verdict, judge
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.loading.parents import Family
     from async_loader.loading.waiting import WaitingRecords
     from async_loader.records.world import World
     from async_loader.stores.store import Store
@@ -75,6 +76,8 @@ class Load:
     noted: names of referenced tables: all keys of theirs that accepted records name are noted. Of other tables only
         those are noted that were looked up.
     match_values: fills with those of accepted records.
+    family: of a table that references itself, the records that wait for their parents.
+    waited: positions of the records up to the checkpoint that waited there.
     """
 
     run: str
@@ -102,6 +105,8 @@ class Load:
     linked_to: list[KnownReference] = field(default_factory=list)
     noted: frozenset[str] = frozenset()
     match_values: MatchValues = field(default_factory=MatchValues)
+    family: Family | None = None
+    waited: pl.Series | None = None
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -145,14 +150,15 @@ def load(this: Load) -> Steps[None]:
     if this.table.stamps:
         # All rows of a run have one time, also where an earlier process has loaded a part of them.
         this = replace(this, table=this.table.stamped_at(datetime.fromisoformat(this.started_at)))
+    if this.table.own_references:
+        this = replace(this, family=_family(this))
     progress = Progress((yield Now()))
     this.tally.samples.take(progress.began, this.tally.counts.given)
     yield this.shown(0)
     progress.key_range = yield from this.commits.begin(this)
     for reader in this.readers:
         yield from _load_source(this, progress, reader)
-    yield from _settle(this, progress)
-    yield from _judge_waiting(this, progress)
+    yield from _judge_waiting(this, progress, is_last=True)
     if this.files is not None:
         yield Call(this.files.close)
     this.tally.seconds = ((yield Now()) - progress.began).total_seconds()
@@ -176,7 +182,7 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
             for piece in (yield from complete(progress.known, stamped(this.table, part))):
                 progress.position += len(piece.batch)
                 if progress.position <= this.checkpoint:
-                    yield from _replay(this, progress.known, piece)
+                    yield from _replay(this, progress, reader, piece)
                     yield this.shown(progress.bytes_done + part.read_to)
                 else:
                     yield from _load_part(this, progress, reader, piece)
@@ -186,9 +192,10 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
 
 def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
     """Return what is known before the first batch, once all keys are known of the targets that this run loads."""
-    yield from this.wait_for([name for name in this.table.targets if name in this.target_keys])
-    this.relied_on.extend(_known_reference(this, reference) for reference in this.table.references)
-    this.linked_to.extend(_known_reference(this, links.reference) for links in this.table.used_links)
+    others = [name for name in this.table.targets if name in this.target_keys and name != this.table.name]
+    yield from this.wait_for(others)
+    this.relied_on.extend(_known_reference(this, progress, reference) for reference in this.table.references)
+    this.linked_to.extend(_known_reference(this, progress, links.reference) for links in this.table.used_links)
     return Knowledge(
         table=this.table,
         database=this.database,
@@ -204,16 +211,28 @@ def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
 
 def _waiting(this: Load) -> WaitingRecords | None:
     """Return a place for records that wait for unique values: only rows that change give values up."""
-    if not this.table.judged_sets or this.on_conflict != "update":
+    if not this.table.judged_sets or this.on_conflict != "update" or this.family is not None:
         return None
     from async_loader.loading.waiting import WaitingRecords
 
     return WaitingRecords(this.table)
 
 
-def _known_reference(this: Load, reference: Reference) -> KnownReference:
+def _family(this: Load) -> Family:
+    """Return a place for records that wait for rows of their own table."""
+    from async_loader.loading.parents import Family
+
+    family = Family(this.table, moves=this.on_conflict == "update")
+    if this.waited is not None:
+        family.before = this.waited
+    return family
+
+
+def _known_reference(this: Load, progress: Progress, reference: Reference) -> KnownReference:
     target, database = this.targets[reference.table]
     keys = this.known.get(target.name)
+    if target.name == this.table.name:
+        keys = ReferencedKeys(target.column(target.key), this.accepted, progress.key_range)
     if keys is None:
         column = target.column(target.key)
         keys = ReferencedKeys(column, this.target_keys.get(target.name), this.ranges[target.name])
@@ -227,6 +246,9 @@ def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resol
     waiting = progress.known.waiting
     if waiting is not None:
         resolved, world_of = yield Call(waiting.set_aside, (reader, resolved, world_of))
+    if this.family is not None:
+        first = progress.position - len(resolved.batch)
+        resolved, world_of = yield Call(this.family.set_aside, (reader, resolved, world_of, first))
     part = resolved.batch
     if this.table.finds_by_key and not lacks_computed(this.table, part):
         judged: Judged = yield Call(judge_batch, (this, progress.known, part, world_of))
@@ -242,11 +264,12 @@ def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resol
     progress.writing.append((yield Start(write(this, reader, judged))))
     if waiting is not None and waiting.is_full:
         yield Tell(waiting.is_full_in_words)
-        yield from _judge_waiting(this, progress)
+        yield from _judge_waiting(this, progress, is_last=False)
         progress.known.waiting = None
+    if this.family is not None and this.family.is_worth_trying and not this.commits.are_several:
+        yield from _judge_waiting(this, progress, is_last=False)
     if this.commits.is_due(progress.position):
-        yield from _settle(this, progress)
-        yield from _judge_waiting(this, progress)
+        yield from _judge_waiting(this, progress, is_last=False)
         _check_outcomes(this)
         yield from this.commits.commit(this)
         yield from this.commits.refresh(this, progress.known)
@@ -254,16 +277,25 @@ def _load_part(this: Load, progress: Progress, reader: Readable, resolved: Resol
         progress.new_keys = None
 
 
-def _judge_waiting(this: Load, progress: Progress) -> Steps[None]:
-    """Judge the records that wait for others, together, and write them."""
+def _judge_waiting(this: Load, progress: Progress, *, is_last: bool) -> Steps[None]:
+    """Judge the records that wait for others, together, and write them, once all that came before is written. Children
+    whose parents may still come wait on, unless it is the last time.
+    """
+    yield from _settle(this, progress)
     known = progress.known
+    if this.family is not None:
+        from async_loader.loading.trees import settle
+
+        for written in (yield from settle(this, progress, this.family, is_last=is_last)):
+            yield from _count(this, written)
+        this.tally.wait(this.family.positions)
+        return
     pieces = [] if known is None or known.waiting is None else known.waiting.take()
     if known is None or not pieces:
         return
     from async_loader.loading.exchanging import write_exchanged
     from async_loader.loading.waiting import exchanged
 
-    yield from _settle(this, progress)
     worlds = []
     for _, resolved in pieces:
         worlds.append((yield Call((yield from resolve(known, resolved)))))
@@ -280,14 +312,25 @@ def _itself(world: World) -> World:
     return world
 
 
-def _replay(this: Load, known: Knowledge, resolved: Resolved) -> Steps[None]:
-    """Judge once more what an earlier process has committed, and remember its keys."""
+def _replay(this: Load, progress: Progress, reader: Readable, resolved: Resolved) -> Steps[None]:
+    """Judge once more what an earlier process has committed, and remember its keys. What waited then waits again."""
+    known, family = progress.known, this.family
+    assert known is not None
     world_of = yield from resolve(known, resolved)
+    if family is not None:
+        first = progress.position - len(resolved.batch)
+        resolved, world_of = yield Call(family.add_again, (reader, resolved, world_of, first))
 
     def remember() -> None:
         world = world_as_before(world_of(), resolved.batch, this.used_before)
+        if family is not None:
+            from async_loader.loading.parents import without_own
+
+            world = without_own(this.table, world)
         verdict = judge(this.table, resolved.batch, world)
         known.remember(verdict, world)
+        if family is not None:
+            family.note_rejected(resolved.batch, verdict.places)
         # A record that passes and yet is not there was refused by the database.
         this.accepted.refuse(verdict.new[this.table.key])
 

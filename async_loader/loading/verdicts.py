@@ -113,14 +113,21 @@ def verdict_of(this: Load, batch: Batch, world_of: Callable[[], World]) -> tuple
 
 def made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> Judged:
     """Remember and count what was accepted and rejected, and make it ready to be written."""
+    take_in(this, known, batch, verdict, world)
+    pack = this.database.pack
+    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
+    return Judged(batch, verdict, written, pack(verdict.rejects))
+
+
+def take_in(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world: World) -> None:
+    """Remember and count what was accepted and rejected."""
     known.remember(verdict, world)
     _note_named(this, known, batch, verdict)
     if this.dry is not None:
         this.dry.keep(this.table.name, verdict.accepted)
+    if this.family is not None and world.settled is None:
+        this.family.note_rejected(batch, verdict.places)
     this.tally.take(this.table, batch, verdict, is_late=world.settled is not None)
-    pack = this.database.pack
-    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
-    return Judged(batch, verdict, written, pack(verdict.rejects))
 
 
 def _note_named(this: Load, known: Knowledge, batch: Batch, verdict: Verdict) -> None:

@@ -63,8 +63,8 @@ class WaitingRecords:
     ) -> tuple[Resolved, Callable[[], World]]:
         """Keep the records whose fate is not known. Returns the others, and the world to judge them by."""
         world = world_of()
-        identity = _as_text(resolved.batch.values[self._table.key] if world.identity is None else world.identity)
-        values = [_as_text(each.values) for each in world.unique]
+        identity = as_text(resolved.batch.values[self._table.key] if world.identity is None else world.identity)
+        values = [as_text(each.values) for each in world.unique]
         waits = self._undecided(world, identity, values)
         if not waits.any():
             return resolved, lambda: world
@@ -89,10 +89,10 @@ class WaitingRecords:
         if not waits.any():
             return waits
         # Records that have something in common with one that waits wait with it.
-        shared = _shared(identity)
+        alike = shared(identity)
         for texts in values:
-            shared |= _shared(texts)
-        return waits | (shared & ~world.taken) if (waits & shared).any() else waits
+            alike |= shared(texts)
+        return waits | (alike & ~world.taken) if (waits & alike).any() else waits
 
 
 def exchanged(table: Table, pieces: Iterable[Piece], worlds: Sequence[World]) -> tuple[list[World], Exchange]:
@@ -102,7 +102,7 @@ def exchanged(table: Table, pieces: Iterable[Piece], worlds: Sequence[World]) ->
     keys = [batch.values[table.key] if world.identity is None else world.identity for batch, world in both]
     decided = exchange(
         Waiting(
-            identity=pl.concat(map(_as_text, keys)),
+            identity=pl.concat(map(as_text, keys)),
             is_taken=pl.concat(world.taken for world in worlds),
             has_failed=pl.concat(have_failed(table, batch, world) for batch, world in both),
             unique=[_joined([world.unique[number] for world in worlds]) for number in range(len(worlds[0].unique))],
@@ -121,11 +121,12 @@ def _joined(parts: Sequence[UniqueInBatch]) -> UniqueInBatch:
     return UniqueInBatch(parts[0].unique, *map(pl.concat, zip(*columns, strict=True)))
 
 
-def _as_text(values: pl.Series) -> pl.Series:
+def as_text(values: pl.Series) -> pl.Series:
+    """Return values as texts, which are the same just where they are."""
     return identities(values.to_frame()).cast(pl.String)
 
 
-def _shared(values: pl.Series) -> pl.Series:
+def shared(values: pl.Series) -> pl.Series:
     """Return for each value whether another record has it too."""
     return values.is_duplicated() & values.is_not_null()
 

@@ -17,8 +17,9 @@ from async_loader.loading.refused import LateReasons, late_rejects, write_apart,
 from async_loader.loading.sides import Readable
 from async_loader.loading.superseding import replace_rejects
 from async_loader.records.batches import Batch
+from async_loader.records.parsing import clipped
 from async_loader.records.validation import Verdict
-from async_loader.tables import Table
+from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
     from async_loader.loading.load import Load
@@ -98,10 +99,44 @@ def _store(load: Load, judged: Judged) -> Steps[Stored]:
     """
     records, held = judged.verdict.written, judged.verdict.changed[load.table.key]
     kept = kept_by_rows(load.table, judged.batch.absent)
+    if load.family is not None and (lost := (yield from _without_parents(load, records))):
+        return (yield from _store_rest(load, judged, records, held, lost))
     stored = yield from write_or_refuse(load.database, load.table, judged.written, len(records), held, absent=kept)
     if stored is None:
         return (yield from _store_apart(load, judged, records, held))
     return Stored(Counts(inserted=stored - len(held), updated=len(held)))
+
+
+def _without_parents(load: Load, records: pl.DataFrame) -> Steps[LateReasons]:
+    """Return the reasons of records whose parents the database has refused since they were judged."""
+    lost: dict[Any, tuple[str, str | None, str]] = {}
+    for reference in load.table.own_references:
+        names = records[reference.column]
+        refused = names.filter(load.accepted.are_refused(names)).unique()
+        if reference.to or not len(refused):
+            continue
+        # Those that were to be changed are there.
+        gone = refused.filter(~refused.is_in((yield from load.database.present(load.table, refused)).implode()))
+        among = names.is_in(gone.implode()).fill_null(value=False)
+        for key, name in zip(records[load.table.key].filter(among), names.filter(among), strict=True):
+            lost.setdefault(key, lost_parent(load, reference, name))
+    return lost
+
+
+def _store_rest(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series, lost: LateReasons) -> Steps[Stored]:
+    """Store accepted records but for those that have lost their parents."""
+    keys = list(lost)
+    load.accepted.refuse(records[load.table.key].filter(records[load.table.key].is_in(keys)))
+    rest, held = records.filter(~records[load.table.key].is_in(keys)), held.filter(~held.is_in(keys))
+    stored = yield from _store_apart(load, judged, rest, held)
+    return Stored(stored.counts, {**stored.reasons, **lost})
+
+
+def lost_parent(load: Load, reference: Reference, name: Any) -> tuple[str, str | None, str]:
+    """Return the reason of a record whose parent the database has refused."""
+    shown = f"'{clipped(name)}'" if isinstance(name, str) else str(name)
+    message = f"{reference.column} {shown} does not exist in {load.table.name}: the database refused its record"
+    return "exists_in", reference.column, message
 
 
 def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series) -> Steps[Stored]:

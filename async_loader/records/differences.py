@@ -39,6 +39,16 @@ class DifferingRows:
         """Return the rows with those of these places, which have others of these links."""
         return replace(self, linked={**self.linked, **{place: (*self.linked.get(place, ()), name) for place in places}})
 
+    def chosen(self, which: pl.Series) -> DifferingRows:
+        """Return the rows from which some of the records of a batch differ, by the places that these have by then."""
+        after = (which.cum_sum().cast(pl.Int64) - 1).to_list()
+        chosen = which.to_list()
+        return replace(
+            self,
+            rows={after[place]: row for place, row in self.rows.items() if chosen[place]},
+            linked={after[place]: names for place, names in self.linked.items() if chosen[place]},
+        )
+
     def at(self, places: pl.Series) -> DifferingRows:
         """Return the rows by the places of these records in a batch."""
         return replace(self, rows={places[place]: values for place, values in self.rows.items()})

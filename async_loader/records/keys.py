@@ -56,6 +56,10 @@ class AcceptedKeys:
         """Return for each key whether a record with it was accepted."""
         return self._accepted.holds(keys) if len(self._accepted) else all_false(len(keys))
 
+    def are_refused(self, keys: pl.Series) -> pl.Series:
+        """Return for each key whether the database refused its record."""
+        return self._refused.holds(keys) if len(self._refused) else all_false(len(keys))
+
     def are_referable(self, keys: pl.Series) -> pl.Series:
         """Return for each key whether it can be referenced."""
         return self.are_taken(keys) & ~self._refused.holds(keys) if len(self._refused) else self.are_taken(keys)

@@ -78,7 +78,7 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
     size = len(batch.lines)
     checks = _checks(table, batch, world)
     failed = _any((check.failed for check in checks), size)
-    conflict = world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(size)
+    conflict = conflicting(batch, world)
     beside = list(_beside_others(table, batch, world, failed, conflict))
     # Of a duplicate nothing is said that depends on whether its row was looked at.
     checks = [_but_for(check, batch, beside[0].failed) for check in checks] + beside
@@ -101,6 +101,11 @@ def judge(table: Table, batch: Batch, world: World) -> Verdict:
 def have_failed(table: Table, batch: Batch, world: World) -> pl.Series:
     """Return which records are rejected whatever other records have."""
     return _any((check.failed for check in _checks(table, batch, world)), len(batch.lines))
+
+
+def conflicting(batch: Batch, world: World) -> pl.Series:
+    """Return which records are rejected because the database has their keys with other values."""
+    return world.differs & ~_faulty(batch) if world.conflicts_reject else all_false(len(batch.lines))
 
 
 def _checks(table: Table, batch: Batch, world: World) -> list[Check]:

@@ -92,4 +92,5 @@ class World:
             unique=[each.chosen(which) for each in self.unique],
             identity=None if self.identity is None else self.identity.filter(which),
             checks=[check.chosen(which) for check in self.checks],
+            differing=None if self.differing is None else self.differing.chosen(which),
         )

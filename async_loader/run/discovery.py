@@ -76,7 +76,7 @@ def _with_reference(database: Store, tables: tuple[Table, ...], name: str, key: 
     by_name = {table.name: table for table in tables}
     table, target = by_name[name], next((each for each in tables if key.leads_to(each.name)), None)
     column = next((column for column in table.columns if column.name == key.column), None)
-    if column is None or column.type not in KEY_TYPES or target == table:
+    if column is None or column.type not in KEY_TYPES:
         return tables
     if any(each.column == key.column and key.leads_to(each.table) for each in table.references):
         return tables

@@ -88,6 +88,7 @@ class OneCommit(Execution):
             contents=self._contents(table),
             superseding=self._superseding(table),
             checkpoint=state.tallies[table.name].kept.records,
+            waited=state.tallies[table.name].waiting,
             used_before=self._used.get(table.name, {}),
             dry=self._dry,
         )

@@ -9,8 +9,9 @@ from itertools import chain
 from async_loader.effects import Call, Now, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.contents import CONTENTS, Content, contents_as_json
-from async_loader.ledger.entries import COMPLETE, SUPERSEDED, Facts, TableRun
+from async_loader.ledger.entries import COMPLETE, SUPERSEDED, WAITING, Facts, TableRun
 from async_loader.ledger.layouts import READ
+from async_loader.ledger.positions import positions_as_text
 from async_loader.loading.repeated_content import earlier_loads, supersede_repeated
 from async_loader.run.reading import contents_read, layouts_read
 from async_loader.run.state import RunState
@@ -29,6 +30,8 @@ def save(run: RunState, table: Table, state: str, facts: Facts | None = None) ->
         contents = yield from _supersede_repeated(run, table, contents)
     facts = run.facts | (facts or {})
     facts |= {READ: layouts_read(run.readers[table.name]), CONTENTS: contents_as_json(contents)}
+    if tally.waiting is not None:
+        facts[WAITING] = positions_as_text(tally.waiting)
     if superseded := tally.superseded + tally.repeated:
         facts[SUPERSEDED] = dict(superseded)
     line = TableRun(
@@ -38,7 +41,7 @@ def save(run: RunState, table: Table, state: str, facts: Facts | None = None) ->
         sources=json.dumps(facts),
         state=state,
         counts=tally.counts,
-        checkpoint=tally.counts.given,
+        checkpoint=tally.records,
         started_at=run.began,
         finished_at=(yield Now()).isoformat() if state == COMPLETE else None,
     )

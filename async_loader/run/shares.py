@@ -21,7 +21,7 @@ from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
-from async_loader.loading.finding import MatchValues
+from async_loader.loading.finding import DryRows, MatchValues
 from async_loader.loading.load import Load, load
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
@@ -380,6 +380,7 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
         commits=_CommittedByWorker(),
         files=this.files,
         superseding=this.superseding,
+        dry=DryRows([share.table.name]) if share.is_rehearsal and share.table.own_references else None,
         noted=frozenset(target.name for target in share.targets if target.name not in means.loaded),
     )
 

@@ -122,20 +122,21 @@ class SpreadTable:
 
     @property
     def is_divisible(self) -> bool:
-        """Whether the table can be several shares, which do not know of each other's unique values."""
-        return not self.table.judged_sets
+        """Whether the table can be several shares, which know nothing of each other's unique values and records."""
+        return not (self.table.judged_sets or self.table.own_references)
 
     @property
     def is_referenced(self) -> bool:
         """Whether other tables of the run are to know its keys."""
-        return any(reference.table == self.table.name for table in self.loaded for reference in table.references)
+        others = (table for table in self.loaded if table.name != self.table.name)
+        return any(reference.table == self.table.name for table in others for reference in table.references)
 
     @property
     def comes_after(self) -> Iterator[str]:
         """The tables that must be complete before this one begins: earlier ones of its database, and its targets."""
         before = self.loaded[: self.loaded.index(self.table)]
         yield from (table.name for table in before if table.database == self.table.database)
-        yield from (target.name for target in self.targets if target in self.loaded)
+        yield from (target.name for target in self.targets if target in self.loaded and target != self.table)
 
     @property
     def most_sent(self) -> int | None:

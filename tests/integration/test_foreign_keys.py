@@ -13,6 +13,8 @@ from tests.stores import Databases
 
 THINGS = Table("things", "things", (Column("id", Type.INTEGER), Column("parent", Type.INTEGER, nullable=True)))
 PARENTS = Table("parents", "things", (Column("id", Type.INTEGER),))
+# A key of two columns, which is no reference.
+OF_TWO = ", UNIQUE (id, parent), FOREIGN KEY (parent, id) REFERENCES things (id, parent)"
 WAITING = pytest.mark.parametrize("waiting", ["", "DEFERRABLE INITIALLY DEFERRED"], ids=["at once", "at the commit"])
 
 
@@ -67,15 +69,15 @@ def test_a_dry_run_says_the_same(tmp_path: Path, store: Databases, mode: str) ->
 
 
 def test_what_cannot_be_a_reference_is_refused_by_the_database(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = place_with(tmp_path, store, "REFERENCES things (id)")
-    place.load(mode, {"things": place.file("t.csv", "id,parent\n1,\n2,1\n3,9\n")}, batch_size=1)
+    place = place_with(tmp_path, store, OF_TWO)
+    place.load(mode, {"things": place.file("t.csv", "id,parent\n1,\n2,2\n3,9\n")}, batch_size=1)
     assert reasons_of(place) == [(4, ["refused"])]
-    assert place.rows("things") == [(1, None), (2, 1)]
+    assert place.rows("things") == [(1, None), (2, 2)]
 
 
 @pytest.mark.only("sqlite")
 def test_one_that_waits_for_the_commit_fails_the_run_in_one_line(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = place_with(tmp_path, store, "REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED")
+    place = place_with(tmp_path, store, f"{OF_TWO} DEFERRABLE INITIALLY DEFERRED")
     with pytest.raises(StoreError, match="table things: row 2 references a row of things that is not there"):
         place.load(mode, {"things": place.file("t.csv", "id,parent\n1,\n2,9\n")})
     assert place.rows("things") == []
@@ -85,7 +87,7 @@ def test_one_that_waits_for_the_commit_fails_the_run_in_one_line(tmp_path: Path,
 def test_then_no_other_database_is_committed_either(tmp_path: Path, store: Databases, mode: str) -> None:
     referencing = replace(THINGS, references=(Reference("id", "parents"),))
     elsewhere = replace(PARENTS, database="parents")
-    place = place_with(tmp_path, store, "REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED", elsewhere)
+    place = place_with(tmp_path, store, f"{OF_TWO} DEFERRABLE INITIALLY DEFERRED", elsewhere)
     place.tables = (elsewhere, referencing)
     sources = {"parents": place.file("p.csv", "id\n1\n2\n"), "things": place.file("t.csv", "id,parent\n1,\n2,9\n")}
     with pytest.raises(StoreError, match="table things: row 2 references a row of things that is not there"):
@@ -95,7 +97,7 @@ def test_then_no_other_database_is_committed_either(tmp_path: Path, store: Datab
 
 @pytest.mark.only("sqlite")
 def test_rows_that_broke_a_foreign_key_before_bar_no_load(tmp_path: Path, store: Databases, mode: str) -> None:
-    place = place_with(tmp_path, store, "REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED")
+    place = place_with(tmp_path, store, f"{OF_TWO} DEFERRABLE INITIALLY DEFERRED")
     place.query("things", "INSERT INTO things VALUES (7, 70)")
     place.load(mode, {"things": place.file("t.csv", "id,parent\n1,2\n2,1\n")})
     assert place.rows("things") == [(1, 2), (2, 1), (7, 70)]

@@ -373,3 +373,13 @@ class Legacy(models.Model):
     class Meta:
         managed = False
         db_table = "legacy"
+
+
+class Category(models.Model):
+    """With a parent of its own kind."""
+
+    name = models.CharField(max_length=20, unique=True)
+    parent = models.ForeignKey("self", models.CASCADE, related_name="children", **OPTIONAL)
+
+    def __str__(self) -> str:
+        return self.name

@@ -99,8 +99,6 @@ def stored_fields(model: type[models.Model]) -> list[Field]:
 
 
 def _check_field(field: Field) -> None:
-    if isinstance(field, models.ForeignKey) and _table(field.remote_field.model) == _table(field.model):
-        raise ConfigurationError(f"{field}: references its own table; that is not loaded")
     for validator in field.validators:
         if not callable(validator):
             raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
@@ -198,7 +196,7 @@ def check_owners(table: str, labels: Iterable[str]) -> None:
 
 
 def problems_of(some: Iterable[type[models.Model]]) -> Iterator[str]:
-    """Yield a line for each table of these models that cannot be loaded, or whose references lead back to it."""
+    """Yield a line for each table of these models that cannot be loaded, or whose references lead back by others."""
     owners: dict[str, list[type[models.Model]]] = {}
     for model in some:
         if all(map(is_whole, model._meta.concrete_fields)):
@@ -224,7 +222,8 @@ def leads_back(name: str, targets: Mapping[str, Iterable[str]]) -> bool:
     """Return whether a table references itself through others; `targets` are the tables that each references."""
     ahead, seen = [name], set[str]()
     while ahead:
-        more = set(targets.get(ahead.pop(), ())) - seen
+        one = ahead.pop()
+        more = set(targets.get(one, ())) - seen - {one}
         seen |= more
         ahead += more
     return name in seen
