@@ -18,6 +18,25 @@ import pytest
 
 Case = Mapping[Any, Hashable]
 
+# Files whose tests take more than ten seconds together; those that take longest come first.
+LONGEST = (
+    "test_worker_faults.py",
+    "test_workers.py",
+    "test_workers_finding.py",
+    "test_docs.py",
+    "test_retry.py",
+    "test_agreement.py",
+    "test_models.py",
+    "test_oracle.py",
+    "test_remote.py",
+    "test_parts.py",
+    "test_streams.py",
+    "test_locks.py",
+    "test_servers.py",
+    "test_full_disk.py",
+    "test_postgres.py",
+)
+
 
 def amounts(few: int, many: int) -> pytest.MarkDecorator:
     """Run a test with `amount` of few always, and of many where there is time for it."""
@@ -27,6 +46,16 @@ def amounts(few: int, many: int) -> pytest.MarkDecorator:
 def leaves_out_long(chosen: str) -> bool:
     """Return whether a run whose `-m` is this leaves out all tests that take long."""
     return "not long" in chosen.split(" and ")
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests by file: those that take longest first, then those of many tests.
+
+    Processes take a file at a time, so one that takes long may not be left for the end.
+    """
+    longest = {name: place for place, name in enumerate(LONGEST)}
+    counts = Counter(item.path for item in items)
+    return sorted(items, key=lambda item: (longest.get(item.path.name, len(longest)), -counts[item.path], item.path))
 
 
 def divide(items: Iterable[pytest.Item]) -> None:

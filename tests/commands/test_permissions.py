@@ -107,6 +107,15 @@ def test_a_directory_that_may_not_be_entered_is_one_line(
         assert error == f"error: database orders: {NOT_OPENED} ({project.directory}/inner/orders.db); {CHECK}\n"
 
 
+def test_the_check_says_that_a_directory_may_not_be_written_to(project: Project, shut: Callable[..., None]) -> None:
+    shut(0o555)
+    code, error = manage(project, "check")
+    assert code == 1
+    assert error.count("async_loader.E005") == len(TABLES)
+    assert f"Database orders: the directory {project.directory} cannot be written to." in error
+    assert "HINT: SQLite makes files beside a database: make the directory writable." in error
+
+
 def test_databases_cannot_be_made_where_nothing_may_be_written(project: Project, shut: Callable[..., None]) -> None:
     for table in TABLES:
         (project.directory / f"{table}.db").unlink()

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from async_loader import Show, Tell
-from async_loader.contrib.django.terminal.progress import progress
+from async_loader.contrib.django.terminal.progress import progress, steps
 from tests.commands.conftest import Project
 from tests.commands.terminals import COLORS, CONTROL, HASTY, Beats, Clock, Terminal, hasty, users
 from tests.sample import MODES
@@ -131,6 +131,23 @@ def test_bars_are_wiped_away_and_lines_printed_meanwhile_stay(on_terminal: Calla
     seen = terminal.to_the_end()
     assert "\x1b[2Ka\\x1bline\r\n" in seen
     assert seen.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")
+
+
+def test_steps_are_drawn_with_their_names_and_how_many_are_done(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = on_terminal(80)
+    with steps(3, wanted=True) as show:
+        for name in ("[bold]one", "two"):
+            show(name)
+    drawn = CONTROL.sub("", terminal.to_the_end())
+    assert "[bold]one" in drawn or "two" in drawn
+    assert "1/3" in drawn
+
+
+def test_steps_are_not_drawn_where_they_are_not_wanted(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = on_terminal(80)
+    with steps(3, wanted=False) as show:
+        show("one")
+    assert terminal.to_the_end() == ""
 
 
 @pytest.mark.parametrize("wanted", [True, False])

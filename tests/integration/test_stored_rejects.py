@@ -15,6 +15,7 @@ from async_loader import (
     RejectFilter,
     Retry,
     Run,
+    StoredRejects,
     StoreError,
     Table,
     Type,
@@ -82,6 +83,24 @@ PAIR = (
     Table("towns", "both", (Column("id", Type.INTEGER), Column("town", Type.TEXT)), rules=(not_empty("town"),)),
     Table("roads", "both", (Column("id", Type.INTEGER), Column("road", Type.TEXT)), rules=(not_empty("road"),)),
 )
+
+
+def test_rejects_of_a_table_that_is_no_longer_declared_are_named_and_left_alone(
+    tmp_path: Path, mode: str, store: Databases
+) -> None:
+    place = Place(tmp_path, PAIR, store=store)
+    source = place.file("towns.csv", "id,town\n1,\n")
+    run = place.load(mode, {"towns": source}).run
+    declared = PAIR[1:]
+    problem = "these are rejects of table towns, which is no longer declared"
+    with pytest.raises(ConfigurationError, match=problem):
+        StoredRejects(declared, place.databases).export(ALL, tmp_path / "left.csv")
+    again = Retry(declared, ALL, place.databases, mode=mode)
+    assert again.perform().tables == {}
+    why = "table towns is no longer declared"
+    assert again.left == (f"rejects of run {run} from {source} are left as they are: {why}",)
+    assert findings(place) == []
+    assert len(shown(place)) == 1
 
 
 def test_of_two_tables_from_one_source_the_reasons_decide_or_it_stays_open(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from itertools import product
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiers import leaves_out_long, sample
+from tests.tiers import LONGEST, in_order, leaves_out_long, sample
 
 PARAMETERS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 6), min_size=1)
 
@@ -49,3 +51,19 @@ def test_values_of_a_parameter_in_turn_are_spread_over_the_tests() -> None:
 def test_a_run_of_long_tests_makes_them() -> None:
     assert all(leaves_out_long(chosen) for chosen in ("not wide and not long", "not long", "not long and wide"))
     assert not any(leaves_out_long(chosen) for chosen in ("", "long", "wide", "long or not long", "not longer"))
+
+
+def test_the_files_that_take_longest_exist() -> None:
+    files = {path.name for path in Path(__file__).resolve().parents[1].rglob("test_*.py")}
+    assert set(LONGEST) <= files
+
+
+def test_those_that_take_longest_come_first_and_then_those_of_many_tests(request: pytest.FixtureRequest) -> None:
+    items = in_order(request.session.items)
+    files = list(dict.fromkeys(item.path for item in items))
+    assert len(items) == len(request.session.items)
+    counts = Counter(item.path for item in items)
+    known = [path.name for path in files if path.name in LONGEST]
+    assert known == sorted(known, key=LONGEST.index)
+    others = [counts[path] for path in files[len(known) :]]
+    assert others == sorted(others, reverse=True)
