@@ -112,6 +112,12 @@ class Workers:
             known = asked.scheduler_info(n_workers=-1)["workers"]
             return [known[address]["id"] for address, tasks in asked.processing().items() if tasks]
 
+    def give_up(self, worker: subprocess.Popen[str]) -> None:
+        """Let the scheduler take a worker for lost, as it does by itself after minutes of silence."""
+        [name] = [name for name, process in self.workers.items() if process is worker]
+        with Client(self.address, set_as_default=False) as asked:
+            asked.run_on_scheduler(_give_up, name)
+
     def restart_scheduler(self) -> None:
         """Start another scheduler at the same address in the place of the first."""
         end(self.scheduler)
@@ -168,6 +174,11 @@ class Workers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+
+async def _give_up(name: str, dask_scheduler: Any) -> None:
+    lost = [address for address, worker in dask_scheduler.workers.items() if worker.name == name]
+    await dask_scheduler.restart_workers(lost, wait_for_workers=False, stimulus_id="silent")
 
 
 def end(process: subprocess.Popen[Any]) -> None:

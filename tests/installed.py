@@ -26,6 +26,8 @@ class Thing(models.Model):
 _SETTINGS = """
 INSTALLED_APPS += ["shop", "async_loader.contrib.django"]
 """
+# Seconds after which a command is taken for one that never ends.
+_PATIENCE = 120
 _THINGS = "code,price,made\nA,1.50,2026-01-02 03:04:05\nB,cheap,\n"
 
 
@@ -91,7 +93,7 @@ def _manage(directory: Path, *arguments: str) -> str:
 def _run(directory: Path, *arguments: str) -> str:
     """Return what Python prints. Deprecation warnings are errors."""
     command = [sys.executable, "-W", "error", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(arguments)} left with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout

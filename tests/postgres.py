@@ -19,6 +19,8 @@ _SETTINGS = (
     "synchronous_commit=off",
     "max_connections=60",
     "shared_buffers=64MB",
+    # A session of a test that waits for another of the same test would wait for ever.
+    "lock_timeout=100s",
 )
 
 

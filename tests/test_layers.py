@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import async_loader
+from tests.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "async_loader"
@@ -168,6 +169,7 @@ def printed(script: str, environment: Mapping[str, str]) -> str:
         env=os.environ | environment,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
         check=True,
     ).stdout
 

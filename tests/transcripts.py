@@ -184,7 +184,7 @@ def copy_of_the_sample(directory: Path) -> Path:
 def new_project(directory: Path) -> Path:
     """Make a Django project with an app in a directory, and return it."""
     making = "python -m django startproject mysite . && python manage.py startapp shop"
-    subprocess.run(["bash", "-c", making], cwd=directory, env=_environment(str(ROOT)), check=True)
+    subprocess.run(["bash", "-c", making], cwd=directory, env=_environment(str(ROOT)), timeout=_LONGEST, check=True)
     return directory
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Project
+from tests.processes import PATIENCE
 
 # KiB that are room for everything.
 ENOUGH = 65_536
@@ -40,7 +41,7 @@ class Disk:
         self._remount("ro")
 
     def _remount(self, option: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)
+        subprocess.run(["mount", "-o", f"remount,{option}", self.path], timeout=PATIENCE, check=True)
 
     def fill(self) -> None:
         """Leave not a byte."""
@@ -55,7 +56,7 @@ def mounted(path: Path, kibibytes: int) -> Iterator[Disk]:
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except FileNotFoundError:
         pytest.skip("needs the command mount")
     if done.returncode:
@@ -64,4 +65,4 @@ def mounted(path: Path, kibibytes: int) -> Iterator[Disk]:
         yield Disk(path)
     finally:
         # Lazily, so that nothing stays even where a process that failed its test has a file open there.
-        subprocess.run(["umount", "--lazy", path], check=True)
+        subprocess.run(["umount", "--lazy", path], timeout=PATIENCE, check=True)

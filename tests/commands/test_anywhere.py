@@ -25,6 +25,7 @@ from django.db import connections
 
 from async_loader import LoaderError
 from tests.commands.conftest import ROOT, Project
+from tests.processes import PATIENCE
 from tests.sample import MODES
 
 Call = Callable[[], Any]
@@ -36,7 +37,7 @@ def directly(call: Call) -> Any:
 
 def in_a_thread(call: Call) -> Any:
     with ThreadPoolExecutor(1) as executor:
-        return executor.submit(call).result()
+        return executor.submit(call).result(PATIENCE)
 
 
 def in_an_event_loop(call: Call) -> Any:
@@ -276,6 +277,12 @@ def test_a_program_that_calls_a_command_is_not_tuned(tmp_path: Path) -> None:
     for name in ("OPENBLAS_NUM_THREADS", "ARROW_DEFAULT_MEMORY_POOL"):
         environment.pop(name, None)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

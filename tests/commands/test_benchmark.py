@@ -25,6 +25,7 @@ from benchmarks.measure import Work, measure
 from tests.commands.conftest import Project
 from tests.commands.harm import wait_while
 from tests.postgres import Server, binaries
+from tests.processes import PATIENCE
 
 RECORDS, INVALID = 200, 0.1
 # Some cases have a contender in common.
@@ -324,5 +325,5 @@ def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path) -> None:
         out, error = process.communicate()
     assert (process.returncode, out, error) == (130, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
-    commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    commands = subprocess.check_output(["ps", "-eo", "args"], text=True, timeout=PATIENCE)
     assert str(tmp_path) not in commands

@@ -14,6 +14,7 @@ import pytest
 
 from async_loader import ConfigurationError, Source
 from tests.commands.conftest import Project
+from tests.processes import PATIENCE
 from tests.sample import MODES
 
 CSV = b"id,name,email\n1,Ada,ada@example.com\n2,Bert,none\n"
@@ -77,7 +78,7 @@ def test_the_command_line_after_an_export_can_be_pasted(project: Project) -> Non
     done = project.call("rejects", "export", exported, "--table=users")
     assert (done.returncode, Path(exported).read_bytes().count(b"\n")) == (0, 2)
     command = done.stdout.splitlines()[-1].partition("python manage.py insert_data ")[2]
-    word = subprocess.run(["bash", "-c", f"printf %s {command}"], stdout=subprocess.PIPE, check=True).stdout
+    word = subprocess.check_output(["bash", "-c", f"printf %s {command}"], timeout=PATIENCE)
     assert word == os.fsencode(f"users={exported}")
     assert r"\xe9" in project.call("rejects", "show").stdout
 

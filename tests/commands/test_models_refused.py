@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.commands.test_models import counts
+from tests.processes import PATIENCE
 
 _OF_DATABASES = ("odd.Elsewhere", "odd.Nowhere", "shop.Regular")
 REFUSED = {
@@ -106,7 +107,12 @@ print({"polars", "numpy", "pyarrow"} & set(sys.modules))
 def test_a_check_without_declarations_imports_nothing_heavy(shop: Shop) -> None:
     environment = shop.environment
     done = subprocess.run(
-        [sys.executable, "-c", DOES_NOT_IMPORT], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", DOES_NOT_IMPORT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (done.stdout, done.stderr) == ("set()\n", "")
 

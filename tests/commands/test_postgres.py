@@ -19,7 +19,7 @@ from async_loader.contrib.django.management.base import INTERRUPTED
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import wait_while, write_sources
 from tests.postgres import Server
-from tests.processes import until
+from tests.processes import PATIENCE, until
 from tests.sample import MODES
 from tests.transcripts import File, steps
 
@@ -298,6 +298,7 @@ def test_where_psycopg_is_missing_a_line_says_what_to_install(tmp_path: Path, co
         env=project.environment,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
         check=False,
     )
     assert "pip install 'django-async-loader[postgresql]'" in done.stderr

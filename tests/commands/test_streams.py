@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands.conftest import ROOT, Project
 from tests.commands.harm import wait_while
+from tests.processes import PATIENCE
 from tests.sample import MODES
 
 
@@ -94,7 +95,9 @@ def test_signals_while_a_commit_waits_are_put_off_and_reported_rightly(project: 
 )
 def test_closed_streams_do_no_harm(project: Project, closed: str) -> None:
     command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data {closed}']
-    done = subprocess.run(command, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=project.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(project.query("users", "SELECT * FROM users")) == 9
 
@@ -105,7 +108,9 @@ def test_stdin_may_be_a_file_or_closed(project: Project) -> None:
         assert process.communicate()[1] == ""
     assert len(project.query("users", "SELECT * FROM users")) == 1
     command = ["sh", "-c", f'"{sys.executable}" manage.py insert_data users=- <&-']
-    done = subprocess.run(command, cwd=ROOT, env=project.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=project.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (1, "error: -: cannot be read: stdin is closed\n")
 
 

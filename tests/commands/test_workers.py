@@ -17,6 +17,7 @@ import pytest
 
 from async_loader.contrib.django.management.base import FAILED, INTERRUPTED, STRICT, USAGE
 from tests.cluster import workers
+from tests.commands.conftest import Project
 from tests.commands.harm import write_sources
 from tests.commands.terminals import CONTROL, HASTY, Terminal, hasty
 from tests.commands.test_postgres import REFERENCE_RUN, ServedProject, initialised, served, succeed, without_reasons
@@ -115,10 +116,10 @@ def one_worker(environment: Mapping[str, str], *, own: bool) -> Iterator[str]:
 
 @contextmanager
 def held_back(served: ServedProject) -> Iterator[None]:
-    """Hold the share with product 1900 back until the end of the block."""
+    """Hold the share with one of the last products back until the end of the block."""
     function = f"""CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"""
-    trigger = "CREATE TRIGGER gate BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.id = 1900)"
+    trigger = "CREATE TRIGGER gate BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.id = 550)"
     served.query("products", f"{function}; {trigger} EXECUTE FUNCTION wait()")
     with psycopg.connect(served.server.url(served.names["products"]), autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
@@ -131,9 +132,11 @@ def waits(served: ServedProject, database: str, event: str) -> bool:
     return bool(served.query(database, waiting))
 
 
-@pytest.mark.parametrize("spread", [True, False], ids=["over workers", "in one process"])
+@pytest.mark.parametrize(
+    "spread", [True, pytest.param(False, marks=pytest.mark.wide)], ids=["over workers", "in one process"]
+)
 def test_of_two_loads_at_once_one_waits_for_the_other(served: ServedProject, *, spread: bool) -> None:
-    command = ("insert_data", *write_sources(served, 2_000), "--format=json", "--no-progress")
+    command = ("insert_data", *write_sources(served, 600), "--format=json", "--no-progress")
     over_workers = ("--mode=dask", "--workers=1", "--share-size=0.004")
     with held_back(served):
         first = served.start(*command, *over_workers)
@@ -154,7 +157,7 @@ def test_of_two_loads_at_once_one_waits_for_the_other(served: ServedProject, *, 
 
 @pytest.mark.parametrize("own", [True, False], ids=["its own", "of a cluster"])
 def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject, *, own: bool) -> None:
-    sources = write_sources(served, 2_000)
+    sources = write_sources(served, 600)
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}
     with one_worker(served.environment, own=own) as worker:
         message = ("--mode=dask", worker, "--share-size=0.004", "--report-rejects=0", "--no-progress")
@@ -185,35 +188,30 @@ def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedPr
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "message"),
+    ("options", "message"),
     [
-        (["--mode=dask", "--commit-every=5"], USAGE, "workers commit share by share"),
-        (["--workers=2"], USAGE, "mode async has no workers"),
+        (["--mode=dask", "--commit-every=5"], "workers commit share by share"),
+        (["--workers=2"], "mode async has no workers"),
         *(
-            (
-                ["--mode=dask", f"--share-size={size}"],
-                USAGE,
-                f"more than 0 MiB, and no more than any file has, not {size}",
-            )
+            (["--mode=dask", f"--share-size={size}"], f"more than 0 MiB, and no more than any file has, not {size}")
             for size in ("nan", "inf", "0", "-1", "1e+300")
         ),
-        (["--mode=dask", "--scheduler=here"], USAGE, "a scheduler is at tcp://HOST:PORT"),
-        (
-            [
-                "--mode=dask",
-                "--scheduler=tls://127.0.0.1:1",
-                *(f"--tls-{each}=none.pem" for each in ("ca", "cert", "key")),
-            ],
-            FAILED,
-            "none.pem",
-        ),
+        (["--mode=dask", "--scheduler=here"], "a scheduler is at tcp://HOST:PORT"),
     ],
 )
-def test_what_cannot_be_spread_is_one_line(served: ServedProject, options: list[str], code: int, message: str) -> None:
-    done = served.manage("insert_data", *options)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+def test_options_that_do_not_fit_workers_are_one_line(project: Project, options: list[str], message: str) -> None:
+    done = project.call("insert_data", *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (USAGE, "", 1)
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
+
+
+def test_certificates_that_cannot_be_read_are_one_line(served: ServedProject) -> None:
+    certificates = [f"--tls-{each}=none.pem" for each in ("ca", "cert", "key")]
+    done = served.manage("insert_data", "--mode=dask", "--scheduler=tls://127.0.0.1:1", *certificates)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (FAILED, "", 1)
+    assert done.stderr.startswith("error: ")
+    assert "none.pem" in done.stderr
 
 
 def test_a_cluster_without_certificates_is_warned_of(served: ServedProject) -> None:

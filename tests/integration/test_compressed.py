@@ -145,7 +145,7 @@ def test_two_compressed_members_are_one_source(place: Place, mode: str) -> None:
 def test_a_pipe_is_read_to_its_end(place: Place, mode: str) -> None:
     pipe = str(place.directory / "pipe")
     os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: Path(pipe).write_bytes(CSV))
+    writer = threading.Thread(target=lambda: Path(pipe).write_bytes(CSV), daemon=True)
     writer.start()
     report = place.load(mode, {"users": Source(pipe, "csv")})
     writer.join(PATIENCE)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from async_loader import Column, Table, Type
+from tests.processes import PATIENCE
 from tests.sample import Place
 from tests.stores import Databases
 
@@ -54,7 +55,7 @@ def an_application(place: Place) -> Iterator[Callable[[], int]]:
             yield lambda: inserted[0]
         finally:
             is_over.set()
-        working.result()
+        working.result(PATIENCE)
 
 
 @COUNTED
@@ -79,5 +80,5 @@ def test_two_loads_at_once_give_each_row_a_key_of_its_own(place: Place, mode: st
     sources = [place.file(f"{letter}.csv", "name\n" + "".join(f"{letter}{n}\n" for n in range(50))) for letter in "ab"]
     with ThreadPoolExecutor(2) as executor:
         loads = [executor.submit(place.load, mode, {"things": each}, commit_every=10) for each in sources]
-        assert [load.result().tables["things"].inserted for load in loads] == [50, 50]
+        assert [load.result(PATIENCE).tables["things"].inserted for load in loads] == [50, 50]
     assert place.query("things", "SELECT count(*), count(DISTINCT name) FROM things") == [(100, 100)]

@@ -22,6 +22,7 @@ from async_loader.sources import Reader, parts
 from async_loader.sources.identity import identity
 from async_loader.sources.streams import BLOCK
 from tests.integration.remote_contents import CONTENTS, CSV, ROWS, parquet
+from tests.processes import PATIENCE
 from tests.sample import MODES, TABLES, USERS, Place, comparable
 
 # What is read does not depend on where it is stored.
@@ -70,7 +71,7 @@ def bucket(server: str) -> Iterator[Any]:
 def command(server: str, instruction: str, body: bytes = b"") -> None:
     """Ask the server for something that no storage does."""
     plain = {"Content-Type": "text/plain"}
-    urlopen(Request(f"{server}/moto-api/{instruction}", body, plain, method="POST")).close()
+    urlopen(Request(f"{server}/moto-api/{instruction}", body, plain, method="POST"), timeout=PATIENCE).close()
 
 
 def forget() -> None:
@@ -309,6 +310,7 @@ def test_a_process_leaves_no_session_open(bucket: Any, tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

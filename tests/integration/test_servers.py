@@ -73,7 +73,7 @@ def test_a_load_waits_for_a_writer_as_long_as_it_may_and_for_no_reader(place: Pl
                 time.sleep(0.02)
             writer.commit()
 
-        other = threading.Thread(target=release)
+        other = threading.Thread(target=release, daemon=True)
         other.start()
         report = place.load(mode, {"users": place.file("v.csv", "id,name,email\n2,x,y@\n3,z,@\n")}, lock_timeout=60)
         other.join(PATIENCE)

@@ -66,7 +66,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
             with path.open("ab") as source:
                 source.write(b"1,a,@\n")
 
-    writer = threading.Thread(target=change)
+    writer = threading.Thread(target=change, daemon=True)
     writer.start()
     with pytest.raises(SourceError, match=r"u.csv: changed while it was read"):
         place.load(mode, {"users": str(path), "products": Source(pipe, "csv")})

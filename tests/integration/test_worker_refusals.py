@@ -168,7 +168,9 @@ def authority(directory: Path, name: str) -> dict[str, Path]:
     page = (ROOT / "docs" / "cluster.md").read_text()
     script = page.split("`certificates.sh`:\n\n```sh\n")[1].split("```")[0]
     (directory / name).mkdir()
-    subprocess.run(["bash", "-euc", script, "-", "one"], cwd=directory / name, check=True, capture_output=True)
+    subprocess.run(
+        ["bash", "-euc", script, "-", "one"], cwd=directory / name, timeout=PATIENCE, check=True, capture_output=True
+    )
     return {
         "ca": directory / name / "ca.pem",
         "certificate": directory / name / "one.pem",

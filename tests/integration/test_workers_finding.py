@@ -39,15 +39,24 @@ class Libraries:
         self.many = Place(directory / "spread", TABLES, store)
         self.workers = workers
 
-    def spread(self, sources: dict[str, Any], share_size: int = 60, **options: Any) -> Report:
+    def spread(self, sources: dict[str, Any], share_size: int = 200, **options: Any) -> Report:
         """Load by workers, in shares of that size."""
         where = self.workers.cluster(self.many.databases, share_size=share_size)
         return Run(TABLES, sources, self.many.databases, Options(**options), mode="dask", cluster=where).perform()
 
-    def load(self, sources: dict[str, str], share_size: int = 60, **options: Any) -> Report:
+    def load(self, sources: dict[str, str], share_size: int = 200, **options: Any) -> Report:
         """Load by both, which must come to the same, but for generated keys; the report of the workers."""
-        paths = {table: self.one.file(f"{table}.csv", content) for table, content in sources.items()}
+        paths = self.write(sources)
         alone, spread = self.one.load("sequential", paths, **options), self.spread(paths, share_size, **options)
+        self.check(spread, alone)
+        return spread
+
+    def write(self, sources: dict[str, str]) -> dict[str, str]:
+        """Write sources, and return their paths."""
+        return {table: self.one.file(f"{table}.csv", content) for table, content in sources.items()}
+
+    def check(self, spread: Report, alone: Report) -> None:
+        """Check that both loads came to the same, but for generated keys, and gave no key twice."""
         assert without_lists(spread) == without_lists(alone)
         for table in ("people", "shelves", "loans"):
             assert rows(self.many, table) == rows(self.one, table)
@@ -56,7 +65,6 @@ class Libraries:
                 assert len(keys) == len(set(keys))
         assert rejects(self.many) == rejects(self.one)
         orderly(self.many)
-        return spread
 
 
 def without_lists(report: Report) -> dict[str, Any]:
@@ -99,7 +107,9 @@ LOAN_LINES = csv(
 )
 
 
-@pytest.mark.parametrize("share_size", [60, 1 << 20], ids=["many shares", "one share"])
+@pytest.mark.parametrize(
+    "share_size", [200, pytest.param(1 << 20, marks=pytest.mark.wide)], ids=["many shares", "one share"]
+)
 def test_tables_without_keys_are_matched_looked_up_and_numbered(libraries: Libraries, share_size: int) -> None:
     """The same match values stand in several shares, of which the first accepted record counts."""
     sources = {"people": EMAILS, "shelves": SHELF_LINES, "loans": LOAN_LINES}
@@ -108,7 +118,7 @@ def test_tables_without_keys_are_matched_looked_up_and_numbered(libraries: Libra
     assert first.tables["loans"].inserted > 20
     assert first.tables["loans"].reasons["person_id.exists_in"] > 0
     shares = libraries.many.query("users", "SELECT count(*) > 1 FROM loader_shares")
-    assert shares == [(share_size == 60,)]
+    assert shares == [(share_size == 200,)]
     again = libraries.load(sources, share_size, match=MATCH)
     assert sum(table.inserted for table in again.tables.values()) == 0
     changed = csv("email,name,age", [(f"{n}@", "changed", n) for n in range(20, 50)])
@@ -127,7 +137,7 @@ def test_tables_without_keys_are_matched_looked_up_and_numbered(libraries: Libra
 def test_a_unique_value_that_records_are_matched_by_does_not_make_a_table_one_share(libraries: Libraries) -> None:
     people = replace(PEOPLE, columns=(*PEOPLE.columns[:2], replace(PEOPLE.columns[2], unique=True), PEOPLE.columns[3]))
     path = libraries.many.file("people.csv", EMAILS)
-    where = libraries.workers.cluster(libraries.many.databases, share_size=60)
+    where = libraries.workers.cluster(libraries.many.databases, share_size=200)
     options = Options(match={"people": ("email",)})
     run = Run((people,), {"people": path}, libraries.many.databases, options, mode="dask", cluster=where)
     assert run.perform().tables["people"].inserted == 31
@@ -141,7 +151,7 @@ def test_records_that_bring_keys_as_well_are_one_share(libraries: Libraries) -> 
 
 
 def test_what_is_appended_gets_new_keys_once(libraries: Libraries) -> None:
-    report = libraries.load({"shelves": SHELF_LINES}, append=frozenset({"shelves"}))
+    report = libraries.load({"shelves": SHELF_LINES}, 60, append=frozenset({"shelves"}))
     assert report.tables["shelves"].inserted == 40
     path = {"shelves": str(libraries.one.directory / "shelves.csv")}
     with pytest.raises(SourceError, match=r"was loaded into shelves by run .*; to append it once more, load with"):

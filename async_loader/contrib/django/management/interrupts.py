@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -48,3 +52,19 @@ def sigterm_as_ctrl_c(*, owns_process: bool) -> Iterator[Interrupts]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def answer() -> str:
+    """Return the line that is typed next. A signal that comes just before the wait for it ends that wait, as one that
+    comes meanwhile does: by a byte that it writes.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signals, woken = socket.socketpair()
+        with signals, woken:
+            signals.settimeout(0)
+            before = signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
+            try:
+                select.select([sys.stdin, woken], [], [])
+            finally:
+                signal.set_wakeup_fd(before)
+    return sys.stdin.readline()

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 import async_loader
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import CHOOSING, RUNNING, group
+from async_loader.contrib.django.management.interrupts import answer
 from async_loader.contrib.django.management.options import add_lock_timeout
 from async_loader.contrib.django.management.rejects.subcommand import (
     Subcommand,
@@ -66,4 +67,4 @@ def _is_confirmed(command: ReportCommand, rejects: str) -> bool:
     """Ask on the terminal, and return whether the answer is yes."""
     command.stdout.write(f"Discard {rejects}? They cannot be brought back. [y/N] ", ending="")
     command.stdout.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return answer().strip().lower() in ("y", "yes")
