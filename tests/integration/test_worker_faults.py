@@ -212,6 +212,7 @@ def test_all_workers_are_killed_and_others_come(scene: Scene) -> None:
     scene.check(load.result(PATIENCE))
 
 
+@pytest.mark.wide
 def test_workers_that_make_keys_are_killed_and_every_new_row_gets_one(
     tmp_path: Path, served: Schemas, fragile: Workers
 ) -> None:

@@ -11,10 +11,12 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils.module_loading import import_string
 
-from async_loader import ConfigurationError, Format, Source
+import async_loader
+from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import FORMAT, group
 
 if TYPE_CHECKING:
+    from async_loader import Format
     from async_loader.contrib.django.models.tables import ProjectTables
 
 SETTING = "ASYNC_LOADER_FORMATS"
@@ -73,7 +75,7 @@ def declared_formats() -> dict[str, Format]:
         raise ConfigurationError(f"setting {SETTING}: {path} is no function")
     found: dict[str, Format] = {}
     for each in formats():
-        if not isinstance(each, Format) or not each.name:
+        if not isinstance(each, async_loader.Format) or not each.name:
             raise ConfigurationError(f"setting {SETTING}: {path} gives {each!r}, which is no Format with a name")
         if each.name in found:
             raise ConfigurationError(f"setting {SETTING}: two formats have the name {each.name}")
@@ -99,11 +101,11 @@ class FormatOptions:
         """Return the format of a source of a table, which is `named` in the argument if anything is."""
         declared = self._declared.get(named)
         if declared is None:
-            declared = Format("", named)
+            declared = async_loader.Format("", named)
             if named and (near := difflib.get_close_matches(named, self._declared, 1)):
                 raise ConfigurationError(f"there is no format {named!r}; did you mean {near[0]}?")
         declared = self._with_columns(table, declared)
-        source = Source(path, declared)
+        source = async_loader.Source(path, declared)
         fitting = [name for name in _OPTIONS if name not in _OF_CSV or source.kind == "csv"]
         if not source.is_text:
             fitting.remove("encoding")
