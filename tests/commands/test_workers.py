@@ -76,11 +76,12 @@ THREADS, PROCESSES = "--workers=1", "--workers=5"
 @pytest.mark.parametrize("worker", [THREADS, pytest.param(PROCESSES, marks=pytest.mark.long)])
 def test_what_a_worker_of_the_commands_own_meets_is_one_line(served: ServedProject, scratch: Path, worker: str) -> None:
     succeed(served, "insert_data")
-    changed = served.file("users.csv", "id,name,email\n1,Another,a@b\n")
-    spread = ("insert_data", f"users={changed}", "--mode=dask", worker, "--no-progress")
-    done = served.manage(*spread, "--on-conflict=stop")
+    changed = served.file("orders.csv", "id,user_id,product_id,quantity\n1,1,1,99\n")
+    # Workers have done some work for the others, when one of them fails.
+    tables = ("users=data/users.csv", "products=data/products.csv", f"orders={changed}")
+    done = served.manage("insert_data", *tables, "--mode=dask", worker, "--no-progress", "--on-conflict=stop")
     assert (done.returncode, done.stdout) == (FAILED, "")
-    assert done.stderr.startswith("error: database users: table users holds id 1 with other values than ")
+    assert done.stderr.startswith("error: database orders: table orders holds id 1 with other values than ")
     assert done.stderr.count("\n") == 1
     assert list(scratch.iterdir()) == []
 

@@ -102,10 +102,15 @@ class Workers(Threads):
             check_versions(self._name, member, theirs, versions())
 
     def _end(self) -> None:
-        """Cancel all that is not done; a worker of another cluster finishes what it is doing."""
-        if self._client is not None:
+        """Cancel all that is not done; a worker of another cluster finishes what it is doing.
+
+        Workers of the run's own end with it, and nothing is cancelled: their scheduler, which lives in this process,
+        would log that it fails at tasks which it has already cancelled with others.
+        """
+        if self._client is not None and self._own is None:
             with suppress(Exception):
                 self._client.sync(self._client._cancel, list(self._submitted), force=True, callback_timeout=_ANSWER)
+        if self._client is not None:
             with suppress(Exception):
                 self._client.close(timeout=_ANSWER)
         if self._own is not None:
