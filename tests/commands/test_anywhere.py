@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -230,10 +231,22 @@ def test_an_interrupt_reaches_the_caller_and_leaves_its_signals_alone(ours: Proj
     reading, writing = os.pipe()
     handler = signal.getsignal(signal.SIGINT)
     report = ours.directory / "report.json"
-    interrupting = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
-    interrupting.start()
+    this_thread = threading.get_ident()
+
+    def interrupt() -> None:
+        # A pipe holds 64 KiB: once more than that is taken, the load is reading.
+        os.write(writing, b"id,name,email\n" + b"x" * 200_000)
+        time.sleep(0.2)
+        signal.pthread_kill(this_thread, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    # A load that does not feel it comes to an end all the same.
+    end_of_pipe = threading.Timer(PATIENCE, os.close, (writing,))
+    end_of_pipe.daemon = True
+    end_of_pipe.start()
     with pytest.raises(KeyboardInterrupt, match="interrupted: nothing was kept; run the same command again"):
         call("insert_data", f"users:csv=/dev/fd/{reading}", "--mode=sequential", f"--report={report}")
+    end_of_pipe.cancel()
     os.close(writing)
     os.close(reading)
     assert signal.getsignal(signal.SIGINT) is handler
