@@ -45,6 +45,7 @@ from .rules import (
     one_of,
 )
 from .run.cluster import Cluster
+from .run.loaded import Loaded
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
@@ -89,6 +90,7 @@ __all__ = [
     "LedgerError",
     "Lent",
     "Links",
+    "Loaded",
     "LoaderError",
     "LockedError",
     "Options",

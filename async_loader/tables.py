@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -315,6 +315,22 @@ class Unique:
     code: str = UNIQUE
 
 
+# The code, the column or None, and the message of each reason against a record; see `Table.examine`.
+Reasons: TypeAlias = "Sequence[tuple[str, str | None, str]]"
+Examine: TypeAlias = "Callable[[pl.DataFrame, pl.Series], Sequence[Reasons]]"
+
+
+class Listener(Protocol):
+    """What wants to know of loads of a table, once they are committed."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything comes of calling it."""
+
+    def __call__(self, loaded: Any) -> None:
+        """Take note of what was loaded: a `Loaded`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of `database` (a name, not a path), with one key column, its rules and its references.
@@ -327,6 +343,9 @@ class Table:
     links: the sets of rows of other tables that a source may give with each record.
     refused: by names of columns that no source may have, why that is so.
     computed: names of columns that the database computes; a source may have them, and they are ignored.
+    examine: a function that is asked about whole records with which nothing else is wrong. It gets n of them in the
+        table's columns, and n flags: whether a row is there. It returns the reasons against each.
+    on_loaded: what is called after each load of the table that has committed anything.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -345,6 +364,8 @@ class Table:
     links: tuple[Links, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict, hash=False)
     computed: frozenset[str] = frozenset()
+    examine: Examine | None = field(default=None, repr=False)
+    on_loaded: Listener | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = self.column_names
@@ -459,13 +480,14 @@ class Table:
     def narrowed(self, names: Collection[str]) -> Table:
         """Return the table with these columns alone, in this order; the key is among them."""
         columns = tuple(self.column(name) for name in names)
-        return replace(self, columns=columns, rules=(), references=(), match=(), unique_together=(), links=())
+        bare = replace(self, rules=(), references=(), match=(), unique_together=(), links=(), examine=None)
+        return replace(bare, columns=columns)
 
     def identified_by(self, name: str) -> Table:
         """Return the table as one whose key is another column, which identifies its rows too."""
         key = replace(self.column(name), nullable=False, default=REQUIRED, generated=False)
         columns = tuple(key if column.name == name else column for column in self.columns)
-        return replace(self, columns=columns, key=name, rules=(), references=(), match=(), links=())
+        return replace(self, columns=columns, key=name, rules=(), references=(), match=(), links=(), examine=None)
 
     @property
     def unique(self) -> tuple[Column, ...]:

@@ -38,6 +38,7 @@ class Outcome:
         those of shares before it are not among them. None where they are not known, as of a share that was loaded
         earlier.
     rejects: of a dry run alone, which stores nothing, by source.
+    written: the keys of rows that were inserted or changed, where the run wants to know them.
     """
 
     counts: Counts = NOTHING
@@ -49,6 +50,7 @@ class Outcome:
     listed: tuple[Accepted, ...] = ()
     accepted: pl.Series | None = None
     rejects: tuple[tuple[str, pl.DataFrame], ...] = ()
+    written: pl.Series | None = None
 
     def as_json(self) -> str:
         """Return it as the ledger keeps it."""

@@ -43,6 +43,8 @@ class Tally:
     repeated: by earlier run, how many of its rejects went because the same content was loaded again as a whole.
     refused: how many records the database refused in this process.
     waiting: positions of the records that have been read and wait for others; None where there are none.
+    written: keys of rows that were inserted or changed; None where nothing wants to know them. lacks_keys: whether an
+        earlier process, or an earlier attempt of a worker, has written rows whose keys are not among them.
     """
 
     database: str
@@ -62,6 +64,8 @@ class Tally:
     blank_lines: int = 0
     refused: int = 0
     waiting: pl.Series | None = None
+    written: list[pl.Series] | None = None
+    lacks_keys: bool = False
 
     def wait(self, positions: pl.Series) -> None:
         """Note which records wait for others."""
@@ -114,6 +118,7 @@ class Tally:
         self.counts = line.counts
         self.superseded = Counter(removed_rejects(line)[SUPERSEDED])
         self.waiting = waiting_positions(line)
+        self.lacks_keys = True
         self.keep(whole=line.state == COMPLETE)
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:
@@ -127,6 +132,9 @@ class Tally:
         self.add(outcome.counts, Counter())
         if is_kept:
             self.keep(whole=False)
+        if self.written is not None and outcome.written is not None:
+            self.written.append(outcome.written)
+        self.lacks_keys |= outcome.written is None
 
     def take_total(self, outcome: Outcome) -> None:
         """Count what came of all shares of a table together."""

@@ -67,6 +67,9 @@ def written_as(load: Load, reader: Readable, judged: Judged, stored: Stored) -> 
         from async_loader.loading.linking import write_links
 
         yield from write_links(load, judged, list(stored.reasons))
+    if load.tally.written is not None:
+        keys = judged.verdict.written[load.table.key]
+        load.tally.written.append(keys.filter(~keys.is_in(list(stored.reasons))) if stored.reasons else keys)
     rejects, packed = judged.verdict.rejects, judged.rejects
     late = rejects.clear()
     if stored.reasons:

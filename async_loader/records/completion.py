@@ -36,13 +36,15 @@ class HeldRow:
 
 
 def with_absent_of_rules(table: Table, batch: Batch) -> Batch:
-    """Return the batch with absent columns as lacking ones where a rule holds them against columns that are there: they
-    cannot be judged by their defaults in rows that hold other values.
+    """Return the batch with absent columns as lacking ones where a rule holds them against columns that are there, or
+    where whole records are examined: they cannot be judged by their defaults in rows that hold other values.
     """
     absent = set(batch.absent)
     asked = {
         name for rule in table.rules if not absent.issuperset(rule.columns) for name in rule.columns if name in absent
     }
+    if table.examine is not None:
+        asked |= absent - {table.key}
     if not asked:
         return batch
     size = len(batch.lines)

@@ -111,7 +111,13 @@ def conflicting(batch: Batch, world: World) -> pl.Series:
 def _checks(table: Table, batch: Batch, world: World) -> list[Check]:
     """Return the checks that ask each record by itself."""
     others = [*broken_rules(table, batch), *_dangling(table, batch, world), *world.checks]
-    return [*_faults(table, batch), *(_of_what_is_there(check, batch, world) for check in others)]
+    checks = [*_faults(table, batch), *(_of_what_is_there(check, batch, world) for check in others)]
+    if table.examine is None:
+        return checks
+    from async_loader.records.examining import examined
+
+    has_failed = _any((check.failed for check in checks), len(batch.lines)) | world.taken
+    return [*checks, *examined(table, batch.values, world.held, ~has_failed)]
 
 
 def _beside_others(table: Table, batch: Batch, world: World, failed: pl.Series, conflict: pl.Series) -> Iterator[Check]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from async_loader.effects import Connect, Now, Steps, Tell, Together
+from async_loader.errors import LoaderError
 from async_loader.run.executions import execution_of
+from async_loader.run.loaded import announce
 from async_loader.run.plan import LOCK_TIMEOUT, check_databases
 from async_loader.run.reading import open_sources
 from async_loader.run.state import RunState
@@ -28,6 +30,11 @@ def run(state: RunState) -> Steps[None]:
         yield Together([execution.load(table) for table in state.remaining])
         yield from execution.commit()
         yield from _report_superseded(state)
+    except LoaderError:
+        yield from announce(state)
+        raise
+    else:
+        yield from announce(state)
     finally:
         state.close()
 

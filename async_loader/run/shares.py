@@ -50,6 +50,7 @@ class Share:
     grown: by referenced table, those that it held once that was loaded.
     is_referenced: whether tables that are loaded after it are to know which keys it accepted.
     is_rehearsal: whether nothing is written.
+    notes_keys: whether the keys of rows that are inserted or changed are returned.
     places: by database, where the process that leads the run finds its tables.
     earlier: by share before this one, keys that both have. Those that were accepted there are taken. Where records find
         their rows by match columns, the match values stand for keys.
@@ -71,6 +72,7 @@ class Share:
     is_rehearsal: bool
     lock_timeout: float
     report_rejects: int
+    notes_keys: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
     earlier: Mapping[int, pl.Series] = field(default_factory=dict)
     watched: pl.Series | None = None
@@ -154,7 +156,8 @@ def load_share(share: Share, means: Means) -> Steps[Outcome]:
         return committed
     accepted, match_values = yield from _accepted_before(this)
     paths = dict.fromkeys(reader.source.name for reader in means.readers)
-    tally = Tally(share.table.database, tuple(paths), share.report_rejects)
+    written = list[pl.Series]() if share.notes_keys else None
+    tally = Tally(share.table.database, tuple(paths), share.report_rejects, written=written)
     one = replace(_load(this, accepted, tally), match_values=match_values)
     yield from load(one)
     yield from this.recheck(one)
@@ -385,6 +388,10 @@ def _load(this: _Transaction, accepted: AcceptedKeys, tally: Tally) -> Load:
     )
 
 
+def _no_keys(table: Table) -> pl.Series:
+    return pl.Series(table.key, [], dtype=table.column(table.key).dtype)
+
+
 def _outcome(share: Share, one: Load) -> Outcome:
     watched, tally = share.watched, one.tally
     are_taken = one.match_values.holds if share.table.match else one.accepted.are_taken
@@ -398,4 +405,5 @@ def _outcome(share: Share, one: Load) -> Outcome:
         refused=refused,
         listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
         accepted=one.accepted.referable() if share.is_referenced else None,
+        written=None if tally.written is None else pl.concat([_no_keys(share.table), *tally.written]),
     )

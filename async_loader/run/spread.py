@@ -332,6 +332,7 @@ def _share(this: SpreadTable, number: int, parts: tuple[Part, ...]) -> Share:
         is_rehearsal=this.is_rehearsal,
         lock_timeout=plan.options.lock_timeout,
         report_rejects=plan.options.report_rejects if this.is_rehearsal else 0,
+        notes_keys=this.tally.written is not None,
         places=this.state.places,
     )
 

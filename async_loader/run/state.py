@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from async_loader.errors import OutputError
 from async_loader.ledger.entries import Facts, TableRun
 from async_loader.ledger.report import Report
@@ -48,8 +50,13 @@ class RunState:
         self.committed: dict[str, TableRun] = {}
         self.places: dict[str, Place] = {}
         self._start: datetime | None = None
-        shown = plan.options.report_rejects
-        self.tallies = {table.name: Tally(table.database, plan.paths(table), shown) for table in plan.loaded}
+        self.tallies = {table.name: self._tally(table) for table in plan.loaded}
+
+    def _tally(self, table: Table) -> Tally:
+        options, listener = self.plan.options, table.on_loaded
+        is_wanted = listener is not None and not options.dry_run and listener.is_wanted
+        written = list[pl.Series]() if is_wanted else None
+        return Tally(table.database, self.plan.paths(table), options.report_rejects, written=written)
 
     def begin(self, now: datetime) -> None:
         """Note that this process begins now; whether it resumes an earlier run is not known yet."""

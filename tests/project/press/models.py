@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 
@@ -61,3 +62,27 @@ class Edit(models.Model):
     article = models.ForeignKey(Article, models.CASCADE)
     reader = models.ForeignKey(Reader, models.CASCADE, db_constraint=False)
     role = models.CharField(max_length=10)
+
+
+class Leaflet(models.Model):
+    """With a `clean()` as projects write them."""
+
+    code = models.CharField(max_length=10, unique=True)
+    first = models.IntegerField(default=1)
+    last = models.IntegerField(null=True, blank=True)
+    shelf = models.ForeignKey(Shelf, models.CASCADE, null=True, blank=True)
+    extra = models.JSONField(default=list, blank=True)
+
+    def clean(self) -> None:
+        if self.last is not None and self.last < self.first:
+            problem = ValidationError("%(last)s is before %(first)s.", code="order", params=vars(self))
+            raise ValidationError({"last": problem})
+        if self.code.startswith("x"):
+            raise ValidationError([ValidationError(text, code="no_x") for text in ("No x.", "Not at all.")])
+        if "fail" in self.extra:
+            raise RuntimeError(f"{self.code} fails")
+        if self._state.adding and self.code == "old":
+            raise ValidationError("Nothing old is added.")
+
+    def __str__(self) -> str:
+        return self.code
