@@ -27,7 +27,7 @@ class Signalled:
         return bool(table_loaded.has_listeners(apps.get_model(self.label)))
 
     def __call__(self, loaded: Loaded) -> None:
-        """Send the signal."""
+        """Send the signal of what was loaded."""
         model = apps.get_model(self.label)
         try:
             table_loaded.send_robust(
