@@ -382,6 +382,9 @@ class Table:
         for part, column in used:
             if column not in names:
                 raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
+        for name in self.match:
+            if self.column(name).type is Type.JSON:
+                raise ConfigurationError(f"table {self.name}: match names {name}, which is json and finds no rows")
         for rule in self.rules:
             self._try_rule(rule)
         for links in self.links:

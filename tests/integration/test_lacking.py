@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Reference, Rule, Run, Table, Type, not_empty
+from async_loader import Column, Options, Reference, Rule, Run, SQLite, Table, Type, not_empty
 from tests.integration.stored import retry
 from tests.integration.test_crashes import crash_after
 from tests.sample import MODES, Place, reject_names
@@ -317,3 +317,26 @@ def test_an_interrupted_load_goes_on_record_by_record(tmp_path: Path, store: Dat
         assert len(place.rows("things")) == 20
         assert place.rows("things")[0] == (1, "n", 1, 9, "x")
     assert resumed > 1
+
+
+@pytest.mark.only("sqlite")
+def test_a_time_that_a_record_lacks_stays_in_the_zone_in_which_the_database_keeps_it(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    """As Django keeps times in SQLite where DATABASES has a TIME_ZONE."""
+    at = Column("at", Type.DATETIME, zone="UTC", nullable=True, default=None)
+    table = Table("visits", "visits", (Column("id", Type.INTEGER), at, Column("n", Type.INTEGER)))
+    place = Place(tmp_path, (table,), store=store)
+    databases = {"visits": SQLite(place.files["visits"], zone="Europe/Berlin")}
+    first: list[Record] = [
+        {"id": 1, "at": "2024-07-01T12:00:00Z", "n": 1},
+        {"id": 2, "at": "2024-10-27T01:30:00Z", "n": 1},
+    ]
+    Run((table,), {"visits": place.file("a.jsonl", lines(first))}, databases, mode=mode).perform()
+    before = [(1, "2024-07-01 14:00:00", 1), (2, "2024-10-27 02:30:00", 1)]
+    assert place.rows("visits") == before
+    others: list[Record] = [{"id": 1, "n": 2}, {"id": 2, "n": 2}, {"id": 3, "at": None, "n": 3}]
+    source = place.file("b.jsonl", lines(others))
+    report = Run((table,), {"visits": source}, databases, Options(on_conflict="update"), mode=mode).perform()
+    assert report.tables["visits"].updated == 2
+    assert [row[:2] for row in place.rows("visits")] == [row[:2] for row in before] + [(3, None)]

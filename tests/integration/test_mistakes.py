@@ -48,8 +48,12 @@ def sample_run(sources: dict[str, Any] | None = None, databases: Any = None, **o
             "column price is declared with 99 digits, 2 of them",
         ),
         (lambda: Table("loader_x", "x", (ID,)), "table loader_x: names that begin with loader_ are the loader's own"),
+        (
+            lambda: Table("x", "x", (ID, Column("more", Type.JSON)), match=("more",)),
+            "table x: match names more, which is json and finds no rows",
+        ),
     ],
-    ids=["mode", "cluster", "databases", "file", "digits", "table"],
+    ids=["mode", "cluster", "databases", "file", "digits", "table", "match"],
 )
 def test_a_mistake_of_a_program_is_one_line(mistake: Callable[[], Any], problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as caught:
