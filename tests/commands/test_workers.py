@@ -44,13 +44,13 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
 
 
 def test_progress_over_workers_is_drawn_on_a_terminal_and_printed_elsewhere(served: ServedProject) -> None:
-    sources = write_sources(served, 2_000)
+    sources = write_sources(served, 1_000)
     spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")
     done = served.manage(*spread, after=HASTY)
     assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert "orders: waits for users" in lines
-    assert re.search(r"^users: 2,0\d\d records, \d+ rejected, [\d,]+ records/s, 100 %$", done.stderr, re.MULTILINE)
+    assert re.search(r"^users: 1,00\d records, \d+ rejected, [\d,]+ records/s, 100 %$", done.stderr, re.MULTILINE)
     terminal = Terminal(100)
     with hasty(served, terminal, *spread) as process:
         out, _ = process.communicate()

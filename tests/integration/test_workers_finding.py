@@ -160,7 +160,11 @@ def test_what_is_appended_gets_new_keys_once(libraries: Libraries) -> None:
     assert len(libraries.many.rows("shelves")) == 80
 
 
-@pytest.mark.parametrize("options", [{"dry_run": True}, {"max_rejects": 1000}], ids=["dry", "max"])
+@pytest.mark.parametrize(
+    "options",
+    [{"dry_run": True}, pytest.param({"max_rejects": 1000}, marks=pytest.mark.wide)],
+    ids=["dry", "max"],
+)
 def test_a_rehearsal_finds_rows_that_are_stored(libraries: Libraries, options: dict[str, Any]) -> None:
     libraries.load({"people": EMAILS, "shelves": SHELF_LINES}, match=MATCH)
     libraries.load({"loans": LOAN_LINES}, match=MATCH, **options)
