@@ -34,7 +34,7 @@ class _Mended:
 
     def source(self) -> Source:
         """Return the file as a source that is read as the run read its own."""
-        return as_its_run_read_it(self.file.source, self.layout)
+        return as_its_run_read_it(self.file.source, self.layout, self.file.columns)
 
     def found_as_before(self, table: Table, on_missing: str | None) -> Table:
         """Return the table whose records find their rows as those of the run did."""
@@ -145,7 +145,8 @@ def _lines(mended: _Mended, given: tuple[Table, Source], now: tuple[Table, Sourc
     """Return lines about the options that come from the run, and those of it that do not count."""
     table, source = given
     name, said, effective = source.name, [*_options(*given)], [*_options(*now)]
-    of_run = _options(mended.found_as_before(table, None), as_its_run_read_it(_plain(source), mended.layout))
+    as_read = as_its_run_read_it(_plain(source), mended.layout, mended.file.columns)
+    of_run = _options(mended.found_as_before(table, None), as_read)
     if added := [option for option in effective if option not in said]:
         yield f"{name}: read as in run {mended.run}, with {' '.join(added)}"
     if overruled := [option for option in of_run if option not in effective]:

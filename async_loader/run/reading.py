@@ -25,7 +25,10 @@ def open_sources(state: RunState) -> Steps[None]:
     sources, each is closed until its turn comes. Files of rejects are read as their runs read them.
     """
     problem = yield from _open_all(state)
-    if problem is not None or any(reader.is_rejects for readers in state.readers.values() for reader in readers):
+    # A source that cannot be read at all says nothing of itself.
+    if (problem is not None and problem[1].__cause__ is None) or any(
+        reader.is_rejects for readers in state.readers.values() for reader in readers
+    ):
         from async_loader.run.mended import plan_with_mended
 
         plan = yield from plan_with_mended(state.plan)

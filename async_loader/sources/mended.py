@@ -5,8 +5,9 @@ Such a file has the columns of its source. How else its run read the source, the
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from async_loader.errors import SourceError
@@ -24,8 +25,9 @@ from async_loader.tables import Column, Table, Type
 _RECORDS = 1_000
 # An encoding in which all bytes are text.
 _ANY_BYTES = "latin-1"
-# What stands between two columns that no source has by itself: the delimiter of the file, whatever has saved it.
-_BETWEEN_MARKS = re.compile(rb'_line"?([^\w"])"?_reasons')
+# A column that no source has by itself, and what stands before or after it: the delimiter of the file, whatever program
+# has saved it.
+_BESIDE_MARK = re.compile(rb'(?:^|([^\w"]))"?(?:_reject|_reasons)"?(?:([^\w"])|$)')
 # A table of which a file of rejects has every column that it must have: all that is read are the names of rejects.
 _ANY = Table(
     "rejects",
@@ -67,7 +69,7 @@ def file_of_rejects(source: Source) -> FileOfRejects | None:
         return None
     run = source.file.resolve().parent.name if source.file is not None else ""
     of_directory = run if not names and are_of_rejects(columns) and is_run_id(run) else ""
-    return FileOfRejects(source, columns - {*MARKS}, names, of_directory) if names or of_directory else None
+    return FileOfRejects(source, columns - {*MARKS, _ANY.key}, names, of_directory) if names or of_directory else None
 
 
 def _with_its_delimiter(source: Source) -> Source:
@@ -75,14 +77,15 @@ def _with_its_delimiter(source: Source) -> Source:
         return source
     stream = Stream(source.address, source.codec, name=source.name, encoding=source.encoding)
     try:
-        header = stream.read(BLOCK).partition(b"\n")[0]
+        header = stream.read(BLOCK).removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].removesuffix(b"\r")
     finally:
         stream.close()
-    found = _BETWEEN_MARKS.search(header)
+    found = _BESIDE_MARK.search(header)
+    beside = b"" if found is None else found[1] or found[2] or b""
     # Another one than the comma, which is the default, was given.
-    if found is None or source.dialect.delimiter != ",":
+    if not (beside and beside.isascii()) or source.dialect.delimiter != ",":
         return source
-    return replace(source, delimiter=found[1].decode())
+    return replace(source, delimiter=beside.decode())
 
 
 def _front(source: Source) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -111,10 +114,13 @@ def _read_front(plain: Source) -> tuple[frozenset[str], tuple[str, ...]]:
         reader.close()
 
 
-def as_its_run_read_it(source: Source, layout: Layout) -> Source:
-    """Return a source that is read as another one was. What was said of the source itself comes first."""
+def as_its_run_read_it(source: Source, layout: Layout, columns: Collection[str] = ()) -> Source:
+    """Return a source that is read as another one was. What was said of the source itself comes first.
+
+    columns: those that the source has, if they are known; others, which a person has left out, are not asked for.
+    """
     said = {*source.names, *source.constants}
-    names = {column: name for column, name in layout.names if column not in said}
+    names = {column: name for column, name in layout.names if column not in said and name in (columns or (name,))}
     constants = {column: text for column, text in layout.constants if column not in said}
     is_plain = source.kind == "csv" and source.dialect == replace(STANDARD_DIALECT, delimiter=source.dialect.delimiter)
     # A program that saved the file may have chosen another delimiter.

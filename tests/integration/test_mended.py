@@ -138,6 +138,21 @@ def test_a_record_that_fails_again_is_still_read_as_its_run_read_it(people: Plac
     assert len(people.stored_rejects("people")) == 1
 
 
+@pytest.mark.parametrize(
+    "columns", [["_reject", "wer", "mail", "alter"], ["mail", "_reject", "wer"], ["wer", "mail", "_reject"]]
+)
+def test_only_the_name_of_the_reject_must_stay(people: Place, mode: str, columns: list[str]) -> None:
+    """Whichever program has saved the file, in whichever order, without the columns that are for people."""
+    source = write(people.directory / "p.csv", ROWS)
+    load(people, mode, Source(str(source), **READ), match=MATCH)
+    file = mended(people, "p.csv", wer="Ann")
+    write(file, [{name: row[name] for name in columns} for row in read(file)], "\t")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    report, _ = load(people, mode, file, on_conflict="update")
+    assert (report.tables["people"].inserted, report.tables["people"].updated) == (1, 1)
+    assert people.stored_rejects("people") == []
+
+
 def test_options_that_are_given_come_first_and_a_line_says_so(people: Place, mode: str) -> None:
     source = write(people.directory / "p.csv", ROWS)
     first, _ = load(people, mode, Source(str(source), **READ), match=MATCH)
