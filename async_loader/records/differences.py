@@ -11,12 +11,15 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.records.arrays import all_false
 from async_loader.records.parsing import clipped, shown_values
 from async_loader.tables import Column, Type
 
 # Columns of which the values are shown, at most.
 _SHOWN = 3
 OTHER_VALUES = "is in the database with other values"
+# Types whose values are stored as a batch has them.
+_AS_STORED = (Type.INTEGER, Type.TEXT)
 # The option with which such a record is no reject.
 _REMEDY = "(--on-conflict update replaces them)"
 
@@ -51,18 +54,20 @@ class DifferingRows:
 
     def at(self, places: pl.Series) -> DifferingRows:
         """Return the rows by the places of these records in a batch."""
-        return replace(self, rows={places[place]: values for place, values in self.rows.items()})
+        after = places.to_list()
+        return replace(self, rows={after[place]: values for place, values in self.rows.items()})
 
     def in_words(self, values: pl.DataFrame, places: pl.Series) -> pl.Series:
         """Return for each of the records at these places in which columns its row differs, and what it holds there."""
         found: list[list[str]] = [[] for _ in range(len(places))]
-        known = [(at, self.rows[place]) for at, place in enumerate(places) if place in self.rows]
+        known = [(at, self.rows[place]) for at, place in enumerate(places.to_list()) if place in self.rows]
         ats = [at for at, _ in known]
+        chosen = places.gather(ats)
         for number, column in enumerate(self.columns):
-            given = values[column.name].gather(places.gather(ats))
+            given = values[column.name].gather(chosen)
             for at, text in self._column(column, ats, [row[number] for _, row in known], given):
                 found[at].append(text)
-        for at, place in enumerate(places):
+        for at, place in enumerate(places) if self.linked else ():
             found[at] += self.linked.get(place, ())
         return pl.Series([_sentence(texts) for texts in found], dtype=pl.String)
 
@@ -70,22 +75,31 @@ class DifferingRows:
         self, column: Column, ats: Sequence[int], stored: Sequence[Any], given: pl.Series
     ) -> Iterator[tuple[int, str]]:
         """Yield what is to say of a column, for each record that differs in it."""
+        held, odd = self._read_back(column, stored)
+        different = (~_are_same(column, held, given) | odd).arg_true()
+        texts = zip(_shown(held.gather(different)), _shown(given.gather(different)), strict=True)
+        for place, is_odd, (old, new) in zip(different.to_list(), odd.gather(different), texts, strict=True):
+            yield ats[place], f"{column.name} {clipped(repr(stored[place])) if is_odd else old}, not {new}"
+
+    def _read_back(self, column: Column, stored: Sequence[Any]) -> tuple[pl.Series, pl.Series]:
+        """Return stored values as a batch has them, and which of them are none."""
+        if column.type in _AS_STORED and {type(value) for value in stored} <= {column.type.python, type(None)}:
+            return pl.Series(column.name, stored, dtype=column.dtype), all_false(len(stored))
         read = [self.read_back(column, value) for value in stored]
         held = pl.Series(column.name, [value for value, _ in read], dtype=column.dtype)
-        texts = zip(_shown(held), _shown(given), strict=True)
-        same = _are_same(column, held, given)
-        for at, (_, is_odd), raw, (old, new), equal in zip(ats, read, stored, texts, same, strict=True):
-            if is_odd or not equal:
-                yield at, f"{column.name} {clipped(repr(raw)) if is_odd else old}, not {new}"
+        return held, pl.Series([is_odd for _, is_odd in read], dtype=pl.Boolean)
 
 
-def _are_same(column: Column, held: pl.Series, given: pl.Series) -> list[bool]:
+def _are_same(column: Column, held: pl.Series, given: pl.Series) -> pl.Series:
+    same = held.eq_missing(given)
     if column.type is not Type.JSON:
-        return held.eq_missing(given).to_list()
-    return [
-        one == other or (one is not None and other is not None and json.loads(one) == json.loads(other))
-        for one, other in zip(held, given, strict=True)
+        return same
+    others = (~same & held.is_not_null() & given.is_not_null()).arg_true()
+    equal = [
+        json.loads(one) == json.loads(other)
+        for one, other in zip(held.gather(others), given.gather(others), strict=True)
     ]
+    return same.scatter(others, pl.Series(equal, dtype=pl.Boolean)) if equal else same
 
 
 def _shown(values: pl.Series) -> pl.Series:
