@@ -29,6 +29,9 @@ SHARE_SIZE, KEY_RANGE = "share_size", "key_range"
 # run has since written a table that this one has not begun with.
 PREVIOUS = "previous"
 
+# The run's id by which the process began that carries it out: another one than the run's own where it resumes that.
+PROCESS = "process"
+
 # Of a line: by earlier run, how many of its rejects the line says were superseded or discarded.
 SUPERSEDED, DISCARDED = "superseded", "discarded"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -20,7 +20,7 @@ from async_loader.loading.versions import Versions
 from async_loader.records.batches import Batch
 from async_loader.records.keys import AcceptedKeys, KeyRange
 from async_loader.run.executions import Execution, note_unasked, open_databases, release_databases
-from async_loader.run.progress import confirm, save
+from async_loader.run.progress import claim, confirm, save
 from async_loader.run.reading import contents_read
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
@@ -159,10 +159,15 @@ class OneCommit(Execution):
                     state.tallies[table.name].keep(whole=True)
         yield from self._check_places()
 
-    def _check_places(self) -> Steps[None]:
-        """Raise StoreError where a file was moved, replaced or deleted, also one that has been committed by then."""
+    def _check_places(self, names: Collection[str] | None = None) -> Steps[None]:
+        """Raise StoreError where a file was moved, replaced or deleted, also one that has been committed by then.
+
+        names: the databases to look at; by default all.
+        """
         plan = self.state.plan
-        for name in sorted({table.database for table in plan.loaded + plan.referenced_only}):
+        if names is None:
+            names = {table.database for table in plan.loaded + plan.referenced_only}
+        for name in sorted(names):
             yield from plan.databases[name].check_place()
 
 
@@ -170,15 +175,23 @@ class Checkpointed(OneCommit):
     """Each load commits its own database at every checkpoint, and tables of one database come one after another."""
 
     def _release(self) -> Steps[None]:
-        """Release all databases: a load takes its own when it begins."""
-        yield from release_databases(self.state)
+        """Release all databases: a load takes its own when it begins. Before that, other processes with the same run
+        are stopped, in all databases at once: so one of them goes on, with all tables.
+        """
+        if self.state.resumed:
+            yield from claim(self.state)
+            for name in databases_in_commit_order(self.state.plan.loaded):
+                yield Complete(self.state.plan.databases[name].commit())
+        yield from release_databases(self.state, only_read=self.state.resumed)
 
     def _commits(self, table: Table) -> Commits:
         state = self.state
         before = state.remaining[: state.remaining.index(table)]
+        # A load that holds a lock never waits for another table, which may wait for what another process holds.
+        targets = {*table.targets}
         return Checkpoints(
             every=state.plan.options.commit_every,
-            after=[other.name for other in before if other.database == table.database],
+            after=[other.name for other in before if other.database == table.database or other.name in targets],
             save=partial(save, state, table),
             confirm=partial(confirm, state, table),
             recheck=self._recheck_at,
@@ -186,7 +199,7 @@ class Checkpointed(OneCommit):
 
     def _recheck_at(self, load: Load, versions: Versions, state: str) -> Steps[None]:
         """Recheck at every commit what databases say has changed; those that do not say so are asked at the end."""
-        yield from self._check_places()
+        yield from self._check_places({load.database.name, *(each.name for each in load.target_databases)})
         changes = yield from versions.changes(load.target_databases)
         yield from recheck(load, changes, lambda _: False, ask_always=state == COMPLETE)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from async_loader.effects import Call, Now, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.contents import CONTENTS, Content, contents_as_json
-from async_loader.ledger.entries import COMPLETE, SUPERSEDED, WAITING, Facts, TableRun
+from async_loader.ledger.counts import NOTHING
+from async_loader.ledger.entries import COMPLETE, PROCESS, RUNNING, SUPERSEDED, WAITING, Facts, TableRun, facts_of
 from async_loader.ledger.layouts import READ
 from async_loader.ledger.positions import positions_as_text
 from async_loader.loading.repeated_content import earlier_loads, supersede_repeated
@@ -72,9 +74,31 @@ def _with_checksums(
     return {name: [with_checksum(each, *sources[name]) for each in several] for name, several in contents.items()}
 
 
+def claim(run: RunState) -> Steps[None]:
+    """Say in the ledgers of all tables that are left, in open transactions, that this process goes on with the run."""
+    for table in run.remaining:
+        line = run.committed.get(table.name) or TableRun(
+            run=run.run,
+            table_name=table.name,
+            mode=run.plan.mode,
+            sources=json.dumps(run.facts),
+            state=RUNNING,
+            counts=NOTHING,
+            checkpoint=0,
+            started_at=run.began,
+            finished_at=None,
+        )
+        facts = facts_of(line) | {PROCESS: run.plan.run}
+        yield from run.database(table).save_run(replace(line, sources=json.dumps(facts)))
+
+
 def confirm(run: RunState, table: Table) -> Steps[None]:
     """Raise StoreError where another load has resumed this run, while no transaction of this one was open."""
-    committed = yield from run.database(table).checkpoint(run.run, table)
-    if (committed or 0) != run.tallies[table.name].kept.records:
-        problem = f"another load goes on with run {run.run}, and has come to record {committed or 0:,}"
+    is_line = [run.database(table).mark(number) for number in (1, 2)]
+    condition = f"run = {is_line[0]} AND table_name = {is_line[1]}"
+    lines = yield from run.database(table).lines(condition, (run.run, table.name))
+    committed = lines[0].checkpoint if lines else 0
+    is_own = not lines or facts_of(lines[0]).get(PROCESS, run.plan.run) == run.plan.run
+    if not is_own or committed != run.tallies[table.name].kept.records:
+        problem = f"another load goes on with run {run.run}, and has come to record {committed:,}"
         raise StoreError(table.database, f"table {table.name}: {problem}; let it finish")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from async_loader.effects import Call, Steps
 from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content, content_of
-from async_loader.ledger.entries import RETRY, SHARE_SIZE, Facts
+from async_loader.ledger.entries import PROCESS, RETRY, SHARE_SIZE, Facts
 from async_loader.ledger.layouts import layout_as_json
 from async_loader.run.state import RunState
 from async_loader.sources import Reader, Source
@@ -42,6 +42,7 @@ def open_sources(state: RunState) -> Steps[None]:
 
         state.plan = with_used_links(state.plan, state.readers)
     state.facts = yield Call(_facts, (state,))
+    state.facts[PROCESS] = state.plan.run
 
 
 def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:

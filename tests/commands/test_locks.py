@@ -28,7 +28,9 @@ def test_two_loads_of_the_same_files_both_succeed(project: Project) -> None:
 
 
 def test_two_loads_with_checkpoints_never_write_one_run_together(project: Project) -> None:
-    """One may go on with the other's run between two of its transactions: the other then stops, and says so."""
+    """One may go on with the other's run between two of its transactions: the other then stops, and says so. Neither
+    waits for what the other holds.
+    """
     command = ("insert_data", *write_sources(project, RECORDS), "--commit-every=1500")
     with project.start(*command, "--mode=async") as one, project.start(*command, "--mode=threads") as other:
         said = [run.communicate()[1] for run in (one, other)]
@@ -40,6 +42,23 @@ def test_two_loads_with_checkpoints_never_write_one_run_together(project: Projec
     project.call("init_db", "--fresh")
     project.call(*command)
     assert stored(project) == twice
+
+
+def test_with_checkpoints_a_table_is_not_locked_before_those_that_it_references_are_loaded(project: Project) -> None:
+    """A load that held it, and waited for them, could wait for another load that holds them and waits for it."""
+    orders = project.file("orders.csv", "id,user_id,product_id,quantity\n1,1,1,1\n")
+    project.change("products", "INSERT INTO products VALUES (1, 'p', 1.5)")
+    with project.start(
+        "insert_data", "users:csv=-", f"orders={orders}", "--commit-every=1000", stdin=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(("id,name,email\n" + "".join(f"{n},a,@\n" for n in range(1, 400_000)))[: (2 << 20) + 1_000])
+        process.stdin.flush()
+        wait_while(lambda: project.query("users", "SELECT count(*) FROM users") == [(0,)] and process.poll() is None)
+        assert not is_locked(project, "orders")
+        process.communicate()
+    assert process.returncode == 0
+    assert stored(project)["orders"] == 1
 
 
 def test_a_second_load_that_may_not_wait_fails_with_one_line(project: Project) -> None:

@@ -276,7 +276,8 @@ def test_any_records_come_to_what_one_after_the_other_comes_to(
             source = place.file(f"{number}.csv", text_of([("email", "name"), *records]))
             options: Mapping[str, Any] = {"batch_size": batch_size, "on_conflict": on_conflict, "commit_every": every}
             report = place.load(mode, {"people": source}, match=MATCH, **options).tables["people"]
-            expected = loaded_by_hand(rows, records, on_conflict)
+            # Nothing in any field is no record.
+            expected = loaded_by_hand(rows, [record for record in records if any(record)], on_conflict)
             found = {name: getattr(report, name) for name in ("inserted", "updated", "unchanged", "rejected")}
             assert found == {name: expected[name] for name in found}
         assert names_and_emails(place) == sorted((key, name, email) for email, (key, name) in rows.items())
