@@ -68,7 +68,9 @@ class Finder:
         return self._with_accepted(answer, values)
 
     def _ask(self, values: pl.DataFrame, distinct: pl.DataFrame) -> Steps[FoundRows]:
-        answers: FoundRows = yield from self.database.find(self.table, self.columns, self.wanted, distinct)
+        answers = yield from self.database.find(
+            self.table, self.columns, self.wanted, distinct, is_indexed=self.is_indexed
+        )
         answer: FoundRows = yield Call(_of_all, (values, distinct, answers))
         return answer
 
@@ -83,12 +85,10 @@ class Finder:
 
     def _is_cheaper_to_read(self) -> Steps[bool]:
         """Return whether to read all rows once: there is no index to ask by, or as much was asked as reading costs."""
-        if not all(column.type in KEY_TYPES for column in (*self.columns, self.wanted)):
-            return False
         if self.rows is None:
             self.rows = yield from self.database.count(self.table)
             self.is_indexed = yield from self.database.is_indexed(self.table, self.columns)
-        if self.rows > MOST_INDEXED:
+        if self.rows > MOST_INDEXED or not all(column.type in KEY_TYPES for column in (*self.columns, self.wanted)):
             return False
         return self.asked * self.database.price_of_finding >= self.rows or not self.is_indexed
 

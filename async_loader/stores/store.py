@@ -178,9 +178,14 @@ class Store(ABC):
         """Return the keys, of those given, that the table holds."""
 
     @abstractmethod
-    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+    def find(
+        self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
+    ) -> Steps[FoundRows]:
         """Find rows by their values in some columns. `frame` has n rows, none of them null, in these columns; what is
         found is the value that the row has in the column `wanted`, which is of a type that a key may have.
+
+        is_indexed: what `is_indexed` says. If it is false, all rows of the table are looked at, once for each part of
+        the frame.
         """
 
     @abstractmethod

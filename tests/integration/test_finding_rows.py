@@ -17,6 +17,7 @@ from async_loader import (
     ConfigurationError,
     Options,
     RejectFilter,
+    Report,
     Retry,
     Run,
     Source,
@@ -24,6 +25,7 @@ from async_loader import (
     Table,
     Type,
 )
+from async_loader.loading import finding
 from tests.integration.library import MATCH, TABLES, names_and_emails, outcome, text_of
 from tests.integration.test_lookups import lines_of
 from tests.integration.test_order_of_runs import crash_after_commits
@@ -75,6 +77,40 @@ def test_a_null_among_the_match_values_is_missing_and_several_rows_are_ambiguous
     report = library.load(mode, {"shelves": library.file("t.csv", "code,hall\n1,A\n2,A\n,A\n")}, match=MATCH)
     assert reject_names(report, "shelves") == [(2, 2, ["ambiguous"]), (4, 4, ["code.missing"])]
     assert outcome(report, "shelves") == (0, 0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        (Column("value", Type.TEXT), ["a", "A", "5", "é", ""]),
+        (Column("value", Type.INTEGER), ["5", "-5", "0"]),
+        (Column("value", Type.DECIMAL, digits=5, places=2), ["1.50", "-0.01", "15"]),
+        (Column("value", Type.DATE), ["2024-02-29", "0001-01-01"]),
+        (Column("value", Type.DATETIME), ["2024-02-29 10:00:00", "2024-02-29 10:00:00.000001"]),
+        (Column("value", Type.BOOLEAN), ["true", "false"]),
+    ],
+    ids=["texts", "integers", "decimals", "dates", "datetimes", "booleans"],
+)
+def test_rows_are_found_by_a_column_without_an_index_of_a_table_too_large_to_read(
+    tmp_path: Path, store: Databases, mode: str, monkeypatch: pytest.MonkeyPatch, column: tuple[Column, list[str]]
+) -> None:
+    value, values = column
+    monkeypatch.setattr(finding, "MOST_INDEXED", 0)
+    columns = (Column("id", Type.INTEGER, generated=True), value, Column("number", Type.INTEGER))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
+
+    def load(numbers: Sequence[int], **options: Any) -> Report:
+        lines = [f'"{text}",{number}\n' for text, number in zip(values, numbers, strict=True)]
+        return place.load(mode, {"things": place.file("things.csv", "value,number\n" + "".join(lines))}, **options)
+
+    numbers = range(len(values))
+    load(numbers, append=frozenset({"things"}))
+    by_value = {"things": ("value",)}
+    assert outcome(load(numbers, match=by_value), "things") == (0, 0, len(values), 0)
+    load([7] * len(values), append=frozenset({"things"}))
+    assert reject_names(load(numbers, match=by_value), "things") == [
+        (line, line, ["value.ambiguous"]) for line in range(2, 2 + len(values))
+    ]
 
 
 def test_a_source_without_a_key_is_refused_with_the_ways_there_are(library: Place) -> None:

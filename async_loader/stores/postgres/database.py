@@ -192,9 +192,11 @@ class Database(Store):
         rows = yield Query(self.name, sql, batch=(yield Call(placed, (keys.to_frame(), keys.name))))
         return keys.gather(integers(places for (places,) in rows).sort())
 
-    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+    def find(
+        self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
+    ) -> Steps[FoundRows]:
         """Do what `Store.find` says."""
-        return (yield from finding.find(self.name, table, columns, wanted, frame))
+        return (yield from finding.find(self.name, table, columns, wanted, frame, is_indexed=is_indexed))
 
     def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
         """Do what `Store.linked` says."""

@@ -20,6 +20,7 @@ from async_loader.stores.postgres.statements import (
     comparable,
     counter_past,
     is_same,
+    joined,
     looked_up,
     placed,
     stored_value,
@@ -43,7 +44,7 @@ LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = t
 
 
 def find(
-    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
+    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
 ) -> Steps[FoundRows]:
     """Do what `Store.find` says."""
     same = " AND ".join(is_same(place, column, "=") for place, column in enumerate(columns))
@@ -52,7 +53,7 @@ def find(
     sql = f"""SELECT string_agg(place::text, ','), string_agg({written.format("value")}, ','),
             string_agg(CASE WHEN matches > 1 THEN '1' ELSE '0' END, ',')
         FROM (SELECT {place} AS place, (array_agg({value}))[1] AS value, count(*) AS matches
-            FROM {looked_up(table, same)} GROUP BY 1) AS found"""
+            FROM {looked_up(table, same) if is_indexed else joined(table, same)} GROUP BY 1) AS found"""
     answers = yield Query(database, sql, batch=placed(frame, frame.columns[0]))
     places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
     texts = [values for _, values, _ in answers if values is not None]

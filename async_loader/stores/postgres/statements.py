@@ -76,6 +76,11 @@ def looked_up(table: Table, condition: str) -> str:
     return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
+def joined(table: Table, condition: str) -> str:
+    """Return the rows of a batch with the stored ones under the condition, for which there is no index."""
+    return f"{BATCH} AS batch JOIN {table_sql(table.name)} AS stored ON {condition}"
+
+
 def cast_of(column: Column) -> str:
     """Return what makes a value of a column of the text that a batch has; nothing where that has it as it is."""
     return f"::{column.declared}" if column.type is Type.OTHER else _CASTS.get(column.type, "")

@@ -210,11 +210,15 @@ class Database(Store):
         rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
         return keys.gather(integers(places for (places,) in rows))
 
-    def find(self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame) -> Steps[FoundRows]:
+    def find(
+        self, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
+    ) -> Steps[FoundRows]:
         """Do what `Store.find` says."""
         from async_loader.stores.sqlite import finding
 
-        return (yield from finding.find(self.name, table, columns, wanted, self.as_stored(frame)))
+        return (
+            yield from finding.find(self.name, table, columns, wanted, self.as_stored(frame), is_indexed=is_indexed)
+        )
 
     def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
         """Do what `Store.linked` says."""

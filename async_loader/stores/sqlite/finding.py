@@ -26,31 +26,40 @@ _INDEXED = """\
 SELECT name FROM pragma_table_info(?) WHERE pk = 1 UNION
 SELECT columns.name FROM pragma_index_list(?) AS indexes, pragma_index_info(indexes.name) AS columns
 WHERE NOT indexes.partial AND columns.seqno = 0"""
+_FREE = "batch.{} = +stored.{} COLLATE BINARY"
 _COUNTS_UP = """\
 SELECT upper(type) = 'INTEGER', dflt_value FROM pragma_table_info(?) WHERE name = ? AND pk = 1
 AND (SELECT count(*) FROM pragma_table_info(?) WHERE pk) = 1"""
 
 
 def find(
-    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame
+    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
 ) -> Steps[FoundRows]:
     """Do what `Store.find` says, with values as they are stored."""
-    same = " AND ".join(
-        f"stored.{quoted(column.name)} = batch.c{place} AND {is_exactly(f'c{place}', column.name)}"
-        for place, column in enumerate(columns)
-    )
+    same = " AND ".join(_is_same(f"c{n}", column.name, is_indexed=is_indexed) for n, column in enumerate(columns))
     written, _, _ = WRITTEN[wanted.type]
     # To count the rows of each record takes longer than to find them. Where hardly any has several, each is listed.
     value, matches, grouped = f"stored.{quoted(wanted.name)}", "1", ""
     if not _is_unique(table, columns):
         value, matches, grouped = f"min({value})", "count(*)", "GROUP BY batch._rowid_"
+    # The first is the outer loop. Without an index of the table, SQLite makes one of the batch for this statement.
+    both = [f"{BATCH} AS batch", f"{in_main(table.name)} AS stored"]
+    rows = " CROSS JOIN ".join(both if is_indexed else reversed(both))
     sql = f"""SELECT group_concat(place), group_concat({written.format("value")}),
         group_concat(place) FILTER (WHERE matches > 1) FROM (
         SELECT batch._rowid_ AS place, {value} AS value, {matches} AS matches
-        FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} {grouped})"""
+        FROM {rows} ON {same} {grouped})"""
     answers = yield Query(database, sql, batch=images.images(frame))
     answer: FoundRows = yield Call(_answer, (len(frame), wanted, answers))
     return answer
+
+
+def _is_same(read: str, name: str, *, is_indexed: bool) -> str:
+    """Return that a stored value is the one read, by an index of the table, or else by an index of the batch, which
+    serves for values only that have no type of a column.
+    """
+    by_index = f"stored.{quoted(name)} = batch.{read}" if is_indexed else _FREE.format(read, quoted(name))
+    return f"{by_index} AND {is_exactly(read, name)}"
 
 
 def _is_unique(table: Table, columns: Sequence[Column]) -> bool:
