@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from psycopg import conninfo
 
 from async_loader import Lent, LoaderError, Options, PostgreSQL, Run
-from tests.sample import USERS, Place, comparable
+from tests.sample import TABLES, USERS, Place, comparable
 
 pytestmark = pytest.mark.only("postgresql")
 
@@ -62,6 +63,32 @@ def test_nothing_stays_of_a_load_that_fails(place: Place, pooled: psycopg.Connec
         run.perform()
     assert pooled.execute(SESSION).fetchall() == before
     assert place.rows("users") == []
+
+
+# What a role, a database or the options of a connection may set, and what no load may depend on.
+ODD = (
+    "default_transaction_isolation=serializable",
+    "standard_conforming_strings=off",
+    "array_nulls=off",
+    "bytea_output=escape",
+    "DateStyle=SQL,DMY",
+    "extra_float_digits=-15",
+    "client_encoding=LATIN1",
+)
+
+
+def test_a_load_depends_on_no_setting_of_the_session(place: Place, mode: str) -> None:
+    odd = {name: f"{url}{quote(''.join(f' -c{each}' for each in ODD))}" for name, url in place.databases.items()}
+    users = place.file("u.csv", 'id,name,email\n1,Ann\\\'é,a@x.org\n2,,b@\n3,"{NULL,\\""}",c@x.org\n')
+    more = place.file("v.csv", "id,name,email\n1,Bea,a@x.org\n3,Cy\\,\n9,,\n")
+    for sources, options in (({"users": users}, Options()), ({"users": more}, Options(on_conflict="update"))):
+        Run(TABLES, sources, odd, options, mode=mode).perform()
+    stored = place.rows("users"), place.stored_rejects("users")
+    for table in ("users", "loader_rejects", "loader_runs"):
+        place.query("users", f"DELETE FROM {table}")
+    for sources, options in (({"users": users}, {}), ({"users": more}, {"on_conflict": "update"})):
+        place.load(mode, sources, **options)
+    assert stored == (place.rows("users"), place.stored_rejects("users"))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pyarrow as pa
@@ -341,6 +342,15 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(pair: Pair, tmp_path: Pat
     assert report.tables["users"].inserted
     assert held(pair.many) == before
     assert same_files(tmp_path / "rejects")
+
+
+def test_a_session_that_sees_one_state_by_default_counts_what_workers_commit(pair: Pair) -> None:
+    sources = write(pair.one, sample(random.Random(9), 30), "csv")
+    one_state = quote(" -cdefault_transaction_isolation=serializable")
+    stricter = {name: f"{url}{one_state}" for name, url in pair.many.databases.items()}
+    cluster = pair.cluster.cluster(pair.many.databases, share_size=200)
+    report = Run(TABLES, sources, stricter, mode="dask", cluster=cluster).perform()
+    assert comparable(report)["tables"] == comparable(pair.one.load("sequential", sources))["tables"]
 
 
 def test_too_many_rejects_keep_nothing(pair: Pair) -> None:

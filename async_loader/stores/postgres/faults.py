@@ -23,7 +23,7 @@ _ADVICE = {
     "53100": "free some room on the server's disk and run the same command again",
     "53300": "the server has no connection left; try again later, or raise its max_connections",
     "42501": "grant the role what docs/postgresql.md lists",
-    "25006": "the server only reads; name the one that writes",
+    "25006": "the server is a standby, or default_transaction_read_only is set; name a database that can be written",
     "42P01": "run init_db first",
     "3F000": "create the schema first",
 }

@@ -16,6 +16,9 @@ from async_loader.errors import StoreError
 
 BEGIN, COMMIT, ROLLBACK = "BEGIN", "COMMIT", "ROLLBACK"
 
+# Each statement sees what is committed by then, whatever the role or the project has made the default.
+_NEWEST = f"{BEGIN} ISOLATION LEVEL READ COMMITTED"
+
 _SAVEPOINT = "SAVEPOINT loader_run"
 _UNDO = "ROLLBACK TO SAVEPOINT loader_run"
 _RELEASE = "RELEASE SAVEPOINT loader_run"
@@ -74,7 +77,7 @@ class Session:
             yield Execute(setting(self.settings))
         else:
             self.is_open = True
-            yield Execute(f"{sql}; {setting(self.settings)}")
+            yield Execute(f"{_NEWEST if sql == BEGIN else sql}; {setting(self.settings)}")
         return 0
 
     def commit(self) -> Operations:
@@ -119,6 +122,9 @@ def settings_of_loads(lock_timeout: float, application_name: str, zone: str) -> 
         "application_name": application_name,
         "TimeZone": zone,
         "DateStyle": "ISO",
+        # As statements and values are written here.
+        "standard_conforming_strings": "on",
+        "array_nulls": "on",
         "lock_timeout": f"{max(1, round(lock_timeout * 1000))}ms",
         # By an index, where there is one, however small the planner believes a table to be that was just filled.
         "enable_seqscan": "off",

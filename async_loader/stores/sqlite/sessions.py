@@ -55,7 +55,9 @@ class Session:
     def set_up(self, *, lock_timeout: float, writable: bool, is_new: bool) -> None:
         """Make the connection ready for a load."""
         self._set("text_factory", str)
-        self._set("isolation_level", None)
+        if not self._lent.is_joined:
+            # Within a transaction of the owner's, sqlite3 would commit it.
+            self._set("isolation_level", None)
         self._set_pragma("busy_timeout", round(lock_timeout * 1000))
         if not self._lent.is_shared:
             self._set_up_file(is_new=is_new)
