@@ -64,6 +64,8 @@ class Finder:
                 return self._with_accepted((yield from self._ask(values, distinct)), values)
             yield from self._read_all()
         assert self.index is not None
+        if not len(self.index):
+            return self._with_accepted(FoundRows(_nothing(self.wanted, len(values)), all_false(len(values))), values)
         answer: FoundRows = yield Call(self.index.find, (values,))
         return self._with_accepted(answer, values)
 

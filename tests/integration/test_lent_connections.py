@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.only("sqlite")
 
 
 @pytest.mark.parametrize("isolation_level", [None, "", "IMMEDIATE"])
-def test_the_owners_transaction_is_not_committed(place: Place, mode: str, isolation_level: str | None) -> None:
+def test_the_owners_transaction_is_not_committed(place: Place, mode: str, isolation_level: Any) -> None:
     table = replace(USERS, references=())
     path = Path(place.files["users"])
     with closing(sqlite3.connect(path, isolation_level=isolation_level, check_same_thread=False)) as connection:

@@ -54,6 +54,30 @@ def test_lookups_lead_to_rows_of_other_databases_stored_before_or_in_this_run(li
     assert outcome(again, "loans") == (0, 0, 2, 4)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_lookup_into_a_table_without_rows_finds_nothing(
+    tmp_path: Path,
+    store: Databases,
+    mode: str,
+    dry_run: bool,  # noqa: FBT001
+) -> None:
+    planes = Table("planes", "planes", (Column("tail", Type.TEXT), Column("model", Type.TEXT)), key="tail")
+    flights = Table(
+        "flights",
+        "flights",
+        (Column("id", Type.INTEGER), Column("plane", Type.TEXT, nullable=True, default=None)),
+        references=(Reference("plane", "planes", name="flown"),),
+    )
+    place = Place(tmp_path, (planes, flights), store)
+    for source in (
+        place.file("f.csv", "id,flown__model\n1,A\n2,\n"),
+        place.file("f.jsonl", '{"id": 1, "flown__model": "A"}\n{"id": 2, "flown__model": null}\n'),
+    ):
+        report = place.load(mode, {"flights": source}, dry_run=dry_run)
+        assert report.tables["flights"].reasons == {"plane.exists_in": 1}
+    assert place.rows("flights") == ([] if dry_run else [(2, None)])
+
+
 def test_a_lookup_that_fits_several_rows_is_ambiguous(library: Place, mode: str) -> None:
     shelves = library.file("shelves.csv", "hall,code\nNorth,1\nNorth,2\n")
     people = library.file("people.csv", "email,name\na@x,Ann\n")

@@ -86,8 +86,8 @@ def test_a_load_depends_on_no_setting_of_the_session(place: Place, mode: str) ->
     stored = place.rows("users"), place.stored_rejects("users")
     for table in ("users", "loader_rejects", "loader_runs"):
         place.query("users", f"DELETE FROM {table}")
-    for sources, options in (({"users": users}, {}), ({"users": more}, {"on_conflict": "update"})):
-        place.load(mode, sources, **options)
+    place.load(mode, {"users": users})
+    place.load(mode, {"users": more}, on_conflict="update")
     assert stored == (place.rows("users"), place.stored_rejects("users"))
 
 
