@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
@@ -57,6 +57,7 @@ class Family:
     moves: whether records may change rows, and so give up unique values that others want.
     before: positions of the records that waited when an earlier process committed.
     rejected: by way, the names under which records were rejected, each with its source and line.
+    greatest_key: the greatest of the keys that records which waited have had; no new row is to get one of these.
     """
 
     table: Table
@@ -64,6 +65,7 @@ class Family:
     before: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.Int64))
     waiting: list[Children] = field(default_factory=list)
     rejected: dict[Way, list[pl.DataFrame]] = field(default_factory=dict)
+    greatest_key: Any = None
     _identities: TextKeys = field(default_factory=TextKeys)
     _values: list[TextKeys] = field(default_factory=list)
     _left: int = 0
@@ -80,6 +82,10 @@ class Family:
     def is_worth_trying(self) -> bool:
         """Whether enough records wait to try whether some of them need not."""
         return len(self) > max(MANY, 2 * self._left)
+
+    def above(self, key: Any) -> Any:
+        """Return the greater of a key and of those that records which waited have had; no key is less than any."""
+        return max((each for each in (key, self.greatest_key) if each is not None), default=None)
 
     def take(self) -> list[Children]:
         """Return all that wait, and forget them."""
@@ -122,6 +128,7 @@ class Family:
 
     def _keep(self, children: Children, world: World) -> None:
         self.waiting.append(children)
+        self.greatest_key = self.above(children.resolved.batch.values[self.table.key].max())
         self._identities.add(identity_of(self.table, children.resolved.batch, world))
         self._values = self._values or [TextKeys() for _ in world.unique]
         for known, each in zip(self._values, world.unique, strict=True):

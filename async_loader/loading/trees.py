@@ -22,7 +22,7 @@ from async_loader.loading.judging import Knowledge, resolve
 from async_loader.loading.kinship import Asked, Decided, decide
 from async_loader.loading.parents import Children, Family, names_by, names_given, way_of
 from async_loader.loading.refused import ONE_BY_ONE, LateReasons, reason_of, write_or_refuse
-from async_loader.loading.verdicts import Progress, numbered, take_in, verdict_of
+from async_loader.loading.verdicts import Progress, computed, numbered, take_in, verdict_of
 from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, lost_parent, written_as
 from async_loader.records.ancestry import Integers, connected, descendants, generations
 from async_loader.records.arrays import from_flags, from_integers
@@ -56,8 +56,10 @@ def settle(this: Load, progress: Progress, family: Family, *, is_last: bool) -> 
         return []
     verdicts = []
     for each in decided.ready:
-        world, verdict = yield Call(verdict_of, (this, each.children.resolved.batch, partial(_itself, each.world)))
-        verdicts.append((world, (yield from numbered(this, progress, verdict))))
+        batch = each.children.resolved.batch
+        world, verdict = yield Call(verdict_of, (this, batch, partial(_itself, each.world)))
+        verdict = yield from numbered(this, progress, verdict)
+        verdicts.append((world, (yield from computed(this, batch, verdict))))
     judged: list[Judged] = yield Call(_made_ready, (this, known, decided.ready, verdicts))
     this.allowance.check(this.table.name, this.tally.counts.rejected)
     if decided.exchange is not None:

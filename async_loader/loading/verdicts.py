@@ -59,6 +59,8 @@ def numbered(this: Load, progress: Progress, verdict: Verdict) -> Steps[Verdict]
     given = verdict.accepted[this.table.key]
     if not this.table.finds_by_key and (greatest := given.max()) is not None:
         progress.greatest_key = greatest if progress.greatest_key is None else max(greatest, progress.greatest_key)
+    if this.family is not None:
+        progress.greatest_key = this.family.above(progress.greatest_key)
     if missing := given.null_count():
         if progress.new_keys is None:
             from async_loader.stores.new_keys import new_keys

@@ -392,3 +392,21 @@ def test_a_row_that_a_waiting_record_differs_from_is_shown(tmp_path: Path, store
     assert shown.keys() == {3, 5}
     assert "manager_id null, not 3" in shown[3], shown
     assert "manager_id null, not 4" in shown[5], shown
+
+
+def test_no_new_row_gets_the_key_of_a_record_that_waits(tmp_path: Path, store: Databases, mode: str) -> None:
+    place = Place(tmp_path, (NAMED,), store)
+    lines = [
+        '{"id": 2, "name": "ann", "manager__name": "zoe"}',
+        '{"name": "bob", "manager__name": null}',
+        '{"name": "cid", "manager__name": null}',
+        '{"name": "zoe", "manager__name": "bob"}',
+    ]
+    source = {"staff": place.file("staff.jsonl", "\n".join([*lines, ""]))}
+    for wanted in ("inserted", "unchanged"):
+        report = place.load(mode, source, batch_size=1)
+        assert getattr(report.tables["staff"], wanted) == 4
+        assert place.query("users", WHO) == plain(
+            [("ann", "zoe", ""), ("bob", "", ""), ("cid", "", ""), ("zoe", "bob", "")]
+        )
+        assert place.query("users", "SELECT name FROM staff WHERE id = 2") == [("ann",)]
