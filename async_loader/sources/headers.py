@@ -134,8 +134,11 @@ def unknown_beside_absent(fields: Fields, header: Sequence[str], subject: str) -
     if pair is not None:
         column, near = pair
         problem += f"; did you mean {column!r} by {near!r}? --map {_argument(table, column, near)} reads it"
-    other = next((name for name in unknown if pair is None or name != pair[1]), unknown[0])
-    return f"{problem}; --ignore {_argument(table, other)} leaves one out, --ignore '{table}.*' all that are unknown"
+    others = [name for name in unknown if pair is None or name != pair[1]] or unknown
+    # Of a name that is long only its beginning is shown.
+    other = next((name for name in others if name and clipped(name) == name), None)
+    one = "" if other is None else f"--ignore {_argument(table, other)} leaves one out, "
+    return f"{problem}; {one}--ignore '{table}.*'{' leaves out' if other is None else ''} all that are unknown"
 
 
 def misspelt(fields: Fields, unknown: Iterable[str]) -> dict[str, str]:

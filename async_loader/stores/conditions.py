@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from async_loader.tables import Table, Type
+import polars as pl
+
+from async_loader.tables import Column, Table, Type
 
 # A string, a quoted name, a comment, a word, or any other character that is not blank.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\S""", re.DOTALL)
@@ -33,14 +35,22 @@ def unquoted(name: str) -> str:
     return name if quoted is None else quoted[1] or quoted[2] or ""
 
 
+def _is_positive(column: Column, table: Table) -> bool:
+    """Return whether a rule keeps a column of integers from being negative: -1 breaks it."""
+    minus_one = pl.DataFrame({column.name: [-1]}, schema={column.name: pl.Int64})
+    bounds = (rule.holds for rule in table.rules if rule.code == "at_least" and rule.columns == (column.name,))
+    return any(not minus_one.select(holds).item() for holds in bounds)
+
+
 def is_asked_by_loader(condition: Sequence[str], table: Table) -> bool:
     """Return whether every record that the loader accepts keeps a condition: those that Django adds to a column."""
     bare = list(condition)
     while bare[:1] == ["("] and len(in_parentheses(bare)) == len(bare) - 2:
         bare = bare[1:-1]
     text = "".join(map(unquoted, bare)).casefold()
-    least = {rule.columns[0] for rule in table.rules if rule.code == "at_least"}
-    kept = {f"{column.name}>=0" for column in table.columns if column.name in least}
+    kept = {
+        f"{column.name}>=0" for column in table.columns if column.type is Type.INTEGER and _is_positive(column, table)
+    }
     kept |= {
         f"{prefix}json_valid({column.name}){suffix}"
         for column in table.columns
