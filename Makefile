@@ -6,6 +6,10 @@ check:
 wide:
 	pytest -m "wide and not long"
 
+# How long a plain run takes, in seconds and in starts of `manage.py check`.
+suite-time:
+	python -m tests.suite_time
+
 # Which lines and branches a plain run and the wide tier reach, in all processes that they start.
 coverage:
 	coverage erase
@@ -17,4 +21,4 @@ coverage:
 long:
 	pytest -m long
 
-.PHONY: check wide coverage long
+.PHONY: check wide suite-time coverage long
