@@ -46,7 +46,7 @@ def test_each_record_is_cleaned_with_what_its_row_holds(shop: Shop, mode: str) -
     own = cleaning(shop)
     lines = own.file("new.jsonl", "".join(json.dumps(record) + "\n" for record in RECORDS))
     assert reasons(own.load(f"press.Leaflet={lines}", f"--mode={mode}")) == REASONS
-    own.query("INSERT INTO press_leaflet (code, first, extra) VALUES ('old', 3, '[]')")
+    own.query("INSERT INTO press_leaflet (code, first, extra) VALUES ('old', 3, '[]')", "archive")
     changes = own.file("changes.csv", "last,code\n4,a\n6,a\n2,old\n3,old\n3,xb\n")
     report = own.load(f"press.Leaflet={changes}", f"--mode={mode}", "--on-conflict=update")
     assert reasons(report) == [
@@ -54,7 +54,10 @@ def test_each_record_is_cleaned_with_what_its_row_holds(shop: Shop, mode: str) -
         [("order", "last", "2 is before 3.")],
         [("no_x", None, "No x. Not at all.")],
     ]
-    assert own.query("SELECT code, first, last FROM press_leaflet ORDER BY code") == [("a", 5, 6), ("old", 3, 3)]
+    assert own.query("SELECT code, first, last FROM press_leaflet ORDER BY code", "archive") == [
+        ("a", 5, 6),
+        ("old", 3, 3),
+    ]
     assert own.load(f"press.Leaflet={changes}", "--on-conflict=update")["tables"]["press_leaflet"]["unchanged"] == 2
 
 

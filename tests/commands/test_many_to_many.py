@@ -57,17 +57,17 @@ def test_fields_are_loaded_with_the_records_and_the_orm_reads_them(press: Oracle
     assert press.ask("linked", "press.Article", "tags") == {"One": ["blue", "red"], "Two": []}
     assert press.ask("linked", "press.Article", "shelves") == {"One": ["A1", "B2"], "Two": []}
     # Django itself reads no links to rows of another database.
-    readers = press.shop.query("SELECT reader_id FROM press_article_readers")
-    assert readers == press.shop.query("SELECT id FROM press_reader", "archive")
+    readers = press.shop.query("SELECT reader_id FROM press_article_readers", "archive")
+    assert readers == press.shop.query("SELECT id FROM press_reader")
     filed = "SELECT count(*), min(weight), max(weight), count(DISTINCT filed) FROM press_filing"
-    assert press.shop.query(filed) == [(2, 7, 7, 1)]
+    assert press.shop.query(filed, "archive") == [(2, 7, 7, 1)]
     assert load(press, text, *ARTICLES) == counts(0, 0, 2, 2, **rejected)
     changed = "title;tags__name;shelves\nOne;red;A1\nTwo;blue,red;\n"
     options = ["--delimiter=;", "--separator=press.Article.tags=,", *ARTICLES]
     assert load(press, changed, *options) == counts(0, 2, 0, 0)
     assert press.ask("linked", "press.Article", "tags") == {"One": ["red"], "Two": ["blue", "red"]}
     assert press.ask("linked", "press.Article", "shelves") == {"One": ["A1"], "Two": []}
-    assert press.shop.query("SELECT reader_id FROM press_article_readers") == readers
+    assert press.shop.query("SELECT reader_id FROM press_article_readers", "archive") == readers
     press.ask("empty", "press.Article")
 
 

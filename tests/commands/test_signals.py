@@ -26,7 +26,7 @@ def said(shop: Shop) -> list[dict[str, Any]]:
 
 
 def expected(model: str, keys: list[str], inserted: int, updated: int, **others: Any) -> dict[str, Any]:
-    facts = {"database": "default", "is_complete": True, "resumed": False, "seen": len(keys), "size": len(keys)}
+    facts = {"database": "archive", "is_complete": True, "resumed": False, "seen": len(keys), "size": len(keys)}
     return facts | {"model": model, "keys": keys, "inserted": inserted, "updated": updated} | others
 
 
@@ -53,7 +53,7 @@ def test_receivers_get_the_keys_of_rows_that_were_inserted_and_changed(shop: Sho
 def test_what_a_failed_load_has_kept_is_said(shop: Shop) -> None:
     own = listening(shop)
     source = own.file("leaflets.jsonl", '{"code": "a"}\n{"code": "b"}\n{"code": "c", "first": 5}\n')
-    own.query("INSERT INTO press_leaflet (code, first, extra) VALUES ('c', 3, '[]')")
+    own.query("INSERT INTO press_leaflet (code, first, extra) VALUES ('c', 3, '[]')", "archive")
     options = ["--match=press.Leaflet=code", "--on-conflict=stop", "--commit-every=2", "--batch-size=1"]
     done = own.manage("insert_data", f"press.Leaflet={source}", *options)
     assert done.returncode == 1
@@ -67,7 +67,7 @@ def test_the_run_that_leads_workers_says_it(new_served_shop: ServedShop, tmp_pat
     options = ["--match=press.Tag=name", "--mode=dask", "--workers=1", "--share-size=0.0001", "--no-progress"]
     own.load(f"press.Tag={tags}", *options)
     [line] = said(own)
-    keys = sorted(str(key) for (key,) in own.query("SELECT id FROM press_tag"))
+    keys = sorted(str(key) for (key,) in own.query("SELECT id FROM press_tag", "archive"))
     assert sorted(line.pop("keys")) == keys
     assert len(keys) == 50
     assert line.items() <= expected("Tag", keys, 50, 0).items()

@@ -244,7 +244,7 @@ def test_constraints_that_would_replace_or_ignore_refuse_instead(place: Place, m
 
 
 @pytest.mark.parametrize(
-    "steps", [pytest.param(range(40, 200, 50), id="some"), pytest.param(range(400), id="each", marks=pytest.mark.long)]
+    "steps", [pytest.param(range(40, 200, 70), id="some"), pytest.param(range(400), id="each", marks=pytest.mark.long)]
 )
 @pytest.mark.parametrize("commit_every", [0, 5])
 def test_a_crash_loses_no_refused_row(

@@ -150,6 +150,7 @@ class Ending:
                 self._place.query("users", END)
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize("database", ["users", "orders"])
 def test_a_back_end_that_is_ended_at_the_commit_leaves_no_orphan(
     tmp_path: Path, store: Databases, mode: str, database: str
