@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -12,9 +13,9 @@ from django.apps import apps
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 
-from async_loader.contrib.django.models.databases import home
+from async_loader.contrib.django.models.databases import connection_of, home
 from async_loader.contrib.django.models.listening import close_connections
-from async_loader.contrib.django.models.loadable import stored_fields
+from async_loader.contrib.django.models.loadable import chain_of, stored_fields
 
 Reason: TypeAlias = "tuple[str, str | None, str]"
 # The code of a record about which a method raised anything but a ValidationError, and of an error without a code.
@@ -36,7 +37,7 @@ class Cleaning:
         model = apps.get_model(self.label)
         fields = [field for field in stored_fields(model) if field.column in records.columns]
         readers = {str(field.column): (field.attname, _reader(field)) for field in fields}
-        exclude = {field.name for field in model._meta.concrete_fields if isinstance(field, models.ForeignKey)}
+        exclude = {field.name for field in fields if isinstance(field, models.ForeignKey) or not _is_djangos(field)}
         columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
         alias = home(model)
         try:
@@ -48,14 +49,31 @@ class Cleaning:
             close_connections()
 
 
+def _is_djangos(field: models.Field[Any, Any]) -> bool:
+    """Return whether a field's values are made by a class of Django's own, for any database. The methods of others have
+    been asked already, when values were read.
+    """
+    return type(field).__module__.startswith("django.db.models.")
+
+
 def _reader(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
-    """Return what makes a value of a field of one in a batch."""
-    stored = field
-    while isinstance(stored, models.ForeignKey):
-        stored = stored.target_field
+    """Return what makes a value of a field of one in a batch, which is as the database gets it."""
+    *_, stored = chain_of(field)
+    if not _is_djangos(stored):
+        return partial(_own_value, stored)
     if isinstance(stored, models.JSONField):
         return lambda text: json.loads(text, cls=stored.decoder)
     return stored.to_python
+
+
+def _own_value(field: models.Field[Any, Any], value: Any) -> Any:
+    """Return a value as the ORM reads it from the database; as it is where the field does not say how."""
+    try:
+        if hasattr(field, "from_db_value"):
+            return field.from_db_value(value, None, connection_of(home(field.model)))
+        return field.to_python(value)
+    except (ValidationError, ValueError, TypeError, AttributeError):
+        return value
 
 
 def _instance(
