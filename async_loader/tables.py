@@ -584,6 +584,17 @@ def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
     return _sorted(graph, "databases")
 
 
+def databases_in_reading_order(tables: Iterable[Table]) -> tuple[str, ...]:
+    """Return the names of the tables' databases in the order of commits, or by name where there is no such order:
+    whatever is only read can be read in any.
+    """
+    tables = tuple(tables)
+    try:
+        return databases_in_commit_order(tables)
+    except ConfigurationError:
+        return tuple(sorted({table.database for table in tables}))
+
+
 def _sorted(graph: Mapping[str, Iterable[str]], kind: str) -> tuple[str, ...]:
     try:
         return tuple(graphlib.TopologicalSorter(graph).static_order())

@@ -26,7 +26,7 @@ from async_loader.records.reasons import commonest_first
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.answers import Part, StoredRows
 from async_loader.stores.store import Store
-from async_loader.tables import Reference, Table, databases_in_commit_order, in_reference_order
+from async_loader.tables import Reference, Table, databases_in_reading_order, in_reference_order
 
 # Rows in a part: some megabytes of text, so that the cost of a statement does not count.
 ROWS_AT_ONCE = 100_000
@@ -93,7 +93,6 @@ class CheckPlan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
-        databases_in_commit_order(self.tables)
         by_name = {table.name: table for table in self.tables}
         for name in self.names:
             if name not in by_name:
@@ -192,7 +191,7 @@ def _hold(plan: CheckPlan) -> Steps[tuple[dict[str, StoredRows], dict[tuple[str,
     """
     rows: dict[str, StoredRows] = {}
     targets: dict[tuple[str, str], _Target] = {}
-    for name in reversed(databases_in_commit_order(dict.fromkeys(plan.checked + plan.targets))):
+    for name in reversed(databases_in_reading_order(dict.fromkeys(plan.checked + plan.targets))):
         database = plan.databases[name]
         yield from database.begin_reading()
         for table in plan.checked:

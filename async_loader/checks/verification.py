@@ -13,7 +13,7 @@ from async_loader.ledger.agreement import VerifiedRun, verify_ledgers
 from async_loader.ledger.counts import flattened
 from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.stores.ledger import state_of
-from async_loader.tables import databases_in_commit_order
+from async_loader.tables import databases_in_reading_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def verify(inspection: Inspection, run: str | None) -> Steps[tuple[VerifiedRun, 
     opened = yield from open_databases(inspection)
     lines = yield from hold_all(opened)
     databases = {}
-    for name in databases_in_commit_order(opened.tables):
+    for name in databases_in_reading_order(opened.tables):
         databases[name] = yield from state_of(opened.databases[name], opened.here(name), lines[name])
     runs: tuple[VerifiedRun, ...] = yield Call(verify_ledgers, (list(databases.values()),))
     if run is None:

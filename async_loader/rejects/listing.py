@@ -21,7 +21,7 @@ from async_loader.rejects.selection import Survey, check_run, find_selections, s
 from async_loader.run.inspection import Inspection
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
-from async_loader.tables import databases_in_commit_order
+from async_loader.tables import databases_in_reading_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _all_runs(surveyed: Survey) -> Steps[tuple[RejectingRun, ...]]:
     counts = yield from _counts(surveyed)
     lines: dict[str, list[TableRun]] = {}
     tables: dict[str, list[TableRejects]] = {}
-    for database in databases_in_commit_order(surveyed.inspection.tables):
+    for database in databases_in_reading_order(surveyed.inspection.tables):
         for line in surveyed.lines[database]:
             run = str(line.run)
             lines.setdefault(run, []).append(line)
@@ -197,7 +197,7 @@ def _by_group(
 ) -> Steps[dict[tuple[str, str, str], Counter[str]]]:
     """Return counts that databases give, of reasons or of runs, by database, run and path."""
     counts: dict[tuple[str, str, str], Counter[str]] = {}
-    for database in databases_in_commit_order(inspection.tables):
+    for database in databases_in_reading_order(inspection.tables):
         for run, path, name, number in (yield from asked(inspection.databases[database])):
             counts.setdefault((database, run, path), Counter())[name] += number
     return counts

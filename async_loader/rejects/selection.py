@@ -19,7 +19,7 @@ from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.sources.stored_rejects import as_written
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
-from async_loader.tables import databases_in_commit_order
+from async_loader.tables import databases_in_reading_order
 
 # Takes a page of selected rejects, and returns whether it wants more.
 TakePage: TypeAlias = Callable[[Selection, list[RejectRow]], bool]
@@ -42,7 +42,7 @@ def survey(inspection: Inspection) -> Steps[Survey]:
     opened = yield from open_databases(inspection)
     lines = yield from hold_all(opened)
     groups: list[RejectGroup] = []
-    for name in databases_in_commit_order(opened.tables):
+    for name in databases_in_reading_order(opened.tables):
         by_run: dict[str, list[TableRun]] = {}
         for line in lines[name]:
             by_run.setdefault(line.run, []).append(line)

@@ -11,7 +11,7 @@ from async_loader.run.discovery import first_names, with_first_names
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.ledger import hold_ledger
 from async_loader.stores.store import Store
-from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+from async_loader.tables import Table, databases_in_reading_order, in_reference_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,6 @@ class Inspection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
-        databases_in_commit_order(self.tables)
         check_databases(self.tables, self.databases)
 
     def here(self, database: str) -> list[Table]:
@@ -55,6 +54,6 @@ def hold_all(inspection: Inspection) -> Steps[dict[str, tuple[TableRun, ...]]]:
     load that commits meanwhile releases its targets first, so that it and an inspection never wait for each other.
     """
     lines = {}
-    for name in reversed(databases_in_commit_order(inspection.tables)):
+    for name in reversed(databases_in_reading_order(inspection.tables)):
         lines[name] = yield from hold_ledger(inspection.databases[name])
     return lines

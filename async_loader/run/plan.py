@@ -107,7 +107,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self._finding_rows()))
-        databases_in_commit_order(self.tables)
+        databases_in_commit_order(self.tables if self.sources else self.loaded)
         names = [table.name for table in self.tables]
         for name in self.sources:
             if name not in names:
