@@ -50,8 +50,9 @@ def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:
     plan = state.plan
     among = sum(map(len, plan.sources.values()))
     for table in plan.loaded:
-        before, opened = state.readers.get(table.name, ()), list[Any]()
-        state.readers[table.name] = opened
+        # Those of before are closed with the others where the run ends meanwhile.
+        before = state.readers.get(table.name, ())
+        state.readers[table.name] = opened = [*before]
         for source in plan.sources.get(table.name, ()):
             try:
                 opened.append((yield Call(_opened, (before, among, source, table, plan.options.batch_size))))
@@ -62,6 +63,7 @@ def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:
 
             retried = plan.retried[table.name]
             opened += [StoredReader(selection, table, plan.options.batch_size) for selection in retried]
+        del opened[: len(before)]
     return None
 
 

@@ -210,7 +210,7 @@ def test_nothing_to_try_again_is_a_run_that_leaves_no_trace(place: Place, mode: 
 def test_a_crash_while_mended_records_are_loaded_loses_and_doubles_nothing(
     tmp_path: Path, mode: str, commit_every: int, store: Databases
 ) -> None:
-    for effects in some(range(1, 1000, 19), store):
+    for effects in some(range(1, 1000, 29), store):
         directory = tmp_path / str(effects)
         directory.mkdir()
         place = Place(directory, store=store)
@@ -236,7 +236,7 @@ def test_a_crash_while_mended_records_are_loaded_loses_and_doubles_nothing(
 def test_a_crash_while_rejects_are_tried_again_leaves_the_rest_to_the_next_retry(
     tmp_path: Path, mode: str, store: Databases
 ) -> None:
-    for effects in some(range(1, 1000, 19), store):
+    for effects in some(range(1, 1000, 29), store):
         directory = tmp_path / str(effects)
         directory.mkdir()
         place = Place(directory, store=store)
