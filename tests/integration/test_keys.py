@@ -29,7 +29,7 @@ def orders(*references: tuple[int, int]) -> str:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_a_key_seen_before_in_the_run_is_a_duplicate(place: Place, mode: str, size: int) -> None:
-    first = place.file("a.csv", users(1, 2, 1, 3) + ",,\n")
+    first = place.file("a.csv", users(1, 2, 1, 3) + ",,x\n")
     second = place.file("b.csv", users(2, 4, 4, name="b"))
     report = place.load(mode, {"users": [first, second]}, batch_size=size)
     assert [row[:2] for row in place.rows("users")] == [(1, "a"), (2, "a"), (3, "a"), (4, "b")]
