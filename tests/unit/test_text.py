@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from async_loader import Column, Counts, Reason, Reject, Report, Table, TableReport, Type
+from async_loader import Column, Counts, Reason, Reference, Reject, Report, Table, TableReport, Type
 from async_loader.contrib.django.terminal.text import report_lines
 from tests.sample import TABLES, USERS
 
@@ -133,3 +133,11 @@ def test_of_decimals_and_times_a_listing_shows_what_they_are() -> None:
     counts = TableReport("shop", ("s.csv",), Counts(2, 2), (), 0.1, {}, (), accepted=accepted, outcomes=outcomes)
     lines = summary({"sales": counts}, (table,))
     assert lines[3:5] == ['("a\'b", 12.50, 2026-03-01 09:30:00+00:00)', "('c', None, None)"]
+
+
+def test_a_table_that_references_itself_is_listed_as_any_other() -> None:
+    parent = Column("parent_id", Type.INTEGER, nullable=True)
+    nodes = Table("nodes", "here", (Column("id", Type.INTEGER), parent), references=(Reference("parent_id", "nodes"),))
+    counts = replace(COUNTS, counts=Counts(1, 1, 0, 0, 0), reasons={}, accepted=((1, 1),), outcomes=("inserted",))
+    lines = summary({"nodes": counts}, (nodes,))
+    assert lines[2:4] == ["NODES TABLE (Inserted):", "(1, 1)"]

@@ -63,7 +63,8 @@ def _referencing_first(tables: Sequence[Table]) -> list[Table]:
     by_name = {table.name: table for table in tables}
 
     def height(table: Table) -> int:
-        return max((1 + height(by_name[reference.table]) for reference in table.references), default=0)
+        targets = {reference.table for reference in table.references} - {table.name}
+        return max((1 + height(by_name[target]) for target in targets), default=0)
 
     return sorted(tables, key=height, reverse=True)
 
