@@ -358,3 +358,11 @@ def test_a_text_without_a_default_must_be_in_the_source(project: Project, table:
     assert done.stderr.count("\n") == 1
     assert column in done.stderr
     assert project.query(table, "SELECT count(*) FROM loader_rejects") == [(0,)]
+
+
+def test_of_many_columns_that_are_ignored_a_warning_names_some(project: Project) -> None:
+    more = [f"c{number}" for number in range(25)]
+    source = project.file("u.csv", f"id,name,email,{','.join(more)}\n1,Ann,a@x.org{',1' * 25}\n")
+    done = project.call("insert_data", f"users={source}", "--format=json")
+    assert done.stderr.endswith(", c18, c19 and 5 more\n")
+    assert json.loads(done.stdout)["tables"]["users"]["ignored_columns"] == more

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from async_loader import Report, Source
 
 
+# Names of ignored columns in a warning; the report has all of them.
+_IGNORED_SHOWN = 20
+
+
 class Command(ReportCommand):
     """The command; `help` describes it."""
 
@@ -119,7 +123,8 @@ def _left_out(report: Report) -> Iterator[str]:
             lines = "1 line has" if table.blank_lines == 1 else f"{table.blank_lines:,} lines have"
             yield f"{name}: {lines} nothing in any field, which are no records"
         if table.ignored_columns:
-            columns = ", ".join(table.ignored_columns)
+            more = len(table.ignored_columns) - _IGNORED_SHOWN
+            columns = ", ".join(table.ignored_columns[:_IGNORED_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
             yield f"{name}: columns that the table does not have were ignored: {columns}"
 
 
