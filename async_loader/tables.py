@@ -288,12 +288,14 @@ class Constraint:
     """A constraint of the database, by its name: the code and the message of a record's reason that it refuses.
 
     columns: those that it is about, by which SQLite names a unique index. Without a message, what the database says.
+    is_rule: whether a rule of the table says the same, so that the loader asks it as well.
     """
 
     name: str
     code: str = REFUSED
     message: str = ""
     columns: frozenset[str] = frozenset()
+    is_rule: bool = False
 
     def is_meant_by(self, name: str, columns: Collection[str]) -> bool:
         """Return whether a refusal that has this name, or else these columns, is of the constraint."""
@@ -456,6 +458,11 @@ class Table:
         if missing != "insert" and not chosen:
             chosen = (self.key,)
         return replace(self, match=chosen, append=appends, on_missing=missing)
+
+    @property
+    def constraints_in_rules(self) -> frozenset[str]:
+        """The names of constraints of the database that rules say as well."""
+        return frozenset(each.name for each in self.constraints if each.is_rule)
 
     @property
     def unique_columns(self) -> frozenset[frozenset[str]]:

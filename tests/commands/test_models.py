@@ -230,3 +230,10 @@ def test_check_references_finds_uuids_and_texts_that_do_not_exist(shop: Shop) ->
     assert done.returncode == 3
     [table] = json.loads(done.stdout)["tables"].values()
     assert table["reasons"] == {"article.exists_in": 1, "customer_id.exists_in": 1}
+
+
+def test_a_proxy_model_goes_by_the_table_of_its_parent(emptied: Oracle, tmp_path: Path) -> None:
+    report = emptied.manage("insert_data", *sources(tmp_path, "csv", {"shop.Regular": CUSTOMERS[:1]}))
+    assert counts(report, *KINDS) == {"shop_customer": [1, 1, 0, 0, 0]}
+    again = emptied.manage("insert_data", *sources(tmp_path, "csv", {"shop.Customer": CUSTOMERS[:1]}))
+    assert counts(again, *KINDS) == {"shop_customer": [1, 0, 0, 1, 0]}

@@ -12,7 +12,7 @@ from tests.commands.project import Oracle, ServedShop, Shop
 from tests.commands.test_models import counts
 from tests.processes import PATIENCE
 
-_OF_DATABASES = ("odd.Elsewhere", "odd.Nowhere", "shop.Regular")
+_OF_DATABASES = ("odd.Elsewhere", "odd.Nowhere")
 REFUSED = {
     "odd.Derived": "odd.Derived: its fields lie in several tables",
     "odd.Hen": None,
@@ -23,7 +23,6 @@ REFUSED = {
     "odd.One": "table shared is of several models, odd.One, odd.Another",
     "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite and PostgreSQL can be loaded into",
     "odd.Nowhere": "database nowhere: ",
-    "shop.Regular": "no table is called 'shop.Regular'",
 }
 
 

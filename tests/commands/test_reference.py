@@ -31,6 +31,7 @@ from async_loader import (
 )
 from async_loader.contrib.django import checks
 from async_loader.contrib.django.management import base, formats
+from async_loader.contrib.django.models.conditions import CHECK
 from async_loader.ledger.agreement import _ADVICE
 from async_loader.records.conversion import INVALID
 from async_loader.records.reasons import FAULT_MESSAGES, RULE_FAILED
@@ -72,7 +73,7 @@ def test_no_table_is_of_options_that_are_gone() -> None:
 def codes() -> Iterator[str]:
     """Yield the codes of reasons, at all places where the code makes one."""
     yield from FAULT_MESSAGES
-    yield from (INVALID, REFUSED, RULE_FAILED, UNIQUE)
+    yield from (CHECK, INVALID, REFUSED, RULE_FAILED, UNIQUE)
     for path in (ROOT / "async_loader").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CODE_OF:

@@ -33,7 +33,9 @@ def unasked(database: str, table: Table) -> Steps[list[str]]:
     for constraint, kind, definition in (yield Query(database, _CONSTRAINTS, name)):
         if kind == "x":
             found.append(f"exclusion constraint {constraint}")
-        elif not is_asked_by_loader(in_parentheses(tokens(definition)[1:]), table):
+        elif constraint not in table.constraints_in_rules and not is_asked_by_loader(
+            in_parentheses(tokens(definition)[1:]), table
+        ):
             found.append(f"check constraint {constraint}")
     triggers = yield Query(database, _TRIGGERS, name)
     return [*found, *(f"trigger {trigger}" for (trigger,) in triggers)]

@@ -57,9 +57,10 @@ def _checks(sql: str, table: Table) -> Iterator[str]:
     for place, word in enumerate(words):
         if word.upper() == "CHECK" and words[place + 1 : place + 2] == ["("]:
             condition = in_parentheses(words[place + 1 :])
-            if not is_asked_by_loader(condition, table):
-                before, name = words[:place][-2:] or ("", "")
-                yield unquoted(name) if before.upper() == "CONSTRAINT" else " ".join(condition)
+            before, name = words[:place][-2:] or ("", "")
+            shown = unquoted(name) if before.upper() == "CONSTRAINT" else " ".join(condition)
+            if shown not in table.constraints_in_rules and not is_asked_by_loader(condition, table):
+                yield shown
 
 
 def _fires(sql: str) -> bool:

@@ -358,10 +358,37 @@ class Seat(models.Model):
                 condition=models.Q(row__lt=40), name="short", violation_error_message="The hall has 40 rows."
             ),
             models.CheckConstraint(condition=~models.Q(letter="I"), name="no_i"),
+            models.CheckConstraint(
+                condition=~models.Q(guest__contains="/"), name="whole", violation_error_message="No two halves."
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.row}{self.letter}"
+
+
+class Stay(models.Model):
+    """With constraints whose conditions can be said in columns."""
+
+    first = models.DateField(**OPTIONAL)
+    last = models.DateField(**OPTIONAL)
+    rooms = models.IntegerField(**OPTIONAL)
+    price = models.DecimalField(max_digits=6, decimal_places=2, **OPTIONAL)
+    kind = models.CharField(max_length=5, **OPTIONAL)
+    paid = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(last__gt=models.F("first")), name="goes_on"),
+            models.CheckConstraint(condition=~models.Q(rooms=3) | models.Q(kind__in=["suite", "all"]), name="large"),
+            models.CheckConstraint(
+                condition=models.Q(price__range=(Decimal("0.50"), 100)) | models.Q(price__isnull=True, paid=False),
+                name="fair",
+                violation_error_code="unfair",
+                violation_error_message="That is no fair price.",
+            ),
+            models.CheckConstraint(condition=~(models.Q(kind="none") & ~models.Q(rooms__lte=0)), name="no_room"),
+        ]
 
 
 class Legacy(models.Model):

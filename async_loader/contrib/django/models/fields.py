@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,8 +108,10 @@ def _message(constraint: models.UniqueConstraint) -> str:
     return str(constraint.get_violation_error_message()) if own else ""
 
 
-def constraints(model: type[models.Model]) -> Iterator[Constraint]:
-    """Yield the constraints of a model that the database may refuse a row for, with codes and messages as Django's."""
+def constraints(model: type[models.Model], in_rules: Collection[str] = ()) -> Iterator[Constraint]:
+    """Yield the constraints of a model that the database may refuse a row for, with codes and messages as Django's.
+    in_rules: the names of those that rules say as well.
+    """
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
     for each in model._meta.constraints:
         fields = each.fields if isinstance(each, models.UniqueConstraint) else None
@@ -119,6 +121,7 @@ def constraints(model: type[models.Model]) -> Iterator[Constraint]:
             code=each.violation_error_code or ("refused" if fields is None else "unique"),
             message=str(each.get_violation_error_message()) if own_message else "",
             columns=frozenset(columns[name] for name in fields or ()),
+            is_rule=each.name in in_rules,
         )
 
 

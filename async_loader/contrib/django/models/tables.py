@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.utils.module_loading import import_string
@@ -19,6 +20,7 @@ from django.utils.module_loading import import_string
 from async_loader import ConfigurationError, Reference, Rule, Table
 from async_loader.contrib.django.checks import SETTING
 from async_loader.contrib.django.models.cleaning import Cleaning
+from async_loader.contrib.django.models.conditions import check_rules
 from async_loader.contrib.django.models.databases import (
     Location,
     all_models,
@@ -71,7 +73,9 @@ def table_of(
     stated = [field.reference for field in fields if field.reference is not None]
     added = tuple(rules)
     replaced = {(code, rule.columns) for rule in added for code in (rule.code, _INCLUDED.get(rule.code))}
-    derived = [rule for field in fields for rule in field.rules if (rule.code, rule.columns) not in replaced]
+    checks = dict(check_rules(model, [field.column for field in fields]))
+    stated_rules = [*(rule for field in fields for rule in field.rules), *checks.values()]
+    derived = [rule for rule in stated_rules if (rule.code, rule.columns) not in replaced]
     return Table(
         name=model._meta.db_table,
         database=home(model),
@@ -81,7 +85,7 @@ def table_of(
         references=(*stated, *references),
         match=tuple(dict.fromkeys(_matched(model, name) for name in match)) or _pair(model),
         unique_together=unique_together(model),
-        constraints=tuple(constraints(model)),
+        constraints=tuple(constraints(model, checks)),
         links=tuple(links_of(model, table_of)),
         refused=refused_columns(model),
         computed=computed_columns(model),
@@ -133,7 +137,7 @@ class ProjectTables:
     """The tables of a project: those that it declares, and those of its other models, each made when first needed.
 
     A table goes by its name in the database, or by Django's name of its model (`shop.Order`). One that Django makes of
-    a many-to-many field also goes by the field (`shop.Order.tags`).
+    a many-to-many field also goes by the field (`shop.Order.tags`), and each also by its proxy models.
     """
 
     def __init__(self) -> None:
@@ -151,6 +155,9 @@ class ProjectTables:
                 through: Any = field.remote_field.through
                 if not isinstance(through, str) and through._meta.auto_created:
                     self._aliases[f"{label}.{field.name}".lower()] = through._meta.db_table
+        for model in apps.get_models():
+            if model._meta.proxy:
+                self._aliases.setdefault(model._meta.label_lower, model._meta.db_table)
 
     @property
     def declared(self) -> tuple[Table, ...]:
