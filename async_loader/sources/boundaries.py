@@ -7,6 +7,7 @@ would break a record, for its quotes or for its length, is found and not divided
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -16,6 +17,9 @@ import numpy as np
 
 from async_loader.formats import Dialect
 from async_loader.sources.quoting import LF, Bytes, Positions, misplaced_quotes, quotes_of
+
+# What follows the last byte is not known.
+_LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
 
 
 class Border(NamedTuple):
@@ -58,7 +62,7 @@ def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
         together. Where the source has no such byte, it is a delimiter, or anything where nothing is quoted.
     dialect: of CSV. None for other text, in which nothing is quoted. A line feed ends a line, and nothing else does.
     """
-    around = np.frombuffer(text, np.uint8)
+    around = np.frombuffer(_without_lone_returns(text), np.uint8)
     quotes = np.zeros(0, np.int64)
     if dialect is not None and dialect.may_quote(text):
         quotes = quotes_of(around[1:-1], dialect)
@@ -67,6 +71,13 @@ def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
     is_sound = (True, True) if dialect is None else _soundness(around, quotes, dialect)
     outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
     return RangeCount(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
+
+
+def _without_lone_returns(text: bytes) -> bytes:
+    """Return text with another character, beside which no quote may stand, for each carriage return that ends no line."""
+    if text.count(b"\r") == text.count(b"\r\n"):
+        return text
+    return _LONE_RETURN.sub(b"\0", text)
 
 
 def joined(left: RangeCount, right: RangeCount) -> RangeCount:

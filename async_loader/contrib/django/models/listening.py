@@ -23,8 +23,11 @@ class Signalled:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the signal has a receiver."""
-        return bool(table_loaded.has_listeners(apps.get_model(self.label)))
+        """Whether the signal has a receiver. A model that is in no registry, as a test may have, has none."""
+        try:
+            return bool(table_loaded.has_listeners(apps.get_model(self.label)))
+        except LookupError:
+            return False
 
     def __call__(self, loaded: Loaded) -> None:
         """Send the signal of what was loaded."""
