@@ -241,6 +241,7 @@ def stopped_after_a_commit(served: ServedProject, number: signal.Signals, *comma
     return process.returncode
 
 
+@pytest.mark.wide
 def test_a_load_that_is_interrupted_and_then_killed_is_gone_on_with(served: ServedProject) -> None:
     command = ("insert_data", *write_sources(served, 6_000), "--commit-every=300", "--format=json")
     assert stopped_after_a_commit(served, signal.SIGINT, *command) == INTERRUPTED

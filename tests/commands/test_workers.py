@@ -133,6 +133,7 @@ def waits(served: ServedProject, database: str, event: str) -> bool:
     return bool(served.query(database, waiting))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "spread", [True, pytest.param(False, marks=pytest.mark.wide)], ids=["over workers", "in one process"]
 )
@@ -156,7 +157,7 @@ def test_of_two_loads_at_once_one_waits_for_the_other(served: ServedProject, *, 
     assert succeed(served, "verify").endswith("every count agrees\n")
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["its own", "of a cluster"])
+@pytest.mark.parametrize("own", [pytest.param(True, marks=pytest.mark.wide), False], ids=["its own", "of a cluster"])
 def test_ctrl_c_keeps_whole_shares_and_the_same_command_goes_on(served: ServedProject, *, own: bool) -> None:
     sources = write_sources(served, 600)
     served.environment |= {"DJANGO_SETTINGS_MODULE": "core.settings"}

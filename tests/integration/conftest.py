@@ -3,8 +3,8 @@
 `only`: what is about these stores and no other. `short`: what is about something else, so that these are enough where
 there is no time for all.
 
-Modes agree by construction: they perform one generator. So a plain run takes one mode for each test, in turn, where
-neither the test nor its module has a marker `turns` of its own.
+Modes agree by construction: they perform one generator, and the wide tier asks both stores. So a plain run takes one
+mode and one store for each test, in turn, where neither the test nor its module has a marker `turns` of its own.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let modes take turns."""
+    """Let modes and stores take turns."""
     if item.get_closest_marker("turns") is None:
-        item.add_marker(pytest.mark.turns("mode"))
+        item.add_marker(pytest.mark.turns("mode", "store"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

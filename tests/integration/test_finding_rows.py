@@ -33,6 +33,9 @@ from tests.sample import MODES, Place, reject_names
 from tests.stores import Databases, examples
 from tests.tiers import amounts
 
+# Both stores, whatever the tier.
+pytestmark = pytest.mark.turns("mode")
+
 
 def test_new_rows_get_keys_in_the_order_of_the_source_and_are_found_again(library: Place, mode: str) -> None:
     people = library.file("people.csv", "email,name\nb@x,Bob\na@x,Ann\n,Blank\nc@x,\n")

@@ -39,7 +39,6 @@ def stored(place: Place) -> dict[str, Any]:
     return {"articles": place.rows("articles"), "links": tags_of(place), "rejects": rejects}
 
 
-@pytest.mark.turns
 @pytest.mark.parametrize(
     ("commit_every", "steps"),
     [

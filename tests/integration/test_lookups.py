@@ -25,6 +25,9 @@ from tests.integration.library import KEY, LOANS, MATCH, PEOPLE, SHELVES, TABLES
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
+# Both stores, whatever the tier.
+pytestmark = pytest.mark.turns("mode")
+
 
 def test_lookups_lead_to_rows_of_other_databases_stored_before_or_in_this_run(library: Place, mode: str) -> None:
     library.load(mode, {"people": library.file("old.csv", "email,name\na@x,Ann\n")}, match=MATCH)

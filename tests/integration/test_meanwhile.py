@@ -36,6 +36,9 @@ from tests.integration.test_crashes import perform
 from tests.sample import Place, reject_names
 from tests.stores import Databases, Schemas
 
+# Both stores, whatever the tier.
+pytestmark = pytest.mark.turns("mode")
+
 
 @pytest.fixture
 def place(tmp_path: Path, store: Databases) -> Place:

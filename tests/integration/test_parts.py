@@ -218,6 +218,7 @@ def test_a_source_of_no_records_is_one_part_or_refused(tmp_path: Path, head: str
     assert check(Source(str(tmp_path / "u.jsonl")), THINGS, 1) == 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_a_record_that_a_reader_may_give_up_for_its_length_is_never_cut(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch

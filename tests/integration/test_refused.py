@@ -26,6 +26,9 @@ from tests.sample import USERS as USERS_TABLE
 from tests.stores import Databases, examples
 from tests.tiers import amounts
 
+# Both stores, whatever the tier.
+pytestmark = pytest.mark.turns("mode")
+
 BATCH_SIZES = (1, 2, 3, 7, 1000)
 CUTS = [(size, commit_every) for size in BATCH_SIZES for commit_every in (0, 1, 5)]
 

@@ -326,7 +326,6 @@ def shuffled() -> str:
     return text_of([*rows, (3, "again", None, None)])
 
 
-@pytest.mark.turns
 @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long), pytest.param(0, marks=pytest.mark.long)])
 def test_a_crash_after_any_step_costs_nothing_but_a_second_run(
     tmp_path: Path, store: Databases, *, mode: str, every: int

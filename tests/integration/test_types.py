@@ -17,6 +17,9 @@ from async_loader import Column, ConfigurationError, Source, SourceError, StoreE
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
+# Both stores, whatever the tier.
+pytestmark = pytest.mark.turns("mode")
+
 DAY = 86_400_000_000
 # The microseconds at both ends of the years that Python has.
 FIRST, LAST = -719_162 * DAY, 2_932_897 * DAY - 1

@@ -161,6 +161,7 @@ def orders(tmp_path: Path, served: Schemas, fragile: Workers, seed: int) -> Iter
     served.tidy()
 
 
+@pytest.mark.wide
 @rounds
 def test_workers_that_hold_the_keys_of_users_are_killed_before_orders_are_loaded(orders: Scene) -> None:
     load = orders.begin()
@@ -172,6 +173,7 @@ def test_workers_that_hold_the_keys_of_users_are_killed_before_orders_are_loaded
     orders.check(load.result(PATIENCE))
 
 
+@pytest.mark.wide
 @rounds
 def test_keys_that_an_earlier_process_has_committed_are_asked_about(orders: Scene) -> None:
     with pytest.raises(ClusterError, match="its scheduler went away"):
@@ -232,6 +234,7 @@ def test_workers_that_make_keys_are_killed_and_every_new_row_gets_one(
     served.tidy()
 
 
+@pytest.mark.wide
 @rounds
 def test_all_workers_are_killed_and_no_other_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     load = scene.begin()
@@ -287,7 +290,9 @@ def test_a_worker_that_is_stopped_loses_its_share_and_does_no_harm_later(scene: 
 
 
 @rounds
-@pytest.mark.parametrize("name", ["loader %", "async_loader"], ids=["of a worker", "of the client"])
+@pytest.mark.parametrize(
+    "name", ["loader %", pytest.param("async_loader", marks=pytest.mark.wide)], ids=["of a worker", "of the client"]
+)
 def test_a_session_is_ended(scene: Scene, name: str) -> None:
     load = scene.begin()
     scene.gate.wait()
@@ -296,6 +301,7 @@ def test_a_session_is_ended(scene: Scene, name: str) -> None:
     scene.check(load.result(PATIENCE))
 
 
+@pytest.mark.wide
 @rounds
 def test_the_server_is_started_anew(scene: Scene, served: Schemas) -> None:
     load = scene.begin()
@@ -323,6 +329,7 @@ def test_every_share_is_submitted_twice(scene: Scene, monkeypatch: pytest.Monkey
     assert len(both) > 3
 
 
+@pytest.mark.wide
 @rounds
 @pytest.mark.parametrize(
     "first",

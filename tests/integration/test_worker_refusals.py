@@ -144,6 +144,7 @@ def test_a_source_that_changes_meanwhile_is_named(
     assert spread.rows("users") == []
 
 
+@pytest.mark.wide
 def test_workers_of_another_version_or_without_the_package_are_named(
     spread: Place, plain: Workers, tmp_path: Path
 ) -> None:

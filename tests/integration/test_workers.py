@@ -263,6 +263,7 @@ def test_references_lead_to_what_the_run_and_what_the_database_holds(pair: Pair)
     assert pair.load({"orders": both["orders"]}, 60).tables["orders"].unchanged == 12
 
 
+@pytest.mark.wide
 def test_no_order_names_a_user_that_the_database_refused_whatever_shares_have_its_key(pair: Pair) -> None:
     pair.query("users", "ALTER TABLE users ADD CHECK (name <> 'refused')")
     pair.query("users", "INSERT INTO users VALUES (50, 'held', 'h@'), (51, 'held', 'h@')")
@@ -319,6 +320,7 @@ SEATS = Table(
 )
 
 
+@pytest.mark.wide
 def test_tables_of_one_database_text_keys_unique_columns_and_own_rules(
     tmp_path: Path, store: Schemas, cluster: Workers
 ) -> None:
@@ -377,6 +379,7 @@ def test_files_of_rejects_and_the_first_of_them_are_the_same(pair: Pair, tmp_pat
     assert same_files(tmp_path / "rejects")
 
 
+@pytest.mark.wide
 def test_progress_is_shown_of_every_table_as_its_shares_are_done(pair: Pair) -> None:
     """By bytes of its sources, up to their end; and what it waits for."""
     sources = write(pair.many, sample(random.Random(6)), "csv")
@@ -409,6 +412,7 @@ def same_files(directory: Path) -> bool:
     return bool(alone) and alone == spread
 
 
+@pytest.mark.wide
 def test_mended_records_supersede_their_rejects_once(pair: Pair) -> None:
     pair.load({"users": pair.one.file("users.csv", users(*((n, "", "@") for n in range(6))))}, 20)
     for place in (pair.one, pair.many):

@@ -160,6 +160,7 @@ def test_what_is_appended_gets_new_keys_once(libraries: Libraries) -> None:
     assert len(libraries.many.rows("shelves")) == 80
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "options",
     [{"dry_run": True}, pytest.param({"max_rejects": 1000}, marks=pytest.mark.wide)],
