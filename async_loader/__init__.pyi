@@ -3,6 +3,7 @@ from .api.loading import Run, init, load
 from .api.stored_rejects import Retry, StoredRejects
 from .checks.references import CheckedTable, Orphan, ReferenceReport
 from .checks.verification import VerificationReport
+from .columns import BY_DATABASE, MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Type
 from .effects import Show, Tell
 from .errors import (
     ClusterError,
@@ -49,19 +50,7 @@ from .run.loaded import Loaded
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import (
-    BY_DATABASE,
-    MOST_DIGITS,
-    REQUIRED,
-    SQLITE_DIGITS,
-    Column,
-    Constraint,
-    Links,
-    Reference,
-    Table,
-    Type,
-    Unique,
-)
+from .tables import Constraint, Links, Reference, Table, Unique
 
 __all__ = [
     "BY_DATABASE",

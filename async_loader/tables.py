@@ -5,16 +5,14 @@ Values only: nothing here reads, writes or knows a database beyond its name.
 
 from __future__ import annotations
 
-import enum
-import graphlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from async_loader.columns import KEY_TYPES, REQUIRED, Column, Type
 from async_loader.errors import ConfigurationError, one_line
 from async_loader.rules import Rule
 
@@ -26,159 +24,6 @@ UNIQUE = "unique"
 OWN_PREFIX = "loader_"
 # Stands in a header between the name of a reference and a column of its target.
 LOOKUP = "__"
-
-
-class Type(enum.Enum):
-    """The type of what a column holds. Text has no NUL; dates and times are of the years 1 to 9999, times to the
-    microsecond.
-    """
-
-    INTEGER = "integer"  # 64 bits, signed
-    REAL = "real"  # 64 bits, finite
-    TEXT = "text"
-    DECIMAL = "decimal"  # of the column's digits and places
-    BOOLEAN = "boolean"
-    DATE = "date"
-    DATETIME = "datetime"  # in UTC where the column has a zone, else in none
-    UUID = "uuid"  # as 32 lower-case hexadecimal digits
-    JSON = "json"  # as Python's json writes it
-    TIME = "time"  # of a day, in no zone
-    DURATION = "duration"  # whole microseconds, 64 bits, signed
-    BINARY = "binary"
-    OTHER = "other"  # of a type that only its database has, as the text which that database reads
-
-    @property
-    def python(self) -> type:
-        """The type of one value, of those that a key may have and of reals."""
-        return _PYTHON.get(self, str)
-
-
-_PYTHON: Mapping[Type, type] = {Type.INTEGER: int, Type.REAL: float}
-_DTYPES: Mapping[Type, pl.DataType] = {
-    Type.INTEGER: pl.Int64(),
-    Type.REAL: pl.Float64(),
-    Type.BOOLEAN: pl.Boolean(),
-    Type.DATE: pl.Date(),
-    Type.TIME: pl.Time(),
-    Type.DURATION: pl.Duration("us"),
-    Type.BINARY: pl.Binary(),
-}
-KEY_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
-# Digits that a column of decimals may have at most.
-MOST_DIGITS = 38
-# Significant digits of a decimal that SQLite, which keeps it as a real, gives back as they were.
-SQLITE_DIGITS = 15
-
-
-class _Standing:
-    """What stands for a default that is no value."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return self._name
-
-    def __reduce__(self) -> str:
-        """Return the name under which any process finds it."""
-        return self._name
-
-
-# Stands for the default of a column that has none.
-REQUIRED = _Standing("REQUIRED")
-# Stands for a default that the database computes for each new row.
-BY_DATABASE = _Standing("BY_DATABASE")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    nullable: whether a record may go without a value.
-    default: what a new row gets where the source has no such column: a value, or a function that is called for each
-        row. What a row that is there already holds then stays. REQUIRED where the source must have the column,
-        BY_DATABASE where the database has a default of its own.
-    unique: whether no two rows may have the same value.
-    digits, places: of a decimal, how many it has at most, and how many of them after the point.
-    significant: of those, how many may be left without the zeros at both ends; SQLite keeps SQLITE_DIGITS.
-    zone: of a datetime, the time zone of values that name none ("Europe/Berlin"); None where no value may name one.
-    generated: of a key, whether a new row gets one where its source has none: from the default, which is a function
-        then, or else from the database.
-    aliases: other names by which a source may call it.
-    stamp: of a time at which a row was made or changed, what a new row gets where the source has no such column, as a
-        function of the moment at which the run began; the default is None then, and is not used.
-    restamped: whether a row that an update changes gets a new stamp as well.
-    convert: makes the value as a batch has it from the one that was read: a text, or from JSON and from columns of a
-        file with types what they have. It is called once for each distinct value of a batch. What it raises is the
-        reason why a record is rejected: the message and the code of an InvalidValueError, or any other error.
-    declared: of an OTHER, what SQL calls its type, without a length: "inet", "integer[]".
-
-    Raises ConfigurationError for digits that cannot be, and for an unknown zone.
-    """
-
-    name: str
-    type: Type
-    nullable: bool = False
-    default: object = REQUIRED
-    unique: bool = False
-    digits: int = MOST_DIGITS
-    places: int = 0
-    significant: int = MOST_DIGITS
-    zone: str | None = None
-    generated: bool = False
-    aliases: tuple[str, ...] = ()
-    stamp: Callable[[datetime], object] | None = None
-    restamped: bool = False
-    convert: Callable[[Any], object] | None = None
-    declared: str = ""
-
-    def __post_init__(self) -> None:
-        if self.type is Type.DECIMAL and not 0 <= self.places <= self.digits <= MOST_DIGITS:
-            problem = f"{self.digits} digits, {self.places} of them after the point; at most {MOST_DIGITS} are possible"
-            raise ConfigurationError(f"column {self.name} is declared with {problem}")
-        if self.zone is not None and not _is_zone(self.zone):
-            raise ConfigurationError(f"column {self.name}: {self.zone!r} is no known time zone")
-
-    @property
-    def dtype(self) -> pl.DataType:
-        """The type of its values in a batch."""
-        if self.type is Type.DECIMAL:
-            return pl.Decimal(MOST_DIGITS, self.places)
-        if self.type is Type.DATETIME:
-            return pl.Datetime("us", "UTC" if self.zone else None)
-        return _DTYPES.get(self.type, pl.String())
-
-    @property
-    def is_required(self) -> bool:
-        """Whether a source must have it."""
-        return self.default is REQUIRED
-
-    @property
-    def is_computed(self) -> bool:
-        """Whether its database computes a value for a new row whose source has none."""
-        return self.default is BY_DATABASE
-
-    def defaults(self, size: int) -> pl.Series:
-        """Return that many values of the default, nulls for what the database computes. ConfigurationError where it
-        gives none, or one of another type.
-        """
-        if self.is_computed:
-            return pl.Series(self.name, [None], dtype=self.dtype).new_from_index(0, size)
-        try:
-            values = [self.default() for _ in range(size)] if callable(self.default) else [self.default] * size
-            return pl.Series(self.name, values, dtype=self.dtype)
-        except (Exception, pl.exceptions.PanicException) as error:
-            raise ConfigurationError(
-                f"column {self.name}: its default cannot be computed: {one_line(error)}"
-            ) from error
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,92 +379,6 @@ class Table:
         raise KeyError(name)
 
 
-def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
-    """Return the tables, each after all others that it references, otherwise as given: the order to load and to commit.
-
-    Raises ConfigurationError for a name used twice, an undeclared target, a key of another type, or a cycle.
-    """
-    tables = tuple(tables)
-    by_name = {table.name: table for table in tables}
-    if len(by_name) < len(tables):
-        raise ConfigurationError("two tables have the same name")
-    for table in tables:
-        for reference in table.references:
-            _check_reference(table, reference, by_name)
-        for links in table.links:
-            if not links.problem and links.reference.table in by_name:
-                _check_reference(links.rows, links.reference, by_name)
-    graph = {table.name: [target for target in table.targets if target != table.name] for table in tables}
-    return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
-
-
-def _bound(table: Table, by_name: Mapping[str, Table]) -> Table:
-    """Return the table with references and links that know their targets."""
-    if not (table.references or table.links):
-        return table
-    references = [replace(each, targets=by_name[each.table].columns) for each in table.references]
-    links = tuple(_bound_links(each, by_name) for each in table.links)
-    return replace(table, references=tuple(references), links=links)
-
-
-def _bound_links(links: Links, by_name: Mapping[str, Table]) -> Links:
-    if links.problem:
-        return links
-    target = links.reference.table
-    if target not in by_name:
-        return replace(links, problem=f"table {target}, whose rows it names, is not declared")
-    return replace(links, target=by_name[target])
-
-
 def _column_named(columns: Iterable[Column], name: str) -> Column | None:
     """Return the column of that name or alias."""
     return next((column for column in columns if name in (column.name, *column.aliases)), None)
-
-
-def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Return the names of the tables' databases, each after all that its tables reference.
-
-    Raises ConfigurationError where two databases reference each other: no order of commits would then keep every
-    reference whole at every instant.
-    """
-    tables = tuple(tables)
-    home = {table.name: table.database for table in tables}
-    graph: dict[str, list[str]] = {table.database: [] for table in tables}
-    for table in tables:
-        targets = [home[target] for target in table.targets if target in home]
-        graph[table.database] += [target for target in targets if target != table.database]
-    return _sorted(graph, "databases")
-
-
-def databases_in_reading_order(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Return the names of the tables' databases in the order of commits, or by name where there is no such order:
-    whatever is only read can be read in any.
-    """
-    tables = tuple(tables)
-    try:
-        return databases_in_commit_order(tables)
-    except ConfigurationError:
-        return tuple(sorted({table.database for table in tables}))
-
-
-def _sorted(graph: Mapping[str, Iterable[str]], kind: str) -> tuple[str, ...]:
-    try:
-        return tuple(graphlib.TopologicalSorter(graph).static_order())
-    except graphlib.CycleError as error:
-        cycle = " -> ".join(error.args[1])
-        raise ConfigurationError(f"{kind} that reference each other in a circle cannot be loaded: {cycle}") from error
-
-
-def _check_reference(table: Table, reference: Reference, by_name: dict[str, Table]) -> None:
-    target = by_name.get(reference.table)
-    if target is None:
-        raise ConfigurationError(f"table {table.name}: {reference.column} references undeclared {reference.table}")
-    key, column = target.column(reference.to or target.key), table.column(reference.column)
-    if reference.to and key.type not in KEY_TYPES:
-        problem = f"which {column.name} references, is {key.type.value}, and must be integer, text or uuid"
-        raise ConfigurationError(f"table {table.name}: {target.name}.{key.name}, {problem}")
-    if key.type is not column.type:
-        raise ConfigurationError(
-            f"table {table.name}: {column.name} is {column.type.value}, but {target.name}.{key.name}, "
-            f"which it references, is {key.type.value}"
-        )

@@ -26,7 +26,8 @@ from async_loader.records.reasons import commonest_first
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.answers import Part, StoredRows
 from async_loader.stores.store import Store
-from async_loader.tables import Reference, Table, databases_in_reading_order, in_reference_order
+from async_loader.table_order import databases_in_reading_order, in_reference_order
+from async_loader.tables import Reference, Table
 
 # Rows in a part: some megabytes of text, so that the cost of a statement does not count.
 ROWS_AT_ONCE = 100_000

@@ -13,7 +13,7 @@ from async_loader.ledger.agreement import VerifiedRun, verify_ledgers
 from async_loader.ledger.counts import flattened
 from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.stores.ledger import state_of
-from async_loader.tables import databases_in_reading_order
+from async_loader.table_order import databases_in_reading_order
 
 
 @dataclass(frozen=True, slots=True)

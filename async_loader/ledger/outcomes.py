@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.ledger.counts import NAMES, NOTHING, Counts
 from async_loader.ledger.report import INSERTED, LISTED, Accepted
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 # How values are read again that JSON keeps as text.
 _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from async_loader.columns import Type
 from async_loader.ledger.counts import Counts, HasCounts, flattened
 from async_loader.ledger.samples import Sample
 from async_loader.records.batches import EXTRA
 from async_loader.records.reasons import FAULT_MESSAGES, reason_name
-from async_loader.tables import Table, Type
+from async_loader.tables import Table
 
 # A load of no more records than this is shown record by record.
 LISTED = 100

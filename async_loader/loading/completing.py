@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.effects import Call, Steps
 from async_loader.loading.finding import Resolved
 from async_loader.loading.judging import Knowledge
@@ -26,7 +27,6 @@ from async_loader.records.completion import (
     without_writing,
 )
 from async_loader.records.reasons import Check
-from async_loader.tables import Column
 
 
 def complete(known: Knowledge, read: Batch) -> Steps[Sequence[Resolved]]:

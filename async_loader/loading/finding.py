@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from async_loader.columns import KEY_TYPES, Column
 from async_loader.effects import Call, Finish, Start, Steps
+from async_loader.loading.match_values import MatchValues
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch, chosen_records
 from async_loader.records.identities import identities
-from async_loader.records.key_sets import KeySet, key_set
 from async_loader.records.reasons import SHOWN, Check
 from async_loader.records.row_index import FoundRows, RowIndex
 from async_loader.records.validation import only_column, shown_record
-from async_loader.tables import KEY_TYPES, Column, Reference, Table, Type
+from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store
@@ -118,31 +119,6 @@ def _of_all(values: pl.DataFrame, distinct: pl.DataFrame, answers: FoundRows) ->
     answered = distinct.with_columns(answers.keys.alias("\0key"), answers.is_ambiguous.alias("\0several"))
     joined = values.join(answered, on=values.columns, how="left", maintain_order="left")
     return FoundRows(joined["\0key"], joined["\0several"].fill_null(value=False))
-
-
-class MatchValues:
-    """The match values that a run has accepted, as `identities` gives them."""
-
-    def __init__(self) -> None:
-        self._values: KeySet | None = None
-        # The values asked about since the last were taken in, and the answer: a batch is asked about twice.
-        self._asked: pl.Series | None = None
-        self._answer = all_false(0)
-
-    def add(self, values: pl.Series) -> None:
-        """Take in the match values of accepted records."""
-        if self._values is None:
-            self._values = key_set(identity_column(values))
-        self._values.add(values)
-        self._asked = None
-
-    def holds(self, values: pl.Series) -> pl.Series:
-        """Return for each record whether one of the same match values was accepted."""
-        if self._values is None:
-            return all_false(len(values))
-        if self._asked is not values:
-            self._asked, self._answer = values, self._values.holds(values)
-        return self._answer
 
 
 @dataclass(slots=True)
@@ -328,11 +304,6 @@ def _looked_up(
     checks = _lookup_checks(table, reference, batch, values, answer)
     extra = [header for header in batch.lookups[reference.column] if header not in table.column_names]
     return resolved.with_values(batch.values.with_columns(answer.keys.alias(reference.column)).drop(extra), checks)
-
-
-def identity_column(values: pl.Series) -> Column:
-    """Return a column that holds such values as `identities` gives."""
-    return Column("identity", Type.INTEGER if values.dtype == pl.Int64 else Type.TEXT)
 
 
 def _lookup_checks(

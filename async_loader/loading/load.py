@@ -24,10 +24,11 @@ from async_loader.ledger.contents import Content
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
 from async_loader.loading.completing import complete
-from async_loader.loading.finding import DryRows, Finding, MatchValues, Resolved
+from async_loader.loading.finding import DryRows, Finding, Resolved
 from async_loader.loading.judging import Knowledge, KnownReference, resolve, world_as_before
 from async_loader.loading.listing import list_as_stored
 from async_loader.loading.making_good import make_good
+from async_loader.loading.match_values import MatchValues
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.loading.verdicts import Progress, judge_and_number, judge_batch, lacks_computed

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Change, Steps
-from async_loader.tables import Column, Table, Type, Unique
+from async_loader.tables import Table, Unique
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.errors import OverLimitError
-from async_loader.tables import Column
 
 
 class HasName(Protocol):

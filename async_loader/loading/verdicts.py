@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.effects import Call, Steps
 from async_loader.loading.judging import Knowledge
 from async_loader.loading.writing import Judged
@@ -20,7 +21,7 @@ from async_loader.records.completion import insertable, restamped
 from async_loader.records.keys import KeyRange
 from async_loader.records.validation import Verdict, judge, with_computed
 from async_loader.records.world import World
-from async_loader.tables import Column, Table
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.loading.load import Load

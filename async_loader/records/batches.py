@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from async_loader.tables import Column
+from async_loader.columns import Column
 
 # Keys under which a record that has no columns, or too many, is kept as read.
 RAW = "_raw"

@@ -16,11 +16,12 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
 from async_loader.records.validation import Verdict
 from async_loader.records.world import World
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

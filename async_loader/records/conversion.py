@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.errors import InvalidValueError, one_line
 from async_loader.records.parsing import with_faults
 from async_loader.records.reasons import FAULT_MESSAGES
 from async_loader.records.spellings import digits_code
-from async_loader.tables import Column, Type
 
 # The code of an error that has none of its own.
 INVALID = "invalid"

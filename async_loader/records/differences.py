@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.arrays import all_false
 from async_loader.records.parsing import clipped, shown_values
-from async_loader.tables import Column, Type
 
 # Columns of which the values are shown, at most.
 _SHOWN = 3

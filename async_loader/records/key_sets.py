@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.arrays import from_flags, from_integers
-from async_loader.tables import Column, Type
 
 # A bit for each value between the least and the greatest key takes less room than 8 bytes a key up to this spread.
 BITS_PER_KEY = 64

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.arrays import all_false, from_integers
 from async_loader.records.key_sets import KeySet, key_set
-from async_loader.tables import Column, Type
 
 # Where all keys of a table are read, it is from a range of this many integers at a time: 8 MB of text.
 READ_AT_ONCE = 1 << 20

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from async_loader.columns import Column
 from async_loader.records.arrays import from_arrow
 from async_loader.records.parsing import parse_text
-from async_loader.tables import Column
 
 # Values, and their faults as in a batch; None where there are none.
 Read: TypeAlias = "tuple[pl.Series, pl.DataFrame | None]"

@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.spellings import IN_GAP, SPELLINGS
-from async_loader.tables import Column, Type
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
 EXACT_REAL = 2.0**53

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.formats import STANDARD_SPELLINGS, Spellings
 from async_loader.records.parsing import null_codes, parse_text, shown_text, with_faults
-from async_loader.tables import Column, Type
 
 _NUMBERS = (Type.INTEGER, Type.REAL, Type.DECIMAL)
 _STANDARD_BOOLEANS = {True: ("true", "t", "1"), False: ("false", "f", "0")}

@@ -15,6 +15,7 @@ from decimal import Context, Decimal
 
 import polars as pl
 
+from async_loader.columns import MOST_DIGITS, Column, Type
 from async_loader.records.json_text import object_of, refuse_constant
 from async_loader.records.times import (
     TOO_FINE,
@@ -25,7 +26,6 @@ from async_loader.records.times import (
     plain_time,
 )
 from async_loader.records.zones import all_in_utc, in_utc
-from async_loader.tables import MOST_DIGITS, Column, Type
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from async_loader.tables import Column
+from async_loader.columns import Column
 
 # What text is read as: a value, or the code of what is wrong with it.
 Read: TypeAlias = tuple[Any, str | None]

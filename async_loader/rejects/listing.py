@@ -21,7 +21,7 @@ from async_loader.rejects.selection import Survey, check_run, find_selections, s
 from async_loader.run.inspection import Inspection
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
-from async_loader.tables import databases_in_reading_order
+from async_loader.table_order import databases_in_reading_order
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from async_loader.run.inspection import Inspection, hold_all, open_databases
 from async_loader.sources.stored_rejects import as_written
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
-from async_loader.tables import databases_in_reading_order
+from async_loader.table_order import databases_in_reading_order
 
 # Takes a page of selected rejects, and returns whether it wants more.
 TakePage: TypeAlias = Callable[[Selection, list[RejectRow]], bool]

@@ -15,11 +15,12 @@ from typing import IO, Any
 
 import xlsxwriter
 
+from async_loader.columns import Type
 from async_loader.ledger.layouts import Layout
 from async_loader.records.batches import EXTRA
 from async_loader.rejects.formats import RejectInFile
 from async_loader.sources.cells import Faulty, cells_from_json
-from async_loader.tables import Table, Type
+from async_loader.tables import Table
 
 # Characters that a cell has at most.
 _MOST_TEXT = 32_767

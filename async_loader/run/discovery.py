@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from async_loader.columns import KEY_TYPES, Column
 from async_loader.effects import Steps
 from async_loader.errors import ConfigurationError, StoreError
 from async_loader.run.plan import Plan
 from async_loader.stores.answers import ForeignKey
 from async_loader.stores.store import Store
-from async_loader.tables import KEY_TYPES, Column, Reference, Table, in_reference_order
+from async_loader.table_order import in_reference_order
+from async_loader.tables import Reference, Table
 
 
 def complete(plan: Plan) -> Steps[Plan]:

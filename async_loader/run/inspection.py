@@ -11,7 +11,8 @@ from async_loader.run.discovery import first_names, with_first_names
 from async_loader.run.plan import Options, check_databases
 from async_loader.stores.ledger import hold_ledger
 from async_loader.stores.store import Store
-from async_loader.tables import Table, databases_in_reading_order, in_reference_order
+from async_loader.table_order import databases_in_reading_order, in_reference_order
+from async_loader.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

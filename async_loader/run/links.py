@@ -8,7 +8,7 @@ from typing import Any
 
 from async_loader.errors import ConfigurationError
 from async_loader.run.plan import Plan
-from async_loader.tables import in_reference_order
+from async_loader.table_order import in_reference_order
 
 
 def with_used_links(plan: Plan, readers: Mapping[str, Sequence[Any]]) -> Plan:

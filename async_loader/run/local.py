@@ -25,7 +25,8 @@ from async_loader.run.reading import contents_read
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
 from async_loader.stores.answers import BrokenRows
-from async_loader.tables import Table, databases_in_commit_order
+from async_loader.table_order import databases_in_commit_order
+from async_loader.tables import Table
 
 
 class OneCommit(Execution):

@@ -17,7 +17,8 @@ from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import STDIN
 from async_loader.stores.store import Store
-from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+from async_loader.table_order import databases_in_commit_order, in_reference_order
+from async_loader.tables import Table
 
 # Seconds to wait for a lock, unless the caller says otherwise.
 LOCK_TIMEOUT = 30.0

@@ -17,7 +17,8 @@ from async_loader.run.plan import LOCK_TIMEOUT, check_databases
 from async_loader.run.reading import open_sources
 from async_loader.run.state import RunState
 from async_loader.stores.store import Store
-from async_loader.tables import Table, databases_in_commit_order, in_reference_order
+from async_loader.table_order import databases_in_commit_order, in_reference_order
+from async_loader.tables import Table
 
 
 def run(state: RunState) -> Steps[None]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.records.key_sets import KeySet, key_set
-from async_loader.tables import Column
 
 # The span of a part whose values cannot be compared with those of other parts.
 NO_SPAN = ()

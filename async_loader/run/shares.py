@@ -21,8 +21,9 @@ from async_loader.ledger.outcomes import Outcome, outcome_from
 from async_loader.ledger.report import LISTED
 from async_loader.ledger.tally import Tally
 from async_loader.loading.commits import Commits
-from async_loader.loading.finding import DryRows, MatchValues
+from async_loader.loading.finding import DryRows
 from async_loader.loading.load import Load, load
+from async_loader.loading.match_values import MatchValues
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
@@ -105,30 +106,6 @@ class Share:
 def claim_of(run: str, table: str, number: int) -> str:
     """Return the name of a share in the ledger."""
     return f"{run}:{table}:{number:09d}"
-
-
-@dataclass(slots=True)
-class KnownKeys:
-    """What a worker has learned of referenced keys, for its next shares: by run and table, one value for each of the
-    shares that it loads at the same time.
-    """
-
-    kept: dict[tuple[str, str], list[ReferencedKeys]] = field(default_factory=dict)
-
-    def take(self, share: Share, target: Table, accepted: AcceptedKeys | None) -> ReferencedKeys:
-        """Return what is known, for this share alone until it gives it back. accepted: all keys that the run has
-        committed of the target; None where that is not known, so that the database must be asked about them as well.
-        """
-        if kept := self.kept.get((share.run, target.name)):
-            return kept.pop()
-        ranges = share.grown if accepted is None else share.ranges
-        return ReferencedKeys(target.column(target.key), accepted, ranges[target.name])
-
-    def give_back(self, share: Share, known: Mapping[str, ReferencedKeys]) -> None:
-        """Keep what a share has learned for the next one. What other runs knew is of no use any more."""
-        self.kept = {key: value for key, value in self.kept.items() if key[0] == share.run}
-        for name, keys in known.items():
-            self.kept.setdefault((share.run, name), []).append(keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,44 +7,28 @@ committed with its records. A rehearsal, which writes nothing, counts what worke
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import polars as pl
 
-from async_loader.effects import (
-    Announce,
-    Await,
-    Call,
-    Collect,
-    Complete,
-    Connect,
-    Now,
-    Pause,
-    Result,
-    Show,
-    Steps,
-    Submit,
-)
-from async_loader.errors import LedgerError, UnreachableError
+from async_loader.effects import Announce, Await, Call, Collect, Complete, Now, Show, Steps, Submit
+from async_loader.errors import LedgerError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, RUNNING, Facts
-from async_loader.ledger.outcomes import Outcome, outcome_from, total
+from async_loader.ledger.outcomes import Outcome, total
 from async_loader.ledger.tally import Tally
-from async_loader.loading.finding import identity_column
+from async_loader.loading.match_values import identity_column
 from async_loader.loading.sides import RejectAllowance, TakesRejects
 from async_loader.records.keys import KeyRange
-from async_loader.run.cluster import PAUSES
-from async_loader.run.guards import guard
+from async_loader.run.patience import patiently
 from async_loader.run.progress import save
+from async_loader.run.recounting import _take_rejects, recount
 from async_loader.run.shared_keys import NO_SPAN, Shared, meeting, shared_keys
 from async_loader.run.shares import Share
 from async_loader.run.state import RunState
 from async_loader.sources import Source
 from async_loader.sources.parts import Part
-from async_loader.stores.reject_queries import BY_LINE, as_judged, page_of_source
 from async_loader.stores.store import Store
 from async_loader.tables import Table
 
@@ -246,7 +230,7 @@ def spread(this: SpreadTable) -> Steps[None]:
     this.tally.samples.take(began, 0)
     yield this.shown()
     yield from _await(this)
-    yield from _patiently(this.state, this.begin)
+    yield from patiently(this.state, this.begin)
     parts: list[Part] = yield from _parts(this)
     tokens = yield from _submit(this, parts)
     this.progress.shares = max(1, len(tokens))
@@ -257,7 +241,7 @@ def spread(this: SpreadTable) -> Steps[None]:
     yield from this.conclude(outcomes)
     this.tally.seconds = ((yield Now()) - began).total_seconds()
     yield this.shown()
-    yield from _patiently(this.state, this.end)
+    yield from patiently(this.state, this.end)
     yield Announce(this.phase + this.table.name)
 
 
@@ -266,23 +250,6 @@ def _await(this: SpreadTable) -> Steps[None]:
         yield this.shown(name)
         yield Await(this.phase + name)
     yield this.shown()
-
-
-def _patiently(state: RunState, steps: Callable[[], Steps[Result]]) -> Steps[Result]:
-    """Take steps, and again a little later where a server has gone away meanwhile: workers are as patient. Returns what
-    the steps return; they must do no harm when they are taken twice, so they count nothing.
-    """
-    for pause in PAUSES:
-        try:
-            return (yield from steps())
-        except UnreachableError as error:
-            yield Pause(pause)
-            with contextlib.suppress(UnreachableError):
-                database = state.plan.databases[error.database]
-                yield Connect(database, state.plan.options.lock_timeout)
-                yield from guard([database], state.plan.options.lock_timeout)
-                yield from database.begin_share()
-    return (yield from steps())
 
 
 def _parts(this: SpreadTable) -> Steps[list[Part]]:
@@ -377,29 +344,3 @@ def _read_ledger(this: SpreadTable) -> Steps[None]:
     if committed != expected:
         problem = f"{committed} of {expected} shares are committed: a defect, please report it"
         raise LedgerError(f"table {this.table.name}: {problem}")
-
-
-def recount(state: RunState, table: Table) -> Steps[int]:
-    """Count what came of all shares of a table, as its database says, and write the files of their rejects. Returns how
-    many shares that were.
-    """
-    database, tally, files = state.database(table), state.tallies[table.name], state.files.get(table.name)
-    texts = yield from _patiently(state, partial(database.shares.outcomes, state.run, table.name))
-    tally.take_total(total([outcome_from(text, table) for text in texts]))
-    for reader in {reader.source.name: reader for reader in state.readers[table.name]}.values():
-        last = None
-        while files is not None or len(tally.rejects) < tally.rejects_shown:
-            # Shares are committed in any order.
-            ask = partial(page_of_source, database, state.run, reader.source.name, last, order=BY_LINE)
-            page = yield from _patiently(state, ask)
-            if not page:
-                break
-            yield Call(_take_rejects, (tally, files, reader, as_judged(page)))
-            last = page[-1]
-    return len(texts)
-
-
-def _take_rejects(tally: Tally, files: TakesRejects | None, reader: Any, rejects: pl.DataFrame) -> None:
-    tally.show_rejects(reader.source.name, rejects)
-    if files is not None:
-        files.write(reader, rejects)

@@ -14,8 +14,9 @@ from async_loader.loading.sides import RejectAllowance
 from async_loader.records.keys import KeyRange
 from async_loader.run.executions import Execution, connect_databases, note_unasked, open_databases
 from async_loader.run.guards import guard
+from async_loader.run.recounting import recount
 from async_loader.run.resuming import refuse_repeated, resume
-from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, recount, spread
+from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, spread
 from async_loader.run.state import RunState
 from async_loader.tables import Table
 

@@ -21,7 +21,8 @@ from async_loader.run.plan import Plan
 from async_loader.sources import Reader
 from async_loader.stores.shares import Place
 from async_loader.stores.store import Store
-from async_loader.tables import Table, databases_in_commit_order
+from async_loader.table_order import databases_in_commit_order
+from async_loader.tables import Table
 
 # What most runs do without is imported by those that do not.
 if TYPE_CHECKING:

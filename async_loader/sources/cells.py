@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.formats import STANDARD_SPELLINGS
 from async_loader.records.parsing import clipped, null_codes, parse_text, shown_text, with_faults
 from async_loader.records.times import duration_text
 from async_loader.sources.fields import Fields
-from async_loader.tables import Column, Type
 
 # Digits of a number that spreadsheets show; what stands after them comes from their arithmetic.
 _DIGITS = 15

@@ -15,23 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from async_loader.columns import Column, Type
 from async_loader.errors import SourceError
 from async_loader.records.batches import MARKS, REJECT, Batch, are_of_rejects
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import names_no_column, problem_of
-from async_loader.sources.parquet_values import (
-    as_json,
-    fits,
-    fits_lists,
-    instants,
-    is_text,
-    kept_type,
-    series_of,
-    shown,
-    typed,
-)
+from async_loader.sources.parquet_types import fits, fits_lists, is_text, kept_type
+from async_loader.sources.parquet_values import as_json, instants, series_of, shown, typed
 from async_loader.sources.streams import Stream
-from async_loader.tables import Column, Type
 
 # Rows that are read at a time, at most, and their bytes as they are unpacked, about.
 ROWS = 100_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -32,8 +32,9 @@ from async_loader.records.batches import (
     are_of_rejects,
     columns_as_json,
 )
-from async_loader.records.parsing import null_codes, shown_text, text_of_bytes, with_faults
+from async_loader.records.parsing import null_codes, shown_text, with_faults
 from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
+from async_loader.sources.csv_decoding import as_transcoded, as_utf_8, bytes_of, is_utf_8
 from async_loader.sources.csv_records import Split, fields_of_record, record_spans
 from async_loader.sources.csv_shapes import blank, fitted, nameless, repeated_headers, without_nameless
 from async_loader.sources.fields import Fields
@@ -42,7 +43,7 @@ from async_loader.sources.headers import names_no_column, problem_of
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
-from async_loader.sources.transcoding import Undecodable, decoded, escaped, undecoded
+from async_loader.sources.transcoding import Undecodable, decoded, escaped
 
 # Columns that a header may have. Each costs some microseconds in each block, however few records there are in it.
 MOST_COLUMNS = 10_000
@@ -211,17 +212,17 @@ class CsvSource:
         """
         if not good:
             return pl.DataFrame(schema=dict.fromkeys(self._kept, pl.String)), {}, []
-        is_utf_8 = _is_utf_8(good)
+        is_text = is_utf_8(good)
         # Taken for Latin-1, in which all bytes are text, it is cut in the same places.
-        text = good if is_utf_8 else good.decode("latin-1").encode()
+        text = good if is_text else good.decode("latin-1").encode()
         table, misfits = self._cut_text(text)
         if misfits:
             width = len(self.columns), len(self._header)
             table, misfits = self._cut_text(fitted(text, misfits, width, self._dialect))
-        if is_utf_8:
+        if is_text:
             return self._shown(table, good), {}, misfits
-        of_bytes = _transcoded if self._stream.encoding else _utf_8
-        columns = {column.name: of_bytes(_bytes_of(column)) for column in table.iter_columns()}
+        of_bytes = as_transcoded if self._stream.encoding else as_utf_8
+        columns = {column.name: of_bytes(bytes_of(column)) for column in table.iter_columns()}
         as_read = self._shown(pl.DataFrame({name: texts for name, (texts, _) in columns.items()}), good)
         return as_read, {name: bad for name, (_, bad) in columns.items() if bad.shown.is_not_null().any()}, misfits
 
@@ -374,33 +375,3 @@ def _broken_quoting(line: int, text: str, supersedes: str | None) -> Broken:
     record = json.dumps({RAW: text})
     message = "a quote stands inside an unquoted field, is not doubled, or never closes"
     return Broken(line, line, record, "invalid_quoting", message, supersedes)
-
-
-def _is_utf_8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _bytes_of(latin_1: pl.Series) -> Iterator[bytes | None]:
-    """Yield the bytes that text was taken for Latin-1 of."""
-    return (None if text is None else text.encode("latin-1") for text in latin_1)
-
-
-def _utf_8(column: Iterable[bytes | None]) -> tuple[pl.Series, Undecodable]:
-    """Return bytes as text, with escapes for invalid UTF-8, and which of them were invalid."""
-    texts, bad = text_of_bytes(column)
-    return texts, Undecodable("invalid_utf8", pl.select(pl.when(bad).then(shown_text(texts))).to_series())
-
-
-def _transcoded(column: Iterable[bytes | None]) -> tuple[pl.Series, Undecodable]:
-    """Return what was transcoded as text, with escapes for bytes that are no text, and which texts have such bytes."""
-    texts = [None if value is None else decoded(value) for value in column]
-    bad = [None if text is None else undecoded(text) for text in texts]
-    read = pl.Series([None if text is None else escaped(text) for text in texts], dtype=pl.String)
-    hints = [None if each is None else f", byte 0x{each[0]:02x} at character {each[1]}" for each in bad]
-    return read, Undecodable("invalid_encoding", shown_text(read) + pl.Series(hints, dtype=pl.String))

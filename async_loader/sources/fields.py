@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from async_loader.columns import REQUIRED, Column
 from async_loader.errors import ConfigurationError
 from async_loader.formats import Spellings
 from async_loader.records.batches import MARKS
@@ -21,7 +22,7 @@ from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import SHOWN, fault_message
 from async_loader.records.respelling import read_text
 from async_loader.sources.source import EVERYTHING
-from async_loader.tables import REQUIRED, Column, Links, Table
+from async_loader.tables import Links, Table
 
 if TYPE_CHECKING:
     from async_loader.sources.source import Source

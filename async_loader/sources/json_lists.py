@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.records.lists import first_faults, in_lists
 from async_loader.records.parsing import with_faults
 from async_loader.sources.json_objects import has_member, member
 from async_loader.sources.json_values import Lines, clipped_json, column_values
-from async_loader.tables import Column
 
 
 @dataclass(frozen=True, slots=True)

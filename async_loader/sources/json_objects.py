@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from async_loader.columns import Type
 from async_loader.records.batches import RAW, REJECT, Broken
 from async_loader.records.json_text import object_of, refuse_constant
 from async_loader.sources.fields import Fields
-from async_loader.tables import Type
 
 # What makes a value of the digits of a number with a fraction or an exponent.
 Real: TypeAlias = Callable[[str], Any]

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.parsing import EXACT_REAL, clipped, gap_note, null_codes, parse_text, real_code, with_faults
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines
 from async_loader.sources.json_objects import has_member, member
-from async_loader.tables import Column, Type
 
 # Stands for a member that a record lacks.
 _ABSENT = object()

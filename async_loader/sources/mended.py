@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from async_loader.columns import Column, Type
 from async_loader.errors import SourceError
 from async_loader.formats import EVERY_COLUMN, STANDARD_DIALECT, STANDARD_SPELLINGS, as_facts
 from async_loader.ledger.entries import is_run_id
@@ -19,7 +20,7 @@ from async_loader.sources.identity import is_read_once
 from async_loader.sources.reader import Reader
 from async_loader.sources.source import EVERYTHING, Source
 from async_loader.sources.streams import BLOCK, Stream
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 # Records at the front that are asked which rejects they name.
 _RECORDS = 1_000

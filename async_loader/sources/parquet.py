@@ -14,7 +14,7 @@ from async_loader.errors import SourceError
 from async_loader.records.batches import Batch
 from async_loader.sources.columnar import BYTES, ROWS, ColumnarSource, cut_by_bytes, lengths_of
 from async_loader.sources.fields import Fields
-from async_loader.sources.parquet_values import is_text
+from async_loader.sources.parquet_types import is_text
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
 

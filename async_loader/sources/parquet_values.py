@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from async_loader.columns import MOST_DIGITS, Column, Type
 from async_loader.records.arrays import from_arrow, from_integers
 from async_loader.records.batches import columns_as_json
 from async_loader.records.lists import in_lists, places_of, read_lists
@@ -33,92 +34,18 @@ from async_loader.records.spellings import IN_GAP, digits_code
 from async_loader.records.times import duration_texts
 from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
-from async_loader.tables import MOST_DIGITS, Column, Type
+from async_loader.sources.parquet_types import _is_uuid, is_binary, is_list
 
 # The years 1 to 9999 in days from 1970, and a day in a time's units.
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_UUID_BYTES = 16
-# Kinds of values that a reject keeps as text.
-_SHOWN_AS_TEXT = (kinds.is_time, kinds.is_duration, kinds.is_struct, kinds.is_map)
+
+
 # Of a time of INT96: microseconds, and nanoseconds besides.
 _WHOLE, _REST = "us", "ns"
 _NANOSECONDS = 1_000
 # In these years a time of any zone is one of UTC, unless it lies in a DST gap.
 _NEVER_OUT_OF_UTC = (2, 9998)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether values of a type are texts."""
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
-
-
-def kept_type(kind: pa.DataType, *, is_int96: bool = False) -> pa.DataType:
-    """Return the type in which rejects keep values of a column: that of the values alone, however the file has them;
-    text for what only text shows whole.
-    """
-    if is_int96 or is_binary(kind) or any(shows(kind) for shows in _SHOWN_AS_TEXT):
-        return pa.string()
-    if isinstance(kind, pa.BaseExtensionType):
-        return kept_type(kind.storage_type)
-    if kinds.is_dictionary(kind):
-        return kept_type(kind.value_type)
-    if kinds.is_date64(kind):
-        return pa.date32()
-    if is_list(kind):
-        return pa.list_(kept_type(kind.value_type))
-    return pa.string() if kinds.is_string_view(kind) else kind
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Return whether values of a type are lists."""
-    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
-
-
-def fits_lists(kind: pa.DataType, column: Column) -> bool:
-    """Return whether a column takes the values in lists of a type."""
-    return bool(kinds.is_null(kind)) or (is_list(kind) and fits(kind.value_type, column))
-
-
-def fits(kind: pa.DataType, column: Column) -> bool:
-    """Return whether a column takes values of a type. Text is read for every type but those that Parquet's writers
-    always have.
-    """
-    if isinstance(kind, pa.BaseExtensionType) and not _is_uuid(kind):
-        return fits(kind.storage_type, column)
-    if kinds.is_dictionary(kind):
-        return fits(kind.value_type, column)
-    if kinds.is_null(kind):
-        return True
-    is_of_type = _FITTING.get(column.type)
-    is_readable = is_text(kind) and column.type not in (Type.INTEGER, Type.REAL)
-    return column.convert is not None or is_readable or (is_of_type is not None and is_of_type(kind, column))
-
-
-_FITTING: Mapping[Type, Callable[[pa.DataType, Column], bool]] = {
-    Type.INTEGER: lambda kind, _: kinds.is_integer(kind),
-    Type.REAL: lambda kind, _: kinds.is_floating(kind) or kinds.is_integer(kind),
-    Type.DECIMAL: lambda kind, _: (kinds.is_decimal(kind) and not kinds.is_decimal256(kind)) or kinds.is_integer(kind),
-    Type.BOOLEAN: lambda kind, _: kinds.is_boolean(kind),
-    Type.DATE: lambda kind, _: kinds.is_date(kind),
-    Type.DATETIME: lambda kind, column: kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None),
-    Type.TIME: lambda kind, _: kinds.is_time(kind),
-    Type.DURATION: lambda kind, _: kinds.is_duration(kind),
-    Type.BINARY: lambda kind, _: is_binary(kind),
-    Type.UUID: lambda kind, _: _is_uuid(kind),
-}
-
-
-def is_binary(kind: pa.DataType) -> bool:
-    """Return whether values of a type are bytes."""
-    is_of_length = kinds.is_fixed_size_binary(kind)
-    return bool(is_of_length or kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
-
-
-def _is_uuid(kind: pa.DataType) -> bool:
-    """Return whether values are the bytes of UUIDs."""
-    storage = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-    return bool(kinds.is_fixed_size_binary(storage) and storage.byte_width == _UUID_BYTES)
 
 
 def series_of(array: pa.Array, *, as_bytes: bool = False) -> tuple[pl.Series, pl.Series | None]:

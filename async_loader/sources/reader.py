@@ -15,6 +15,7 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
+from async_loader.columns import Column
 from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content
 from async_loader.ledger.layouts import Layout, mapping_parts
@@ -25,7 +26,7 @@ from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import advice
 from async_loader.sources.source import SPREADSHEETS, Source
 from async_loader.sources.streams import Stream
-from async_loader.tables import Column, Table
+from async_loader.tables import Table
 
 # Sources that are open side by side, at most, of those that can be opened again: a process may have some 1,000
 # descriptors, and an open source holds some megabytes.

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.errors import StoreError, one_line
 from async_loader.ledger.layouts import Layout, layout_with_columns
 from async_loader.ledger.reject_groups import BROKEN, UNDECODABLE, RejectGroup, RejectRow, Selection
@@ -26,7 +27,7 @@ from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.json_values import Typed
 from async_loader.sources.source import Source
 from async_loader.sources.transcoding import Undecodable
-from async_loader.tables import Column, Table
+from async_loader.tables import Table
 
 # Codes of records that are not in columns, where the whole record is at fault.
 _UNREADABLE = (*BROKEN, *UNDECODABLE)

@@ -57,11 +57,11 @@ def stores_of(databases: Mapping[str, StoreLike]) -> dict[str, Store]:
 def _postgres(name: str) -> ModuleType:
     """Return the module, which needs a library that is an extra."""
     try:
-        from async_loader.stores.postgres import database
+        from async_loader.stores.postgres import urls
     except ImportError as error:
         advice = "pip install 'django-async-loader[postgresql]'"
         raise ConfigurationError(f"database {name}: PostgreSQL needs psycopg: {one_line(error)}; {advice}") from error
-    return database
+    return urls
 
 
 def from_environment(name: str) -> Store:

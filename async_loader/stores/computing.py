@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.errors import StoreError
-from async_loader.tables import Column, Table
+from async_loader.tables import Table
 
 # Returns a stored value as a batch has it, and whether it is odd; see `Store.read_back`.
 ReadBack: TypeAlias = Callable[[Column, Any], tuple[Any, bool]]

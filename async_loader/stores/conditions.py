@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from async_loader.tables import Column, Table, Type
+from async_loader.columns import Column, Type
+from async_loader.tables import Table
 
 # A string, a quoted name, a comment, a word, or any other character that is not blank.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|\S""", re.DOTALL)

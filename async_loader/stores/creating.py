@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from async_loader.columns import Column, Type
 from async_loader.stores.names import quoted, table_sql
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 
 def create_sql(table: str, columns: Mapping[str, str], constraints: Iterable[str] = ()) -> str:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Steps
 from async_loader.errors import StoreError
 from async_loader.records.arrays import from_integers
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store

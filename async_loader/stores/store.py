@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Refusal, Steps
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
@@ -22,7 +23,7 @@ from async_loader.records.validation import REJECTS
 from async_loader.stores.answers import BrokenRows, ForeignKey, StoredRows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.values import read_back
-from async_loader.tables import Column, Table, Unique
+from async_loader.tables import Table, Unique
 
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from async_loader.tables import Column, Type
+from async_loader.columns import Column, Type
 
 
 def read_back(column: Column, stored: Any) -> tuple[Any, bool]:

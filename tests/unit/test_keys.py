@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from async_loader.columns import Column, Type
 from async_loader.records import text_keys
 from async_loader.records.key_sets import IntegerKeys, key_set
 from async_loader.records.keys import AcceptedKeys, ReferencedKeys, UniqueValues
-from async_loader.tables import Column, Type
 from tests.tiers import amounts
 
 NEAR = st.integers(-100, 100)

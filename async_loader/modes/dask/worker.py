@@ -29,9 +29,10 @@ from async_loader.modes.sequential import Sequential
 from async_loader.modes.threads import GivenUpError
 from async_loader.records.keys import AcceptedKeys, ReferencedKeys
 from async_loader.run.cluster import PAUSES
+from async_loader.run.known_keys import KnownKeys
 from async_loader.run.share_values import match_values_of
 from async_loader.run.shared_keys import NO_SPAN
-from async_loader.run.shares import KnownKeys, Means, Share, load_share
+from async_loader.run.shares import Means, Share, load_share
 from async_loader.run.spread import KEYS, LOAD, MATCHES, MERGE, PARTS, SPAN, SUMMARY
 from async_loader.sources import Source, parts
 from async_loader.sources.identity import Identity, identity

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 import psycopg
-from psycopg import conninfo
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
@@ -45,7 +45,7 @@ from async_loader.stores.postgres.statements import (
 )
 from async_loader.stores.shares import Place
 from async_loader.stores.store import Store, integers, only_updates
-from async_loader.tables import Column, Table, Type, Unique
+from async_loader.tables import Table, Unique
 
 # Seconds to wait for a server that does not answer.
 CONNECT_TIMEOUT = 10
@@ -393,23 +393,3 @@ class Database(Store):
     @property
     def _explainer(self) -> Explainer:
         return Explainer(self.name, self.parameters)
-
-
-def from_url(name: str, url: str) -> Database:
-    """Return the database at a URL, or of any text that libpq takes for a connection. ConfigurationError where it
-    cannot be read; the text, which may have a password, is not repeated.
-    """
-    form = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
-    if _has_stray_at(url):
-        raise ConfigurationError(f"database {name}: its URL has an @ too many; it is {form}, with %40 for an @ within")
-    try:
-        return Database(name, conninfo.conninfo_to_dict(url))
-    except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
-        problem = f"its URL cannot be read; it is {form}"
-        raise ConfigurationError(f"database {name}: {problem}") from error.with_traceback(None)
-
-
-def _has_stray_at(url: str) -> bool:
-    """Return whether libpq would take a part of a password for a host, port or database, which are shown."""
-    authority, _, path = url.partition("://")[2].partition("/")
-    return "@" in path.partition("?")[0] or authority.count("@") > 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
@@ -26,7 +27,7 @@ from async_loader.stores.postgres.statements import (
     stored_value,
 )
 from async_loader.stores.store import integers
-from async_loader.tables import Column, Table, Type, Unique
+from async_loader.tables import Table, Unique
 
 _INDEXED = """\
 SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import all_false, from_flags
 from async_loader.stores.answers import Part
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.store import integers
-from async_loader.tables import Table, Type
+from async_loader.tables import Table
 
 # How a value of a key's type is written into a text of many, and what stands for null.
 WRITTEN = {

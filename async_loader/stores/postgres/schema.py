@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
 from async_loader.stores.answers import ForeignKey
 from async_loader.stores.creating import columns_of, constraints_of, create_sql
 from async_loader.stores.names import quoted, table_sql
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 _SQL_TYPES = {
     Type.INTEGER: "bigint",

@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Packed
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.store import assignments
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 # The table in which a statement finds its batch, which lives as long as the statement.
 BATCH = "loader_batch"

@@ -5,7 +5,6 @@ Batches cross into SQLite as images (`images.py`), which statements read as a ta
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
@@ -26,6 +26,7 @@ from async_loader.stores.sqlite import constraints, images, schema
 from async_loader.stores.sqlite.connections import Connection
 from async_loader.stores.sqlite.faults import driver_error, explained, missing
 from async_loader.stores.sqlite.performing import REFUSALS, is_of_records, perform
+from async_loader.stores.sqlite.places import identity, is_new, is_there
 from async_loader.stores.sqlite.sessions import BEGIN, CHECKPOINT, Session
 from async_loader.stores.sqlite.statements import (
     BATCH,
@@ -41,7 +42,7 @@ from async_loader.stores.sqlite.statements import (
 )
 from async_loader.stores.store import Store, integers, numbered, only_updates
 from async_loader.stores.values import read_back
-from async_loader.tables import Column, Table, Unique
+from async_loader.tables import Table, Unique
 
 # What only some loads need is imported where it is used: each module takes 0.2 ms.
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Database(Store):
         """Do what `Store.identity` says."""
         # As bytes: a path may be no text.
         rows = yield Query(self.name, "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'")
-        identity: object = yield Call(_identity, (self.name, rows[0][0]))
-        return identity, None
+        known: object = yield Call(identity, (self.name, rows[0][0]))
+        return known, None
 
     def foreign_keys(self, table: Table) -> Steps[list[ForeignKey]]:
         """Do what `Store.foreign_keys` says."""
@@ -325,14 +326,14 @@ class Database(Store):
 
     def connect(self, *, lock_timeout: float, writable: bool, create: bool) -> Session:
         """Do what `Store.connect` says."""
-        is_new = create and self.path is not None and _is_new(self.path)
+        is_made = create and self.path is not None and is_new(self.path)
         try:
             lent = self._borrow(lock_timeout, writable=writable, create=create)
         except Exception as error:
             raise explained(self.name, self.path, driver_error(error)) from error
         session = Session(self.name, lent, self.path)
         try:
-            session.set_up(lock_timeout=lock_timeout, writable=writable, is_new=is_new)
+            session.set_up(lock_timeout=lock_timeout, writable=writable, is_new=is_made)
         except sqlite3.Error as error:
             session.close()
             raise explained(self.name, self.path, error) from error
@@ -345,7 +346,7 @@ class Database(Store):
         """Return a connection that the project has made, or one of our own."""
         if self.lend is not None:
             # Whatever connects there makes a file that is missing.
-            if self.path is not None and not create and not _is_there(self.path):
+            if self.path is not None and not create and not is_there(self.path):
                 raise missing()
             return self.lend()
         assert self.path is not None
@@ -376,28 +377,3 @@ class Database(Store):
             raise explained(self.name, self.path, error) from error
         except sqlite3.Error as error:
             raise explained(self.name, self.path, error) from error
-
-
-def _is_there(path: Path) -> bool:
-    """Return whether there is a file, as far as permissions let us look."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def _identity(name: str, file: bytes | None) -> tuple[object, ...]:
-    """Return the identity of a file; of a database in memory, its name."""
-    if not file:
-        return ("memory", name)
-    found = os.stat(file)
-    return found.st_dev, found.st_ino
-
-
-def _is_new(path: Path) -> bool:
-    """Return whether there is no file, or an empty one."""
-    try:
-        return not path.stat().st_size
-    except OSError:
-        # Whatever else may be wrong with it is an error of connecting.
-        return True

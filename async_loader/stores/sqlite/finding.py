@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
@@ -19,7 +20,7 @@ from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.rows import WRITTEN, unhexed
 from async_loader.stores.sqlite.statements import BATCH, in_main, is_exactly
 from async_loader.stores.store import integers
-from async_loader.tables import Column, Table, Type
+from async_loader.tables import Table
 
 # The columns of the table's own key, and of every index of the whole table, each with its place in it.
 _INDEXED = """\

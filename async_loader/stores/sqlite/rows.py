@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from async_loader.columns import Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import from_flags
 from async_loader.records.parsing import text_of_bytes
@@ -21,7 +22,7 @@ from async_loader.stores.answers import Part
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite.statements import in_main
 from async_loader.stores.store import integers
-from async_loader.tables import Table, Type
+from async_loader.tables import Table
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
 _ROWID_NAMES = ("_rowid_", "rowid", "oid")

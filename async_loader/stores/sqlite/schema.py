@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from async_loader.columns import SQLITE_DIGITS, Column, Type
 from async_loader.effects import Query, Steps
 from async_loader.errors import StoreError
 from async_loader.stores.answers import BrokenRows, ForeignKey
 from async_loader.stores.creating import columns_of, constraints_of, create_sql
 from async_loader.stores.names import bare_name, schema_and_table
-from async_loader.tables import SQLITE_DIGITS, Column, Table, Type
+from async_loader.tables import Table
 
 # Types that SQLite does not have are declared, and stored, as Django does it.
 _SQL_TYPES = {

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import polars as pl
 
+from async_loader.columns import Column, Type
 from async_loader.records.zones import all_of_zone
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
 from async_loader.stores.store import assignments
-from async_loader.tables import Column, Table, Type, Unique
+from async_loader.tables import Table, Unique
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 IMAGE = "loader_image"
