@@ -233,6 +233,7 @@ def test_a_name_that_is_nearly_a_columns_is_refused_in_any_record_of_json_lines(
     assert ignored["ignored_columns"] == []
 
 
+@pytest.mark.wide
 def test_what_was_kept_of_a_source_that_must_be_mended_comes_with_no_advice_that_cannot_help(shop: Shop) -> None:
     """The same command would end in the same way."""
     padding = "x" * 5_000_000

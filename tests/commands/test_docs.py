@@ -14,7 +14,10 @@ from tests.transcripts import ROOT, Command, begin, differences, fits, is_of_a_s
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*PAGES, ROOT / "README.md"]}
 # Pages of many commands, each of which has tests of its own, too.
-LONG = ("docs/cluster.md", "docs/pipes.md", "docs/rejects.md", "docs/resume.md")
+LONG = tuple(
+    f"docs/{name}.md"
+    for name in ("asyncio", "check", "cluster", "pipes", "postgresql", "rejects", "reports", "resume", "scale")
+)
 # The tutorial has a test of its own.
 SHOWING = [
     name

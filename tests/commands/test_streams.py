@@ -125,6 +125,7 @@ def test_a_failure_does_not_wait_for_a_silent_pipe(project: Project) -> None:
         assert process.wait() == 4
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_is_felt_while_a_pipe_is_silent(project: Project, mode: str) -> None:
     """Also where a library that the command imports has changed how it comes, which a fork has forgotten."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.transcripts import ROOT, Command, File, differences, steps
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 
 
+@pytest.mark.wide
 def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
     """All but the installation, which a test must not do again."""
     assert differences(TUTORIAL, tmp_path) == ""

@@ -43,6 +43,7 @@ def test_workers_of_the_commands_own_reproduce_the_reference_run(served: ServedP
     assert succeed(served, "verify") == "1 run, 3 tables: every count agrees\n"
 
 
+@pytest.mark.wide
 def test_progress_over_workers_is_drawn_on_a_terminal_and_printed_elsewhere(served: ServedProject) -> None:
     sources = write_sources(served, 1_000)
     spread = ("insert_data", *sources, "--mode=dask", "--workers=1", "--share-size=0.01")

@@ -16,6 +16,7 @@ import pytest
 
 from tests import postgres, tiers
 from tests.integration.library import TABLES
+from tests.integration.sales import SALES
 from tests.sample import FILES, Place
 from tests.stores import LONG_STORES, STORES, Databases, Mixed, Schemas
 
@@ -93,3 +94,9 @@ def _schemas(version: int) -> Iterator[Schemas]:
 def library(tmp_path: Path, store: Databases) -> Place:
     """Return fresh databases of the three tables."""
     return Place(tmp_path, TABLES, store)
+
+
+@pytest.fixture
+def sales(tmp_path: Path, store: Databases) -> Place:
+    """Return fresh databases of a table with a column of each type that has spellings."""
+    return Place(tmp_path, (SALES,), store)

@@ -5,56 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from async_loader import (
-    Column,
-    ConfigurationError,
-    Format,
-    RejectFilter,
-    Retry,
-    Run,
-    Source,
-    SourceError,
-    StoredRejects,
-    Table,
-    Type,
-    less_than,
-)
-from tests.sample import Place, reject_names
-from tests.stores import Databases
-
-SALES = Table(
-    "sales",
-    "sales",
-    (
-        Column("id", Type.INTEGER),
-        Column("name", Type.TEXT, nullable=True, default=None),
-        Column("amount", Type.DECIMAL, nullable=True, default=None, digits=12, places=2),
-        Column("weight", Type.REAL, nullable=True, default=None),
-        Column("paid", Type.BOOLEAN, nullable=True, default=None),
-        Column("day", Type.DATE, nullable=True, default=None),
-        Column("at", Type.DATETIME, nullable=True, default=None, zone="Europe/Berlin"),
-    ),
-)
-
-
-@pytest.fixture
-def sales(tmp_path: Path, store: Databases) -> Place:
-    """Give a table with a column of each type that has spellings."""
-    return Place(tmp_path, (SALES,), store)
-
-
-def load(place: Place, mode: str, content: bytes, form: Format, **options: Any) -> Any:
-    path = place.file("sales.csv", content)
-    return place.load(mode, {"sales": Source(path, form, ignore=("*",))}, **options).tables["sales"]
-
-
-def stored(place: Place, *columns: str) -> list[tuple[Any, ...]]:
-    return place.query("sales", f"SELECT {', '.join(columns)} FROM sales ORDER BY id")
+from async_loader import ConfigurationError, Format, Source, SourceError
+from tests.integration.sales import as_date, load, stored
+from tests.sample import Place
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-16-be", "shift_jis", "utf-8-sig", "gb18030"])
@@ -292,16 +249,12 @@ def test_dates_are_tried_in_the_formats_that_are_named_and_no_other(sales: Place
     form = Format(date_format=("%d.%m.%Y", "%d.%m.%y", "%d.%m.%Y %H:%M"))
     content = b"id,day,at\n1,31.12.2024,31.12.2024 13:05\n2,01.02.24,\n3,2024-01-01,\n4,30.02.2024,1.1.2024\n"
     report = load(sales, mode, content, form)
-    assert [_date(day) for (day,) in stored(sales, "day")] == [date(2024, 12, 31), date(2024, 2, 1)]
+    assert [as_date(day) for (day,) in stored(sales, "day")] == [date(2024, 12, 31), date(2024, 2, 1)]
     assert _moment(stored(sales, "at")[0][0]) == datetime(2024, 12, 31, 12, 5, tzinfo=UTC)
     assert reject_names_of(report) == [(4, ["day.not_date"]), (5, ["day.not_date", "at.not_datetime"])]
     assert report.rejects[0].reasons[0].message == (
         "day must be a date, not '2024-01-01', written as %d.%m.%Y or %d.%m.%y"
     )
-
-
-def _date(value: Any) -> date:
-    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 def _moment(value: Any) -> datetime:
@@ -312,7 +265,7 @@ def _moment(value: Any) -> datetime:
 def test_a_column_may_have_formats_and_nulls_of_its_own(sales: Place, mode: str) -> None:
     form = Format(date_format={"day": ["%Y%m%d"]}, null={"": ["-"], "name": ["k.A."]})
     load(sales, mode, b"id,name,day,at\n1,k.A.,20240131,2024-01-31 00:00\n2,-,-,-\n3,b,20240201,\n", form)
-    assert [(name, day and _date(day)) for name, day in stored(sales, "name", "day")] == [
+    assert [(name, day and as_date(day)) for name, day in stored(sales, "name", "day")] == [
         (None, date(2024, 1, 31)),
         (None, None),
         ("b", date(2024, 2, 1)),
@@ -348,60 +301,3 @@ def test_what_a_base_does_not_have_is_refused() -> None:
         Source("f.jsonl", Format(quote="'"))
     with pytest.raises(ConfigurationError, match="an encoding is of text, and parquet has none"):
         Source("f.parquet", Format(encoding="cp1252"))
-
-
-BANK = Format(
-    "bank",
-    "csv",
-    encoding="cp1252",
-    delimiter=";",
-    quote="'",
-    skip_lines=2,
-    decimal=",",
-    thousands=".",
-    date_format=["%d.%m.%Y"],
-    true=["Ja"],
-    false=["Nein"],
-    null=["k.A."],
-    names={"amount": "Betrag"},
-)
-BANK_WITHOUT_HEAD = replace(BANK, skip_lines=0, names={})
-STATEMENT = """Bänk
-Konto;1
-id;name;Betrag;paid;day
-1;Bäcker;1.488,69;Ja;31.12.2024
-2;'d''Or';-x;Nein;01.01.2024
-3;'a;b';1,00;vielleicht;k.A.
-"""
-
-
-@pytest.mark.parametrize("is_named", [True, False], ids=["by its format", "by its run"])
-def test_rejects_are_written_and_read_as_their_source_is(sales: Place, mode: str, *, is_named: bool) -> None:
-    path = sales.file("statement.csv", STATEMENT.encode("cp1252"))
-    sales.load(mode, {"sales": Source(path, BANK)})
-    assert stored(sales, "id", "name") == [(1, "Bäcker")]
-    exported = StoredRejects((SALES,), sales.databases).export(RejectFilter(), sales.directory / "rejects.csv")
-    assert exported is not None
-    [(file, count, _)] = exported.files
-    text = Path(file).read_bytes().decode("cp1252")
-    assert (count, text.splitlines()[0]) == (2, "id;name;Betrag;paid;day;_line;_reasons;_reject")
-    assert ";'d''Or';" in text
-    mended = text.replace("-x", "-1.000,50").replace("vielleicht", "Ja")
-    Path(file).write_bytes(mended.encode("cp1252"))
-    report = sales.load(mode, {"sales": Source(str(file), BANK) if is_named else str(file)})
-    assert reject_names(report, "sales") == []
-    assert [(name, Decimal(str(amount))) for name, amount in stored(sales, "name", "amount")] == [
-        ("Bäcker", Decimal("1488.69")),
-        ("d'Or", Decimal("-1000.50")),
-        ("a;b", Decimal(1)),
-    ]
-
-
-def test_rejects_are_tried_again_as_they_were_read(sales: Place, mode: str) -> None:
-    strict = Table("sales", "sales", SALES.columns, rules=(less_than("weight", 10),))
-    path = sales.file("s.csv", b"id;weight;day\n1;1.000,5;31.12.2024\n")
-    first = Run((strict,), {"sales": Source(path, BANK_WITHOUT_HEAD)}, sales.databases, mode=mode).perform()
-    assert first.tables["sales"].rejected == 1
-    Retry((SALES,), RejectFilter(), sales.databases, mode=mode).perform()
-    [(weight, day)] = stored(sales, "weight", "day")
-    assert (weight, _date(day)) == (1000.5, date(2024, 12, 31))

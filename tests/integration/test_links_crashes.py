@@ -42,8 +42,8 @@ def stored(place: Place) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("commit_every", "steps"),
     [
-        (0, range(30, 1000, 23)),
-        (2, range(40, 1000, 29)),
+        (0, range(30, 1000, 53)),
+        (2, range(40, 1000, 59)),
         pytest.param(0, range(1000), marks=pytest.mark.long),
         pytest.param(1, range(1000), marks=pytest.mark.long),
     ],

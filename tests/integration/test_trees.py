@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader import (
-    Column,
-    ConfigurationError,
-    Options,
-    Reference,
-    RejectFilter,
-    Retry,
-    Run,
-    Table,
-    Type,
-    not_empty,
-)
-from tests.integration.test_crashes import crash_after, facts
-from tests.integration.test_order_of_runs import crash_after_commits
+from async_loader import Column, ConfigurationError, Reference, RejectFilter, Retry, Table, Type, not_empty
 from tests.sample import Place, comparable, reject_names
 from tests.stores import Databases, examples
 
@@ -104,11 +89,7 @@ def test_what_descends_from_a_reject_is_rejected_with_its_parent_named(
         (5, "manager_id 3 does not exist in staff: its record, line 4, was rejected"),
         (5, "deputy_id 1 does not exist in staff: its record, line 2, was rejected"),
     ]
-    assert report.tables["staff"].reasons == {
-        "manager_id.exists_in": 3,
-        "name.not_empty": 1,
-        "deputy_id.exists_in": 1,
-    }
+    assert report.tables["staff"].reasons == {"manager_id.exists_in": 3, "name.not_empty": 1, "deputy_id.exists_in": 1}
 
 
 def test_a_circle_is_stored_also_where_its_constraint_cannot_wait(tmp_path: Path, store: Databases, mode: str) -> None:
@@ -316,70 +297,6 @@ def test_a_chain_of_many_levels_is_stored_from_its_end(tmp_path: Path, store: Da
     lost = [(key + size, "n", key + size + 1, None) for key in range(1, size + 1)]
     report = place.load(mode, {"staff": place.file("2.csv", text_of(lost))}, batch_size=500)
     assert report.tables["staff"].rejected == size
-
-
-def shuffled() -> str:
-    rows: list[Any] = [
-        (key, "" if key == 5 else "n", key + 3 if key < 16 else 1, key // 2 or None) for key in range(1, 18)
-    ]
-    random.Random(7).shuffle(rows)
-    return text_of([*rows, (3, "again", None, None)])
-
-
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long), pytest.param(0, marks=pytest.mark.long)])
-def test_a_crash_after_any_step_costs_nothing_but_a_second_run(
-    tmp_path: Path, store: Databases, *, mode: str, every: int
-) -> None:
-    options = Options(batch_size=2, commit_every=every)
-
-    def started(place: Place) -> Run:
-        return Run(place.tables, {"staff": str(place.directory / "staff.csv")}, place.databases, options, mode=mode)
-
-    def placed(name: str) -> Place:
-        (tmp_path / name).mkdir()
-        place = place_of(tmp_path / name, store)
-        place.file("staff.csv", shuffled())
-        return place
-
-    undisturbed = placed("undisturbed")
-    wanted = started(undisturbed).perform()
-    for effects in count(4, 29 if store.name == "sqlite" else 83):
-        place = placed(str(effects))
-        one = started(place)
-        crash_after(effects, mode, one)
-        known = {row[0] for row in place.rows("staff")}
-        assert all({*row[2:]} <= {None, *known} for row in place.rows("staff"))
-        if one.is_kept:
-            break
-        report = started(place).perform()
-        assert place.rows("staff") == undisturbed.rows("staff")
-        assert sorted(place.stored_rejects("staff")) == sorted(undisturbed.stored_rejects("staff"))
-        assert facts(report) == facts(wanted)
-    assert effects > 30
-
-
-@pytest.mark.parametrize("commits", [1, 2, 4])
-def test_generated_keys_are_the_same_after_a_crash(
-    tmp_path: Path, store: Databases, *, mode: str, commits: int
-) -> None:
-    bad = [("fay", "gil", ""), ("gil", "nemo", ""), ("hal", "bob", ""), ("ivy", "", "hal"), ("jim", "ivy", "kim")]
-    rows = [*NAMES, *bad, ("kim", "", "")]
-    places = []
-    for name in ("undisturbed", "crashed"):
-        (tmp_path / name).mkdir()
-        places.append(Place(tmp_path / name, (NAMED,), store))
-        places[-1].file("staff.csv", text_of(rows, BY_NAME))
-    undisturbed, place = places
-
-    def started(place: Place) -> Run:
-        sources = {"staff": str(place.directory / "staff.csv")}
-        return Run(place.tables, sources, place.databases, Options(batch_size=2, commit_every=2), mode=mode)
-
-    wanted = started(undisturbed).perform()
-    crash_after_commits(commits, mode, started(place))
-    report = started(place).perform()
-    assert place.rows("staff") == undisturbed.rows("staff")
-    assert facts(report) == facts(wanted)
 
 
 def test_a_row_that_a_waiting_record_differs_from_is_shown(tmp_path: Path, store: Databases, mode: str) -> None:

@@ -21,7 +21,7 @@ from async_loader.effects import Query, Submit
 from async_loader.run.spread import LOAD
 from tests import postgres
 from tests.cluster import Workers, client, end, workers
-from tests.integration.test_workers import Pair, held, orderly, sample, write
+from tests.integration.pairs import Pair, held, orderly, sample, write
 from tests.integration.test_workers_finding import EMAILS, LOAN_LINES, MATCH, SHELF_LINES, Libraries
 from tests.processes import PATIENCE, until
 from tests.sample import Place, comparable
@@ -275,6 +275,7 @@ def test_the_client_is_killed_and_another_goes_on_while_shares_of_the_first_do(s
     scene.check(load.result(PATIENCE))
 
 
+@pytest.mark.wide
 @rounds
 def test_a_worker_that_is_stopped_loses_its_share_and_does_no_harm_later(scene: Scene) -> None:
     load = scene.begin()

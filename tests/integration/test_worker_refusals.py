@@ -14,7 +14,7 @@ import pytest
 
 from async_loader import Cluster, ClusterError, ConfigurationError, LoaderError, Options, Run, Source, SourceError
 from tests.cluster import ROOT, Workers, workers
-from tests.integration.test_workers import Pair, users
+from tests.integration.pairs import Pair, users
 from tests.processes import PATIENCE
 from tests.sample import TABLES, Place
 from tests.stores import Schemas
@@ -179,6 +179,7 @@ def authority(directory: Path, name: str) -> dict[str, Path]:
     }
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
 def test_only_who_has_a_certificate_of_the_authority_is_let_in_and_no_secret_leaves_the_environment(
     tmp_path: Path, store: Schemas, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,8 @@ import pytest
 from async_loader import ConfigurationError, Options, Report, Run, SourceError
 from tests.cluster import Workers
 from tests.integration.library import PEOPLE, TABLES
-from tests.integration.test_workers import cluster, orderly
+from tests.integration.pairs import orderly
+from tests.integration.test_workers import cluster
 from tests.sample import Place, comparable
 from tests.stores import Databases
 
@@ -107,6 +108,7 @@ LOAN_LINES = csv(
 )
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "share_size", [200, pytest.param(1 << 20, marks=pytest.mark.wide)], ids=["many shares", "one share"]
 )

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import Workers
+from tests.integration.pairs import Pair, orderly
 from tests.integration.press import MATCH, TABLES, tags_of
-from tests.integration.test_workers import Pair, cluster, orderly
+from tests.integration.test_workers import cluster
 from tests.integration.test_workers_finding import without_lists
 from tests.stores import Databases
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.only("postgresql")
 __all__ = ["cluster"]
 
 
+@pytest.mark.wide
 def test_workers_link_rows_of_the_run_and_change_sets(tmp_path: Path, store: Databases, cluster: Workers) -> None:
     pair = Pair(tmp_path, store, cluster, TABLES)
     tags = pair.one.file("tags.csv", "name\n" + "".join(f"tag{number}\n" for number in range(9)))
