@@ -24,6 +24,7 @@ from async_loader.run.progress import claim, confirm, save
 from async_loader.run.reading import contents_read
 from async_loader.run.rechecking import recheck
 from async_loader.run.resuming import UsedValues, refuse_repeated, restore, resume
+from async_loader.run.state import RunState
 from async_loader.stores.answers import BrokenRows
 from async_loader.table_order import databases_in_commit_order
 from async_loader.tables import Table
@@ -215,18 +216,8 @@ class DryRun(OneCommit):
     def prepare(self) -> Steps[None]:
         """See Execution: rows that others look up are kept in memory."""
         yield from super().prepare()
-        self._dry = DryRows(self._looked_up())
+        self._dry = DryRows(looked_up(self.state))
         yield from note_unasked(self.state)
-
-    def _looked_up(self) -> set[str]:
-        """Return the names of the tables in which records of this run may look rows up."""
-        return {
-            reference.table
-            for table in self.state.plan.loaded
-            for reference in table.references
-            if any(reference.column in reader.lookups for reader in self.state.readers[table.name])
-            or (reference.may_be_looked_up and any(_is_unsettled(each) for each in self.state.readers[table.name]))
-        } | {links.reference.table for table in self.state.plan.loaded for links in table.used_links}
 
     def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
         return None
@@ -234,6 +225,17 @@ class DryRun(OneCommit):
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""
         yield from ()
+
+
+def looked_up(state: RunState) -> set[str]:
+    """Return the names of the tables in which records of a run may look rows up."""
+    return {
+        reference.table
+        for table in state.plan.loaded
+        for reference in table.references
+        if any(reference.column in reader.lookups for reader in state.readers[table.name])
+        or (reference.may_be_looked_up and any(_is_unsettled(each) for each in state.readers[table.name]))
+    } | {links.reference.table for table in state.plan.loaded for links in table.used_links}
 
 
 def _is_unsettled(reader: Any) -> bool:

@@ -175,7 +175,9 @@ def _looked_up(share: Share, means: Means) -> set[str]:
     names = {reference.table for reference in share.table.references if reference.column in columns}
     names |= {links.reference.table for links in share.table.used_links if links.name in given}
     if share.is_rehearsal and (missing := sorted(names & set(means.loaded))):
-        problem = f"its records look up rows of {', '.join(missing)}, which a dry run or --max-rejects does not store"
+        problem = (
+            f"its records look up rows of {', '.join(missing)}, and --max-rejects stores none before all is judged"
+        )
         advice = f"load {' and '.join(missing)} first, or choose another mode than dask"
         raise ConfigurationError(f"table {share.table.name}: {problem}; {advice}")
     return names

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from async_loader.effects import Call, Steps, Together
+from async_loader.effects import Call, Steps, Tell, Together
 from async_loader.errors import OverLimitError
 from async_loader.ledger.entries import COMPLETE, KEY_RANGE, TableRun
 from async_loader.ledger.tally import Tally
@@ -14,6 +14,7 @@ from async_loader.loading.sides import RejectAllowance
 from async_loader.records.keys import KeyRange
 from async_loader.run.executions import Execution, connect_databases, note_unasked, open_databases
 from async_loader.run.guards import guard
+from async_loader.run.local import DryRun, looked_up
 from async_loader.run.recounting import recount
 from async_loader.run.resuming import refuse_repeated, resume
 from async_loader.run.spread import Beginning, Rehearsal, SpreadTable, spread
@@ -58,12 +59,24 @@ class Spread(Execution):
 
 
 class DrySpread(Execution):
-    """Each share of a table is judged by a worker, and nothing is written."""
+    """Each share of a table is judged by a worker, and nothing is written.
+
+    What records look up in a table of the same run is in no database, so that workers cannot see it. Then this process
+    judges all records, as it does without workers.
+    """
 
     _tables: dict[str, SpreadTable]
+    _alone: DryRun | None = None
 
     def prepare(self) -> Steps[None]:
         """Open the databases for reading."""
+        if names := sorted(looked_up(self.state) & {table.name for table in self.state.plan.loaded}):
+            yield Tell(
+                f"rows of {', '.join(names)} may be looked up, and are not stored: one process judges all records"
+            )
+            self._alone = DryRun(self.state)
+            yield from self._alone.prepare()
+            return
         yield from open_databases(self.state)
         yield from _note_places(self.state)
         yield from refuse_repeated(self.state)
@@ -72,8 +85,8 @@ class DrySpread(Execution):
         self._tables = _spread_tables(self.state, Rehearsal, self.state.tallies, {})
 
     def load(self, table: Table) -> Steps[None]:
-        """Lead the load of one table."""
-        return spread(self._tables[table.name])
+        """Lead the load of one table, or judge it here."""
+        return spread(self._tables[table.name]) if self._alone is None else self._alone.load(table)
 
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""

@@ -172,6 +172,14 @@ def test_a_rehearsal_finds_rows_that_are_stored(libraries: Libraries, options: d
     libraries.load({"people": EMAILS, "shelves": SHELF_LINES}, match=MATCH)
     libraries.load({"loans": LOAN_LINES}, match=MATCH, **options)
     libraries.load({"people": EMAILS + "new@,x\nnew@,y\n"}, match=MATCH, **options)
+    if "dry_run" in options:
+        return
     paths = {name: str(libraries.one.directory / f"{name}.csv") for name in ("people", "loans")}
     with pytest.raises(ConfigurationError, match=r"^table loans: its records look up rows of people, .*; load people"):
         libraries.spread(paths, match=MATCH, **options)
+
+
+def test_a_dry_run_finds_rows_that_it_would_store(libraries: Libraries) -> None:
+    report = libraries.load({"people": EMAILS, "shelves": SHELF_LINES, "loans": LOAN_LINES}, match=MATCH, dry_run=True)
+    assert report.tables["loans"].inserted > 20
+    assert libraries.many.rows("people") == []
