@@ -131,7 +131,8 @@ def test_what_descends_from_a_record_that_the_database_refuses_goes_with_it(
     report = place.load(mode, {"staff": place.file("staff.csv", text_of(rows))}, batch_size=batch_size)
     assert [row[0] for row in place.rows("staff")] == [1, 5, 8, 10]
     assert report.tables["staff"].rejected == 6
-    assert (4, "manager_id 2 does not exist in staff: the database refused its record") in messages(place)
+    # Whether it is said that the database refused it depends on whether the record was judged by then.
+    assert any(line == 4 and text.startswith("manager_id 2 does not exist in staff") for line, text in messages(place))
     assert {line for line, _ in messages(place)} == {3, 4, 5, 7, 8, 10}
 
 
