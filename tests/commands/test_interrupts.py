@@ -19,7 +19,7 @@ SIGNALS = [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143), ((signal.SIGINT, s
     ("mode", "numbers", "code"),
     [
         ("async", (signal.SIGINT, signal.SIGINT), 130),
-        ("threads", (signal.SIGTERM,), 143),
+        pytest.param("threads", (signal.SIGTERM,), 143, marks=pytest.mark.wide),
         *(pytest.param(mode, *case, marks=pytest.mark.long) for mode in MODES for case in SIGNALS),
     ],
 )

@@ -57,6 +57,7 @@ def ask(port: int, view: str, **parameters: str) -> tuple[int, Any]:
         return response.status, json.loads(response.read())
 
 
+@pytest.mark.wide
 def test_every_kind_of_view_loads(shop: Shop, port: int) -> None:
     for number, view in enumerate(("plain", "awaited", "blocking")):
         for place, mode in enumerate(MODES):

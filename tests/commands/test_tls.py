@@ -78,6 +78,7 @@ def free_port() -> int:
     return port
 
 
+@pytest.mark.wide
 def test_a_url_that_trusts_the_servers_authority_alone_is_enough(project: Project, secured: Secured, mode: str) -> None:
     """Mixed with databases that are files; by a password, and by a certificate of the client's."""
     certificate, key = secured.ours.signed("certified")

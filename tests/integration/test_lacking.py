@@ -302,6 +302,7 @@ def test_rejects_of_records_that_lack_members_can_be_tried_again(tmp_path: Path,
     assert place.rows("things") == [(1, "a", 3, 9, "x"), (2, "b", None, 4, "y")]
 
 
+@pytest.mark.wide
 def test_an_interrupted_load_goes_on_record_by_record(tmp_path: Path, store: Databases) -> None:
     records: list[Record] = [{"id": key, **({"name": "n"} if key % 3 else {"last": 6})} for key in range(1, 30)]
     options, resumed = Options(on_conflict="update", commit_every=4, batch_size=3), 0

@@ -236,7 +236,9 @@ def test_an_address_that_only_looks_so_is_taken(address: str) -> None:
     assert Source(address, "csv").path == address
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "kind", ["csv", *(pytest.param(kind, marks=pytest.mark.wide) for kind in ("jsonl", "parquet"))]
+)
 def test_an_object_that_is_replaced_while_it_is_read_keeps_nothing(
     place: Place, bucket: Any, mode: str, kind: str
 ) -> None:
@@ -316,7 +318,9 @@ def test_a_process_leaves_no_session_open(bucket: Any, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "kind", ["csv", *(pytest.param(kind, marks=pytest.mark.wide) for kind in ("jsonl", "parquet"))]
+)
 def test_an_object_in_parts_is_the_whole(bucket: Any, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes find it by the same environment."""
     content = parquet(ROWS, row_group_size=400) if kind == "parquet" else CONTENTS[f"u.{kind}"]

@@ -101,6 +101,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.turns("mode")
 @pytest.mark.parametrize(("steps", "commit_every"), STEPS)
 def test_a_back_end_that_is_ended_at_any_step_costs_nothing_but_a_second_run(
     tmp_path: Path, store: Databases, *, mode: str, steps: Iterable[int], commit_every: int

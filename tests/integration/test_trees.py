@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from async_loader import Column, ConfigurationError, Reference, RejectFilter, Retry, Table, Type, not_empty
 from tests.sample import Place, comparable, reject_names
 from tests.stores import Databases, examples
+from tests.tiers import amounts
 
 ID = Column("id", Type.INTEGER)
 STAFF = Table(
@@ -164,9 +165,12 @@ RECORDS = st.lists(
 )
 
 
+@amounts(15, 40)
 @pytest.mark.parametrize("on_conflict", ["reject", "update"])
-def test_records_in_any_order_are_what_the_plain_way_accepts(store: Databases, mode: str, on_conflict: str) -> None:
-    @examples(40, store)
+def test_records_in_any_order_are_what_the_plain_way_accepts(
+    store: Databases, *, mode: str, on_conflict: str, amount: int
+) -> None:
+    @examples(amount, store)
     @given(RECORDS, RECORDS, st.sampled_from([1, 2, 3, 100]), st.sampled_from([0, 1, 3]))
     def check(first: list[Row], second: list[Row], batch_size: int, commit_every: int) -> None:
         with tempfile.TemporaryDirectory() as directory:

@@ -263,6 +263,7 @@ def test_the_scheduler_is_killed(scene: Scene) -> None:
     scene.check(scene.load())
 
 
+@pytest.mark.wide
 @rounds
 def test_the_client_is_killed_and_another_goes_on_while_shares_of_the_first_do(scene: Scene) -> None:
     cluster = scene.cluster.cluster(scene.pair.many.databases, share_size=scene.size)

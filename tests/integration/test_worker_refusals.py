@@ -87,6 +87,7 @@ def test_a_source_for_two_tables_of_one_database_is_refused(tmp_path: Path, stor
         Run(place.tables, {"users": path, "people": path}, place.databases, mode="dask")
 
 
+@pytest.mark.wide
 def test_a_cluster_that_does_not_answer_or_has_no_workers_is_one_line(
     spread: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
