@@ -19,7 +19,7 @@ INSTALLED_APPS = [
     "async_loader.contrib.django",
 ]
 if "PROJECT_DEFAULT_URL" in os.environ:
-    INSTALLED_APPS.append("arrays")
+    INSTALLED_APPS += ["django.contrib.postgres", "arrays"]
 DATABASES = {
     alias: dj_database_url.parse(os.environ.get(f"PROJECT_{alias.upper()}_URL") or f"sqlite:///{BASE_DIR}/{alias}.db")
     for alias in ("default", "archive")
