@@ -252,11 +252,13 @@ _TEXT_AS: dict[Type, Callable[[str], Judged]] = {Type.INTEGER: _whole_text, Type
 
 
 def read_json_lines(content: bytes, table: Table) -> list[Read] | None:
-    """Return all records of a JSON Lines file; None if it is UTF-16, or a JSON array, or begins as packed files do."""
+    """Return all records of a JSON Lines file; None if it is UTF-16 or a JSON array, begins as packed files do, or has
+    lines that end in carriage returns.
+    """
     if _is_utf_16(content):
         return None
     content = content.removeprefix(b"\xef\xbb\xbf")
-    if re.match(rb"\s*\[\s*\{|\x1f\x8b\x08|PAR1", content):
+    if re.match(rb"\s*\[\s*\{|\x1f\x8b\x08|PAR1", content) or (b"\n" not in content and b"}\r{" in content):
         return None
     lines = content.split(b"\n")
     return [_json_read(number, line, table) for number, line in enumerate(lines, 1) if line.strip()]

@@ -146,8 +146,10 @@ class JsonRecords:
         self._front = tuple(name for name in met if name in names)
 
     def _names_no_column(self, met: Collection[str]) -> str | None:
-        # What is looked up may stand within a member.
-        return None if self.fields.lookups else names_no_column(self.fields, list(met), "its first record")
+        # What is looked up may stand within a member; and where the key alone is read, a record may lack it.
+        if self.fields.lookups or len(self.fields.table.columns) == 1:
+            return None
+        return names_no_column(self.fields, list(met), "its first record")
 
     def decoded(self, lines: list[bytes]) -> pl.DataFrame | None:
         """Return the values of lines, without a look at what else they hold; None where that is not simple for one of
