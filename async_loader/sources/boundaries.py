@@ -75,7 +75,7 @@ def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
 
 def _without_lone_returns(text: bytes) -> bytes:
     """Return text with a NUL, beside which no quote may stand, for each carriage return that ends no line."""
-    if text.count(b"\r") == text.count(b"\r\n"):
+    if b"\r" not in text or text.count(b"\r") == text.count(b"\r\n"):
         return text
     return _LONE_RETURN.sub(b"\0", text)
 

@@ -71,8 +71,8 @@ class Marks:
 
     def _may_hide(self, text: bytes) -> bool:
         escape = self._dialect.escape.encode()
-        has_returns = not self.returns and text.count(b"\r") != text.count(b"\r\n")
-        return has_returns or _BEGIN in text or bool(escape and escape in text)
+        has_returns = not self.returns and b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
+        return has_returns or self.are_in(text) or bool(escape and escape in text)
 
     def _hide(self, match: re.Match[bytes]) -> bytes:
         character = match[0]
@@ -89,7 +89,8 @@ class Marks:
     @staticmethod
     def are_in(text: bytes) -> bool:
         """Return whether any character is hidden in the text."""
-        return _BEGIN in text
+        # One byte is looked for ten times as fast as two.
+        return _BEGIN[:1] in text and _BEGIN in text
 
     def show(self, text: bytes) -> bytes:
         """Return text with the characters that were hidden."""
