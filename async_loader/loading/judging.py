@@ -18,7 +18,7 @@ from async_loader.loading.finding import Finding, Resolved
 from async_loader.loading.learning import learn
 from async_loader.loading.meanwhile import differing_rows
 from async_loader.loading.unique_sets import AskedSet, Held, ask_sets
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import all_false, flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.differences import DifferingRows
 from async_loader.records.key_sets import KeySet
@@ -179,8 +179,8 @@ def _world(known: Knowledge, resolved: Resolved, questions: _Questions, answers:
     """
     batch = resolved.batch
     size = len(batch.lines)
-    differing = _mask(size, answers.differing)
-    held = _mask(size, answers.same) | differing
+    differing = flags_at(size, answers.differing)
+    held = flags_at(size, answers.same) | differing
     return World(
         taken=questions.taken,
         held=held,
@@ -221,8 +221,3 @@ def world_as_before(world: World, batch: Batch, used: Mapping[tuple[str, str], S
         was_used = batch.lines.is_in(list(lines))
         unique.append(replace(each, taken=was_used, owned=all_false(len(batch.lines)), given_up=nothing))
     return replace(world, unique=unique)
-
-
-def _mask(size: int, places: pl.Series) -> pl.Series:
-    """Return a mask of that size, true at these places."""
-    return all_false(size) if not len(places) else all_false(size).scatter(places, values=True)

@@ -17,7 +17,7 @@ import polars as pl
 
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError, SourceError, StoreError
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.differences import DifferingRows
 from async_loader.records.lists import elements_of, in_lists, places_of
@@ -95,9 +95,7 @@ def _checks(links: Links, header: str, lists: pl.Series, values: pl.Series, answ
     places = pl.Series(places_of(lists), dtype=pl.Int64)
     for code, message, wrong in asked:
         first = pl.DataFrame({_PLACE: places, _VALUE: values}).filter(wrong).unique(_PLACE, keep="first")
-        failed = all_false(len(lists))
-        if len(first):
-            failed = failed.scatter(first[_PLACE], values=True)
+        failed = flags_at(len(lists), first[_PLACE])
         every = pl.DataFrame({_PLACE: pl.int_range(len(lists), eager=True)})
         shown = every.join(first, on=_PLACE, how="left", maintain_order="left").select(_VALUE)
         yield Check(code, links.name, message, failed, shown_record(shown))

@@ -16,7 +16,7 @@ import polars as pl
 from async_loader.errors import ConfigurationError
 from async_loader.loading.finding import Resolved, missing_check
 from async_loader.loading.waiting import as_text, shared
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import all_false, flags_at
 from async_loader.records.batches import Batch, positions_of
 from async_loader.records.identities import identities
 from async_loader.records.text_keys import TextKeys
@@ -157,9 +157,7 @@ class Family:
         """Note under which names records of a batch were rejected: those that are not at the accepted places."""
         if len(accepted) == len(batch.lines):
             return
-        which = ~(
-            all_false(len(batch.lines)).scatter(accepted, values=True) if len(accepted) else all_false(len(batch.lines))
-        )
+        which = ~flags_at(len(batch.lines), accepted)
         for way in self.ways(batch):
             names = names_by(batch, way).filter(which)
             self.note_names(way, names, batch.source, batch.lines.filter(which))

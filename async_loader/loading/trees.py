@@ -20,7 +20,7 @@ from async_loader.ledger.counts import Counts
 from async_loader.loading.exchanging import completed_records, write_exchanged
 from async_loader.loading.judging import Knowledge, resolve
 from async_loader.loading.kinship import Asked, Decided, decide
-from async_loader.loading.parents import Children, Family, names_by, names_given, way_of
+from async_loader.loading.parents import Children, Family, Way, names_by, names_given, way_of
 from async_loader.loading.refused import ONE_BY_ONE, LateReasons, reason_of, write_or_refuse
 from async_loader.loading.verdicts import Progress, computed, numbered, take_in, verdict_of
 from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, lost_parent, written_as
@@ -119,9 +119,7 @@ def _made_ready(
     return judged
 
 
-def _keys_of_parents(
-    table: Table, ready: Sequence[Asked], verdicts: Sequence[Verdict]
-) -> dict[tuple[str, tuple[str, ...]], pl.DataFrame]:
+def _keys_of_parents(table: Table, ready: Sequence[Asked], verdicts: Sequence[Verdict]) -> dict[Way, pl.DataFrame]:
     """Return, by way to look parents up, the names of accepted records with the values that references hold of them."""
     parents = {}
     for reference in table.own_references:
@@ -146,7 +144,7 @@ def _with_parents(
     asked: Asked,
     world: World,
     verdict: Verdict,
-    parents: Mapping[tuple[str, tuple[str, ...]], pl.DataFrame],
+    parents: Mapping[Way, pl.DataFrame],
 ) -> Verdict:
     """Return the verdict with keys for parents that records name by other values."""
     resolved, accepted = asked.children.resolved, verdict.accepted
@@ -246,7 +244,7 @@ def _pairs(table: Table, records: pl.DataFrame, held: pl.Series) -> tuple[Intege
     return both["\0place"].to_numpy(), both["parent"].to_numpy()
 
 
-def _write(this: Load, rows: _Rows, places: Integers) -> Steps[dict[Any, tuple[str, str | None, str]]]:
+def _write(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
     """Write records at ascending places: all, or else what the database takes of them. Returns why others were not."""
     if not len(places):
         return {}
@@ -311,7 +309,7 @@ def _cuts(rows: _Rows, records: pl.DataFrame, places: Integers) -> Iterator[tupl
         start = stop
 
 
-def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[dict[Any, tuple[str, str | None, str]]]:
+def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
     """Write records of one generation, of which the database has refused some, each by itself. Returns the reasons."""
     records = rows.records[from_integers(places)]
     if rows.generation[places[0]] == rows.circle:
@@ -320,9 +318,7 @@ def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[dict[Any, tuple
     return {key: reason_of(refusal, this.table) for key, refusal in refused.items()}
 
 
-def _reasons_of_circles(
-    this: Load, rows: _Rows, circles: Sequence[Integers]
-) -> Steps[dict[Any, tuple[str, str | None, str]]]:
+def _reasons_of_circles(this: Load, rows: _Rows, circles: Sequence[Integers]) -> Steps[LateReasons]:
     """Write circles of records, of which the database has refused some, each as a whole. Returns the reasons."""
     places = np.sort(np.concatenate(circles))
     records = rows.records[from_integers(places)]

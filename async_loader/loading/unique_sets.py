@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.effects import Call, Steps
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import all_false, flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.identities import identities
 from async_loader.tables import Table, Unique
@@ -62,8 +62,7 @@ def _ask(table: Table, database: Store, batch: Batch, unique: Unique, held: Held
     owned = all_false(len(batch.lines))
     if held.may_be_owned:
         records = pl.DataFrame([batch.values[table.key], *stated.read])
-        found = yield from database.owned(table, unique, records)
-        owned = owned.scatter(found, values=True) if len(found) else owned
+        owned = flags_at(len(batch.lines), (yield from database.owned(table, unique, records)))
     return AskedSet(unique, stated.values, owned & stated.values.is_not_null(), stated.given_up)
 
 

@@ -41,3 +41,8 @@ def from_flags(values: npt.NDArray[np.bool_]) -> pl.Series:
 def all_false(size: int) -> pl.Series:
     """Return a series of that size in which every flag is false."""
     return pl.Series([False]).new_from_index(0, size)
+
+
+def flags_at(size: int, places: pl.Series) -> pl.Series:
+    """Return a series of that size in which the flags at these places are true."""
+    return all_false(size).scatter(places, values=True) if len(places) else all_false(size)

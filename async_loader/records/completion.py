@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from async_loader.columns import Column, Type
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.validation import Verdict
 from async_loader.records.world import World
@@ -119,9 +119,7 @@ def completed(table: Table, batch: Batch, rows: Iterable[HeldRow]) -> Batch:
     """
     rows = list(rows)
     places = pl.Series([row.place for row in rows], dtype=pl.Int64)
-    is_held = all_false(len(batch.lines))
-    if rows:
-        is_held = is_held.scatter(places, values=True)
+    is_held = flags_at(len(batch.lines), places)
     values, kept, missing = {}, {}, {}
     for number, column in enumerate(lacking_columns(table, batch)):
         lacks = batch.lacking[column.name]

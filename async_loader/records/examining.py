@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import flags_at
 from async_loader.records.reasons import SHOWN, Check
 from async_loader.tables import Reasons, Table
 
@@ -38,7 +38,7 @@ def _joined(reasons: Reasons) -> dict[tuple[str, str | None], str]:
 
 
 def _check(code: str, column: str | None, messages: dict[int, str], size: int) -> Check:
-    failed = all_false(size).scatter(pl.Series(list(messages), dtype=pl.Int64), values=True)
+    failed = flags_at(size, pl.Series(list(messages), dtype=pl.Int64))
 
     def said(places: pl.Series) -> pl.Series:
         return pl.Series([messages[place] for place in places], dtype=pl.String)

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from async_loader.errors import ConfigurationError, one_line
+from async_loader.records.arrays import flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.parsing import shown_values
 from async_loader.records.reasons import RULE_FAILED, SHOWN, Check
@@ -70,7 +71,7 @@ def _explanations(rule: Rule, explain: Callable[[Any], str], values: pl.Series, 
 
 def _raised(rule: Rule, values: pl.DataFrame, errors: Errors) -> Check:
     places = pl.Series(list(errors), dtype=pl.Int64)
-    failed = pl.repeat(value=False, n=len(values), eager=True).scatter(places, values=True)
+    failed = flags_at(len(values), places)
 
     def messages(chosen: pl.Series) -> pl.Series:
         said = [errors[place] for place in chosen]

@@ -6,16 +6,14 @@ A list is null where a record says nothing; a list without values says that ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from async_loader.columns import Column
 from async_loader.records.arrays import from_arrow
-from async_loader.records.parsing import parse_text
 
 # Values, and their faults as in a batch; None where there are none.
 Read: TypeAlias = "tuple[pl.Series, pl.DataFrame | None]"
@@ -28,11 +26,6 @@ def split(text: pl.Series, separator: str, means_null: Sequence[str] = ()) -> pl
         is_empty |= text.is_in(list(means_null)).fill_null(value=False)
     nothing = pl.lit([], dtype=pl.List(pl.String))
     return pl.select(pl.when(is_empty).then(nothing).otherwise(text.str.split(separator))).to_series()
-
-
-def read_texts(lists: pl.Series, column: Column, *, nul: bool = True) -> Read:
-    """Return n lists of texts as lists of the column's values, and their faults."""
-    return read_lists(lists, lambda texts: parse_text(texts, column, nul=nul))
 
 
 def read_lists(lists: pl.Series, read: Callable[[pl.Series], Read]) -> Read:
@@ -73,8 +66,3 @@ def first_faults(lists: pl.Series, faults: pl.DataFrame | None) -> pl.DataFrame 
     first = of_values.filter(pl.col("code").is_not_null()).unique("place", keep="first", maintain_order=True)
     every = pl.DataFrame({"place": pl.int_range(len(lists), eager=True)})
     return every.join(first, on="place", how="left", maintain_order="left").select("code", "shown")
-
-
-def without_values(size: int, dtype: Any) -> pl.Series:
-    """Return n lists that are null."""
-    return pl.Series([None], dtype=pl.List(dtype)).new_from_index(0, size)

@@ -192,14 +192,15 @@ class CsvSource:
         is_blank = blank(records.as_read)
         self.blank += int(is_blank.sum())
         is_header = repeated_headers(records.as_read, self.columns)
-        if not (is_blank | is_header).any():
+        is_other = is_blank | is_header
+        if not is_other.any():
             return records
         places, headers = is_header.arg_true(), columns_as_json(records.as_read.filter(is_header))
         again = [
             Broken(int(records.starts[place]), int(records.ends[place]), record, "repeated_header", _AGAIN)
             for place, record in zip(places, headers, strict=True)
         ]
-        kept = records.chosen(~(is_blank | is_header))
+        kept = records.chosen(~is_other)
         return replace(kept, broken=(*kept.broken, *again))
 
     def _to_json(self, as_read: pl.DataFrame) -> pl.Series:

@@ -42,7 +42,7 @@ class CsvBlocks:
         self._comments: Comments | None = None
         # What has been read and not taken yet, and whether that is all there is.
         self._rest, self._ended = b"", False
-        # The offset in the source of the first byte not taken yet; of a header's text, in which nothing is escaped.
+        # The offset in the source of the first byte after the header, in which nothing is escaped.
         self.position = 0
 
     @property
@@ -96,7 +96,7 @@ class CsvBlocks:
                 raise SourceError(self._stream.name, problem)
             size *= 2
             self._fill(size)
-        self._take(part, 1)
+        self._pass_over(part, 1)
         self._fill(BLOCK)
 
     def header(self, fields: Fields) -> str:
@@ -104,7 +104,7 @@ class CsvBlocks:
         name = self._stream.name
         part = self._look()
         while part.lines and not len(part.ends) and not part.broken:
-            self._take(part.consumed, part.lines)
+            self._pass_over(part.consumed, part.lines)
             part = self._look()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
             line, header = part.broken[0]
@@ -118,7 +118,7 @@ class CsvBlocks:
         end = int(begins[0]) + len(header)
         line_end = b"\r\n" if self._rest[end : end + 2] == b"\r\n" else self._rest[end : end + 1]
         line = self.line + int(part.starts[0])
-        self._take(end + len(line_end), int(part.ends[0]) + 1)
+        self._pass_over(end + len(line_end), int(part.ends[0]) + 1)
         return self._text(header, line)
 
     def _text(self, header: bytes, line: int) -> str:
@@ -133,8 +133,12 @@ class CsvBlocks:
             problem = "the header is not valid UTF-8; name its encoding, as in --encoding cp1252"
             raise SourceError(self._stream.name, problem, line) from error
 
-    def _take(self, size: int, lines: int) -> None:
+    def _pass_over(self, size: int, lines: int) -> None:
+        """Take what stands before the records, and count its bytes as the source has them."""
         self.position += len(self.marks.show(self._rest[:size]))
+        self._take(size, lines)
+
+    def _take(self, size: int, lines: int) -> None:
         self._rest = self._rest[size:]
         self.line += lines
 

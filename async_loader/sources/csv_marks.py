@@ -45,6 +45,8 @@ class Marks:
         self._pattern = re.compile(rb"\xef\xb7[\x90-\x9f]|\r(?!\n)" + escaped)
         shown = {own: mark for mark, own in self._hidden.items()} | {self._null: escape + NULL_MARK}
         self._shown = {key.decode(): value.decode() for key, value in (shown | _reversed(_HIDDEN)).items()}
+        names = sorted(self._shown, key=len, reverse=True)
+        self._any_hidden = re.compile("|".join(map(re.escape, names)).encode())
 
     def hide(self, text: bytes, *, final: bool) -> bytes:
         """Return the next text of the source, as far as its characters are known, with all of them hidden."""
@@ -96,9 +98,7 @@ class Marks:
         """Return text with the characters that were hidden."""
         if not self.are_in(text):
             return text
-        names = sorted(self._shown, key=len, reverse=True)
-        hidden = re.compile("|".join(map(re.escape, names)).encode())
-        return hidden.sub(lambda character: self._shown[character[0].decode()].encode(), text)
+        return self._any_hidden.sub(lambda character: self._shown[character[0].decode()].encode(), text)
 
     def show_all(self, texts: pl.Series) -> pl.Series:
         """Return texts with the characters that were hidden; a field that was an escaped N alone keeps its escape."""

@@ -312,12 +312,6 @@ class Store(ABC):
         """Move the auto-increment of the table's key past the keys that have been loaded."""
         yield from ()
 
-    def checkpoint(self, run: str, table: Table) -> Steps[int | None]:
-        """Return how many records a run has committed of a table; None where it has not begun."""
-        sql = f"SELECT checkpoint FROM loader_runs WHERE run = {self.mark(1)} AND table_name = {self.mark(2)}"
-        rows = yield Query(self.name, sql, (run, table.name))
-        return rows[0][0] if rows else None
-
     def loads_of(self, table: Table) -> Steps[list[TableRun]]:
         """Return the lines of all runs that have loaded into the table, the first one first."""
         condition = f"table_name = {self.mark(1)} AND mode <> {self.mark(2)}"

@@ -29,8 +29,8 @@ from async_loader import (
     VerifiedRun,
     VerifiedTable,
 )
-from async_loader.contrib.django import checks
-from async_loader.contrib.django.management import base, formats
+from async_loader.contrib.django import checks, settings
+from async_loader.contrib.django.management import base
 from async_loader.contrib.django.models.conditions import CHECK
 from async_loader.ledger.agreement import _ADVICE
 from async_loader.records.conversion import INVALID
@@ -137,7 +137,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
     source = "".join(path.read_text() for path in (ROOT / "async_loader" / "contrib").rglob("*.py"))
     asked = {name for name in re.findall(r"\bsettings\.([A-Z_]+)", source) if name != "BASE_DIR"}
     assert asked == {"USE_TZ", "TIME_ZONE"}
-    assert first_cells("Settings", PAGE_TEXT) == [checks.SETTING, formats.SETTING]
+    assert first_cells("Settings", PAGE_TEXT) == [settings.TABLES, settings.FORMATS]
     environment = re.findall(r'environ\.get\("(\w+)"', (ROOT / "core" / "settings.py").read_text())
     assert all(f"`{name}`" in PAGE_TEXT for name in environment)
 

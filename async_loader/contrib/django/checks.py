@@ -17,23 +17,22 @@ from django.core.checks import Warning as Notice
 from async_loader import ConfigurationError
 from async_loader.contrib.django.models.databases import file_of, home, location, own_models
 from async_loader.contrib.django.models.loadable import problems_of
+from async_loader.contrib.django.settings import TABLES
 
 if TYPE_CHECKING:
     from async_loader import Table
 
-SETTING = "ASYNC_LOADER_TABLES"
-
 
 def check_project(**_: Any) -> list[CheckMessage]:
     """Check the declared tables, and the databases of these and of all models."""
-    if getattr(settings, SETTING, None) is None:
+    if getattr(settings, TABLES, None) is None:
         return [*_homes_of_models(set()), *_unloadable(set())]
     from async_loader.contrib.django.models.tables import declared
 
     try:
         tables = declared()
     except ConfigurationError as error:
-        return [Error(f"{error}.", hint=f"Correct the function that {SETTING} names.", id="async_loader.E001")]
+        return [Error(f"{error}.", hint=f"Correct the function that {TABLES} names.", id="async_loader.E001")]
     declared_homes = {table.database for table in tables}
     messages = [message for alias in sorted(declared_homes) for message in _database(alias, Error, "E004", "E005")]
     others = [*_homes_of_models(declared_homes), *_unloadable({table.name for table in tables})]

@@ -73,8 +73,7 @@ def _answer(size: int, wanted: Column, answers: Sequence[Sequence[str | None]]) 
     """Return what was found from the texts that SQLite gives: places, values, and places with several rows."""
     places = integers(each for each, _, _ in answers)
     several = places.is_in(integers(each for _, _, each in answers).implode()) | places.is_duplicated()
-    texts = [values for _, values, _ in answers if values is not None]
-    values = integers(texts) if wanted.type is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
+    values = _values((values for _, values, _ in answers if values is not None), wanted.type)
     return found_rows(size, places, values, several)
 
 

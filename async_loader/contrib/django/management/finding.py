@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +63,10 @@ def _match(project: ProjectTables, argument: str) -> tuple[str, tuple[str, ...]]
 
 def _column(project: ProjectTables, table: str, given: str) -> str:
     """Return the column that a match column means: of a foreign key that is looked up, the key itself."""
-    known, name = project.column_names(table), project.column_name(table, given)
-    if name in known:
+    name = project.column_name(table, given)
+    if name in project.column_names(table):
         return name
     looked_up = project.column_name(table, given.partition("__")[0])
     if "__" in given and looked_up in project.reference_columns(table):
         return looked_up
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
-    raise ConfigurationError(f"--match: table {table} has no column {name!r}{hint}")
+    raise ConfigurationError(f"--match: table {table} has no column {name!r}; {project.column_hint(table, name)}")

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.utils.module_loading import import_string
 
 import async_loader
 from async_loader import ConfigurationError
 from async_loader.contrib.django.management.help import FORMAT, group
+from async_loader.contrib.django.settings import FORMATS, function_of
 
 if TYPE_CHECKING:
     from async_loader import Format
     from async_loader.contrib.django.models.tables import ProjectTables
 
-SETTING = "ASYNC_LOADER_FORMATS"
 # Stands for all tables, or all columns of a table, where an option may name one.
 _ALL = ""
 _TABS = {"tab": "\t", "\\t": "\t"}
@@ -64,21 +63,14 @@ def add_format_options(parser: CommandParser) -> None:
 
 def declared_formats() -> dict[str, Format]:
     """Return, by name, the formats that the function named by ASYNC_LOADER_FORMATS gives; none without the setting."""
-    path = getattr(settings, SETTING, None)
-    if path is None:
-        return {}
-    try:
-        formats: Callable[[], Iterable[Format]] = import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(f"setting {SETTING}: {error}") from error
-    if not callable(formats):
-        raise ConfigurationError(f"setting {SETTING}: {path} is no function")
+    formats: Callable[[], Iterable[Format]] | None = function_of(FORMATS)
     found: dict[str, Format] = {}
-    for each in formats():
+    for each in () if formats is None else formats():
         if not isinstance(each, async_loader.Format) or not each.name:
-            raise ConfigurationError(f"setting {SETTING}: {path} gives {each!r}, which is no Format with a name")
+            path = getattr(settings, FORMATS)
+            raise ConfigurationError(f"setting {FORMATS}: {path} gives {each!r}, which is no Format with a name")
         if each.name in found:
-            raise ConfigurationError(f"setting {SETTING}: two formats have the name {each.name}")
+            raise ConfigurationError(f"setting {FORMATS}: two formats have the name {each.name}")
         found[each.name] = each
     return found
 
@@ -165,12 +157,10 @@ class FormatOptions:
             return name, self._column(name, column)
 
     def _column(self, table: str, given: str) -> str:
-        name, known = self._project.column_name(table, given), self._project.column_names(table)
-        if name in known:
+        name = self._project.column_name(table, given)
+        if name in self._project.column_names(table):
             return name
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-        raise ConfigurationError(f"table {table} has no column {given!r}; {hint}")
+        raise ConfigurationError(f"table {table} has no column {given!r}; {self._project.column_hint(table, name)}")
 
 
 def _field(option: str) -> str:

@@ -66,9 +66,11 @@ def _as_given(field: Field, kind: Type, read: Any) -> Any:
             return json.loads(read)
         except ValueError as error:
             raise InvalidValueError("must be JSON") from error
+    if not isinstance(read, list | dict):
+        return read
     *_, stored = chain_of(field)
     is_postgresqls = any(each.__module__.startswith("django.contrib.postgres.") for each in type(stored).__mro__)
-    return json.dumps(read, default=str) if is_postgresqls and isinstance(read, list | dict) else read
+    return json.dumps(read, default=str) if is_postgresqls else read
 
 
 def _cleaned(field: Field, value: Any) -> Any:

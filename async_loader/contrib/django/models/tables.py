@@ -13,12 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import models
-from django.utils.module_loading import import_string
 
 from async_loader import ConfigurationError, Reference, Rule, Table
-from async_loader.contrib.django.checks import SETTING
 from async_loader.contrib.django.models.cleaning import Cleaning
 from async_loader.contrib.django.models.conditions import check_rules
 from async_loader.contrib.django.models.databases import (
@@ -42,6 +39,7 @@ from async_loader.contrib.django.models.fields import (
 from async_loader.contrib.django.models.links import links_of
 from async_loader.contrib.django.models.listening import Signalled
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
+from async_loader.contrib.django.settings import TABLES, function_of
 
 # Tables that a line lists.
 _LISTED = 20
@@ -121,16 +119,8 @@ def declared() -> tuple[Table, ...]:
 
     The setting names a function without parameters. It declares the tables that need more than their models state.
     """
-    path = getattr(settings, SETTING, None)
-    if path is None:
-        return ()
-    try:
-        tables: Callable[[], Iterable[Table]] = import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(f"setting {SETTING}: {error}") from error
-    if not callable(tables):
-        raise ConfigurationError(f"setting {SETTING}: {path} is no function")
-    return tuple(tables())
+    tables: Callable[[], Iterable[Table]] | None = function_of(TABLES)
+    return () if tables is None else tuple(tables())
 
 
 class ProjectTables:
@@ -256,6 +246,12 @@ class ProjectTables:
     def column_names(self, table: str) -> tuple[str, ...]:
         """Return the names of a table's columns."""
         return self._table(table).column_names
+
+    def column_hint(self, table: str, name: str) -> str:
+        """Return the column of a table that is likely meant by a name of none, or what columns there are."""
+        known = self.column_names(table)
+        near = difflib.get_close_matches(name, known, 1)
+        return f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
 
     def reference_columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table that reference others."""
