@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests import tiers
 from tests.sample import FILES, MODES, Place
@@ -30,6 +31,9 @@ if Path(_MEMORY).is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM and not os
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+# It would also try constants of all modules that a process has loaded so far, which depends on what it tested before:
+# then not even with `derandomize` would one code be tested with the same values each time.
+providers._get_local_constants = lambda: providers._local_constants
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,8 +18,7 @@ import numpy as np
 from async_loader.formats import Dialect
 from async_loader.sources.quoting import LF, Bytes, Positions, misplaced_quotes, quotes_of
 
-# What follows the last byte is not known.
-_LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 
 class Border(NamedTuple):
@@ -58,11 +57,12 @@ class RangeCount:
 def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
     """Count a range that begins at offset `start`.
 
-    text: the range with a byte more at either end, which show whether quotes are in place, and whether CR and LF belong
-        together. Where the source has no such byte, it is a delimiter, or anything where nothing is quoted.
+    text: the range with the byte before it and the two behind it, which show whether quotes are in place: also whether
+        a CR behind the last one ends a line. Where the source has no such byte, it is a delimiter, or anything where
+        nothing is quoted.
     dialect: of CSV. None for other text, in which nothing is quoted. A line feed ends a line, and nothing else does.
     """
-    around = np.frombuffer(_without_lone_returns(text), np.uint8)
+    around = np.frombuffer(_without_lone_returns(text)[:-1], np.uint8)
     quotes = np.zeros(0, np.int64)
     if dialect is not None and dialect.may_quote(text):
         quotes = quotes_of(around[1:-1], dialect)
@@ -70,7 +70,7 @@ def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
     inside = np.searchsorted(quotes, ends) % 2
     is_sound = (True, True) if dialect is None else _soundness(around, quotes, dialect)
     outlooks = [_outlook(ends, np.flatnonzero(inside == case), start, is_sound=is_sound[case]) for case in (0, 1)]
-    return RangeCount(start, start + len(text) - 2, len(quotes), len(ends), (outlooks[0], outlooks[1]))
+    return RangeCount(start, start + len(text) - 3, len(quotes), len(ends), (outlooks[0], outlooks[1]))
 
 
 def _without_lone_returns(text: bytes) -> bytes:

@@ -189,7 +189,7 @@ class CsvSource:
 
     def _without_others(self, records: _Records) -> _Records:
         """Return the records without lines that hold nothing, which are counted, and without the header once more."""
-        is_blank = blank(records.as_read)
+        is_blank = blank(records.as_read, self.columns)
         self.blank += int(is_blank.sum())
         is_header = repeated_headers(records.as_read, self.columns)
         is_other = is_blank | is_header

@@ -57,9 +57,9 @@ def fitted(good: bytes, places: Iterable[int], width: tuple[int, int], dialect: 
     return b"".join([*parts, good[at:]])
 
 
-def blank(as_read: pl.DataFrame) -> pl.Series:
-    """Return which records have nothing in any field, not even quotes."""
-    if not as_read.width or not all(column.null_count() for column in as_read.iter_columns()):
+def blank(as_read: pl.DataFrame, header: Sequence[str]) -> pl.Series:
+    """Return which records have nothing in any field, not even quotes; none where not all fields were kept."""
+    if as_read.width != len(header) or not all(column.null_count() for column in as_read.iter_columns()):
         return all_false(len(as_read))
     return as_read.select(pl.all_horizontal(pl.all().is_null())).to_series()
 

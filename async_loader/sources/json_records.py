@@ -146,8 +146,9 @@ class JsonRecords:
         self._front = tuple(name for name in met if name in names)
 
     def _names_no_column(self, met: Collection[str]) -> str | None:
-        # What is looked up may stand within a member; and where the key alone is read, a record may lack it.
-        if self.fields.lookups or len(self.fields.table.columns) == 1:
+        # What is looked up may stand within a member; where the key alone is read, a record may lack it; and an empty
+        # object names nothing that would be wrong.
+        if self.fields.lookups or len(self.fields.table.columns) == 1 or not met:
             return None
         return names_no_column(self.fields, list(met), "its first record")
 

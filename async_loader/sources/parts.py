@@ -90,7 +90,7 @@ def keys(part: Part, table: Table) -> pl.Series:
 
 def count(wanted: Range) -> RangeCount:
     """Count a range; can be done anywhere. SourceError where the source is not the one that is being divided."""
-    span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 1, wanted.size))
+    span = Stretch(wanted.version, max(wanted.start - 1, 0), min(wanted.stop + 2, wanted.size))
     with closing(Stream(wanted.source.address, stretch=span)) as stream:
         whole = reduce(boundaries.joined, _counts(wanted, stream))
         stream.check_unchanged()
@@ -121,15 +121,16 @@ def _ranges(source: Source, whole: Stretch, size: int) -> Iterator[Range]:
 
 
 def _counts(wanted: Range, stream: Stream) -> Iterator[RangeCount]:
-    """Yield a count for each COUNTED bytes, each with one byte of its neighbours."""
+    """Yield a count for each COUNTED bytes, each with the bytes around it that `boundaries.count` asks for."""
     dialect = wanted.source.dialect if wanted.source.kind == "csv" else None
     edge = b"\n" if dialect is None else dialect.delimiter.encode()
     known = edge if wanted.start == 0 else stream.read(1)
-    known += stream.read(1)
+    known += stream.read(2)
     for start in range(wanted.start, wanted.stop, COUNTED):
         stop = min(start + COUNTED, wanted.stop)
-        text = known + stream.read(stop - start) + (edge if stop == wanted.size else b"")
-        if len(text) != stop - start + 2:
+        text = known + stream.read(stop - start)
+        missing = max(stop + 2 - wanted.size, 0)
+        if len(text) + missing != stop - start + 3:
             raise SourceError(wanted.source.name, CHANGED)
-        yield boundaries.count(text, start, dialect)
-        known = text[-2:]
+        yield boundaries.count(text + edge * missing, start, dialect)
+        known = text[stop - start :]

@@ -89,7 +89,7 @@ STRICTER: dict[str, Difference] = {
         (field in MOMENTS or field in DURATIONS) and bool(re.search(r"[.,]\d{6}\d*[1-9]", text))
     ),
     "a time of day has no zone": lambda _, field, text: (
-        field in MOMENTS and bool(re.search(r"\d(Z| ?[+-]\d\d:?(\d\d)?)$", text))
+        field in MOMENTS and bool(re.search(r"(Z| ?[+-]\d\d[\d:.,]*)$", text))
     ),
     "nothing is no duration": lambda _, field, text: field in DURATIONS and not text,
     "bytes are written in the one way in which base64 has them": lambda _, field, text: (
@@ -107,7 +107,7 @@ OF_FILES: dict[str, Difference] = {
 # PostgreSQL keeps such a time, but in UTC.
 WITHOUT_ZONES: dict[str, Difference] = {
     "a time without a zone names none": lambda _, field, text: (
-        field == "at" and bool(re.search(r"\d(Z| ?[+-]\d\d:?(\d\d)?)$", text))
+        field == "at" and bool(re.search(r"(Z| ?[+-]\d\d[\d:.,]*)$", text))
     ),
 }
 LAXER: dict[str, Difference] = {

@@ -8,13 +8,14 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import polars as pl
 import zstandard
 from hypothesis import strategies as st
 
-from async_loader import Column, Reference, Table, Type, contains, greater_than, not_empty
+from async_loader import Column, Reference, Source, Table, Type, contains, greater_than, not_empty
 from tests.plain import Read, read_csv, read_json_lines
 
 THINGS = Table(
@@ -51,6 +52,11 @@ class File:
     format: str
     delimiter: str
     content: bytes
+
+    def source(self, path: Path) -> Source:
+        """Write the file, and return it as a source. JSON may have keys that are nearly a column's: all are ignored."""
+        path.write_bytes(self.content)
+        return Source(str(path), self.format, self.delimiter, ignore=("*",) if self.format == "jsonl" else ())
 
     def read(self, table: Table) -> list[Read] | None:
         if self.format == "csv":

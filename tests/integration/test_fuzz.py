@@ -122,14 +122,10 @@ def all_modes_agree_with_plain_python(example: Loads, store: Databases) -> None:
 
 
 def _written(files: dict[str, list[File]], directory: Path) -> dict[str, list[Source]]:
-    sources: dict[str, list[Source]] = {}
-    for name, each in files.items():
-        sources[name] = []
-        for number, file in enumerate(each):
-            path = directory / f"{name}-{number}"
-            path.write_bytes(file.content)
-            sources[name].append(Source(str(path), file.format, file.delimiter))
-    return sources
+    return {
+        name: [file.source(directory / f"{name}-{number}") for number, file in enumerate(each)]
+        for name, each in files.items()
+    }
 
 
 def _performed(mode: str, way: Way, sources: dict[str, list[Source]], place: Place) -> Report:

@@ -129,11 +129,9 @@ def check_files(files: st.SearchStrategy[File], length: settings, table: Table) 
         with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
             patch.setattr(parts, "COUNTED", counted)
             patch.setattr(csv_blocks, "BLOCK", block)
-            path = Path(directory) / "source"
-            path.write_bytes(file.content)
             if file.format == "csv":
                 patch.setattr(jsonl, "BLOCK", block)
-            check(Source(str(path), file.format, file.delimiter), table, size)
+            check(file.source(Path(directory) / "source"), table, size)
 
     agree()
 
@@ -197,7 +195,9 @@ def _ends(batch: Any) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "broken", ['a"b', '"a"b', '"a" ', ' "a"', '"a""', '"a\n1,"b",,\n', '"', '"""', '"a"\0'], ids=repr
+    "broken",
+    ['a"b', '"a"b', '"a" ', ' "a"', '"a""', '"a\n1,"b",,\n', '"', '"""', '"a"\0', '"a"\r', '"a"\rb', 'a\r"b"'],
+    ids=repr,
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
 def test_a_source_with_a_quote_out_of_place_is_one_part(tmp_path: Path, broken: str, size: int) -> None:
