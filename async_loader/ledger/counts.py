@@ -8,8 +8,8 @@ from typing import Any
 
 # What becomes of records: each one that was given is counted under one of these names.
 OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
-# The names of the counts in the ledger, in reports and in the outcomes of shares.
-NAMES = ("given", *OUTCOMES)
+# The names of the counts in the ledger, in reports and in the outcomes of shares. `deleted` counts no records.
+NAMES = ("given", *OUTCOMES, "deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ class HasCounts:
     def rejected(self) -> int:
         """The number of records that were rejected."""
         return self.counts.rejected
+
+    @property
+    def deleted(self) -> int:
+        """The number of rows that no record named, and that were deleted or marked for it."""
+        return self.counts.deleted
 
 
 def is_count(value: Any) -> bool:

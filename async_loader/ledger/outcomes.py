@@ -74,7 +74,8 @@ def outcome_from(text: str, table: Table) -> Outcome:
     """Return what the ledger has kept of a share of a table."""
     facts = json.loads(text)
     return Outcome(
-        counts=Counts(**{name: facts[name] for name in NAMES}),
+        # An earlier version did not count what is deleted.
+        counts=Counts(**{name: facts.get(name, 0) for name in NAMES}),
         reasons=facts["reasons"],
         superseded=facts["superseded"],
         ignored=tuple(facts["ignored"]),

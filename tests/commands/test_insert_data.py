@@ -85,6 +85,7 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
         "updated": 0,
         "unchanged": 0,
         "rejected": 1,
+        "deleted": 0,
         "ignored_columns": [],
         "reasons": {"name.not_blank": 1},
         "rejects": [

@@ -151,6 +151,22 @@ def test_lines_of_an_older_version_are_numbered_and_kept(place: Place, mode: str
     assert place.query("users", "SELECT run FROM loader_runs ORDER BY number") == [(run,) for run in runs]
 
 
+def test_lines_of_a_version_that_counted_no_deleted_rows_are_kept(place: Place, mode: str) -> None:
+    sources = {"users": place.file("u.csv", USERS)}
+    place.load(mode, sources)
+    place.query("users", "ALTER TABLE loader_runs DROP COLUMN deleted")
+    counts = "SELECT run, given, inserted, rejected, checkpoint, sources FROM loader_runs"
+    before = place.query("users", counts)
+    with pytest.raises(Exception, match="run init_db first"):
+        place.load(mode, sources)
+    init(place.tables, place.databases)
+    init(place.tables, place.databases)
+    assert place.query("users", counts) == before
+    assert place.query("users", "SELECT deleted FROM loader_runs") == [(0,)]
+    place.load(mode, sources)
+    assert len(place.query("users", counts)) == 2
+
+
 def test_a_run_whose_rejects_may_be_of_either_of_two_tables_is_not_resumed(
     tmp_path: Path, store: Databases, mode: str
 ) -> None:

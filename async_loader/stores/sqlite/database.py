@@ -87,6 +87,7 @@ class Database(Store):
             names = [*(table.name for table in tables), *schema.OWN_TABLES]
             statements += [f"DELETE FROM {table_sql(name)}" for name in names]
         yield from self.begin(tables)
+        statements += yield from schema.migrations(self.name)
         for statement in statements:
             yield Change(self.name, statement)
 

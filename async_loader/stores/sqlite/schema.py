@@ -81,11 +81,14 @@ OWN_TABLES = {
         "updated": "INTEGER NOT NULL",
         "unchanged": "INTEGER NOT NULL",
         "rejected": "INTEGER NOT NULL",
+        "deleted": "INTEGER NOT NULL DEFAULT 0",
         "checkpoint": "INTEGER NOT NULL",
         "started_at": "TEXT NOT NULL",
         "finished_at": "TEXT",
     },
 }
+# The statement that has lines of an older version count no deleted rows.
+_COUNT_DELETED = f"ALTER TABLE main.loader_runs ADD COLUMN deleted {OWN_TABLES['loader_runs']['deleted']}"
 
 _COLUMNS = 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)'
 _UNIQUE_COLUMNS = """\
@@ -120,6 +123,12 @@ def creation(database: str, tables: Iterable[Table]) -> list[str]:
         for table in tables
     ]
     return statements + [create_sql(name, columns) for name, columns in OWN_TABLES.items()]
+
+
+def migrations(database: str) -> Steps[Sequence[str]]:
+    """Return the statements that add to tables of an older version what this one needs, and keep what they hold."""
+    present = yield Query(database, "SELECT name FROM pragma_table_info(?)", ("loader_runs",))
+    return (_COUNT_DELETED,) if present and ("deleted",) not in present else ()
 
 
 def check(database: str, table: Table, *, filled: bool) -> Steps[None]:

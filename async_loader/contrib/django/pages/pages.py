@@ -19,7 +19,6 @@ from async_loader import ReferenceReport, Report, VerificationReport
 from async_loader.contrib.django.pages import filters
 from async_loader.contrib.django.pages.throughput import throughput
 from async_loader.contrib.django.pages.values import (
-    OUTCOMES,
     SHOWN,
     anchor_of,
     as_text,
@@ -28,6 +27,7 @@ from async_loader.contrib.django.pages.values import (
     listed_orphan,
     listed_reject,
     origin_of,
+    outcomes_of,
     rejects_of,
 )
 from async_loader.contrib.django.terminal.wording import printable
@@ -49,13 +49,14 @@ def page(report: Report | ReferenceReport | VerificationReport) -> str:
 def _load_page(report: Report) -> str:
     # Rejects of a run that did not complete may be in the database or not.
     kept = report.status == "complete" and not report.dry_run
+    outcomes = outcomes_of(report.tables.values())
     return _rendered(
         "load.html",
         report,
         f"Load {report.run[:SHOWN]}",
         run=as_text(report.run),
-        totals=[(name, sum(getattr(table, name) for table in report.tables.values())) for name in OUTCOMES],
-        counts=[counts_of(number, name, table) for number, (name, table) in enumerate(report.tables.items())],
+        totals=[(name, sum(getattr(table, name) for table in report.tables.values())) for name in outcomes],
+        counts=[counts_of(number, name, table, outcomes) for number, (name, table) in enumerate(report.tables.items())],
         origins=[origin_of(name, table) for name, table in report.tables.items()],
         **_throughput(report),
         rejects=[
@@ -89,6 +90,7 @@ def _references_page(report: ReferenceReport) -> str:
 
 
 def _verification_page(report: VerificationReport) -> str:
+    outcomes = outcomes_of(table for run in report.runs for table in run.tables.values())
     return _rendered(
         "verification.html",
         report,
@@ -106,13 +108,13 @@ def _verification_page(report: VerificationReport) -> str:
                 as_text(run.run),
                 as_text(run.started_at),
                 as_text(run.state),
-                [ledger_line(name, table) for name, table in run.tables.items()],
+                [ledger_line(name, table, outcomes) for name, table in run.tables.items()],
             )
             for run in report.runs
         ],
-        outcomes=OUTCOMES,
+        outcomes=outcomes,
         # The columns of table, database and state come before the counts.
-        width=3 + len(OUTCOMES),
+        width=3 + len(outcomes),
     )
 
 

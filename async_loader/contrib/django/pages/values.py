@@ -11,6 +11,8 @@ from async_loader import CheckedTable, Orphan, Reason, Reject, TableReport, Veri
 from async_loader.contrib.django.pages.filters import count
 
 OUTCOMES = ("given", "inserted", "updated", "unchanged", "rejected")
+# Rows that no record named, which pages count where there are any.
+DELETED = "deleted"
 
 # How many characters of a text are shown, and how many more a reader can unfold, which browsers can still show.
 SHOWN = 200
@@ -101,9 +103,14 @@ def as_text(value: Any) -> Text:
     return Text("text", text[:SHOWN], len(text), text[:_UNFOLDED], len(text) > _UNFOLDED)
 
 
-def counts_of(number: int, name: str, table: TableReport) -> Counts:
+def outcomes_of(tables: Iterable[TableReport | VerifiedTable]) -> tuple[str, ...]:
+    """Return the names of the counts that a page has columns for."""
+    return (*OUTCOMES, DELETED) if any(table.deleted for table in tables) else OUTCOMES
+
+
+def counts_of(number: int, name: str, table: TableReport, outcomes: Iterable[str] = OUTCOMES) -> Counts:
     """Return the counts of a table, which is the report's table of that number, from 0."""
-    numbers = tuple((outcome, getattr(table, outcome)) for outcome in OUTCOMES)
+    numbers = tuple((outcome, getattr(table, outcome)) for outcome in outcomes)
     return Counts(as_text(name), anchor_of(number, table), numbers, table.seconds, _rate(table))
 
 
@@ -127,9 +134,11 @@ def origin_of(name: str, table: TableReport) -> tuple[Text, Text, list[Text], Te
     return as_text(name), as_text(table.database), [as_text(source) for source in table.sources], ignored, unasked
 
 
-def ledger_line(name: str, table: VerifiedTable) -> tuple[Text, Text, Text, list[Text]]:
+def ledger_line(
+    name: str, table: VerifiedTable, outcomes: Iterable[str] = OUTCOMES
+) -> tuple[Text, Text, Text, list[Text]]:
     """Return a line of the ledger: table, database, state and counts."""
-    numbers = [as_text(count(getattr(table, outcome))) for outcome in OUTCOMES]
+    numbers = [as_text(count(getattr(table, outcome))) for outcome in outcomes]
     return as_text(name), as_text(table.database), as_text(table.state), numbers
 
 

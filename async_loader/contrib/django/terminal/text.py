@@ -152,7 +152,9 @@ def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
 
 def _counts(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     """Return a line for each table, and one with the sums where there are several."""
-    names = ("given", "inserted", "updated", "unchanged", "rejected")
+    names = ["given", "inserted", "updated", "unchanged", "rejected"]
+    if any(report.tables[table.name].deleted for table in tables):
+        names.append("deleted")
     rows: list[tuple[str, ...]] = [("table", *names, "seconds")]
     for table in tables:
         counts = report.tables[table.name]
