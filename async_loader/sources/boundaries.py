@@ -57,8 +57,8 @@ class RangeCount:
 def count(text: bytes, start: int, dialect: Dialect | None) -> RangeCount:
     """Count a range that begins at offset `start`.
 
-    text: the range with the byte before it and the two behind it, which show whether quotes are in place: also whether
-        a CR behind the last one ends a line. Where the source has no such byte, it is a delimiter, or anything where
+    text: the range with the byte before it and the two after it, which show whether quotes are in place: also whether
+        a CR after the last one ends a line. Where the source has no such byte, it is a delimiter, or anything where
         nothing is quoted.
     dialect: of CSV. None for other text, in which nothing is quoted. A line feed ends a line, and nothing else does.
     """

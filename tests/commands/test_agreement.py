@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.utils.duration import duration_iso_string
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.commands.conftest import EVERY_STORE
@@ -296,11 +296,13 @@ def attempts(label: str) -> st.SearchStrategy[list[tuple[str, Value]]]:
     return st.lists(st.one_of(one), min_size=30, max_size=60)
 
 
+# An example is dozens of values: to make a failing one smaller would take minutes, and the message names the value.
+PHASES = (Phase.explicit, Phase.generate)
 GENERATED = [label for label in FIELDS if label not in {"shop.Bounded", OF_SERVERS}]
 
 
 def _generated(oracle: Oracle, label: str, directory: Path, examples: int) -> None:
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None, phases=PHASES)
     @given(tried=attempts(label))
     def agree(tried: list[tuple[str, Value]]) -> None:
         compare(oracle, label, tried, directory)
