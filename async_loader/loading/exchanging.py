@@ -18,7 +18,7 @@ from async_loader.effects import Call, Steps
 from async_loader.ledger.counts import Counts
 from async_loader.loading.parking import parked
 from async_loader.loading.refused import Refused, reason_of, write_or_refuse
-from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, written_as
+from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, refuse, written_as
 from async_loader.records.exchanges import Exchange
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _stored(this: Load, judged: Judged, refused: Refused) -> Stored:
     """Return what became of the accepted records of one batch. Nothing can reference those that were refused."""
     keys, held = judged.verdict.written[this.table.key], judged.verdict.changed[this.table.key]
     mine = {key: reason_of(refused[key], this.table) for key in keys if key in refused} if refused else {}
-    this.accepted.refuse(keys.filter(keys.is_in(list(mine))))
+    refuse(this, judged, mine)
     updated = len(held) - sum(key in mine for key in held)
     return Stored(Counts(inserted=len(keys) - len(mine) - updated, updated=updated), mine)
 

@@ -28,7 +28,7 @@ from async_loader.loading.waiting import as_text, shared
 from async_loader.records.ancestry import NONE, Flags, Integers, Naming, certain, orphaned
 from async_loader.records.arrays import all_false, from_flags
 from async_loader.records.exchanges import Exchange, Waiting, exchange
-from async_loader.records.reasons import SHOWN, Check
+from async_loader.records.reasons import SHOWN, Check, lost_parents
 from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import conflicting, have_failed, shown_record
 from async_loader.records.world import Settled, UniqueInBatch, World
@@ -69,9 +69,10 @@ class Decided:
 class _Given:
     """One way in which n records name rows of their own table.
 
-    open: what they name that no stored row is known to be called, as text. all: all that they name. own: by what others
-    name them. stored: keys of stored rows that they name, as text. is_ambiguous: whether several stored rows are named.
-    is_lookup: whether rows are named by other columns than the primary key.
+    open: what they name that no stored row is known to be called, and no record that was accepted before, as text.
+    all: all that they name. own: by what others name them. stored: keys of stored rows that they name, as text.
+    is_refused: whether an accepted record was called so that is not stored after all. is_ambiguous: whether several
+    stored rows are named. is_lookup: whether rows are named by other columns than the primary key.
     """
 
     way: Way
@@ -79,6 +80,7 @@ class _Given:
     all: pl.Series
     own: pl.Series
     stored: pl.Series
+    is_refused: pl.Series
     is_ambiguous: pl.Series
     is_lookup: bool
 
@@ -126,7 +128,7 @@ class _Whole:
             unique=[
                 _joined([each.world.unique[number] for each in asked]) for number in range(len(asked[0].world.unique))
             ],
-            given=[_given(table, way, asked) for way in _ways(family, asked)],
+            given=[_given(family, way, asked) for way in _ways(family, asked)],
         )
 
     def namings(self) -> list[Naming]:
@@ -194,8 +196,8 @@ def _ways(family: Family, asked: Sequence[Asked]) -> list[Way]:
     return list(dict.fromkeys(way for each in asked for way in family.ways(each.children.resolved.batch)))
 
 
-def _given(table: Table, way: Way, asked: Sequence[Asked]) -> _Given:
-    column, by = way
+def _given(family: Family, way: Way, asked: Sequence[Asked]) -> _Given:
+    table, (column, by) = family.table, way
     parts: list[tuple[pl.Series, ...]] = []
     for each in asked:
         batch = each.children.resolved.batch
@@ -214,7 +216,8 @@ def _given(table: Table, way: Way, asked: Sequence[Asked]) -> _Given:
             opens = rows.keys.is_null() & ~rows.is_ambiguous
             parts.append((_where(opens, names), names, own, as_text(rows.keys), rows.is_ambiguous))
     opens, names, own, stored, several = map(pl.concat, zip(*parts, strict=True))
-    return _Given(way, opens, names, own, stored, several, by != (table.key,))
+    is_refused = family.are_refused(way, names)
+    return _Given(way, _where(~is_refused, opens), names, own, stored, is_refused, several, by != (table.key,))
 
 
 def _where(which: pl.Series, values: pl.Series) -> pl.Series:
@@ -241,7 +244,8 @@ def _lost(whole: _Whole, given: _Given, naming: Naming, accepted: Flags) -> tupl
     )
     is_found, several = given.stored.is_not_null().to_numpy() & ~is_other, given.is_ambiguous.to_numpy()
     is_several = several | (here + (is_found & ~is_same) > 1)
-    return is_named & ~is_found & ~several & (here == 0), is_named & is_several
+    is_there = is_found | several | given.is_refused.to_numpy() | (here > 0)
+    return is_named & ~is_there, is_named & is_several
 
 
 def _counts(naming: Naming, accepted: Flags) -> Integers:
@@ -307,37 +311,26 @@ def _checks_of(table: Table, way: Way, asked: Asked, lost: _Lost) -> Iterator[Ch
     resolved = asked.children.resolved
     values = resolved.names.get(column)
     headers = resolved.batch.lookups.get(column, (column,))
-    shown, name = shown_record(resolved.batch.values[[column]] if values is None else values), " and ".join(headers)
+    shown = shown_record(resolved.batch.values[[column]] if values is None else values)
     if lost.missing.any():
-        where = lost.where.str.replace(f" of {resolved.batch.source}", "", literal=True)
-        said = pl.lit(f"{name} "), pl.lit(f" does not exist in {table.name}")
-        yield Check("exists_in", column, SHOWN, lost.missing, partial(_messages, shown, said, where), (column,))
+        said = partial(_messages, resolved.batch.source, (table.name, *headers), shown, lost.where)
+        yield Check("exists_in", column, SHOWN, lost.missing, said, (column,))
     if lost.several.any():
-        yield Check("ambiguous", column, f"{name} {SHOWN} is in several rows of {table.name}", lost.several, shown)
+        message = f"{' and '.join(headers)} {SHOWN} is in several rows of {table.name}"
+        yield Check("ambiguous", column, message, lost.several, shown)
 
 
 def _messages(
-    shown: Callable[[pl.Series], pl.Series], said: tuple[pl.Expr, pl.Expr], where: pl.Series, places: pl.Series
+    source: str, named: Sequence[str], shown: Callable[[pl.Series], pl.Series], where: pl.Series, places: pl.Series
 ) -> pl.Series:
-    """Return the messages of records at some places: what they name, and why it is not there."""
-    before, after = said
-    stands = pl.lit(where.gather(places))
-    ending = pl.when(stands.is_not_null()).then(pl.lit(": its record, ") + stands + pl.lit(", was rejected"))
-    return pl.select(before + pl.lit(shown(places)) + after + ending.otherwise(pl.lit(""))).to_series()
+    """Return the messages of records at some places; `named` is the table, and what names its rows."""
+    table, *headers = named
+    return lost_parents(headers, table, shown(places), where.gather(places), source)
 
 
 def _where_rejected(family: Family, given: _Given, missing: Flags) -> pl.Series:
     """Return, for each record that names what was rejected, where that stands."""
-    frames = family.rejected.get(given.way, [])
-    names = _where(from_flags(missing), given.all)
-    if not frames or not missing.any():
-        return names.clear().extend_constant(None, len(names))
-    first = pl.concat(frames).unique("name", keep="first", maintain_order=True)
-    where = pl.concat_str(pl.lit("line "), pl.col("line"), pl.lit(" of "), pl.col("source"))
-    joined = names.to_frame("name").join(
-        first.select("name", where=where), on="name", how="left", maintain_order="left"
-    )
-    return joined["where"]
+    return family.where_rejected(given.way, _where(from_flags(missing), given.all))
 
 
 def _parts(values: pl.Series, asked: Sequence[Asked]) -> Iterator[pl.Series]:

@@ -233,7 +233,8 @@ def _known_reference(this: Load, progress: Progress, reference: Reference) -> Kn
     target, database = this.targets[reference.table]
     keys = this.known.get(target.name)
     if target.name == this.table.name:
-        keys = ReferencedKeys(target.column(target.key), this.accepted, progress.key_range)
+        # Records whose parents were refused are rejected when they are written, however late that is known.
+        keys = ReferencedKeys(target.column(target.key), this.accepted, progress.key_range, with_refused=True)
     if keys is None:
         column = target.column(target.key)
         keys = ReferencedKeys(column, this.target_keys.get(target.name), this.ranges[target.name])
@@ -332,8 +333,12 @@ def _replay(this: Load, progress: Progress, reader: Readable, resolved: Resolved
         known.remember(verdict, world)
         if family is not None:
             family.note_rejected(resolved.batch, verdict.places)
-        # A record that passes and yet is not there was refused by the database.
-        this.accepted.refuse(verdict.new[this.table.key])
+        # A record that passes and yet is not there was refused by the database, or its parent was.
+        new = verdict.new[this.table.key]
+        this.accepted.refuse(new)
+        if family is not None and len(new):
+            is_new = verdict.accepted[this.table.key].is_in(new.implode())
+            family.note_refused(resolved.batch, verdict.places.filter(is_new))
 
     yield Call(remember)
 

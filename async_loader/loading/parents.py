@@ -7,7 +7,7 @@ waits is not committed: the ledger keeps the positions of these records beside t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,6 +32,8 @@ MANY = 200_000
 
 # How a reference is given: its column, and the columns of the table by which rows are named.
 Way: TypeAlias = tuple[str, tuple[str, ...]]
+# By way, names of records with the number of their source, their line, and their source.
+Names: TypeAlias = dict[Way, list[pl.DataFrame]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Family:
 
     moves: whether records may change rows, and so give up unique values that others want.
     before: positions of the records that waited when an earlier process committed.
-    rejected: by way, the names under which records were rejected, each with its source and line.
+    rejected: by way, the names under which records were rejected, each with its source and line. refused: of those that
+        had been accepted, and that the database did not take or that descend from such.
     greatest_key: the greatest of the keys that records which waited have had; no new row is to get one of these.
     """
 
@@ -64,11 +67,13 @@ class Family:
     moves: bool
     before: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.Int64))
     waiting: list[Children] = field(default_factory=list)
-    rejected: dict[Way, list[pl.DataFrame]] = field(default_factory=dict)
+    rejected: Names = field(default_factory=dict)
+    refused: Names = field(default_factory=dict)
     greatest_key: Any = None
     _identities: TextKeys = field(default_factory=TextKeys)
     _values: list[TextKeys] = field(default_factory=list)
     _left: int = 0
+    _sources: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.waiting))
@@ -119,6 +124,7 @@ class Family:
     def _divided(
         self, reader: Readable, resolved: Resolved, world: World, first: int, waits: pl.Series
     ) -> tuple[Resolved, Callable[[], World]]:
+        self._sources.setdefault(resolved.batch.source, len(self._sources))
         if not waits.any():
             return resolved, lambda: world
         children = Children(reader, resolved, _positions(resolved.batch, first)).chosen(waits)
@@ -155,17 +161,32 @@ class Family:
 
     def note_rejected(self, batch: Batch, accepted: pl.Series) -> None:
         """Note under which names records of a batch were rejected: those that are not at the accepted places."""
-        if len(accepted) == len(batch.lines):
-            return
-        which = ~flags_at(len(batch.lines), accepted)
+        if len(accepted) < len(batch.lines):
+            self._note(self.rejected, batch, ~flags_at(len(batch.lines), accepted))
+
+    def note_refused(self, batch: Batch, places: pl.Series) -> None:
+        """Note under which names records of a batch were accepted that are not stored after all."""
+        self._note(self.refused, batch, flags_at(len(batch.lines), places))
+
+    def _note(self, noted: Names, batch: Batch, which: pl.Series) -> None:
+        lines, source = batch.lines.filter(which).cast(pl.Int64), self._sources[batch.source]
         for way in self.ways(batch):
             names = names_by(batch, way).filter(which)
-            self.note_names(way, names, batch.source, batch.lines.filter(which))
+            frame = pl.DataFrame({"name": names, "number": source, "line": lines, "source": batch.source})
+            noted.setdefault(way, []).append(frame.drop_nulls("name"))
 
-    def note_names(self, way: Way, names: pl.Series, source: str, lines: pl.Series) -> None:
-        """Note names under which records were rejected."""
-        frame = pl.DataFrame({"name": names, "source": source, "line": lines.cast(pl.Int64)})
-        self.rejected.setdefault(way, []).append(frame.drop_nulls("name"))
+    def are_refused(self, way: Way, names: pl.Series) -> pl.Series:
+        """Return which names are those of records that were accepted and are not stored after all."""
+        every = [frame["name"] for frame in self.refused.get(way, ())]
+        return names.is_in(pl.concat(every).implode()).fill_null(value=False) if every else all_false(len(names))
+
+    def where_rejected(self, way: Way, names: pl.Series) -> pl.Series:
+        """Return where the records of these names stand, if they were rejected when they were judged."""
+        return _where(self.rejected.get(way, ()), names)
+
+    def where_refused(self, way: Way, names: pl.Series) -> pl.Series:
+        """Return where the records of these names stand, if they were accepted and are not stored after all."""
+        return _where(self.refused.get(way, ()), names)
 
     def ways(self, batch: Batch) -> list[Way]:
         """Return how the records of a batch name rows of the table."""
@@ -201,9 +222,24 @@ def names_by(batch: Batch, way: Way) -> pl.Series:
 
 def names_given(resolved: Resolved, way: Way) -> pl.Series:
     """Return what records name in this way: null where they name nothing."""
+    return names_in(resolved.batch, resolved.names, way)
+
+
+def names_in(batch: Batch, given: Mapping[str, pl.DataFrame], way: Way) -> pl.Series:
+    """Return what the records of a batch name in this way; `given` is what they give of rows that are looked up."""
     column, _ = way
-    values = resolved.names.get(column)
-    return as_text(resolved.batch.values[column] if values is None else identities(values))
+    values = given.get(column)
+    return as_text(batch.values[column] if values is None else identities(values))
+
+
+def _where(frames: Sequence[pl.DataFrame], names: pl.Series) -> pl.Series:
+    """Return where the first record of each of these names stands, among noted ones; null where there is none."""
+    if not frames:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(names))
+    first = pl.concat(frames).sort("number", "line").unique("name", keep="first", maintain_order=True)
+    where = pl.concat_str(pl.lit("line "), pl.col("line"), pl.lit(" of "), pl.col("source"))
+    stands = first.select("name", where=where)
+    return names.to_frame("name").join(stands, on="name", how="left", maintain_order="left")["where"]
 
 
 def are_open(table: Table, resolved: Resolved, world: World) -> pl.Series:

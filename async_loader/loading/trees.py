@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -20,12 +21,13 @@ from async_loader.ledger.counts import Counts
 from async_loader.loading.exchanging import completed_records, write_exchanged
 from async_loader.loading.judging import Knowledge, resolve
 from async_loader.loading.kinship import Asked, Decided, decide
+from async_loader.loading.orphans import orphans, worded
 from async_loader.loading.parents import Children, Family, Way, names_by, names_given, way_of
-from async_loader.loading.refused import ONE_BY_ONE, LateReasons, reason_of, write_or_refuse
+from async_loader.loading.refused import ONE_BY_ONE, reason_of, write_or_refuse
 from async_loader.loading.verdicts import Progress, computed, numbered, take_in, verdict_of
-from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, lost_parent, written_as
+from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, refuse, written_as
 from async_loader.records.ancestry import Integers, connected, descendants, generations
-from async_loader.records.arrays import from_flags, from_integers
+from async_loader.records.arrays import from_integers
 from async_loader.records.completion import insertable
 from async_loader.records.identities import identities
 from async_loader.records.row_index import FoundRows
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from async_loader.loading.finding import Finder
     from async_loader.loading.load import Load
 
+# By key, why an accepted record was not stored: a reason, or None where its parent was not.
+_Reasons: TypeAlias = Mapping[Any, tuple[str, str | None, str] | None]
 # Bytes of records that are packed together, about.
 _PACKED = 16 << 20
 
@@ -115,7 +119,8 @@ def _made_ready(
         batch = each.children.resolved.batch
         whole = _with_parents(this.table, each, world, verdict, parents)
         take_in(this, known, batch, whole, world)
-        judged.append(Judged(batch, whole, (), this.database.pack(whole.rejects)))
+        names = each.children.resolved.names
+        judged.append(Judged(batch, whole, (), this.database.pack(whole.rejects), names))
     return judged
 
 
@@ -200,7 +205,10 @@ def _write_all(this: Load, ready: Sequence[Asked], judged: Sequence[Judged]) -> 
         # Records that lack different columns are written at once, too: each with all columns, as its row has them.
         frames += [each.verdict.written if len(absent) == 1 else (yield from completed_records(this, each))]
     rows: _Rows = yield Call(_rows, (this.table, frames, [each.verdict for each in judged], kept))
-    reasons = yield from _write(this, rows, np.arange(len(rows.records)))
+    lost: list[Any] = yield Call(lambda: [*chain.from_iterable(orphans(this, each) for each in judged)])
+    reasons = yield from _write_rest(this, rows, dict.fromkeys(lost))
+    for each in judged:
+        refuse(this, each, reasons)
     written: list[Written] = []
     for asked, each in zip(ready, judged, strict=True):
         stored = _stored(this, each, reasons)
@@ -208,14 +216,16 @@ def _write_all(this: Load, ready: Sequence[Asked], judged: Sequence[Judged]) -> 
     return written
 
 
-def _stored(this: Load, judged: Judged, reasons: LateReasons) -> Stored:
-    """Return what became of the accepted records of one batch. Nothing can reference those that were refused."""
+def _stored(this: Load, judged: Judged, reasons: _Reasons) -> Stored:
+    """Return what became of the accepted records of one batch."""
     keys, held = judged.verdict.written[this.table.key], judged.verdict.changed[this.table.key]
-    mine = {key: reasons[key] for key in keys if key in reasons} if reasons else {}
-    if mine:
-        this.accepted.refuse(keys.filter(keys.is_in(list(mine))))
-    updated = len(held) - sum(key in mine for key in held) if mine else len(held)
-    return Stored(Counts(inserted=len(keys) - len(mine) - updated, updated=updated), mine)
+    if not reasons:
+        return Stored(Counts(inserted=len(keys) - len(held), updated=len(held)))
+    mine = {key: reasons[key] for key in keys if key in reasons}
+    updated = len(held) - sum(key in mine for key in held)
+    counts = Counts(inserted=len(keys) - len(mine) - updated, updated=updated)
+    refused = {key: reason for key, reason in mine.items() if reason is not None}
+    return Stored(counts, {**refused, **worded(this, judged, mine.keys() - refused.keys())})
 
 
 def _rows(table: Table, frames: Sequence[pl.DataFrame], verdicts: Sequence[Verdict], absent: Sequence[str]) -> _Rows:
@@ -244,7 +254,17 @@ def _pairs(table: Table, records: pl.DataFrame, held: pl.Series) -> tuple[Intege
     return both["\0place"].to_numpy(), both["parent"].to_numpy()
 
 
-def _write(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
+def _write_rest(this: Load, rows: _Rows, lost: _Reasons) -> Steps[_Reasons]:
+    """Write all records but for those that have lost their parents before, and what descends from these."""
+    places = np.arange(len(rows.records))
+    if not lost:
+        return (yield from _write(this, rows, places))
+    reasons: _Reasons = yield Call(lambda: {**_lost(rows, places, lost), **lost})
+    is_left = ~rows.records[this.table.key].is_in(list(reasons))
+    return {**reasons, **(yield from _write(this, rows, places[is_left.to_numpy()]))}
+
+
+def _write(this: Load, rows: _Rows, places: Integers) -> Steps[_Reasons]:
     """Write records at ascending places: all, or else what the database takes of them. Returns why others were not."""
     if not len(places):
         return {}
@@ -264,7 +284,7 @@ def _write(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
     else:
         reasons = yield from _reasons(this, rows, first)
     rest = places[len(first) :]
-    lost: LateReasons = yield Call(_lost, (this, rows, rest, reasons))
+    lost: _Reasons = yield Call(_lost, (rows, rest, reasons))
     if lost:
         keys = rows.records[this.table.key][from_integers(rest)]
         rest = rest[~keys.is_in(list(lost)).to_numpy()]
@@ -309,7 +329,7 @@ def _cuts(rows: _Rows, records: pl.DataFrame, places: Integers) -> Iterator[tupl
         start = stop
 
 
-def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
+def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[_Reasons]:
     """Write records of one generation, of which the database has refused some, each by itself. Returns the reasons."""
     records = rows.records[from_integers(places)]
     if rows.generation[places[0]] == rows.circle:
@@ -318,7 +338,7 @@ def _reasons(this: Load, rows: _Rows, places: Integers) -> Steps[LateReasons]:
     return {key: reason_of(refusal, this.table) for key, refusal in refused.items()}
 
 
-def _reasons_of_circles(this: Load, rows: _Rows, circles: Sequence[Integers]) -> Steps[LateReasons]:
+def _reasons_of_circles(this: Load, rows: _Rows, circles: Sequence[Integers]) -> Steps[_Reasons]:
     """Write circles of records, of which the database has refused some, each as a whole. Returns the reasons."""
     places = np.sort(np.concatenate(circles))
     records = rows.records[from_integers(places)]
@@ -338,21 +358,11 @@ def _reasons_of_circles(this: Load, rows: _Rows, circles: Sequence[Integers]) ->
     return {**reasons, **(yield from _reasons_of_circles(this, rows, circles[middle:]))}
 
 
-def _lost(this: Load, rows: _Rows, rest: Integers, reasons: LateReasons) -> LateReasons:
-    """Return the reasons of records whose parents were refused: of all descendants among the rest."""
+def _lost(rows: _Rows, rest: Integers, reasons: _Reasons) -> _Reasons:
+    """Return the records that have lost their parents to the database: all descendants among the rest."""
     if not reasons:
         return {}
-    table, keys = rows.table, rows.records[rows.table.key]
+    keys = rows.records[rows.table.key]
     refused = keys.is_in(list(reasons)).arg_true().to_numpy().astype(np.int64)
     gone = np.intersect1d(descendants(len(keys), rows.children, rows.parents, refused), rest)
-    flags = np.zeros(len(keys), np.bool_)
-    flags[gone] = flags[refused] = True
-    records = rows.records[from_integers(gone)]
-    is_gone = rows.records.filter(from_flags(flags))
-    lost: dict[Any, tuple[str, str | None, str]] = {}
-    for reference in table.own_references:
-        names = records[reference.column]
-        among = names.is_in(is_gone[reference.to or table.key].implode()).fill_null(value=False)
-        for key, name in zip(records[table.key].filter(among), names.filter(among), strict=True):
-            lost.setdefault(key, lost_parent(this, reference, name))
-    return lost
+    return dict.fromkeys(keys.gather(from_integers(gone)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,8 @@ from async_loader.loading.refused import LateReasons, late_rejects, write_apart,
 from async_loader.loading.sides import Readable
 from async_loader.loading.superseding import replace_rejects
 from async_loader.records.batches import Batch
-from async_loader.records.parsing import clipped
 from async_loader.records.validation import Verdict
-from async_loader.tables import Reference, Table
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.loading.load import Load
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A batch's verdict, and its parts made ready to be written."""
+    """A batch's verdict, and its parts made ready to be written; `names` are as in Resolved."""
 
     batch: Batch
     verdict: Verdict
     written: Sequence[Packed]
     rejects: Sequence[Packed]
+    names: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,44 +102,41 @@ def _store(load: Load, judged: Judged) -> Steps[Stored]:
     """
     records, held = judged.verdict.written, judged.verdict.changed[load.table.key]
     kept = kept_by_rows(load.table, judged.batch.absent)
-    if load.family is not None and (lost := (yield from _without_parents(load, records))):
-        return (yield from _store_rest(load, judged, records, held, lost))
+    if load.family is not None:
+        from async_loader.loading.orphans import orphans
+
+        lost: list[Any] = yield Call(orphans, (load, judged))
+        if lost:
+            return (yield from _store_rest(load, judged, lost))
     stored = yield from write_or_refuse(load.database, load.table, judged.written, len(records), held, absent=kept)
     if stored is None:
         return (yield from _store_apart(load, judged, records, held))
     return Stored(Counts(inserted=stored - len(held), updated=len(held)))
 
 
-def _without_parents(load: Load, records: pl.DataFrame) -> Steps[LateReasons]:
-    """Return the reasons of records whose parents the database has refused since they were judged."""
-    lost: dict[Any, tuple[str, str | None, str]] = {}
-    for reference in load.table.own_references:
-        names = records[reference.column]
-        refused = names.filter(load.accepted.are_refused(names)).unique()
-        if reference.to or not len(refused):
-            continue
-        # Those that were to be changed are there.
-        gone = refused.filter(~refused.is_in((yield from load.database.present(load.table, refused)).implode()))
-        among = names.is_in(gone.implode()).fill_null(value=False)
-        for key, name in zip(records[load.table.key].filter(among), names.filter(among), strict=True):
-            lost.setdefault(key, lost_parent(load, reference, name))
-    return lost
-
-
-def _store_rest(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series, lost: LateReasons) -> Steps[Stored]:
+def _store_rest(load: Load, judged: Judged, lost: Sequence[Any]) -> Steps[Stored]:
     """Store accepted records but for those that have lost their parents."""
-    keys = list(lost)
-    load.accepted.refuse(records[load.table.key].filter(records[load.table.key].is_in(keys)))
-    rest, held = records.filter(~records[load.table.key].is_in(keys)), held.filter(~held.is_in(keys))
-    stored = yield from _store_apart(load, judged, rest, held)
-    return Stored(stored.counts, {**stored.reasons, **lost})
+    from async_loader.loading.orphans import worded
+
+    records, held = judged.verdict.written, judged.verdict.changed[load.table.key]
+    reasons: LateReasons = yield Call(worded, (load, judged, lost))
+    refuse(load, judged, reasons)
+    rest = records.filter(~records[load.table.key].is_in(lost))
+    stored = yield from _store_apart(load, judged, rest, held.filter(~held.is_in(lost)))
+    return Stored(stored.counts, {**stored.reasons, **reasons})
 
 
-def lost_parent(load: Load, reference: Reference, name: Any) -> tuple[str, str | None, str]:
-    """Return the reason of a record whose parent the database has refused."""
-    shown = f"'{clipped(name)}'" if isinstance(name, str) else str(name)
-    message = f"{reference.column} {shown} does not exist in {load.table.name}: the database refused its record"
-    return "exists_in", reference.column, message
+def refuse(load: Load, judged: Judged, reasons: Mapping[Any, object]) -> None:
+    """Note which accepted records of a batch are not stored after all, by key. Nothing can reference them."""
+    if not reasons:
+        return
+    keys = judged.verdict.accepted[load.table.key]
+    are_refused = keys.is_in(list(reasons))
+    load.accepted.refuse(keys.filter(are_refused))
+    if load.family is not None:
+        # Rows that were to be changed are there.
+        are_refused &= ~keys.is_in(judged.verdict.changed[load.table.key].implode())
+        load.family.note_refused(judged.batch, judged.verdict.places.filter(are_refused))
 
 
 def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Series) -> Steps[Stored]:
@@ -149,7 +146,9 @@ def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Ser
     others_write = load.commits.others_write and table.finds_by_key
     unchanged, reasons = 0, dict[Any, tuple[str, str | None, str]]()
     if others_write:
-        met = yield from meet(database, table, records.filter(~records[table.key].is_in(held)), judged.batch.absent)
+        met = yield from meet(
+            database, table, records.filter(~records[table.key].is_in(held.implode())), judged.batch.absent
+        )
         unchanged = len(met.same)
         passed = met.same
         if load.on_conflict == "update":
@@ -158,13 +157,12 @@ def _store_apart(load: Load, judged: Judged, records: pl.DataFrame, held: pl.Ser
             load.stop_at_conflict(judged.batch, judged.verdict, met.differing)
             reasons |= yield from exists(database, table, records, met.differing, judged.batch.absent)
             passed = pl.concat([passed, met.differing])
-        records = records.filter(~records[table.key].is_in(passed))
+        records = records.filter(~records[table.key].is_in(passed.implode()))
     kept = kept_by_rows(table, judged.batch.absent)
     stored, refused = yield from write_apart(database, table, records, held, absent=kept)
     reasons |= yield from reasons_of(database, table, records, refused, others_write=others_write)
-    # Nothing can reference what is not stored; a row that another program has stored can be referenced.
-    keys = records[table.key]
-    yield Call(load.accepted.refuse, (keys.filter(keys.is_in(list(refused))),))
+    # A row that another program has stored can be referenced, so not all that have reasons are refused.
+    yield Call(refuse, (load, judged, refused))
     updated = len(held) - sum(key in refused for key in held)
     return Stored(Counts(inserted=stored - updated, updated=updated, unchanged=unchanged), reasons)
 

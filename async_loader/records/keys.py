@@ -104,11 +104,15 @@ class ReferencedKeys:
     """What is known of the keys that one column names: those accepted in this run, and those asked of a database.
 
     `accepted` is None where the referenced table takes no part in the run; `key_range` holds the least and greatest key
-    that its database held when the run began, None where it held none.
+    that its database held when the run began, None where it held none. `with_refused`: the key of an accepted record is
+    there even if the database refused the record.
     """
 
-    def __init__(self, column: Column, accepted: AcceptedKeys | None, key_range: KeyRange | None) -> None:
+    def __init__(
+        self, column: Column, accepted: AcceptedKeys | None, key_range: KeyRange | None, *, with_refused: bool = False
+    ) -> None:
         self._accepted = accepted if accepted is not None else AcceptedKeys(column)
+        self._are_accepted = self._accepted.are_taken if with_refused else self._accepted.are_referable
         self._present = key_set(column)
         self._asked = key_set(column)
         self._range = key_range
@@ -140,7 +144,7 @@ class ReferencedKeys:
         candidates = keys.filter(are_within(keys, self._range))
         if not len(candidates):
             return candidates
-        known = self._accepted.are_referable(candidates) | self._asked.holds(candidates)
+        known = self._are_accepted(candidates) | self._asked.holds(candidates)
         if self._is_renewed:
             known |= self._present.holds(candidates)
         return candidates.filter(~known).unique().sort()
@@ -171,7 +175,7 @@ class ReferencedKeys:
 
     def are_dangling(self, keys: pl.Series) -> pl.Series:
         """Return for each key whether it exists nowhere."""
-        known = self._accepted.are_referable(keys)
+        known = self._are_accepted(keys)
         if len(self._present):
             known |= self._present.holds(keys)
         return ~known & keys.is_not_null() if keys.null_count() else ~known

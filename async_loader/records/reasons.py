@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -90,6 +90,16 @@ class Check:
 def reason_name(code: str, column: str | None) -> str:
     """Return the name under which a reason is counted: `column.code`, or `code` where the whole record is at fault."""
     return code if column is None else f"{column}.{code}"
+
+
+def lost_parents(headers: Iterable[str], table: str, shown: pl.Series, where: pl.Series, source: str) -> pl.Series:
+    """Return the messages of records of a source which name what is not there. Each has what it names, as messages show
+    it, and the place of the record that was rejected under this name, where there is one.
+    """
+    stands = pl.lit(where.str.replace(f" of {source}", "", literal=True))
+    ending = pl.when(stands.is_not_null()).then(pl.lit(": its record, ") + stands + pl.lit(", was rejected"))
+    said = pl.lit(f"{' and '.join(headers)} ") + pl.lit(shown) + pl.lit(f" does not exist in {table}")
+    return pl.select(said + ending.otherwise(pl.lit(""))).to_series()
 
 
 def commonest_first(counts: Mapping[str, int]) -> dict[str, int]:

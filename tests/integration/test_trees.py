@@ -40,6 +40,7 @@ FOREIGN = "INTEGER REFERENCES staff (id) DEFERRABLE INITIALLY DEFERRED"
 HELD = f"CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, manager_id {FOREIGN}, deputy_id {FOREIGN})"
 
 Row = tuple[int, str, int | None, int | None]
+LOST = "manager_id 2 {}: its record, line 3, {}"
 GONE = "manager_id 9 does not exist in staff"
 
 
@@ -132,9 +133,56 @@ def test_what_descends_from_a_record_that_the_database_refuses_goes_with_it(
     report = place.load(mode, {"staff": place.file("staff.csv", text_of(rows))}, batch_size=batch_size)
     assert [row[0] for row in place.rows("staff")] == [1, 5, 8, 10]
     assert report.tables["staff"].rejected == 6
-    # Whether it is said that the database refused it depends on whether the record was judged by then.
-    assert any(line == 4 and text.startswith("manager_id 2 does not exist in staff") for line, text in messages(place))
-    assert {line for line, _ in messages(place)} == {3, 4, 5, 7, 8, 10}
+    lost = {4: "manager_id 2 {}: its record, line 3, {}", 5: "manager_id 3 {}: its record, line 4, {}", 10: LOST}
+    said = dict(messages(place))
+    assert {line: said[line] for line in lost} == {
+        line: text.format("does not exist in staff", "was rejected") for line, text in lost.items()
+    }
+    assert said.keys() == {3, 4, 5, 7, 8, 10}
+
+
+@pytest.mark.parametrize("commit_every", [0, 2])
+@pytest.mark.parametrize("batch_size", [1, 2, 1000])
+def test_a_parent_that_the_database_refuses_is_named_whenever_its_child_is_judged(
+    tmp_path: Path, store: Databases, *, mode: str, batch_size: int, commit_every: int
+) -> None:
+    place = place_of(tmp_path, store)
+    refusing(place)
+    rows: list[Any] = [
+        (1, "no", None, None),
+        (2, "b", 1, None),
+        # As its parent was accepted at first, so was the record of key 2, and this one has its key.
+        (2, "b", None, None),
+        (3, "", 1, None),
+        (4, "d", 1, 9),
+        (5, "e", 2, 1),
+    ]
+    options = {"batch_size": batch_size, "commit_every": commit_every}
+    place.load(mode, {"staff": place.file("1.csv", text_of(rows))}, **options)
+    parent = "manager_id 1 does not exist in staff: its record, line 2, was rejected"
+    assert messages(place)[1:] == [
+        (3, parent),
+        (4, "id 2 appears earlier in this run"),
+        (5, "name must not be empty"),
+        (6, "deputy_id 9 does not exist in staff"),
+        (7, "manager_id 2 does not exist in staff: its record, line 3, was rejected"),
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 1000])
+def test_a_parent_that_is_looked_up_and_refused_is_named_as_it_was_given(
+    tmp_path: Path, store: Databases, *, mode: str, batch_size: int
+) -> None:
+    place = Place(tmp_path, (NAMED,), store)
+    refusing(place)
+    rows = [("ann", "no", ""), ("no", "", ""), ("bob", "ann", ""), ("cid", "", "no"), ("dan", "", "")]
+    place.load(mode, {"staff": place.file("1.csv", text_of(rows, BY_NAME))}, batch_size=batch_size)
+    assert messages(place)[:1] + messages(place)[2:] == [
+        (2, "manager__name 'no' does not exist in staff: its record, line 3, was rejected"),
+        (4, "manager__name 'ann' does not exist in staff: its record, line 2, was rejected"),
+        (5, "deputy__name 'no' does not exist in staff: its record, line 3, was rejected"),
+    ]
+    assert [row[1] for row in place.rows("staff")] == ["dan"]
 
 
 def oracle(stored: dict[int, Row], records: Sequence[Row], *, updates: bool) -> dict[int, int]:
