@@ -7,7 +7,7 @@ text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,13 @@ from async_loader.formats import STANDARD_SPELLINGS, Spellings
 from async_loader.records.parsing import null_codes, parse_text, shown_text, with_faults
 
 _NUMBERS = (Type.INTEGER, Type.REAL, Type.DECIMAL)
+# The types that formats of dates are about: the code of what is not of one, and how a value is written that is read.
+_NOT_OF_FORMAT = {Type.DATE: "not_date", Type.DATETIME: "not_datetime", Type.TIME: "not_time"}
+_WRITTEN: Mapping[Type, Callable[[datetime], str]] = {
+    Type.DATE: lambda value: value.date().isoformat(),
+    Type.DATETIME: lambda value: value.isoformat(" "),
+    Type.TIME: lambda value: value.time().isoformat(),
+}
 _STANDARD_BOOLEANS = {True: ("true", "t", "1"), False: ("false", "f", "0")}
 # Directives of `strptime` that say a time, and those that say a date.
 _TIME = re.compile(r"%[HIMSfpXc]")
@@ -70,21 +77,47 @@ def _trimmed(text: pl.Series) -> pl.Series:
     return pl.select(pl.when(bare != "").then(bare)).to_series()
 
 
+def trimmed(text: pl.Series, column: Column) -> pl.Series:
+    """Return text of a source that knows null, without blanks around it. Where nothing else is there it is what a field
+    of CSV with nothing in it is: null, but for texts that may not be null.
+    """
+    bare = text.str.strip_chars()
+    if column.type in (Type.TEXT, Type.OTHER) and not column.nullable:
+        return bare
+    return pl.select(pl.when(bare != "").then(bare)).to_series()
+
+
+def is_respelled(column: Column, spellings: Spellings) -> bool:
+    """Return whether text of a column is spelled in another way than everywhere."""
+    if column.type in _NUMBERS:
+        return spellings.decimal != "." or bool(spellings.thousands)
+    if column.type is Type.BOOLEAN:
+        return bool(spellings.true or spellings.false)
+    return bool(date_formats(column, spellings))
+
+
 def _respelled(text: pl.Series, column: Column, spellings: Spellings) -> Respelled:
     """Return the column's text as `parse_text` reads it."""
-    if column.type in _NUMBERS and (spellings.decimal != "." or spellings.thousands):
+    if not is_respelled(column, spellings):
+        return Respelled(text)
+    if column.type in _NUMBERS:
         return _kept(text, _number(text, spellings), "not_number")
-    if column.type is Type.BOOLEAN and (spellings.true or spellings.false):
+    if column.type is Type.BOOLEAN:
         return _kept(text, _boolean(text, spellings), "not_boolean")
-    if formats := date_formats(column, spellings):
-        code = "not_date" if column.type is Type.DATE else "not_datetime"
-        hint = f", written as {' or '.join(formats)}"
-        return _kept(text, _by_distinct(text, _reader(column.type, formats)), code, hint)
-    return Respelled(text)
+    formats = date_formats(column, spellings)
+    hint = f", written as {' or '.join(formats)}"
+    return _kept(text, _by_distinct(text, _reader(column.type, formats)), _NOT_OF_FORMAT[column.type], hint)
+
+
+def has_date_formats(kind: Type) -> bool:
+    """Return whether columns of this type hold what formats of dates are about."""
+    return kind in _NOT_OF_FORMAT
 
 
 def date_formats(column: Column, spellings: Spellings) -> tuple[str, ...]:
     """Return how the column's dates or times are written; nothing where that is as everywhere, or it has none."""
+    if column.type not in _NOT_OF_FORMAT:
+        return ()
     own = spellings.date_formats(column.name)
     if own or not spellings.general_date_formats:
         return own
@@ -100,7 +133,7 @@ def _fitting(kind: Type, formats: tuple[str, ...]) -> tuple[str, ...]:
             return dates
         case Type.DATETIME:
             return tuple(each for each in formats if _TIME.search(each) and _DATE.search(each)) or dates
-    return ()
+    return tuple(each for each in formats if not _DATE.search(each))
 
 
 def _kept(text: pl.Series, read: pl.Series, code: str, hint: str = "") -> Respelled:
@@ -152,7 +185,7 @@ def _reader(kind: Type, formats: Sequence[str]) -> Callable[[str], str | None]:
                 value = datetime.strptime(text, each)  # noqa: DTZ007 - a zone is the column's, unless the text has one
             except ValueError:
                 continue
-            return value.date().isoformat() if kind is Type.DATE else value.isoformat(" ")
+            return _WRITTEN[kind](value)
         return None
 
     return read

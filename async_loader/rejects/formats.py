@@ -7,6 +7,7 @@ is, it is rejected again, never taken for something else.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -24,6 +25,10 @@ _decode = msgspec.json.Decoder().decode
 
 # line, line_end, record and reasons of one reject, the last two JSON; after them, in exported files, its name.
 RejectInFile: TypeAlias = tuple[Any, ...]
+
+
+# Characters that an encoding does not have, as JSON escapes them.
+_JSON_ESCAPES = "async_loader.json_escapes"
 
 
 class FileOfRejects(Protocol):
@@ -92,8 +97,10 @@ class _JsonLines:
     # What stands before the first object, between two, and after the last.
     _begin, _between, _end = "", "\n", "\n"
 
-    def __init__(self, file: IO[bytes], *_: object) -> None:
-        self._file = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+    def __init__(self, file: IO[bytes], _table: Table, layout: Layout, _marks: Sequence[str]) -> None:
+        # A reason may show characters that the encoding of the source does not have.
+        encoding = layout.encoding or "utf-8"
+        self._file = io.TextIOWrapper(file, encoding=encoding, errors=_JSON_ESCAPES, newline="\n")
         self._before = self._begin
 
     def write(self, rows: list[RejectInFile]) -> None:
@@ -109,6 +116,15 @@ class _JsonLines:
         if self._before == self._between:
             self._file.write(self._end)
         self._file.close()
+
+
+def _escape_in_json(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_JSON_ESCAPES, _escape_in_json)
 
 
 class _JsonDocument(_JsonLines):

@@ -85,13 +85,13 @@ class ColumnarSource(ABC):
 
     def _check_column(self, schema: pa.Schema, column: Column, name: str) -> None:
         kind = schema.field(name).type
-        if not fits(kind, column):
+        if not fits(kind, column, self.fields.spellings):
             problem = f"column {name!r} is {kind}, and the table wants {column.type.value}; convert it"
             raise SourceError(self._stream.name, problem)
 
     def _check_lists(self, schema: pa.Schema, column: Column, name: str) -> None:
         kind = schema.field(name).type
-        if not fits_lists(kind, column):
+        if not fits_lists(kind, column, self.fields.spellings):
             problem = f"column {name!r} is {kind}, and the table wants a list of {column.type.value}; convert it"
             raise SourceError(self._stream.name, problem)
 

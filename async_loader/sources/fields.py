@@ -16,11 +16,11 @@ import polars as pl
 
 from async_loader.columns import REQUIRED, Column
 from async_loader.errors import ConfigurationError
-from async_loader.formats import Spellings
+from async_loader.formats import EVERY_COLUMN, Spellings
 from async_loader.records.batches import MARKS
 from async_loader.records.parsing import parse_text
 from async_loader.records.reasons import SHOWN, fault_message
-from async_loader.records.respelling import read_text
+from async_loader.records.respelling import has_date_formats, read_text
 from async_loader.sources.source import EVERYTHING
 from async_loader.tables import Links, Table
 
@@ -279,6 +279,7 @@ def fields_of(source: Source, table: Table) -> Fields:
     Raises ConfigurationError for a constant that is no value, and for a column that the table does not have.
     """
     lookups, links = _mapped_lookups(source.names, table), _mapped_links(source, table)
+    _check_spellings(source.spellings, table)
     own = {column: name for column, name in source.names.items() if column in table.column_names}
     for name in source.constants:
         if name not in table.column_names:
@@ -307,6 +308,17 @@ def fields_of(source: Source, table: Table) -> Fields:
         mapped_links=frozenset(links),
         separators=source.separators,
     )
+
+
+def _check_spellings(spellings: Spellings, table: Table) -> None:
+    """Raise ConfigurationError for what is said of columns that the table does not have, or that have no dates."""
+    for name, _ in (*spellings.null, *spellings.date_format):
+        if name != EVERY_COLUMN and name not in table.column_names:
+            raise _unknown(table, name)
+    for name, (first, *_) in spellings.date_format:
+        if name != EVERY_COLUMN and not has_date_formats(kind := table.column(name).type):
+            problem = f"--date-format {table.name}.{name}={first}: the column is {kind.value}, and no date or time"
+            raise ConfigurationError(problem)
 
 
 def _candidates(column: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

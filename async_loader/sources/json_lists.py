@@ -17,6 +17,7 @@ import polars as pl
 from async_loader.columns import Column
 from async_loader.records.lists import first_faults, in_lists
 from async_loader.records.parsing import with_faults
+from async_loader.sources.fields import Fields
 from async_loader.sources.json_objects import has_member, member
 from async_loader.sources.json_values import Lines, clipped_json, column_values
 
@@ -35,16 +36,17 @@ class _ListLines(Lines):
 
 
 def list_values(
-    column: Column, read: Sequence[Any], lines: Lines, means_null: Sequence[str], *, absent: object
+    column: Column, read: Sequence[Any], lines: Lines, fields: Fields, *, absent: object
 ) -> tuple[pl.Series, pl.DataFrame | None]:
     """Return n lists of a column's values, and their faults; null where what was read is `absent`."""
     lists = [value if type(value) is list else [] for value in read]
     places = [(number, position) for number, each in enumerate(lists) for position in range(len(each))]
     where = _ListLines(lines.names, lines.texts, places)
-    values, faults = column_values(column, [*chain.from_iterable(lists)], where, ())
+    values, faults = column_values(column, [*chain.from_iterable(lists)], where, spellings=fields.spellings)
     is_absent = pl.Series([value is absent for value in read], dtype=pl.Boolean)
     made = in_lists(values, np.array([*map(len, lists)], np.int64), is_null=is_absent)
     fault = first_faults(made, faults)
+    means_null = fields.nulls(column.name)
     wrong = [_is_wrong(value, means_null, absent) for value in read]
     if not any(wrong):
         return made, fault

@@ -13,6 +13,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from async_loader.columns import Type
 from async_loader.records.batches import RAW, REJECT, Broken
 from async_loader.records.json_text import object_of, refuse_constant
 from async_loader.sources.fields import Fields
+from async_loader.sources.transcoding import decoded, escaped, undecoded
 
 # What makes a value of the digits of a number with a fraction or an exponent.
 Real: TypeAlias = Callable[[str], Any]
@@ -123,8 +125,10 @@ def _read_slowly(number: int, line: bytes, real: Real) -> dict[str, Any] | Broke
             parse_float=real,
         )
         json.dumps(record, ensure_ascii=False, default=str).encode()
-    except UnicodeDecodeError:
-        return _broken(number, line, "invalid_utf8", "the record is not valid UTF-8")
+    except UnicodeDecodeError as error:
+        place = len(line[: error.start].decode()) + 1
+        message = f"the record is not valid UTF-8: byte 0x{line[error.start]:02x} at character {place}"
+        return _broken(number, line, "invalid_utf8", message)
     except UnicodeEncodeError:
         return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
     except json.JSONDecodeError as error:
@@ -146,6 +150,19 @@ def _exact_real(digits: str) -> Decimal | float:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MANY_DIGITS else float(digits)
+
+
+def transcoded(record: Broken, line: bytes) -> Broken:
+    """Return a record that cannot be read with what it was before it was transcoded: bytes that are no text of their
+    encoding are escapes, and the first of them is the reason.
+    """
+    text = decoded(line.removesuffix(b"\r"))
+    bad = undecoded(text)
+    code, message = record.code, record.message
+    if bad is not None and code == "invalid_utf8":
+        code = "invalid_encoding"
+        message = f"the record is not text in its encoding: byte 0x{bad[0]:02x} at character {bad[1]}"
+    return replace(record, record=json.dumps({RAW: escaped(text)}), code=code, message=message)
 
 
 def _broken(number: int, line: bytes, code: str, message: str) -> Broken:

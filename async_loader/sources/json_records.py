@@ -30,7 +30,7 @@ from async_loader.sources.headers import (
     unknown_beside_absent,
     wrong_lookup,
 )
-from async_loader.sources.json_objects import exact_reals, nested_names, object_reader
+from async_loader.sources.json_objects import exact_reals, nested_names, object_reader, transcoded
 from async_loader.sources.json_values import Lines, Typed, column_values, typed, under_two_names
 from async_loader.sources.streams import Stream
 
@@ -62,7 +62,7 @@ class JsonRecords:
         for number, line in lines:
             record = self._read(number, line)
             if isinstance(record, Broken):
-                broken.append(record)
+                broken.append(transcoded(record, line) if self._stream.encoding else record)
                 continue
             records.append(record)
             numbers.append(number)
@@ -171,7 +171,10 @@ class JsonRecords:
         values = {}
         for place, (column, name) in enumerate(zip(self.fields.columns, names, strict=True)):
             read = [getattr(each, field_of(place)) for each in objects]
-            values[column.name], _ = column_values(column, read, Lines([name], lines), self.fields.means_null)
+            nulls = self.fields.nulls(column.name)
+            values[column.name], _ = column_values(
+                column, read, Lines([name], lines), means_null=nulls, spellings=self.fields.spellings
+            )
         return self.fields.complete(values, len(objects))
 
 

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from async_loader.columns import Column, Type
+from async_loader.formats import STANDARD_SPELLINGS, Spellings
 from async_loader.records.parsing import EXACT_REAL, clipped, gap_note, null_codes, parse_text, real_code, with_faults
+from async_loader.records.respelling import is_respelled, read_text, trimmed
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines
 from async_loader.sources.json_objects import has_member, member
@@ -126,7 +128,10 @@ class _Made:
         if lacks and all(lacks):
             self.leave_out(column)
             return
-        values, fault = column_values(column, read, lines, self._fields.means_null)
+        fields = self._fields
+        values, fault = column_values(
+            column, read, lines, means_null=fields.nulls(column.name), spellings=fields.spellings
+        )
         if any(lacks):
             self._lacking[column.name] = pl.Series(lacks, dtype=pl.Boolean)
             if fault is not None:
@@ -140,7 +145,7 @@ class _Made:
         """Take in what was read for a column of lists, `_ABSENT` where a record lacks it."""
         from async_loader.sources.json_lists import list_values
 
-        values, fault = list_values(column, read, lines, self._fields.means_null, absent=_ABSENT)
+        values, fault = list_values(column, read, lines, self._fields, absent=_ABSENT)
         self._values[column.name] = values
         if fault is not None:
             self._faults[column.name] = fault
@@ -160,11 +165,23 @@ class _Made:
 
 
 def column_values(
-    column: Column, read: list[Any], lines: Lines, means_null: tuple[str, ...]
+    column: Column,
+    read: list[Any],
+    lines: Lines,
+    *,
+    means_null: Sequence[str] = (),
+    spellings: Spellings = STANDARD_SPELLINGS,
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """Return a column's values and faults."""
+    """Return a column's values and faults. Texts may be spelled in ways of their own; all other values are what JSON
+    says.
+    """
+    if spellings.trim and column.type is not Type.JSON:
+        bare = trimmed(_texts(read), column)
+        read = [text if type(value) is str else value for value, text in zip(read, bare, strict=True)]
     if means_null:
         read = [None if type(value) is str and value in means_null else value for value in read]
+    if is_respelled(column, spellings):
+        return _respelled(column, read, lines, replace(spellings, null=(), trim=False))
     if column.convert is not None:
         from async_loader.records.conversion import converted
 
@@ -176,6 +193,29 @@ def column_values(
     if column.type is Type.REAL:
         read = [float(value) if type(value) is Decimal else value for value in read]
     return _of_json(column, read, lines)
+
+
+def _respelled(
+    column: Column, read: list[Any], lines: Lines, spellings: Spellings
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return values of which some are texts that are spelled so."""
+    optional, texts = replace(column, nullable=True), _texts(read)
+    is_text = texts.is_not_null()
+    values, fault = read_text(texts, optional, spellings)
+    others, other_fault = column_values(optional, [None if type(value) is str else value for value in read], lines)
+    nothing = pl.DataFrame({"code": null_codes(len(read)), "shown": null_codes(len(read))})
+    fault, other_fault = (nothing if each is None else each for each in (fault, other_fault))
+    codes = fault["code"].zip_with(is_text, other_fault["code"])
+    if not column.nullable:
+        is_there = pl.Series([value is not None for value in read], dtype=pl.Boolean)
+        codes = codes.zip_with(is_there, pl.Series(["missing"]))
+    shown = fault["shown"].zip_with(is_text, other_fault["shown"])
+    return with_faults(values.zip_with(is_text, others), codes, lambda: shown)
+
+
+def _texts(read: Sequence[Any]) -> pl.Series:
+    """Return those of the values that are texts, and null for all others."""
+    return pl.Series([value if type(value) is str else None for value in read], dtype=pl.String)
 
 
 def _of_json(column: Column, read: list[Any], lines: Lines) -> tuple[pl.Series, pl.DataFrame | None]:

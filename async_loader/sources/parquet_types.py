@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.columns import Column, Type
+from async_loader.formats import STANDARD_SPELLINGS, Spellings
+from async_loader.records.respelling import is_respelled
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -37,23 +39,23 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
 
 
-def fits_lists(kind: pa.DataType, column: Column) -> bool:
+def fits_lists(kind: pa.DataType, column: Column, spellings: Spellings) -> bool:
     """Return whether a column takes the values in lists of a type."""
-    return bool(kinds.is_null(kind)) or (is_list(kind) and fits(kind.value_type, column))
+    return bool(kinds.is_null(kind)) or (is_list(kind) and fits(kind.value_type, column, spellings))
 
 
-def fits(kind: pa.DataType, column: Column) -> bool:
+def fits(kind: pa.DataType, column: Column, spellings: Spellings = STANDARD_SPELLINGS) -> bool:
     """Return whether a column takes values of a type. Text is read for every type but those that Parquet's writers
-    always have.
+    always have, and for those where it is said how their text is spelled.
     """
     if isinstance(kind, pa.BaseExtensionType) and not _is_uuid(kind):
-        return fits(kind.storage_type, column)
+        return fits(kind.storage_type, column, spellings)
     if kinds.is_dictionary(kind):
-        return fits(kind.value_type, column)
+        return fits(kind.value_type, column, spellings)
     if kinds.is_null(kind):
         return True
     is_of_type = _FITTING.get(column.type)
-    is_readable = is_text(kind) and column.type not in (Type.INTEGER, Type.REAL)
+    is_readable = is_text(kind) and (column.type not in (Type.INTEGER, Type.REAL) or is_respelled(column, spellings))
     return column.convert is not None or is_readable or (is_of_type is not None and is_of_type(kind, column))
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from async_loader.columns import MOST_DIGITS, Column, Type
+from async_loader.formats import Spellings
 from async_loader.records.arrays import from_arrow, from_integers
 from async_loader.records.batches import columns_as_json
 from async_loader.records.lists import in_lists, places_of, read_lists
@@ -30,6 +31,7 @@ from async_loader.records.parsing import (
     with_faults,
     with_gaps,
 )
+from async_loader.records.respelling import is_respelled, read_text, trimmed
 from async_loader.records.spellings import IN_GAP, digits_code
 from async_loader.records.times import duration_texts
 from async_loader.records.zones import all_in_utc
@@ -110,24 +112,24 @@ def typed(
     values, faults = {}, {}
     for column in fields.columns:
         name = fields.names[column.name]
-        values[column.name], fault = _checked(column, as_read[name], undecodable.get(name), fields.means_null)
+        values[column.name], fault = _checked(column, as_read[name], undecodable.get(name), fields)
         if fault is not None:
             faults[column.name] = fault
     for column, _ in fields.list_columns:
         name = fields.names[column.name]
-        values[column.name], fault = _checked_lists(column, as_read[name], undecodable.get(name), fields.means_null)
+        values[column.name], fault = _checked_lists(column, as_read[name], undecodable.get(name), fields)
         if fault is not None:
             faults[column.name] = fault
     return fields.complete(values, size), faults
 
 
 def _checked_lists(
-    column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
+    column: Column, read: pl.Series, undecodable: pl.Series | None, fields: Fields
 ) -> tuple[pl.Series, pl.DataFrame | None]:
     """Return lists of a column's values. One that is null has no values: the column is there."""
     kind = read.dtype if isinstance(read.dtype, pl.List) else pl.List(column.dtype)
     lists = pl.select(pl.coalesce(pl.lit(read.cast(kind)), pl.lit([], dtype=kind))).to_series()
-    values, fault = read_lists(lists, lambda each: _checked(column, each, None, means_null))
+    values, fault = read_lists(lists, lambda each: _checked(column, each, None, fields))
     if undecodable is None:
         return values, fault
     codes = (null_codes(len(read)) if fault is None else fault["code"]).zip_with(
@@ -137,10 +139,41 @@ def _checked_lists(
 
 
 def _checked(
-    column: Column, read: pl.Series, undecodable: pl.Series | None, means_null: tuple[str, ...]
+    column: Column, read: pl.Series, undecodable: pl.Series | None, fields: Fields
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    if means_null and read.dtype == pl.String:
-        read = pl.select(pl.when(~read.is_in(list(means_null)).fill_null(value=False)).then(read)).to_series()
+    written = read
+    if read.dtype == pl.String:
+        written = _meant(column, read, fields)
+        if is_respelled(column, fields.spellings):
+            return _respelled(column, written, undecodable, fields.spellings)
+    return _as_it_is(column, written, undecodable)
+
+
+def _meant(column: Column, text: pl.Series, fields: Fields) -> pl.Series:
+    """Return text without blanks that are no part of it, and null for what stands for null."""
+    if fields.spellings.trim and column.type is not Type.JSON:
+        text = trimmed(text, column)
+    if nulls := fields.nulls(column.name):
+        text = pl.select(pl.when(~text.is_in(list(nulls)).fill_null(value=False)).then(text)).to_series()
+    return text
+
+
+def _respelled(
+    column: Column, text: pl.Series, undecodable: pl.Series | None, spellings: Spellings
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return what text means that is spelled so."""
+    spellings = replace(spellings, null=(), trim=False)
+    values, fault = read_text(text, replace(column, nullable=True), spellings)
+    codes, said = (null_codes(len(text)), text) if fault is None else (fault["code"], fault["shown"])
+    if undecodable is not None:
+        codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
+        said = said.zip_with(~undecodable, shown_text(text))
+    if not column.nullable:
+        codes = codes.zip_with(text.is_not_null(), pl.Series(["missing"]))
+    return with_faults(values, codes, lambda: said)
+
+
+def _as_it_is(column: Column, read: pl.Series, undecodable: pl.Series | None) -> tuple[pl.Series, pl.DataFrame | None]:
     if column.convert is not None:
         return _converted(column, read, undecodable)
     values, codes = _valued(column, read)

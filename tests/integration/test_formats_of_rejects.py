@@ -68,3 +68,46 @@ def test_rejects_are_tried_again_as_they_were_read(sales: Place, mode: str) -> N
     Retry((SALES,), RejectFilter(), sales.databases, mode=mode).perform()
     [(weight, day)] = stored(sales, "weight", "day")
     assert (weight, as_date(day)) == (1000.5, date(2024, 12, 31))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_rejects_of_json_are_written_in_the_encoding_of_their_source(
+    sales: Place, mode: str, kind: str, encoding: str
+) -> None:
+    records = ['{"id": 1, "name": "Bäcker"}', '{"id": 2, "name": "Müller €", "weight": "\\u263a"}']
+    text = "\n".join(records) if kind == "jsonl" else f"[{','.join(records)}]"
+    path = sales.file(f"s.{kind}", text.encode(encoding))
+    sales.load(mode, {"sales": Source(path, Format(encoding=encoding))})
+    exported = StoredRejects((SALES,), sales.databases).export(RejectFilter(), sales.directory / f"rejects.{kind}")
+    assert exported is not None
+    file = Path(exported.files[0][0])
+    written = file.read_bytes().decode(encoding)
+    assert "Müller €" in written
+    file.write_bytes(written.replace('"weight": "\\u263a"', '"weight": 1.5').encode(encoding))
+    sales.load(mode, {"sales": str(file)})
+    assert stored(sales, "id", "name", "weight") == [(1, "Bäcker", None), (2, "Müller €", 1.5)]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_a_byte_of_json_that_is_no_text_is_a_reject_that_names_it(sales: Place, mode: str, kind: str) -> None:
+    records = [b'{"id": 1, "name": "B\xe4cker"}', b'{"id": 2, "name": "M\xfc\x81ller"}', b'{"id": 3, "\x81": 1}']
+    content = b"\n".join(records) if kind == "jsonl" else b"[" + b",".join(records) + b"]"
+    report = sales.load(mode, {"sales": Source(sales.file(f"s.{kind}", content), Format(encoding="cp1252"))})
+    assert stored(sales, "id", "name") == [(1, "Bäcker")]
+    first, second = report.tables["sales"].rejects
+    assert first.record == {"_raw": r'{"id": 2, "name": "Mü\x81ller"}'}
+    assert [(each.code, each.message) for each in (*first.reasons, *second.reasons)] == [
+        ("invalid_encoding", "the record is not text in its encoding: byte 0x81 at character 22"),
+        ("invalid_encoding", "the record is not text in its encoding: byte 0x81 at character 12"),
+    ]
+    Retry((SALES,), RejectFilter(), sales.databases, mode=mode).perform()
+    assert sales.query("sales", "SELECT count(*) FROM loader_rejects") == [(2,)]
+
+
+def test_a_byte_of_json_that_is_no_utf_8_is_named_as_well(sales: Place, mode: str) -> None:
+    path = sales.file("s.jsonl", '{"id": 1, "name": "ü'.encode() + b'\xff"}\n')
+    [reject] = sales.load(mode, {"sales": path}).tables["sales"].rejects
+    assert [(reason.code, reason.message) for reason in reject.reasons] == [
+        ("invalid_utf8", "the record is not valid UTF-8: byte 0xff at character 21")
+    ]
