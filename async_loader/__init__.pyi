@@ -4,6 +4,7 @@ from .api.stored_rejects import Retry, StoredRejects
 from .checks.references import CheckedTable, Orphan, ReferenceReport
 from .checks.verification import VerificationReport
 from .columns import BY_DATABASE, MOST_DIGITS, REQUIRED, SQLITE_DIGITS, Column, Type
+from .constraints import Constraint, Unique, Where
 from .effects import Show, Tell
 from .errors import (
     ClusterError,
@@ -50,7 +51,7 @@ from .run.loaded import Loaded
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
-from .tables import Constraint, Links, Reference, Table, Unique
+from .tables import Links, Reference, Table
 
 __all__ = [
     "BY_DATABASE",
@@ -119,6 +120,7 @@ __all__ = [
     "VerificationReport",
     "VerifiedRun",
     "VerifiedTable",
+    "Where",
     "as_typed",
     "at_least",
     "at_most",

@@ -13,13 +13,10 @@ from typing import Any, Protocol, TypeAlias
 import polars as pl
 
 from async_loader.columns import KEY_TYPES, REQUIRED, Column, Type
+from async_loader.constraints import Constraint, Unique
 from async_loader.errors import ConfigurationError, one_line
 from async_loader.rules import Rule
 
-# The code of a record that passed every rule, and that the database itself did not take.
-REFUSED = "refused"
-# The code of a record whose values of unique columns another row has, or an earlier record.
-UNIQUE = "unique"
 # The loader's own tables, in every database.
 OWN_PREFIX = "loader_"
 # Stands in a header between the name of a reference and a column of its target.
@@ -128,40 +125,6 @@ class Links:
         return None if name == header else _column_named(self.target.columns, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A constraint of the database, by its name: the code and the message of a record's reason that it refuses.
-
-    columns: those that it is about, by which SQLite names a unique index. Without a message, what the database says.
-    is_rule: whether a rule of the table says the same, so that the loader asks it as well.
-    """
-
-    name: str
-    code: str = REFUSED
-    message: str = ""
-    columns: frozenset[str] = frozenset()
-    is_rule: bool = False
-
-    def is_meant_by(self, name: str, columns: Collection[str]) -> bool:
-        """Return whether a refusal that has this name, or else these columns, is of the constraint."""
-        return self.name == name or (not name and bool(columns) and self.columns == columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Unique:
-    """Columns of which no two rows may have the same values together.
-
-    message: what a record's reason says whose values another row has; without it, the loader's own words.
-    nulls_equal: whether null is a value like others; else a row with a null among its values is like no other.
-    code: that of the reason.
-    """
-
-    columns: tuple[str, ...]
-    message: str = ""
-    nulls_equal: bool = False
-    code: str = UNIQUE
-
-
 # The code, the column or None, and the message of each reason against a record; see `Table.examine`.
 Reasons: TypeAlias = "Sequence[tuple[str, str | None, str]]"
 Examine: TypeAlias = "Callable[[pl.DataFrame, pl.Series], Sequence[Reasons]]"
@@ -225,7 +188,7 @@ class Table:
         used += [(f"rule {rule.code}", column) for rule in self.rules for column in rule.columns]
         used += [(f"reference to {reference.table}", reference.column) for reference in self.references]
         used += [("match", column) for column in self.match]
-        used += [("unique_together", column) for each in self.unique_sets for column in each.columns]
+        used += [("unique_together", column) for each in self._stated_sets for column in each.needed]
         for part, column in used:
             if column not in names:
                 raise ConfigurationError(f"table {self.name}: {part} names the unknown column {column!r}")
@@ -310,6 +273,23 @@ class Table:
         return frozenset(each.name for each in self.constraints if each.is_rule)
 
     @property
+    def partial_indexes(self) -> frozenset[str]:
+        """The names of the partial unique indexes that a load itself looks at."""
+        return frozenset(each.where.index for each in self._stated_sets if each.where is not None and each.where.sql)
+
+    def with_conditions(self, conditions: Mapping[str, str]) -> Table:
+        """Return the table with the conditions, in SQL, of the partial unique indexes that its database has, by name;
+        without the sets of others.
+        """
+        sets: list[tuple[str, ...] | Unique] = []
+        for each in self.unique_together:
+            if not isinstance(each, Unique) or each.where is None:
+                sets.append(each)
+            elif each.where.index in conditions:
+                sets.append(replace(each, where=replace(each.where, sql=conditions[each.where.index])))
+        return replace(self, unique_together=tuple(sets))
+
+    @property
     def unique_columns(self) -> frozenset[frozenset[str]]:
         """The sets of columns of which a load itself sees that no two rows have the same values."""
         return frozenset([frozenset([self.key]), *(frozenset(each.columns) for each in self.unique_sets)])
@@ -351,20 +331,23 @@ class Table:
 
     @property
     def unique_sets(self) -> tuple[Unique, ...]:
-        """The sets of columns, apart from the key, of which no two rows may have the same values."""
-        stated = [each if isinstance(each, Unique) else Unique(tuple(each)) for each in self.unique_together]
+        """The sets of columns, apart from the key, of which no two rows whatever may have the same values."""
         by_columns = {each.columns: each for each in [Unique((column.name,)) for column in self.unique]}
-        by_columns |= {each.columns: each for each in stated if self.key not in each.columns}
+        by_columns |= {each.columns: each for each in self._stated_sets if each.where is None}
         return tuple(by_columns.values())
 
     @property
+    def _stated_sets(self) -> tuple[Unique, ...]:
+        stated = (each if isinstance(each, Unique) else Unique(tuple(each)) for each in self.unique_together)
+        return tuple(each for each in stated if self.key not in each.columns)
+
+    @property
     def judged_sets(self) -> tuple[Unique, ...]:
-        """The unique sets that a load looks at by itself. One that has all match columns is kept by these alone: what
-        has its values finds its row, or is a duplicate.
+        """The unique sets that a load looks at by itself, also those of some rows alone. One that has all match columns
+        is kept by these alone: what has its values finds its row, or is a duplicate.
         """
-        if not self.match:
-            return self.unique_sets
-        return tuple(each for each in self.unique_sets if not set(self.match) <= set(each.columns))
+        sets = (*self.unique_sets, *(each for each in self._stated_sets if each.where is not None))
+        return tuple(each for each in sets if not (self.match and set(self.match) <= set(each.columns)))
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from async_loader.columns import Column, Type
+from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Steps
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store

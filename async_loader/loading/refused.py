@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
+from async_loader.constraints import REFUSED
 from async_loader.effects import Call, Change, Packed, Refusal, Steps
 from async_loader.errors import RefusedError
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import reason_json
 from async_loader.records.validation import REJECTS, Verdict, only_column
-from async_loader.tables import REFUSED, Table
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store

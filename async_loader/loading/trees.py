@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from async_loader.constraints import REFUSED
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError
 from async_loader.ledger.counts import Counts
@@ -33,7 +34,7 @@ from async_loader.records.identities import identities
 from async_loader.records.row_index import FoundRows
 from async_loader.records.validation import Verdict
 from async_loader.records.world import World
-from async_loader.tables import REFUSED, Reference, Table
+from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
     from async_loader.loading.finding import Finder

@@ -1,6 +1,7 @@
 """What a database says of the unique sets of a batch: which values other rows have, and which ones rows would give up.
 
-Steps. A set of several columns, of which the source lacks some, is made whole by what the rows hold.
+Steps. A set of several columns, of which the source lacks some, is made whole by what the rows hold. A record of which
+a set's condition is not true has no value in the set, as one with a null.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from async_loader.columns import Column
+from async_loader.constraints import Unique, Where
 from async_loader.effects import Call, Steps
 from async_loader.records.arrays import all_false, flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.identities import identities
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.stores.store import Store
@@ -52,12 +55,12 @@ def ask_sets(table: Table, database: Store, batch: Batch, held: Held) -> Steps[l
 
 
 def _ask(table: Table, database: Store, batch: Batch, unique: Unique, held: Held) -> Steps[AskedSet]:
-    absent = set(unique.columns) & set(batch.absent)
+    absent = set(unique.needed) & set(batch.absent)
     places = pl.concat([held.same, held.differing]) if absent else held.differing
     rows: list[tuple[Any, ...]] = []
-    if len(places) and len(absent) < len(unique.columns):
+    if len(places) and len(absent) < len(unique.needed):
         keys = batch.values[table.key].gather(places)
-        rows = yield from database.values_of(table, [table.column(name) for name in unique.columns], keys)
+        rows = yield from database.values_of(table, [table.column(name) for name in unique.needed], keys)
     stated: _Stated = yield Call(_stated, (table, database, batch, unique, (places, rows)))
     owned = all_false(len(batch.lines))
     if held.may_be_owned:
@@ -84,27 +87,36 @@ def _stated(
     places, rows = held
     at = places.gather([number for number, *_ in rows])
     old = [list(values) for values in zip(*(values for _, *values in rows), strict=True)]
-    read = batch.values.select(unique.columns)
-    for number, name in enumerate(unique.columns if rows else ()):
+    read = batch.values.select(unique.needed)
+    for number, name in enumerate(unique.needed if rows else ()):
         if name in batch.absent:
-            column = table.column(name)
-            kept = pl.Series([database.read_back(column, value)[0] for value in old[number]], dtype=column.dtype)
+            kept = _read_back(database, table.column(name), old[number])
             read = read.with_columns(read[name].scatter(at, kept))
-    stored = database.as_stored(read)
-    values = _as_one(unique, stored)
-    if set(unique.columns) <= set(batch.absent):
+    stored = database.as_stored(read.select(unique.columns))
+    values = _within(unique, table, batch, read, _as_one(unique, stored))
+    if set(unique.needed) <= set(batch.absent):
         # Rows that are there keep theirs; only new ones take the defaults.
         values = values.scatter(places, None) if len(places) else values
     given_up = values.clear().extend_constant(None, len(values))
     if rows:
         held_by_rows = [
             pl.Series(name, each, dtype=stored[name].dtype, strict=False)
-            for name, each in zip(unique.columns, old, strict=True)
+            for name, each in zip(unique.columns, old, strict=False)
         ]
         before = _as_one(unique, pl.DataFrame(held_by_rows))
+        if unique.where is not None:
+            rows_before = [
+                _read_back(database, table.column(name), each) for name, each in zip(unique.needed, old, strict=True)
+            ]
+            before = _where(unique.where, pl.DataFrame(rows_before), before)
         is_other = before.is_not_null() & before.ne_missing(values.gather(at))
         given_up = given_up.scatter(at.filter(is_other), before.filter(is_other))
-    return _Stated(read.get_columns(), values, given_up)
+    return _Stated(read.select(unique.columns).get_columns(), values, given_up)
+
+
+def _read_back(database: Store, column: Column, stored: list[Any]) -> pl.Series:
+    """Return values that rows hold in a column as a batch has them."""
+    return pl.Series(column.name, [database.read_back(column, value)[0] for value in stored], dtype=column.dtype)
 
 
 def _as_one(unique: Unique, stored: pl.DataFrame) -> pl.Series:
@@ -112,3 +124,20 @@ def _as_one(unique: Unique, stored: pl.DataFrame) -> pl.Series:
     if stored.width == 1 and not unique.nulls_equal:
         return stored.to_series()
     return identities(stored, nulls_equal=unique.nulls_equal)
+
+
+def _within(unique: Unique, table: Table, batch: Batch, read: pl.DataFrame, values: pl.Series) -> pl.Series:
+    """Return the values of records that are in a set; null of others, and of all where that is not known yet: a row of
+    the table itself that is looked up may come later. Then the database alone refuses records.
+    """
+    if unique.where is None:
+        return values
+    later = {reference.column for reference in table.own_references if reference.column in batch.lookups}
+    if later & set(unique.where.columns):
+        return values.clear().extend_constant(None, len(values))
+    return _where(unique.where, read, values)
+
+
+def _where(where: Where, rows: pl.DataFrame, values: pl.Series) -> pl.Series:
+    """Return the values of rows of which a condition is true, and null of others."""
+    return pl.select(pl.when(rows.select(where.holds).to_series()).then(values)).to_series().alias(values.name)

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.constraints import Unique
 from async_loader.records.arrays import all_false
 from async_loader.records.batches import Batch
 from async_loader.records.differences import OTHER_VALUES
@@ -23,7 +24,7 @@ from async_loader.records.judging_rules import broken_rules
 from async_loader.records.parsing import shown_values
 from async_loader.records.reasons import SHOWN, Check, fault_message, reason_json, reasons_json
 from async_loader.records.world import UniqueInBatch, World
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 # The columns of a verdict's rejects.
 REJECTS = {"line": pl.Int64, "line_end": pl.Int64, "record": pl.String, "reasons": pl.String}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from async_loader.constraints import Unique
 from async_loader.records.differences import DifferingRows
 from async_loader.records.reasons import Check
-from async_loader.tables import Unique
 
 
 @dataclass(frozen=True, slots=True)

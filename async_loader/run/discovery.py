@@ -2,7 +2,8 @@
 
 A plan is made before anything is opened. Once databases are open, tables of aliases that lead to one database get its
 first name, so that one connection and one transaction serve them; and a foreign key that a table itself has becomes a
-reference as any other, also of a table that was declared without it.
+reference as any other, also of a table that was declared without it. Unique sets of some rows get the conditions of
+their indexes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from async_loader.columns import KEY_TYPES, Column
+from async_loader.constraints import Unique
 from async_loader.effects import Steps
 from async_loader.errors import ConfigurationError, StoreError
 from async_loader.run.plan import Plan
@@ -28,6 +30,9 @@ def complete(plan: Plan) -> Steps[Plan]:
         database = merged.databases[table.database]
         for key in (yield from database.foreign_keys(table)):
             tables = yield from _with_reference(database, tables, table.name, key)
+        if any(isinstance(each, Unique) and each.where is not None for each in table.unique_together):
+            conditions = yield from database.conditions(table)
+            tables = tuple(each.with_conditions(conditions) if each.name == table.name else each for each in tables)
     return merged if tables == merged.tables else replace(merged, tables=tables)
 
 

@@ -98,7 +98,7 @@ def restore(state: RunState, line: TableRun) -> Steps[UsedValues]:
     for reader in readers:
         tally.notice(reader.ignored)
     database = state.plan.databases[tally.database]
-    codes = {each.code for table in state.plan.loaded if table.name == line.table_name for each in table.unique_sets}
+    codes = {each.code for table in state.plan.loaded if table.name == line.table_name for each in table.judged_sets}
     for reader in {reader.source.name: reader for reader in readers}.values():
         last = None
         while page := (yield from reject_queries.page_of_source(database, state.run, reader.source.name, last)):

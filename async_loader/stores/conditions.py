@@ -30,6 +30,16 @@ def in_parentheses(several: Sequence[str]) -> list[str]:
     return list(several[1:])
 
 
+def after_where(sql: str) -> str:
+    """Return the condition of a statement that makes an index: what stands after WHERE, outside of parentheses."""
+    depth = 0
+    for token in _TOKEN.finditer(sql):
+        depth += (token[0] == "(") - (token[0] == ")")
+        if not depth and token[0].upper() == "WHERE":
+            return sql[token.end() :]
+    return ""
+
+
 def unquoted(name: str) -> str:
     """Return a name without its quotes."""
     quoted = _QUOTED.fullmatch(name)

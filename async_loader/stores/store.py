@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from async_loader.columns import Column
+from async_loader.constraints import Unique
 from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Refusal, Steps
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
@@ -23,7 +24,7 @@ from async_loader.records.validation import REJECTS
 from async_loader.stores.answers import BrokenRows, ForeignKey, StoredRows
 from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.values import read_back
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows
@@ -159,6 +160,10 @@ class Store(ABC):
         """Return the places, among n records of a key and the values of a unique set, of those whose values a row with
         another key has.
         """
+
+    @abstractmethod
+    def conditions(self, table: Table) -> Steps[dict[str, str]]:
+        """Return by name the unique indexes of the table that are partial: the condition of each in SQL."""
 
     @abstractmethod
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:

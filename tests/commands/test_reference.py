@@ -29,13 +29,13 @@ from async_loader import (
     VerifiedRun,
     VerifiedTable,
 )
+from async_loader.constraints import REFUSED, UNIQUE
 from async_loader.contrib.django import checks, settings
 from async_loader.contrib.django.management import base
 from async_loader.contrib.django.models.conditions import CHECK
 from async_loader.ledger.agreement import _ADVICE
 from async_loader.records.conversion import INVALID
 from async_loader.records.reasons import FAULT_MESSAGES, RULE_FAILED
-from async_loader.tables import REFUSED, UNIQUE
 from benchmarks.contenders import SERVED_CASES
 from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, documented_options, first_cells, option_tables

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_loader import Column, Options, Run, Table, Tell, Type, Unique
+from async_loader import Column, Options, Run, Table, Tell, Type, Unique, Where
 from async_loader.loading import waiting
 from tests.integration.test_crashes import crash_after
 from tests.integration.test_order_of_runs import crash_after_commits
@@ -192,6 +193,24 @@ def test_values_of_several_columns_are_unique_together_and_a_dry_run_says_so(pla
     assert messages[0] == "This place is taken."
     assert messages[1] == "day and note 2024-01-01, '-' is another row's already"
     assert halls(places) == [(1, "A", 1), (4, "A", 2), (5, "A", 3)]
+
+
+@pytest.mark.parametrize("nulls_equal", [False, True])
+def test_values_are_unique_among_rows_of_a_partial_index(
+    tmp_path: Path, store: Databases, mode: str, *, nulls_equal: bool
+) -> None:
+    where = Where("noted", ("note",), pl.col("note") == "x")
+    table = replace(PLACES, unique_together=(Unique(("hall", "day"), nulls_equal=nulls_equal, where=where),))
+    place = Place(tmp_path, (table,), store)
+    place.query("things", "CREATE UNIQUE INDEX noted ON places (hall, day) WHERE (note = 'x')")
+    place.load(mode, {"places": place.file("old.csv", "id,hall,number,day,note\n1,A,1,2024-01-01,x\n2,A,1,,x\n")})
+    new = "3,A,1,2024-01-01,x\n4,A,1,2024-01-01,y\n5,A,1,,x\n6,B,1,,x\n7,B,1,,x\n8,B,1,,y\n"
+    source = place.file("new.csv", f"id,hall,number,day,note\n{new}")
+    dry = place.load(mode, {"places": source}, dry_run=True)
+    report = place.load(mode, {"places": source})
+    wanted = [2, 4, 6] if nulls_equal else [2]
+    for each in (dry, report):
+        assert reject_names(each, "places") == [(line, line, ["unique"]) for line in wanted]
 
 
 @pytest.mark.parametrize("columns", [("hall", "number"), ("hall",)])

@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "core",
     "odd",
     "press",
+    "estate",
     "async_loader.contrib.django",
 ]
 if "PROJECT_DEFAULT_URL" in os.environ:

@@ -12,6 +12,9 @@ SELECT relname, indpred IS NOT NULL OR indexprs IS NOT NULL, ARRAY(SELECT attnam
     WHERE attrelid = indrelid AND attnum = ANY ((indkey::int2[])[0:indnkeyatts - 1]))
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE indrelid = to_regclass($1) AND indisunique AND NOT indisexclusion ORDER BY relname"""
+_PARTIAL = """\
+SELECT relname, pg_get_expr(indpred, indrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE indrelid = to_regclass($1) AND indisunique AND indpred IS NOT NULL"""
 _CONSTRAINTS = """\
 SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid = to_regclass($1) AND contype IN ('c', 'x') ORDER BY conname"""
@@ -21,6 +24,11 @@ SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisintern
 AND tgenabled IN ('O', 'A') AND tgtype & 20 <> 0 ORDER BY tgname"""
 
 
+def conditions(database: str, table: Table) -> Steps[dict[str, str]]:
+    """Do what `Store.conditions` says."""
+    return dict((yield Query(database, _PARTIAL, (table_sql(table.name),))))
+
+
 def unasked(database: str, table: Table) -> Steps[list[str]]:
     """Return in words the constraints and triggers that a dry run cannot ask."""
     name = (table_sql(table.name),)
@@ -28,7 +36,7 @@ def unasked(database: str, table: Table) -> Steps[list[str]]:
     found = [
         f"unique constraint {index}"
         for index, is_special, columns in unique
-        if is_special or frozenset(columns) not in table.unique_columns
+        if index not in table.partial_indexes and (is_special or frozenset(columns) not in table.unique_columns)
     ]
     for constraint, kind, definition in (yield Query(database, _CONSTRAINTS, name)):
         if kind == "x":

@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 
 from async_loader.columns import Column, Type
+from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
@@ -45,7 +46,7 @@ from async_loader.stores.postgres.statements import (
 )
 from async_loader.stores.shares import Place
 from async_loader.stores.store import Store, integers, only_updates
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 # Seconds to wait for a server that does not answer.
 CONNECT_TIMEOUT = 10
@@ -171,6 +172,10 @@ class Database(Store):
     def owned(self, table: Table, unique: Unique, records: pl.DataFrame) -> Steps[pl.Series]:
         """Do what `Store.owned` says."""
         return (yield from finding.owned(self.name, table, unique, records))
+
+    def conditions(self, table: Table) -> Steps[dict[str, str]]:
+        """Do what `Store.conditions` says."""
+        return (yield from constraints.conditions(self.name, table))
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """Do what `Store.values_of` says."""

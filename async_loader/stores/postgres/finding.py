@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from async_loader.columns import Column, Type
+from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Query, Steps
 from async_loader.errors import StoreError
 from async_loader.records.row_index import FoundRows, found_rows
@@ -27,7 +28,7 @@ from async_loader.stores.postgres.statements import (
     stored_value,
 )
 from async_loader.stores.store import integers
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 _INDEXED = """\
 SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
@@ -91,7 +92,9 @@ def owned(database: str, table: Table, unique: Unique, records: pl.DataFrame) ->
     columns, equals = [table.column(name) for name in unique.columns], "IS NOT DISTINCT FROM"
     equals = equals if unique.nulls_equal else "="
     same = " AND ".join(is_same(place, column, equals) for place, column in enumerate(columns, 1))
-    found = looked_up(table, f"{same} AND {other}")
+    # In parentheses, since a condition may have OR in it.
+    within = "" if unique.where is None else f" AND ({unique.where.sql})"
+    found = looked_up(table, f"{same} AND {other}{within}")
     sql = f"SELECT string_agg(batch.c{records.width}::text, ',') FROM {found}"
     frame = records.with_columns(comparable(column.name) for column in columns if column.type is Type.JSON)
     rows = yield Query(database, sql, batch=(yield Call(placed, (frame, columns[0].name))))

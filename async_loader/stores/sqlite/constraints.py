@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from async_loader.effects import Query, Refusal, Steps
-from async_loader.stores.conditions import in_parentheses, is_asked_by_loader, tokens, unquoted
+from async_loader.stores.conditions import after_where, in_parentheses, is_asked_by_loader, tokens, unquoted
 from async_loader.stores.names import bare_name
 from async_loader.tables import Table
 
@@ -17,7 +17,10 @@ SELECT indexes.name, indexes.partial OR max(columns.name IS NULL OR columns.coll
 json_group_array(columns.name)
 FROM pragma_index_list(?) AS indexes, pragma_index_xinfo(indexes.name) AS columns
 WHERE indexes."unique" AND columns.key GROUP BY indexes.name ORDER BY indexes.name"""
-
+_PARTIAL = """\
+SELECT indexes.name, sql FROM pragma_index_list(?) AS indexes
+JOIN sqlite_master ON sqlite_master.type = 'index' AND sqlite_master.name = indexes.name
+WHERE indexes."unique" AND indexes.partial"""
 
 # SQLite names a constraint in no other way than in its message: by name, or a unique index of columns by these.
 _NAMED = re.compile(r"(?:UNIQUE constraint failed: index '(.*)'|CHECK constraint failed: (.*))")
@@ -33,12 +36,20 @@ def refusal(said: str) -> Refusal:
     return Refusal(said)
 
 
+def conditions(database: str, table: Table) -> Steps[dict[str, str]]:
+    """Do what `Store.conditions` says."""
+    rows: list[tuple[str, str]] = yield Query(database, _PARTIAL, (bare_name(table.name),))
+    return {name: after_where(sql) for name, sql in rows}
+
+
 def unasked(database: str, table: Table) -> Steps[list[str]]:
     """Return in words the constraints and triggers that a dry run cannot ask."""
     unique: list[tuple[str, int, str]] = yield Query(database, _UNIQUE, (bare_name(table.name),))
     found = []
     for name, is_special, columns in unique:
         names = tuple(json.loads(columns))
+        if name in table.partial_indexes:
+            continue
         if is_special or frozenset(names) not in table.unique_columns:
             shown = f"({', '.join(names)})" if name.startswith("sqlite_autoindex_") else name
             found.append(f"unique constraint {shown}")

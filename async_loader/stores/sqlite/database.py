@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from async_loader.columns import Column
+from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
 from async_loader.locations import Lend, Lent
@@ -37,12 +38,13 @@ from async_loader.stores.sqlite.statements import (
     is_key,
     is_unchanged,
     replacing,
+    rows_of,
     updating,
     updating_one,
 )
 from async_loader.stores.store import Store, integers, numbered, only_updates
 from async_loader.stores.values import read_back
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 # What only some loads need is imported where it is used: each module takes 0.2 ms.
 if TYPE_CHECKING:
@@ -175,9 +177,13 @@ class Database(Store):
         key = f"NOT (+batch.c0 IS +stored.{quoted(table.key)} COLLATE BINARY)"
         same = " AND ".join(is_found(f"c{place}", name, unique) for place, name in enumerate(unique.columns, 1))
         sql = f"""SELECT group_concat(batch._rowid_)
-            FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored ON {same} AND {key}"""
+            FROM {BATCH} AS batch CROSS JOIN {rows_of(table, unique)} AS stored ON {same} AND {key}"""
         rows = yield Query(self.name, sql, batch=images.images(self.as_stored(records)))
         return integers(places for (places,) in rows)
+
+    def conditions(self, table: Table) -> Steps[dict[str, str]]:
+        """Do what `Store.conditions` says."""
+        return (yield from constraints.conditions(self.name, table))
 
     def values_of(self, table: Table, columns: Sequence[Column], keys: pl.Series) -> Steps[list[tuple[Any, ...]]]:
         """Do what `Store.values_of` says."""

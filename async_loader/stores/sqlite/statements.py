@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import polars as pl
 
 from async_loader.columns import Column, Type
+from async_loader.constraints import Unique
 from async_loader.records.zones import all_of_zone
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
 from async_loader.stores.store import assignments
-from async_loader.tables import Table, Unique
+from async_loader.tables import Table
 
 # What each connection calls the database in memory that holds an image, and the table of the image in it.
 IMAGE = "loader_image"
@@ -70,6 +71,12 @@ def is_found(read: str, name: str, unique: Unique) -> str:
     """Return that a stored value is the one read, by the index of a unique set."""
     same = is_exactly(read, name)
     return same if unique.nulls_equal else f"stored.{quoted(name)} = batch.{read} AND {same}"
+
+
+def rows_of(table: Table, unique: Unique) -> str:
+    """Return the rows of a table that are in a unique set. SQLite sees in this form that it can use a partial index."""
+    name = in_main(table.name)
+    return name if unique.where is None else f"(SELECT * FROM {name} WHERE {unique.where.sql})"
 
 
 def is_unchanged(read: str, column: Column) -> str:

@@ -1,6 +1,7 @@
-"""Check constraints as rules, as far as their conditions can be said in columns; what cannot, the database asks alone.
+"""Conditions of constraints, as far as they can be said in columns: check constraints as rules, and the rows of which
+a unique constraint speaks. What cannot be said so, the database asks alone.
 
-As in SQL, a condition that comes to null is kept.
+As in SQL, a check that comes to null is kept, and a row of which a condition comes to null is not in a partial index.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, TypeAlias
 import polars as pl
 from django.db import models
 
-from async_loader import Column, Rule, Type
+from async_loader import Column, Rule, Type, Where
 
 # A condition, and the columns that it is about.
 Condition: TypeAlias = tuple[pl.Expr, frozenset[str]]
@@ -61,21 +62,43 @@ def check_rules(model: type[models.Model], columns: Collection[Column]) -> Itera
             yield constraint.name, Rule(constraint.violation_error_code or CHECK, names, message, condition[0])
 
 
+def where_of(
+    model: type[models.Model], constraint: models.UniqueConstraint, columns: Collection[Column]
+) -> Where | None:
+    """Return the rows of which a unique constraint with a condition speaks; None where that cannot be said in columns
+    whose values are known when a record is judged.
+    """
+    key = str(model._meta.pk.column)
+    settled = [column for column in columns if column.name != key and column.stamp is None and not column.is_computed]
+    condition = _condition(constraint.condition, _columns_by_field(model, settled))
+    if condition is None or not condition[1]:
+        return None
+    return Where(constraint.name, tuple(column.name for column in settled if column.name in condition[1]), condition[0])
+
+
 def _columns_by_field(model: type[models.Model], columns: Collection[Column]) -> dict[str, Column]:
     """Return the columns that can be compared, by the names under which a condition has them."""
     known = {column.name: column for column in columns if column.convert is None and column.type in _COMPARED}
-    named = [(field, known[str(field.column)]) for field in model._meta.concrete_fields if field.column in known]
+    # A collation of its own may hold texts for equal that are not the same.
+    fields = [field for field in model._meta.concrete_fields if not getattr(field, "db_collation", None)]
+    named = [(field, known[str(field.column)]) for field in fields if field.column in known]
     return {name: column for field, column in named for name in (field.name, field.attname)}
 
 
-def _condition(stated: Any, columns: Mapping[str, Column]) -> Condition | None:
-    """Return a condition of a model in columns; None where that cannot be said."""
+def _condition(stated: Any, columns: Mapping[str, Column], *, is_negated: bool = False) -> Condition | None:
+    """Return a condition of a model in columns; None where that cannot be said. is_negated: whether an odd number of
+    negations is around it. Django then writes that no value is null, so that the opposite is true of a null.
+    """
     if isinstance(stated, tuple):
         lookup, value = stated
-        return _comparison(lookup, value, columns)
+        compared = _comparison(lookup, value, columns)
+        if compared is None or not is_negated or lookup.endswith("__isnull"):
+            return compared
+        return pl.all_horizontal(pl.col(sorted(compared[1])).is_not_null()) & compared[0], compared[1]
     if not isinstance(stated, models.Q) or stated.connector not in (models.Q.AND, models.Q.OR) or not stated.children:
         return None
-    parts = [_condition(child, columns) for child in stated.children]
+    is_odd = is_negated != stated.negated
+    parts = [_condition(child, columns, is_negated=is_odd) for child in stated.children]
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
@@ -113,4 +136,6 @@ def _comparison(lookup: str, value: Any, columns: Mapping[str, Column]) -> Condi
 
 def _is_comparable(value: Any, kind: Type) -> bool:
     is_of_type = isinstance(value, _COMPARED[kind]) and not isinstance(value, datetime)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return False
     return is_of_type and (kind is Type.BOOLEAN or not isinstance(value, bool))

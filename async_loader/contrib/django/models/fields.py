@@ -30,6 +30,7 @@ from async_loader import (
     Type,
     Unique,
 )
+from async_loader.contrib.django.models.conditions import where_of
 from async_loader.contrib.django.models.conversion import Conversion, prepared
 from async_loader.contrib.django.models.databases import home, is_postgresql
 from async_loader.contrib.django.models.loadable import (
@@ -90,21 +91,28 @@ def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def unique_together(model: type[models.Model]) -> tuple[Unique, ...]:
-    """Return the sets of columns of which no two rows may have the same values, for all rows alike."""
+def unique_together(model: type[models.Model], loaded: Collection[Column]) -> tuple[Unique, ...]:
+    """Return the sets of columns of which no two rows may have the same values. The database alone asks those with a
+    column that is not loaded, or with a condition that cannot be said in columns.
+    """
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
     stated = [Unique(tuple(columns[name] for name in names)) for names in model._meta.unique_together]
     for constraint in model._meta.constraints:
-        if isinstance(constraint, models.UniqueConstraint) and constraint.fields and constraint.condition is None:
+        if not isinstance(constraint, models.UniqueConstraint) or not constraint.fields:
+            continue
+        where = None if constraint.condition is None else where_of(model, constraint, loaded)
+        if constraint.condition is None or where is not None:
             names = tuple(columns[name] for name in constraint.fields)
             nulls_equal, code = constraint.nulls_distinct is False, constraint.violation_error_code or "unique"
-            stated.append(Unique(names, _message(constraint), nulls_equal=nulls_equal, code=code))
-    return tuple(stated)
+            stated.append(Unique(names, _message(constraint), nulls_equal=nulls_equal, code=code, where=where))
+    known = {column.name for column in loaded}
+    return tuple(each for each in stated if known.issuperset(each.columns))
 
 
 def _message(constraint: models.UniqueConstraint) -> str:
-    """Return the constraint's own message; nothing where it has only the one that every constraint has."""
+    """Return the message of a constraint that has one of its own, or a condition; nothing of others."""
     own = constraint.violation_error_message != models.UniqueConstraint.default_violation_error_message
+    own |= constraint.condition is not None
     return str(constraint.get_violation_error_message()) if own else ""
 
 

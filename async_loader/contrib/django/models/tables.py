@@ -71,18 +71,19 @@ def table_of(
     stated = [field.reference for field in fields if field.reference is not None]
     added = tuple(rules)
     replaced = {(code, rule.columns) for rule in added for code in (rule.code, _INCLUDED.get(rule.code))}
-    checks = dict(check_rules(model, [field.column for field in fields]))
+    columns = tuple(field.column for field in fields)
+    checks = dict(check_rules(model, columns))
     stated_rules = [*(rule for field in fields for rule in field.rules), *checks.values()]
     derived = [rule for rule in stated_rules if (rule.code, rule.columns) not in replaced]
     return Table(
         name=model._meta.db_table,
         database=home(model),
-        columns=tuple(field.column for field in fields),
+        columns=columns,
         key=str(model._meta.pk.column),
         rules=(*derived, *added),
         references=(*stated, *references),
         match=tuple(dict.fromkeys(_matched(model, name) for name in match)) or _pair(model),
-        unique_together=unique_together(model),
+        unique_together=unique_together(model, columns),
         constraints=tuple(constraints(model, checks)),
         links=tuple(links_of(model, table_of)),
         refused=refused_columns(model),
