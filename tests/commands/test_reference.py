@@ -41,6 +41,7 @@ from tests.commands.conftest import ROOT, Project
 from tests.reference import PAGE, documented_options, first_cells, option_tables
 
 PAGE_TEXT = PAGE.read_text()
+CONSOLE = Path("async_loader") / "contrib" / "django" / "admin"
 # Where in a call stands the code of a reason.
 CODE_OF = {"Check": 0, "Reason": 0, "reason_json": 0, "Broken": 3, "_broken": 2}
 FIELDS = {
@@ -129,7 +130,8 @@ def test_every_column_of_the_loaders_own_tables_is_documented_and_no_other(proje
 
 
 def test_every_system_check_is_documented_and_no_other() -> None:
-    ids = re.findall(r'"(?:async_loader\.)?([EW]\d{3})"', Path(checks.__file__).read_text())
+    written = Path(checks.__file__).read_text() + (ROOT / CONSOLE / "checks.py").read_text()
+    ids = re.findall(r'"(?:async_loader\.)?([EW]\d{3})"', written)
     assert first_cells("System checks", PAGE_TEXT) == [f"async_loader.{each}" for each in sorted(set(ids))]
 
 
@@ -138,6 +140,8 @@ def test_every_setting_is_documented_and_no_other() -> None:
     asked = {name for name in re.findall(r"\bsettings\.([A-Z_]+)", source) if name != "BASE_DIR"}
     assert asked == {"USE_TZ", "TIME_ZONE"}
     assert first_cells("Settings", PAGE_TEXT) == [settings.TABLES, settings.FORMATS]
+    named = re.findall(r'^[A-Z]+ = "(\w+)"$', (ROOT / CONSOLE / "settings.py").read_text(), re.MULTILINE)
+    assert first_cells("Settings of the console", PAGE_TEXT) == named
     environment = re.findall(r'environ\.get\("(\w+)"', (ROOT / "core" / "settings.py").read_text())
     assert all(f"`{name}`" in PAGE_TEXT for name in environment)
 

@@ -30,6 +30,9 @@ AND nspname NOT IN ('pg_catalog', 'pg_toast') AND (pg_table_is_visible(pg_class.
 # The parameters that Django gives to psycopg and that libpq does not know.
 _OF_PSYCOPG = ("autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory")
 
+# Modules with models that no file is loaded into, unless it is named.
+_NOT_LOADED = ("django.", "async_loader.contrib.django.admin.")
+
 
 def home(model: type[models.Model]) -> str:
     """Return the alias of the database that the project's routers choose for writing a model. The table that Django
@@ -141,8 +144,8 @@ def all_models() -> Iterator[type[models.Model]]:
 
 
 def own_models() -> Iterator[type[models.Model]]:
-    """Return those models but the ones of Django's own apps."""
-    return (model for model in all_models() if not model.__module__.startswith("django."))
+    """Return those models but the ones of Django's own apps and of the console."""
+    return (model for model in all_models() if not model.__module__.startswith(_NOT_LOADED))
 
 
 def connection_of(alias: str) -> Any:

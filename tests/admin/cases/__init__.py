@@ -1,0 +1,1 @@
+"""Tests of the console as Django runs them: `python -m tests.admin.run` does, under `core.admin_settings`."""
