@@ -1,4 +1,5 @@
 from .api.checks import ReferenceCheck, Verification, check_references, verify
+from .api.inspecting import Inspection, inspect
 from .api.loading import Run, init, load
 from .api.stored_rejects import Retry, StoredRejects
 from .checks.references import CheckedTable, Orphan, ReferenceReport
@@ -22,6 +23,8 @@ from .errors import (
     UnreachableError,
 )
 from .formats import Dialect, Format, Spellings
+from .guessing.inspected import Inspected, InspectedColumn, Sampling
+from .guessing.inspecting import Sample
 from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
 from .ledger.counts import Counts
 from .ledger.layouts import Layout
@@ -75,6 +78,9 @@ __all__ = [
     "Exported",
     "Finding",
     "Format",
+    "Inspected",
+    "InspectedColumn",
+    "Inspection",
     "InvalidValueError",
     "Layout",
     "LedgerError",
@@ -101,6 +107,8 @@ __all__ = [
     "Rule",
     "Run",
     "SQLite",
+    "Sample",
+    "Sampling",
     "Show",
     "Source",
     "SourceError",
@@ -129,6 +137,7 @@ __all__ = [
     "each_value",
     "greater_than",
     "init",
+    "inspect",
     "less_than",
     "load",
     "matches",

@@ -21,6 +21,7 @@ APP = "async_loader.contrib.django"
 COMMANDS = {
     "init_db": APP,
     "insert_data": APP,
+    "inspect_source": APP,
     "rejects": APP,
     "check_references": APP,
     "verify": APP,

@@ -25,7 +25,7 @@ FLOORS = (
     ("records",),
     ("ledger",),
     ("sources", "stores"),
-    ("loading",),
+    ("loading", "guessing"),
     ("run",),
     ("checks", "rejects"),
     ("modes",),

@@ -80,6 +80,11 @@ class JsonDocumentSource(JsonRecords):
         return replace(self.batch(elements), to_json=_on_one_line)
 
 
+def arrays_of(stream: Stream) -> dict[str, bool]:
+    """Return where arrays stand in a document, itself as "", each with whether it begins with an object."""
+    return _Text(stream).arrays()
+
+
 class _Text:
     """The text of a document, and the place up to which it has been read. A value is whole in memory while it is
     looked at, but for those that are passed over.
@@ -110,6 +115,13 @@ class _Text:
         if first != b"{":
             raise self._error(f"{_where(path)} is {_kind(first)}, not an array of objects")
         raise self._error(f"{_where(path)} is one object, not an array of objects; {self._arrays_in_words(path)}")
+
+    def arrays(self) -> dict[str, bool]:
+        """Return where arrays stand, as far as they can be named; asked before anything is entered."""
+        first = self._next()
+        if first == b"[":
+            return {"": True}
+        return dict(islice(self._arrays(()), _LISTED)) if first == b"{" else {}
 
     def _arrays_in_words(self, path: Sequence[str]) -> str:
         """Return which arrays stand in the object that begins here, and how to name one."""

@@ -153,6 +153,12 @@ class SpreadsheetSource:
         return record, extra
 
 
+def sheets_of(stream: Stream) -> dict[str, int]:
+    """Return by name of each sheet how many rows it has."""
+    book = _opened(stream.name, stream.seekable_file())
+    return {name: _read(stream.name, partial(book.get_sheet_by_name, name)).total_height for name in book.sheet_names}
+
+
 def _opened(name: str, content: Any) -> CalamineWorkbook:
     try:
         from python_calamine import CalamineWorkbook

@@ -11,6 +11,7 @@ from tests.commands.conftest import Project
 COMMANDS = [
     "init_db",
     "insert_data",
+    "inspect_source",
     "rejects",
     "rejects show",
     "rejects export",

@@ -16,6 +16,7 @@ from async_loader import (
     CheckedTable,
     Counts,
     Finding,
+    InspectedColumn,
     Orphan,
     Reason,
     ReferenceReport,
@@ -56,6 +57,7 @@ FIELDS = {
     "Run of verify": VerifiedRun,
     "Table of verify": VerifiedTable,
     "Finding": Finding,
+    "Column of inspect_source": InspectedColumn,
     "Run of the list": RejectingRun,
     "Table of the list": TableRejects,
 }

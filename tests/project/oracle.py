@@ -156,6 +156,14 @@ def manage(arguments: Sequence[str]) -> dict[str, Any]:
     return report
 
 
+def inspect(arguments: Sequence[str]) -> dict[str, Any]:
+    """Inspect a file, and return the report."""
+    out = io.StringIO()
+    call_command("inspect_source", *arguments, "--format=json", stdout=out)
+    report: dict[str, Any] = json.loads(out.getvalue())
+    return report
+
+
 def refusal(arguments: Sequence[str]) -> str | None:
     """Return the line with which a command refuses; None if it does not."""
     try:
@@ -166,7 +174,7 @@ def refusal(arguments: Sequence[str]) -> str | None:
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (judge, rows, values, linked, calls, empty, add, manage, refusal)
+    each.__name__: each for each in (judge, rows, values, linked, calls, empty, add, inspect, manage, refusal)
 }
 
 if __name__ == "__main__":

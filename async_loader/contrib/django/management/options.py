@@ -38,6 +38,11 @@ def add_output_options(parser: CommandParser) -> None:
     """Add the options of every command that ends with a report."""
     add_lock_timeout(parser)
     add_format(parser)
+    add_report_file(parser)
+
+
+def add_report_file(parser: CommandParser) -> None:
+    """Add the file that the report is written to."""
     group(parser, REPORTING).add_argument(
         "--report",
         type=Path,

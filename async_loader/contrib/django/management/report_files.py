@@ -15,6 +15,7 @@ from async_loader.contrib.django.models.databases import Location, file_of
 
 if TYPE_CHECKING:
     from async_loader import ReferenceReport, Report, VerificationReport
+    from async_loader.contrib.django.inspection.report import InspectionReport
 
 _PAGES = (".html", ".htm")
 
@@ -48,7 +49,7 @@ def report_file(path: Path | None, nothing_done: str) -> Iterator[BinaryIO | Non
         yield file
 
 
-def text_for(path: Path, report: Report | ReferenceReport | VerificationReport, as_json: str) -> str:
+def text_for(path: Path, report: Report | ReferenceReport | VerificationReport | InspectionReport, as_json: str) -> str:
     """Return what the file is to hold: an HTML page if its name asks for one, else the JSON."""
     if path.suffix.lower() not in _PAGES:
         return as_json

@@ -26,9 +26,12 @@ from async_loader.contrib.django.terminal.wording import printable
 
 if TYPE_CHECKING:
     from async_loader import ReferenceReport, Report, VerificationReport
+    from async_loader.contrib.django.inspection.report import InspectionReport
 
-AnyReport = TypeVar("AnyReport", bound="Report | ReferenceReport | VerificationReport")
-Report_co = TypeVar("Report_co", bound="Report | ReferenceReport | VerificationReport", covariant=True)
+AnyReport = TypeVar("AnyReport", bound="Report | ReferenceReport | VerificationReport | InspectionReport")
+Report_co = TypeVar(
+    "Report_co", bound="Report | ReferenceReport | VerificationReport | InspectionReport", covariant=True
+)
 AnyWork = TypeVar("AnyWork", bound="Work[Any]")
 
 

@@ -16,7 +16,9 @@ from typing import Any
 from django.template import Context, Engine
 
 from async_loader import ReferenceReport, Report, VerificationReport
+from async_loader.contrib.django.inspection.report import InspectionReport
 from async_loader.contrib.django.pages import filters
+from async_loader.contrib.django.pages.inspection import inspection_parts
 from async_loader.contrib.django.pages.throughput import throughput
 from async_loader.contrib.django.pages.values import (
     SHOWN,
@@ -35,7 +37,7 @@ from async_loader.contrib.django.terminal.wording import printable
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(report: Report | ReferenceReport | VerificationReport) -> str:
+def page(report: Report | ReferenceReport | VerificationReport | InspectionReport) -> str:
     """Return the page of a report of any kind."""
     match report:
         case Report():
@@ -44,6 +46,8 @@ def page(report: Report | ReferenceReport | VerificationReport) -> str:
             return _references_page(report)
         case VerificationReport():
             return _verification_page(report)
+        case InspectionReport():
+            return _rendered("inspection.html", report, "Inspection", **inspection_parts(report))
 
 
 def _load_page(report: Report) -> str:
@@ -118,7 +122,12 @@ def _verification_page(report: VerificationReport) -> str:
     )
 
 
-def _rendered(template: str, report: Report | ReferenceReport | VerificationReport, title: str, **parts: Any) -> str:
+def _rendered(
+    template: str,
+    report: Report | ReferenceReport | VerificationReport | InspectionReport,
+    title: str,
+    **parts: Any,
+) -> str:
     engine = _engine()
     # The browser applies no other style: the page's policy names the digest of this one.
     style = engine.get_template("async_loader/page.css").render(Context())

@@ -1,0 +1,294 @@
+"""How the columns of an inspected file fit a table: which column each is likely meant for, and why. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from async_loader import Column, InspectedColumn, Table, Type
+
+EXACT, NEAR, LOOKUP, BY_TYPE, BY_PLACE = "exact", "near", "lookup", "by type", "by place"
+IGNORED, COMPUTED = "ignored", "computed"
+MISSING, ABSENT, GENERATED = "missing", "absent", "generated"
+# How alike two names are that may be meant for each other, as `difflib` measures it; and from which on they are taken
+# for each other although the values look otherwise.
+_ALIKE, _SAME_WORD = 0.78, 0.95
+_INSIGNIFICANT = re.compile(r"[\W_]+")
+_NUMBERS = (Type.INTEGER, Type.DECIMAL, Type.REAL)
+# By type of a column, the types of values that it can take; one that is not here takes what has its own type.
+_TAKES: Mapping[Type, Collection[Type]] = {
+    Type.REAL: _NUMBERS,
+    Type.DECIMAL: _NUMBERS,
+    Type.DATE: (Type.DATE, Type.DATETIME),
+    Type.DATETIME: (Type.DATETIME, Type.DATE),
+    Type.DURATION: (Type.DURATION, Type.TIME),
+}
+_TAKES_ALL = (Type.TEXT, Type.JSON, Type.OTHER, Type.BINARY)
+# Words that mean the same in names of columns, English first.
+_SAME = (
+    ("id", "nr", "nummer", "number", "no", "key", "lfdnr"),
+    ("sku", "artikelnummer", "artikelnr", "artnr", "productnumber", "productno", "itemnumber", "artikel"),
+    ("name", "bezeichnung", "title", "titel", "label", "fullname", "nom"),
+    ("price", "preis", "unitprice", "einzelpreis", "stückpreis", "prix"),
+    ("amount", "betrag", "quantity", "menge", "anzahl", "qty", "count", "stück", "value", "wert", "umsatz"),
+    ("date", "datum", "day", "tag", "bookingdate", "buchungstag", "buchungsdatum"),
+    ("at", "zeitpunkt", "timestamp", "datetime", "time", "createdat", "zeit"),
+    ("email", "mail", "emailaddress", "emailadresse", "mailadresse"),
+    ("customer", "kunde", "client", "customerid", "kundennr", "kundennummer"),
+    ("product", "produkt", "productid", "produktnr"),
+    ("active", "aktiv", "isactive", "enabled"),
+    ("introduced", "since", "seit", "eingeführt", "eingeführtam", "validfrom", "gültigab"),
+    ("city", "ort", "stadt", "town"),
+    ("zip", "plz", "postleitzahl", "postcode", "postalcode", "zipcode"),
+    ("street", "straße", "strasse", "address", "adresse"),
+    ("country", "land"),
+    ("text", "beschreibung", "description", "verwendungszweck", "purpose", "bemerkung", "comment", "kommentar", "note"),
+    ("phone", "telefon", "tel", "phonenumber", "telefonnummer"),
+    ("lat", "latitude", "breite", "breitengrad"),
+    ("lon", "lng", "longitude", "länge", "längengrad"),
+)
+_MEANING = {word: words[0] for words in _SAME for word in words}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFit:
+    """A column of the file, of the table, or of both, and how they fit.
+
+    name: in the file; empty where it has none. target: the table's column, or a lookup such as `customer__email`.
+    how: one of the words above. why: what it rests on, in words. type: that of the target.
+    """
+
+    name: str
+    target: str
+    how: str
+    why: str = ""
+    type: Type | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the file's column is loaded."""
+        return bool(self.name and self.target) and self.how != COMPUTED
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a file fits a table. match: columns by which records find their rows; append: whether each is a new row."""
+
+    columns: tuple[ColumnFit, ...]
+    match: tuple[str, ...] = ()
+    append: bool = False
+
+    @property
+    def names(self) -> dict[str, str]:
+        """By target, the file's name for it."""
+        return {each.target: each.name for each in self.columns if each.is_read}
+
+    @property
+    def types(self) -> dict[str, Type]:
+        """By target, its type."""
+        return {each.target: each.type for each in self.columns if each.is_read and each.type is not None}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The columns that the file must have, and has not."""
+        return tuple(each.target for each in self.columns if each.how == MISSING)
+
+
+@dataclass
+class _Matching:
+    """A matching that is being made: what of file and table is not matched yet."""
+
+    table: Table
+    others: Mapping[str, Sequence[str]]
+    targets: Mapping[str, Table]
+    columns: dict[str, InspectedColumn]
+    fits: dict[str, ColumnFit] = field(default_factory=dict)
+
+    @property
+    def left(self) -> list[InspectedColumn]:
+        return [column for name, column in self.columns.items() if name not in self.fits]
+
+    @property
+    def open(self) -> list[Column]:
+        """The table's columns that nothing gives yet."""
+        taken = {fit.target for fit in self.fits.values()}
+        looked_up = {target.partition("__")[0] for target in taken if "__" in target}
+        held = {each.column for each in self.table.references if each.name in looked_up}
+        return [column for column in self.table.columns if column.name not in taken | held]
+
+    def names_of(self, column: Column) -> tuple[str, ...]:
+        return (column.name, *self.others.get(column.name, ()), *column.aliases)
+
+    def take(self, name: str, target: str, how: str, why: str, kind: Type | None) -> None:
+        self.fits[name] = ColumnFit(name, target, how, why, kind)
+
+
+def fit_of(
+    columns: Sequence[InspectedColumn], table: Table, others: Mapping[str, Sequence[str]], targets: Iterable[Table]
+) -> Fit:
+    """Return how the columns of a file fit a table.
+
+    others: by column of the table, further names under which a file may have it. targets: the tables it references.
+    """
+    matching = _Matching(
+        table, others, {each.name: each for each in targets}, {column.name: column for column in columns}
+    )
+    _match_exactly(matching)
+    _match_lookups(matching)
+    _match_nearly(matching)
+    _match_by_type(matching)
+    return _complete(matching)
+
+
+def _match_exactly(matching: _Matching) -> None:
+    for column in matching.table.columns:
+        present = [name for name in matching.names_of(column) if name in matching.columns]
+        for name in present[:1]:
+            matching.take(name, column.name, EXACT, "", column.type)
+    for name in matching.columns:
+        if name in matching.table.computed and name not in matching.fits:
+            matching.take(name, name, COMPUTED, "the database computes it", None)
+        if any(name == links.name or name.startswith(f"{links.name}__") for links in matching.table.links):
+            matching.fits.setdefault(name, ColumnFit(name, name, EXACT, "many-to-many"))
+
+
+def _match_lookups(matching: _Matching) -> None:
+    """Match columns that give other values of what a foreign key leads to than its key."""
+    is_open = {column.name for column in matching.open}
+    for reference in matching.table.references:
+        target = matching.targets.get(reference.table)
+        if target is None or not reference.name or reference.column not in is_open:
+            continue
+        for column in target.columns:
+            lookup = f"{reference.name}__{column.name}"
+            for each in matching.left:
+                if each.name == lookup:
+                    matching.take(each.name, lookup, LOOKUP, f"{column.name} of {target.name}", column.type)
+                elif _meaning(each.name) == _meaning(lookup) and column.unique and _takes(column, each):
+                    why = f"{column.name} of {target.name}, which is unique"
+                    matching.take(each.name, lookup, LOOKUP, why, column.type)
+
+
+def _match_nearly(matching: _Matching) -> None:
+    pairs = sorted(
+        (
+            (-score, place, each.name, column, why)
+            for place, column in enumerate(matching.open)
+            for each in matching.left
+            for score, why in [_likeness(each.name, matching.names_of(column))]
+            if score >= (_ALIKE if _takes(column, each) else _SAME_WORD)
+        ),
+        key=lambda pair: pair[:3],
+    )
+    for _, _, name, column, why in pairs:
+        if name not in matching.fits and column in matching.open:
+            seen = matching.columns[name]
+            doubt = "" if _takes(column, seen) else f", but its values look like {seen.type.value}"
+            matching.take(name, column.name, NEAR, why + doubt, column.type)
+
+
+def _match_by_type(matching: _Matching) -> None:
+    """Match a column that the file must have with the only one left that it can take."""
+    for column in matching.open:
+        if not column.is_required or column.generated:
+            continue
+        possible = [each for each in matching.left if _takes(column, each) and each.values]
+        rivals = [
+            other for other in matching.open if other.is_required and not other.generated and other.type == column.type
+        ]
+        if len(possible) == 1 and len(rivals) == 1:
+            why = f"the only one left that {column.type.value} can be read from"
+            matching.take(possible[0].name, column.name, BY_TYPE, why, column.type)
+
+
+def _complete(matching: _Matching) -> Fit:
+    """Return the fit, with what neither side has for the other."""
+    table = matching.table
+    key = table.column(table.key)
+    fits = list(matching.fits.values())
+    has_key = any(fit.target == key.name for fit in fits)
+    match, append = ((), False) if has_key or table.match or table.append else _without_key(table, key, fits)
+    fits += [ColumnFit(column.name, "", IGNORED, "no column is like it") for column in matching.left]
+    for column in matching.open:
+        if column is key and (match or append or table.match or table.append):
+            fits.append(ColumnFit("", column.name, GENERATED, "made for each new row", column.type))
+        elif column.is_required:
+            fits.append(ColumnFit("", column.name, MISSING, "the file must have it", column.type))
+        else:
+            fits.append(ColumnFit("", column.name, ABSENT, "gets its default", column.type))
+    order = {name: place for place, name in enumerate(matching.columns)}
+    return Fit(tuple(sorted(fits, key=lambda fit: order.get(fit.name, len(order)))), match, append)
+
+
+def _without_key(table: Table, key: Column, fits: Sequence[ColumnFit]) -> tuple[tuple[str, ...], bool]:
+    """Return how records find their rows where the file has no key: by unique columns that it has, or not at all."""
+    if not key.generated:
+        return (), False
+    given = {fit.target for fit in fits}
+    for unique in table.unique_sets:
+        if set(unique.columns) <= given:
+            return unique.columns, False
+    return (), True
+
+
+def by_place(columns: Sequence[InspectedColumn], table: Table) -> tuple[str, ...]:
+    """Return names for the columns of a file without a header: those of the table, where as many follow each other that
+    can take the values; else nothing.
+    """
+    key = table.column(table.key)
+    for wanted in (table.columns, tuple(column for column in table.columns if not (column is key and key.generated))):
+        chosen = wanted[: len(columns)]
+        required = [column for column in wanted[len(columns) :] if column.is_required]
+        if len(chosen) == len(columns) and not required and all(map(_takes, chosen, columns)):
+            return tuple(column.name for column in chosen)
+    return ()
+
+
+def renamed(columns: Sequence[InspectedColumn], names: Sequence[str]) -> tuple[InspectedColumn, ...]:
+    """Return the columns under other names."""
+    return tuple(replace(column, name=name) for column, name in zip(columns, names, strict=True))
+
+
+def _takes(column: Column, seen: InspectedColumn) -> bool:
+    """Return whether a column of a table can take the values that were seen."""
+    if not seen.values or column.type in _TAKES_ALL or column.convert is not None:
+        return True
+    if column.type in (Type.DATE, Type.DATETIME) and seen.date_formats:
+        return True
+    if column.type is Type.BOOLEAN and seen.type is Type.INTEGER:
+        return set(seen.examples) <= {"0", "1"}
+    return seen.type in _TAKES.get(column.type, (column.type,))
+
+
+def _likeness(name: str, candidates: Sequence[str]) -> tuple[float, str]:
+    """Return how alike a name is to the likest of a column's names, and why."""
+    last = name.rpartition(".")[2]
+    best, why = 0.0, ""
+    for given in dict.fromkeys((name, last)):
+        for candidate in candidates:
+            score, reason = _alike(_plain(given), _plain(candidate))
+            if score > best:
+                best, why = score, reason if given == name else f"{reason}, within {name.rpartition('.')[0]}"
+    return best, why
+
+
+def _alike(one: str, other: str) -> tuple[float, str]:
+    if one == other:
+        return 1.0, "the same but for case, blanks and punctuation"
+    if _meaning(one) == _meaning(other):
+        return 0.95, "another word for it"
+    return difflib.SequenceMatcher(None, one, other).ratio(), "spelled nearly alike"
+
+
+def _plain(name: str) -> str:
+    """Return a name without what is written in different ways: case, blanks and punctuation."""
+    return _INSIGNIFICANT.sub("", name.casefold())
+
+
+def _meaning(name: str) -> str:
+    """Return a name as other words of the same meaning have it too, word by word where it has several."""
+    words = [_plain(word) for word in re.split(r"[\W_]+", name.casefold()) if word]
+    whole = _plain(name)
+    return _MEANING.get(whole) or "".join(_MEANING.get(word, word) for word in words)
