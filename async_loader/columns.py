@@ -49,7 +49,9 @@ _DTYPES: Mapping[Type, pl.DataType] = {
     Type.DURATION: pl.Duration("us"),
     Type.BINARY: pl.Binary(),
 }
-KEY_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
+# The types that a key may have, and those among them whose values are found fastest.
+KEY_TYPES = tuple(kind for kind in Type if kind is not Type.JSON)
+PLAIN_TYPES = (Type.INTEGER, Type.TEXT, Type.UUID)
 # Digits that a column of decimals may have at most.
 MOST_DIGITS = 38
 # Significant digits of a decimal that SQLite, which keeps it as a real, gives back as they were.

@@ -88,10 +88,13 @@ def _check_reference(table: Table, reference: Reference, by_name: dict[str, Tabl
         raise ConfigurationError(f"table {table.name}: {reference.column} references undeclared {reference.table}")
     key, column = target.column(reference.to or target.key), table.column(reference.column)
     if reference.to and key.type not in KEY_TYPES:
-        problem = f"which {column.name} references, is {key.type.value}, and must be integer, text or uuid"
+        problem = f"which {column.name} references, is {key.type.value}, which no key can be"
         raise ConfigurationError(f"table {table.name}: {target.name}.{key.name}, {problem}")
     if key.type is not column.type:
         raise ConfigurationError(
             f"table {table.name}: {column.name} is {column.type.value}, but {target.name}.{key.name}, "
             f"which it references, is {key.type.value}"
         )
+    if key.dtype != column.dtype:
+        others = f"has other places or another kind of time zone than {target.name}.{key.name}, which it references"
+        raise ConfigurationError(f"table {table.name}: {column.name} {others}")

@@ -204,7 +204,7 @@ class Table:
         key = self.column(self.key)
         may_lack = key.generated and (key.is_required or callable(key.default))
         if key.type not in KEY_TYPES or key.nullable or not (key.is_required or may_lack):
-            problem = "must be integer, text or uuid, not nullable, and without a default that is no function"
+            problem = "must not be json, not nullable, and without a default that is no function"
             raise ConfigurationError(f"table {self.name}: key {self.key} {problem}")
 
     def _try_rule(self, rule: Rule) -> None:

@@ -19,6 +19,7 @@ from async_loader.ledger.counts import Counts
 from async_loader.loading.parking import parked
 from async_loader.loading.refused import Refused, reason_of, write_or_refuse
 from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, refuse, written_as
+from async_loader.records.arrays import are_among
 from async_loader.records.exchanges import Exchange
 
 if TYPE_CHECKING:
@@ -152,4 +153,4 @@ def _write_each(this: Load, rows: _Rows) -> Steps[Refused]:
         stored, refused = yield from this.database.write_each(this.table, records, rows.held, rows.absent)
         if not (stored and refused):
             return refused
-        records = records.filter(pl.col(key).is_in(list(refused)))
+        records = records.filter(are_among(records[key], refused))

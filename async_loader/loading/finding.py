@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from async_loader.columns import KEY_TYPES, Column
+from async_loader.columns import PLAIN_TYPES, Column
 from async_loader.effects import Call, Finish, Start, Steps
 from async_loader.loading.match_values import MatchValues
 from async_loader.records.arrays import all_false
@@ -91,7 +91,7 @@ class Finder:
         if self.rows is None:
             self.rows = yield from self.database.count(self.table)
             self.is_indexed = yield from self.database.is_indexed(self.table, self.columns)
-        if self.rows > MOST_INDEXED or not all(column.type in KEY_TYPES for column in (*self.columns, self.wanted)):
+        if self.rows > MOST_INDEXED or not all(column.type in PLAIN_TYPES for column in (*self.columns, self.wanted)):
             return False
         return self.asked * self.database.price_of_finding >= self.rows or not self.is_indexed
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError, SourceError, StoreError
-from async_loader.records.arrays import flags_at
+from async_loader.records.arrays import are_among, flags_at
 from async_loader.records.batches import Batch
 from async_loader.records.differences import DifferingRows
 from async_loader.records.lists import elements_of, in_lists, places_of
@@ -195,7 +195,7 @@ def _wanted(table: Table, judged: Judged, links: Links, refused: Sequence[object
     lists = judged.batch.linked[links.name].gather(verdict.places)
     is_written = keys.is_in(verdict.written[table.key].implode()) & lists.is_not_null()
     if refused:
-        is_written &= ~keys.is_in(list(refused))
+        is_written &= ~are_among(keys, refused)
     return pl.DataFrame([keys, lists.alias("lists")]).filter(is_written)
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from async_loader.effects import Steps
 from async_loader.loading.refused import LateReasons, Refused, reason_of
+from async_loader.records.arrays import are_among
 from async_loader.records.differences import DifferingRows
 from async_loader.records.parsing import clipped
 from async_loader.records.validation import only_column, used_message
@@ -67,7 +68,7 @@ def reasons_of(
     }
     if not (refused and others_write):
         return reasons
-    rest = records.filter(records[table.key].is_in(list(refused)))
+    rest = records.filter(are_among(records[table.key], refused))
     for unique in table.judged_sets:
         records = rest.select(table.key, *unique.columns)
         for key, *values in records[(yield from database.owned(table, unique, records))].iter_rows():

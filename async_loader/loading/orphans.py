@@ -13,7 +13,7 @@ import polars as pl
 
 from async_loader.loading.parents import names_in, way_of
 from async_loader.loading.refused import LateReasons
-from async_loader.records.arrays import all_false
+from async_loader.records.arrays import all_false, are_among
 from async_loader.records.reasons import lost_parents
 from async_loader.records.validation import shown_record
 
@@ -39,7 +39,7 @@ def worded(load: Load, judged: Judged, keys: Collection[Any]) -> LateReasons:
     """Return the reasons of the records of a batch that have lost their parents, each for the first parent that is."""
     verdict, reasons = judged.verdict, dict[Any, tuple[str, str | None, str]]()
     given = verdict.accepted[load.table.key]
-    left = given.is_in(list(keys))
+    left = are_among(given, keys)
     for reference in load.table.own_references:
         mine = left & _have_lost(load, judged, reference)
         if not reference.to:

@@ -14,6 +14,7 @@ import polars as pl
 from async_loader.constraints import REFUSED
 from async_loader.effects import Call, Change, Packed, Refusal, Steps
 from async_loader.errors import RefusedError
+from async_loader.records.arrays import are_among
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import reason_json
 from async_loader.records.validation import REJECTS, Verdict, only_column
@@ -87,7 +88,7 @@ def reason_of(refusal: Refusal, table: Table) -> tuple[str, str | None, str]:
 def late_rejects(reasons: LateReasons, table: Table, batch: Batch, verdict: Verdict) -> pl.DataFrame:
     """Return the accepted records that could not be stored as rejects, in order of lines."""
     keys = verdict.accepted[table.key]
-    among = keys.is_in(list(reasons))
+    among = are_among(keys, reasons)
     places = verdict.places.filter(among)
     return pl.DataFrame(
         {

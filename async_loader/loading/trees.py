@@ -28,7 +28,7 @@ from async_loader.loading.refused import ONE_BY_ONE, reason_of, write_or_refuse
 from async_loader.loading.verdicts import Progress, computed, numbered, take_in, verdict_of
 from async_loader.loading.writing import Judged, Stored, Written, kept_by_rows, refuse, written_as
 from async_loader.records.ancestry import Integers, connected, descendants, generations
-from async_loader.records.arrays import from_integers
+from async_loader.records.arrays import are_among, from_integers
 from async_loader.records.completion import insertable
 from async_loader.records.identities import identities
 from async_loader.records.row_index import FoundRows
@@ -261,7 +261,7 @@ def _write_rest(this: Load, rows: _Rows, lost: _Reasons) -> Steps[_Reasons]:
     if not lost:
         return (yield from _write(this, rows, places))
     reasons: _Reasons = yield Call(lambda: {**_lost(rows, places, lost), **lost})
-    is_left = ~rows.records[this.table.key].is_in(list(reasons))
+    is_left = ~are_among(rows.records[this.table.key], reasons)
     return {**reasons, **(yield from _write(this, rows, places[is_left.to_numpy()]))}
 
 
@@ -288,7 +288,7 @@ def _write(this: Load, rows: _Rows, places: Integers) -> Steps[_Reasons]:
     lost: _Reasons = yield Call(_lost, (rows, rest, reasons))
     if lost:
         keys = rows.records[this.table.key][from_integers(rest)]
-        rest = rest[~keys.is_in(list(lost)).to_numpy()]
+        rest = rest[~are_among(keys, lost).to_numpy()]
     return {**reasons, **lost, **(yield from _write(this, rows, rest))}
 
 
@@ -364,6 +364,6 @@ def _lost(rows: _Rows, rest: Integers, reasons: _Reasons) -> _Reasons:
     if not reasons:
         return {}
     keys = rows.records[rows.table.key]
-    refused = keys.is_in(list(reasons)).arg_true().to_numpy().astype(np.int64)
+    refused = are_among(keys, reasons).arg_true().to_numpy().astype(np.int64)
     gone = np.intersect1d(descendants(len(keys), rows.children, rows.parents, refused), rest)
     return dict.fromkeys(keys.gather(from_integers(gone)))

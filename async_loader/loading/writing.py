@@ -16,6 +16,7 @@ from async_loader.loading.meanwhile import exists, meet, reasons_of
 from async_loader.loading.refused import LateReasons, late_rejects, write_apart, write_or_refuse
 from async_loader.loading.sides import Readable
 from async_loader.loading.superseding import replace_rejects
+from async_loader.records.arrays import are_among
 from async_loader.records.batches import Batch
 from async_loader.records.validation import Verdict
 from async_loader.tables import Table
@@ -69,7 +70,7 @@ def written_as(load: Load, reader: Readable, judged: Judged, stored: Stored) -> 
         yield from write_links(load, judged, list(stored.reasons))
     if load.tally.written is not None:
         keys = judged.verdict.written[load.table.key]
-        load.tally.written.append(keys.filter(~keys.is_in(list(stored.reasons))) if stored.reasons else keys)
+        load.tally.written.append(keys.filter(~are_among(keys, stored.reasons)) if stored.reasons else keys)
     rejects, packed = judged.verdict.rejects, judged.rejects
     late = rejects.clear()
     if stored.reasons:
@@ -121,8 +122,8 @@ def _store_rest(load: Load, judged: Judged, lost: Sequence[Any]) -> Steps[Stored
     records, held = judged.verdict.written, judged.verdict.changed[load.table.key]
     reasons: LateReasons = yield Call(worded, (load, judged, lost))
     refuse(load, judged, reasons)
-    rest = records.filter(~records[load.table.key].is_in(lost))
-    stored = yield from _store_apart(load, judged, rest, held.filter(~held.is_in(lost)))
+    rest = records.filter(~are_among(records[load.table.key], lost))
+    stored = yield from _store_apart(load, judged, rest, held.filter(~are_among(held, lost)))
     return Stored(stored.counts, {**stored.reasons, **reasons})
 
 
@@ -131,7 +132,7 @@ def refuse(load: Load, judged: Judged, reasons: Mapping[Any, object]) -> None:
     if not reasons:
         return
     keys = judged.verdict.accepted[load.table.key]
-    are_refused = keys.is_in(list(reasons))
+    are_refused = are_among(keys, reasons)
     load.accepted.refuse(keys.filter(are_refused))
     if load.family is not None:
         # Rows that were to be changed are there.

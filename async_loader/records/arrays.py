@@ -7,6 +7,8 @@ it, and that takes a tenth of the time in which a command starts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -46,3 +48,8 @@ def all_false(size: int) -> pl.Series:
 def flags_at(size: int, places: pl.Series) -> pl.Series:
     """Return a series of that size in which the flags at these places are true."""
     return all_false(size).scatter(places, values=True) if len(places) else all_false(size)
+
+
+def are_among(keys: pl.Series, values: Iterable[object]) -> pl.Series:
+    """Return for each key whether it is one of these values, which are such keys as Python has them."""
+    return keys.is_in(pl.Series(list(values), dtype=keys.dtype).implode())

@@ -57,9 +57,13 @@ def key_set(column: Column) -> KeySet:
             from async_loader.records.text_keys import UuidKeys
 
             return UuidKeys()
-    from async_loader.records.text_keys import TextKeys
+        case Type.TEXT | Type.OTHER:
+            from async_loader.records.text_keys import TextKeys
 
-    return TextKeys()
+            return TextKeys()
+    from async_loader.records.other_keys import OtherKeys
+
+    return OtherKeys(column)
 
 
 class IntegerKeys:
@@ -96,6 +100,12 @@ class IntegerKeys:
     def size(self) -> int:
         """Keep the contract of `KeySet`."""
         return self._members.size
+
+
+def bits_of_reals(values: pl.Series) -> pl.Series:
+    """Return the bits of reals as integers. Zero has two signs and one value, so it loses its sign."""
+    bits = from_integers((values.fill_null(0.0).to_numpy() + 0.0).view(np.int64))
+    return pl.select(pl.when(values.is_not_null()).then(bits)).to_series()
 
 
 def _distinct(keys: Integers) -> Integers:

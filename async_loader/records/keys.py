@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 import polars as pl
 
 from async_loader.columns import Column, Type
-from async_loader.records.arrays import all_false, from_integers
-from async_loader.records.key_sets import KeySet, key_set
+from async_loader.records.arrays import all_false
+from async_loader.records.key_sets import KeySet, bits_of_reals, key_set
 
 # Where all keys of a table are read, it is from a range of this many integers at a time: 8 MB of text.
 READ_AT_ONCE = 1 << 20
 
-# Bounds of the keys of a table; the second is None where nothing says how far they go.
+# Bounds of the keys of a table; None for each where nothing says how far they go.
 KeyRange: TypeAlias = tuple[Any, Any]
 
 
@@ -186,8 +185,9 @@ def are_within(keys: pl.Series, key_range: KeyRange | None) -> pl.Series:
     if key_range is None:
         return all_false(len(keys))
     least, greatest = key_range
-    inside = keys >= least if greatest is None else keys.is_between(least, greatest)
-    return inside.fill_null(value=False)
+    if least is None or greatest is None:
+        return keys.is_not_null()
+    return keys.is_between(least, greatest).fill_null(value=False)
 
 
 def _as_keys(values: pl.Series) -> pl.Series:
@@ -196,13 +196,7 @@ def _as_keys(values: pl.Series) -> pl.Series:
         case pl.Int64() | pl.String():
             return values
         case pl.Float64():
-            return _bits_of_reals(values)
+            return bits_of_reals(values)
         case pl.Decimal():
             return values.cast(pl.String)
     return values.cast(pl.Int64)
-
-
-def _bits_of_reals(values: pl.Series) -> pl.Series:
-    """Return the bits of reals as integers. Zero has two signs and one value, so it loses its sign."""
-    bits = from_integers((values.fill_null(0.0).to_numpy() + 0.0).view(np.int64))
-    return pl.select(pl.when(values.is_not_null()).then(bits)).to_series()

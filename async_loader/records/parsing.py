@@ -126,7 +126,14 @@ def shown_text(text: pl.Series) -> pl.Series:
 
 def shown_values(values: pl.Series) -> pl.Series:
     """Return values of any type as messages show them."""
-    return shown_text(values) if values.dtype == pl.String else values.cast(pl.String)
+    match values.dtype:
+        case pl.String():
+            return shown_text(values)
+        case pl.Duration():
+            return values.dt.to_string("iso")
+        case pl.Binary():
+            return pl.select(pl.concat_str(pl.lit("x'"), pl.lit(values.bin.encode("hex")), pl.lit("'"))).to_series()
+    return values.cast(pl.String)
 
 
 def clipped(text: str) -> str:

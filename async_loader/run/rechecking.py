@@ -77,7 +77,7 @@ def _has_lost_keys(load: Load, known: KnownReference) -> Steps[bool]:
     if not len(existing):
         return False
     target = _target(known)
-    bounds = (existing.min(), existing.max()) if existing.dtype == pl.Int64 else ("", None)
+    bounds = (existing.min(), existing.max()) if existing.dtype == pl.Int64 else (None, None)
     now = ReferencedKeys(target.column(target.key), None, bounds)
     for start in range(0, len(existing), _AT_ONCE):
         unknown: pl.Series = yield Call(now.unknown, (existing.slice(start, _AT_ONCE),))

@@ -26,6 +26,7 @@ from async_loader.loading.load import Load, load
 from async_loader.loading.match_values import MatchValues
 from async_loader.loading.sides import Readable, RejectAllowance, TakesRejects
 from async_loader.loading.superseding import Superseding
+from async_loader.records.arrays import are_among
 from async_loader.records.keys import AcceptedKeys, KeyRange, ReferencedKeys
 from async_loader.run.rechecking import recheck
 from async_loader.stores.shares import Place
@@ -334,7 +335,7 @@ def _accepted_before(this: _Transaction) -> Steps[tuple[AcceptedKeys, MatchValue
     accepted, match_values = AcceptedKeys(share.table.column(share.table.key)), MatchValues()
     for number, keys in share.earlier.items():
         outcome = yield from this.outcome_of(number)
-        taken = keys.filter(~keys.is_in(list(outcome.refused))) if outcome.refused else keys
+        taken = keys.filter(~are_among(keys, outcome.refused)) if outcome.refused else keys
         if share.table.match:
             match_values.add(taken)
         else:

@@ -18,7 +18,7 @@ REFUSED = {
     "odd.Hen": None,
     "odd.DeviceKey": "odd.DeviceKey.mac is a Mac, which is stored as macaddr",
     "odd.TwoKeys": "odd.TwoKeys: a key of several columns",
-    "odd.DateKey": "key day must be integer, text or uuid",
+    "odd.JsonKey": "key data is JSON, which no key can be",
     "odd.BadDefault": "odd.BadDefault.number: its default 'none' is no value of it",
     "odd.One": "table shared is of several models, odd.One, odd.Another",
     "odd.Elsewhere": "database elsewhere: is of oracular; only SQLite and PostgreSQL can be loaded into",

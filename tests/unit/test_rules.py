@@ -60,9 +60,7 @@ DECLARATIONS: dict[str, dict[str, Any]] = {
     "rule not_empty names the unknown column 'y'": {"rules": (not_empty("y"),)},
     "reference to t names the unknown column 'y'": {"references": (Reference("y", "t"),)},
     "key names the unknown column 'y'": {"key": "y"},
-    "key id must be integer, text or uuid, not nullable, and without a default": {
-        "columns": (Column("id", Type.REAL),)
-    },
+    "key id must not be json, not nullable, and without a default": {"columns": (Column("id", Type.JSON),)},
     "rule greater_than: ": {"rules": (greater_than("x", 5),)},
     "rule matches: .*regex": {"rules": (matches("x", "("),)},
     "rule odd gives String, not a boolean": {"rules": (Rule("odd", ("x",), "x", pl.col("x")),)},

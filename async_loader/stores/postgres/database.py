@@ -141,12 +141,12 @@ class Database(Store):
         return (yield from schema.foreign_keys(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """Do what `Store.key_range` says. Texts are in an order of the server's own: all that is known of them is
-        whether there are any.
+        """Do what `Store.key_range` says. Texts are in an order of the server's own: of all but integers, all that is
+        said is whether there are any.
         """
         key, name = quoted(table.key), table_sql(table.name)
         if table.column(table.key).type is not Type.INTEGER:
-            return ("", None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
+            return (None, None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
         return None if least is None else (least, greatest)

@@ -59,7 +59,7 @@ def find(
     answers = yield Query(database, sql, batch=placed(frame, frame.columns[0]))
     places, several = integers(each for each, _, _ in answers), integers(each for _, _, each in answers)
     texts = [values for _, values, _ in answers if values is not None]
-    values = as_values(texts, wanted.type)
+    values = as_values(texts, wanted)
     return found_rows(len(frame), places, values, several == 1)
 
 
@@ -73,7 +73,7 @@ def linked(database: str, table: Table, column: Column, wanted: Column, values: 
     sql = f"SELECT string_agg(batch.c1::text, ','), {texts} FROM {found}"
     rows = yield Query(database, sql, batch=(yield Call(placed, (values.to_frame(), values.name))))
     answers = [row for row in rows if row[0]]
-    made = [as_values([row[number] for row in answers], each.type) for number, each in enumerate((wanted, key), 1)]
+    made = [as_values([row[number] for row in answers], each) for number, each in enumerate((wanted, key), 1)]
     places = integers(row[0] for row in answers)
     return pl.DataFrame([places.alias("place"), made[0].alias("value"), made[1].alias("key")]).sort("place")
 
@@ -157,7 +157,7 @@ class _Evaluated:
             FROM (SELECT number, ({self._expression}) AS value FROM generate_series(1, $1) AS number) AS made"""
         rows = yield Query(self._database, sql, (size,))
         texts = [text for (text,) in rows if text is not None]
-        return as_values(texts, self._column.type)
+        return as_values(texts, self._column)
 
     def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""

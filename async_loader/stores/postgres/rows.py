@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from async_loader.columns import Type
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import all_false, from_flags
 from async_loader.stores.answers import Part
@@ -20,11 +20,21 @@ from async_loader.stores.names import quoted, table_sql
 from async_loader.stores.store import integers
 from async_loader.tables import Table
 
-# How a value of a key's type is written into a text of many, and what stands for null.
+# How a value of a type is written into a text of many, and what stands for null. Times are counted from 1970.
+_MICROSECONDS = ("(extract(epoch FROM {}) * 1000000)::bigint::text", "0")
 WRITTEN = {
     Type.INTEGER: ("{}::text", "0"),
     Type.TEXT: ("encode(convert_to({}, 'UTF8'), 'hex')", ""),
     Type.UUID: ("replace({}::text, '-', '')", ""),
+    Type.REAL: ("{}::text", "0"),
+    Type.DECIMAL: ("{}::text", "0"),
+    Type.BOOLEAN: ("{}::int::text", "0"),
+    Type.DATE: ("({} - DATE '1970-01-01')::text", "0"),
+    Type.DATETIME: _MICROSECONDS,
+    Type.TIME: _MICROSECONDS,
+    Type.DURATION: _MICROSECONDS,
+    Type.BINARY: ("encode({}, 'hex')", ""),
+    Type.OTHER: ("encode(convert_to(format('%s', {}), 'UTF8'), 'hex')", ""),
 }
 
 # What JSON has values for.
@@ -46,7 +56,7 @@ class Rows:
         sql = f"""SELECT (array_agg(place ORDER BY number DESC))[1], count(*), {texts}
             FROM ({self._part(after, columns)}) AS part"""
         [row] = yield Query(self.database, sql, self._bound(after, most))
-        part: Part | None = yield Call(_parsed, (row, after, [column.type for column in chosen]))
+        part: Part | None = yield Call(_parsed, (row, after, chosen))
         return part
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
@@ -96,24 +106,38 @@ def _texts(name: str, wanted: Type) -> str:
     return f"{values}, {nulls}"
 
 
-def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | None:
+def _parsed(row: Sequence[Any], after: Any, chosen: Sequence[Column]) -> Part | None:
     last, size, *texts = row
     if not size:
         return None
-    columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
+    columns = [_column(*each) for each in zip(texts[::2], texts[1::2], chosen, strict=True)]
     nothing = all_false(size)
     return Part(after, last, size, tuple(columns), (nothing,) * len(columns))
 
 
-def _column(values: str, nulls: str, wanted: Type) -> pl.Series:
+def _column(values: str, nulls: str, wanted: Column) -> pl.Series:
     is_null = from_flags(np.frombuffer(nulls.encode(), np.uint8) == ord("n"))
     keys = as_values([values], wanted)
     return pl.select(pl.when(~is_null).then(keys)).to_series() if is_null.any() else keys
 
 
-def as_values(texts: Sequence[str], wanted: Type) -> pl.Series:
+def as_values(texts: Sequence[str], column: Column) -> pl.Series:
     """Return the values of which texts of many are made, as `WRITTEN` says."""
-    if wanted is Type.INTEGER:
-        return integers(texts)
+    match column.type:
+        case Type.INTEGER:
+            return integers(texts)
+        case Type.BOOLEAN | Type.DATETIME | Type.DURATION:
+            return integers(texts).cast(column.dtype)
+        case Type.DATE:
+            return integers(texts).cast(pl.Int32).cast(pl.Date)
+        case Type.TIME:
+            return (integers(texts) * 1000).cast(pl.Time)
     values = pl.Series([value for text in texts for value in text.split(",")], dtype=pl.String)
-    return values.str.decode("hex").cast(pl.String) if wanted is Type.TEXT else values
+    match column.type:
+        case Type.REAL | Type.DECIMAL:
+            return values.cast(column.dtype, strict=False)
+        case Type.BINARY:
+            return values.str.decode("hex")
+        case Type.TEXT | Type.OTHER:
+            return values.str.decode("hex").cast(pl.String)
+    return values

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from async_loader.columns import Column
+from async_loader.columns import PLAIN_TYPES, Column
 from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
 from async_loader.errors import ConfigurationError, RefusedError, StoreError
@@ -145,13 +145,18 @@ class Database(Store):
         return (yield from schema.broken_rows(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """See Store: the least and the greatest."""
+        """See Store: the least and the greatest. Of types whose values are not stored as they are in a batch, all that
+        is said is whether there are any.
+        """
+        wanted = table.column(table.key).type
+        if wanted not in PLAIN_TYPES:
+            some = yield Query(self.name, f"SELECT 1 FROM {in_main(table.name)} LIMIT 1")
+            return (None, None) if some else None
         # In the order of their bytes, as keys are compared here, whatever the column's own order.
         key, name = f"{quoted(table.key)} COLLATE BINARY", in_main(table.name)
         # Two statements in one: SQLite answers a lone min() or max() from the index, both at once by a scan.
         sql = f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})"
         [(least, greatest)] = yield Query(self.name, sql)
-        wanted = table.column(table.key).type
         for key in (least, greatest):
             if key is not None and type(key) is not wanted.python:
                 problem = f"table {table.name} holds {table.key} {key!r}, which is not {wanted.value}; mend that row"
@@ -191,7 +196,7 @@ class Database(Store):
         names = ", ".join(f"+stored.{quoted(column.name)}" for column in columns)
         sql = f"""SELECT batch._rowid_, {names} FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
             ON {is_key("c0", table)}"""
-        rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
+        rows: list[tuple[Any, ...]] = yield Query(self.name, sql, batch=images.images(self.as_stored(keys.to_frame())))
         return rows
 
     def computed(self, table: Table, column: Column, size: int) -> Steps[pl.Series]:
@@ -215,7 +220,7 @@ class Database(Store):
         """Do what `Store.present` says."""
         stored = f"SELECT 1 FROM {in_main(table.name)} AS stored WHERE {is_key('c0', table)}"
         sql = f"SELECT group_concat(_rowid_) FROM {BATCH} AS batch WHERE EXISTS ({stored})"
-        rows = yield Query(self.name, sql, batch=images.images(keys.to_frame()))
+        rows = yield Query(self.name, sql, batch=images.images(self.as_stored(keys.to_frame())))
         return keys.gather(integers(places for (places,) in rows))
 
     def find(
@@ -225,14 +230,26 @@ class Database(Store):
         from async_loader.stores.sqlite import finding
 
         return (
-            yield from finding.find(self.name, table, columns, wanted, self.as_stored(frame), is_indexed=is_indexed)
+            yield from finding.find(
+                self.name,
+                table,
+                columns,
+                wanted,
+                self.as_stored(frame),
+                is_indexed=is_indexed,
+                read_back=self.read_back,
+            )
         )
 
     def linked(self, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
         """Do what `Store.linked` says."""
         from async_loader.stores.sqlite import finding
 
-        return (yield from finding.linked(self.name, table, column, wanted, values))
+        return (
+            yield from finding.linked(
+                self.name, table, column, wanted, self.as_stored(values.to_frame()), read_back=self.read_back
+            )
+        )
 
     def delete(self, table: Table, keys: pl.Series) -> Steps[int]:
         """Do what `Store.delete` says."""
@@ -249,7 +266,7 @@ class Database(Store):
         """Do what `Store.new_keys` says."""
         from async_loader.stores.sqlite import finding
 
-        return (yield from finding.new_keys(self.name, table))
+        return (yield from finding.new_keys(self.name, table, read_back=self.read_back))
 
     def keys_between(self, table: Table, least: int, greatest: int) -> Steps[pl.Series]:
         """Do what `Store.keys_between` says."""
@@ -320,7 +337,7 @@ class Database(Store):
         """Do what `Store.rows` says."""
         from async_loader.stores.sqlite.rows import stored_rows
 
-        return (yield from stored_rows(self.name, table))
+        return (yield from stored_rows(self.name, table, self.read_back))
 
     def undecoded(self, name: str) -> str:
         """See Store: sqlite3 refuses to fetch text that is not UTF-8."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,8 @@ from async_loader.stores.computing import ReadBack, computes_none, series_of
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.new_keys import CountedKeys, NewKeys
 from async_loader.stores.sqlite import images
-from async_loader.stores.sqlite.rows import WRITTEN, unhexed
 from async_loader.stores.sqlite.statements import BATCH, in_main, is_exactly
+from async_loader.stores.sqlite.written import WRITTEN, values_in
 from async_loader.stores.store import integers
 from async_loader.tables import Table
 
@@ -34,11 +34,17 @@ AND (SELECT count(*) FROM pragma_table_info(?) WHERE pk) = 1"""
 
 
 def find(
-    database: str, table: Table, columns: Sequence[Column], wanted: Column, frame: pl.DataFrame, *, is_indexed: bool
+    database: str,
+    table: Table,
+    columns: Sequence[Column],
+    wanted: Column,
+    frame: pl.DataFrame,
+    *,
+    is_indexed: bool,
+    read_back: ReadBack,
 ) -> Steps[FoundRows]:
     """Do what `Store.find` says, with values as they are stored."""
     same = " AND ".join(_is_same(f"c{n}", column.name, is_indexed=is_indexed) for n, column in enumerate(columns))
-    written, _, _ = WRITTEN[wanted.type]
     # To count the rows of each record takes longer than to find them. Where hardly any has several, each is listed.
     value, matches, grouped = f"stored.{quoted(wanted.name)}", "1", ""
     if not _is_unique(table, columns):
@@ -46,12 +52,12 @@ def find(
     # The first is the outer loop. Without an index of the table, SQLite makes one of the batch for this statement.
     both = [f"{BATCH} AS batch", f"{in_main(table.name)} AS stored"]
     rows = " CROSS JOIN ".join(both if is_indexed else reversed(both))
-    sql = f"""SELECT group_concat(place), group_concat({written.format("value")}),
+    sql = f"""SELECT group_concat(place), group_concat({WRITTEN[wanted.type].sql("value")}),
         group_concat(place) FILTER (WHERE matches > 1) FROM (
         SELECT batch._rowid_ AS place, {value} AS value, {matches} AS matches
         FROM {rows} ON {same} {grouped})"""
     answers = yield Query(database, sql, batch=images.images(frame))
-    answer: FoundRows = yield Call(_answer, (len(frame), wanted, answers))
+    answer: FoundRows = yield Call(_answer, (len(frame), wanted, answers, read_back))
     return answer
 
 
@@ -69,37 +75,32 @@ def _is_unique(table: Table, columns: Sequence[Column]) -> bool:
     return any(unique <= names for unique in table.unique_columns)
 
 
-def _answer(size: int, wanted: Column, answers: Sequence[Sequence[str | None]]) -> FoundRows:
+def _answer(size: int, wanted: Column, answers: Sequence[Sequence[str | None]], read_back: ReadBack) -> FoundRows:
     """Return what was found from the texts that SQLite gives: places, values, and places with several rows."""
     places = integers(each for each, _, _ in answers)
     several = places.is_in(integers(each for _, _, each in answers).implode()) | places.is_duplicated()
-    values = _values((values for _, values, _ in answers if values is not None), wanted.type)
+    values = values_in((values for _, values, _ in answers if values is not None), wanted, read_back)
     return found_rows(size, places, values, several)
 
 
-_NO_TEXTS = pl.Series([], dtype=pl.String)
-
-
-def linked(database: str, table: Table, column: Column, wanted: Column, values: pl.Series) -> Steps[pl.DataFrame]:
+def linked(
+    database: str, table: Table, column: Column, wanted: Column, frame: pl.DataFrame, *, read_back: ReadBack
+) -> Steps[pl.DataFrame]:
     """Do what `Store.linked` says."""
-    value, key = (f"stored.{quoted(each.name)}" for each in (wanted, table.column(table.key)))
-    kinds = (wanted.type, table.column(table.key).type)
-    texts = ", ".join(
-        f"group_concat({WRITTEN[kind][0].format(name)})" for kind, name in zip(kinds, ("value", "key"), strict=True)
-    )
+    given = {"value": wanted, "key": table.column(table.key)}
+    value, key = (f"stored.{quoted(each.name)}" for each in given.values())
+    texts = ", ".join(f"group_concat({WRITTEN[each.type].sql(name)})" for name, each in given.items())
     sql = f"""SELECT group_concat(place), {texts} FROM (
         SELECT batch._rowid_ AS place, {value} AS value, {key} AS key
         FROM {BATCH} AS batch CROSS JOIN {in_main(table.name)} AS stored
         ON stored.{quoted(column.name)} = batch.c0 AND {is_exactly("c0", column.name)} WHERE {value} IS NOT NULL)"""
-    answers = [row for row in (yield Query(database, sql, batch=images.images(values.to_frame()))) if row[0]]
-    found = [_values((row[number] or "" for row in answers), kind) for number, kind in enumerate(kinds, 1)]
+    answers = [row for row in (yield Query(database, sql, batch=images.images(frame))) if row[0]]
+    found = [
+        values_in((row[number] or "" for row in answers), each, read_back)
+        for number, each in enumerate(given.values(), 1)
+    ]
     places = integers(row[0] for row in answers)
     return pl.DataFrame([places.alias("place"), found[0].alias("value"), found[1].alias("key")])
-
-
-def _values(texts: Iterable[str], kind: Type) -> pl.Series:
-    """Return the values of which texts of many are made, as `WRITTEN` says."""
-    return integers(texts) if kind is Type.INTEGER else pl.concat([_NO_TEXTS, *map(unhexed, texts)])
 
 
 def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[bool]:
@@ -109,12 +110,12 @@ def is_indexed(database: str, table: Table, columns: Sequence[Column]) -> Steps[
     return any(column.name == name for (name,) in rows for column in columns)
 
 
-def new_keys(database: str, table: Table) -> Steps[NewKeys]:
+def new_keys(database: str, table: Table, read_back: ReadBack) -> Steps[NewKeys]:
     """See Store. Only a key that is SQLite's own number of the row is counted up."""
     name = bare_name(table.name)
     found = yield Query(database, _COUNTS_UP, (name, table.key, name))
     if found and found[0][1] is not None:
-        return _Evaluated(database, found[0][1])
+        return _Evaluated(database, found[0][1], table.column(table.key), read_back)
     if not found or not found[0][0]:
         raise StoreError(database, f"table {table.name}: makes no {table.key} for a new row; give it in the source")
     [(greatest,)] = yield Query(database, f"SELECT max({quoted(table.key)}) FROM {in_main(name)}")
@@ -154,13 +155,18 @@ def _evaluated(database: str, expression: str, size: int) -> Steps[list[Any]]:
 class _Evaluated:
     """Keys that the default of a column gives, evaluated by SQLite for each."""
 
-    def __init__(self, database: str, expression: str) -> None:
+    def __init__(self, database: str, expression: str, column: Column, read_back: ReadBack) -> None:
         self._database = database
         self._expression = expression
+        self._column = column
+        self._read_back = read_back
 
     def take(self, size: int) -> Steps[pl.Series]:
         """Do what `NewKeys` says of it."""
-        return pl.Series((yield from _evaluated(self._database, self._expression, size)))
+        made = [
+            _spelled(self._column, each) for each in (yield from _evaluated(self._database, self._expression, size))
+        ]
+        return series_of(self._database, self._column, made, self._read_back)
 
     def skip(self, greatest: object) -> None:
         """Do what `NewKeys` says of it."""

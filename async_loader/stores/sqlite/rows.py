@@ -14,22 +14,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from async_loader.columns import Type
+from async_loader.columns import Column, Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import from_flags
-from async_loader.records.parsing import text_of_bytes
 from async_loader.stores.answers import Part
+from async_loader.stores.computing import ReadBack
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.sqlite.statements import in_main
-from async_loader.stores.store import integers
+from async_loader.stores.sqlite.written import WRITTEN, values_in
 from async_loader.tables import Table
 
 # Names for the place of a row, as long as no column has taken them: https://www.sqlite.org/rowidtable.html
 _ROWID_NAMES = ("_rowid_", "rowid", "oid")
 
-# How a value of a key's type is written into a text of many, what stands for any other, and how SQLite calls the type.
-WRITTEN = {Type.INTEGER: ("{}", "0", "integer"), Type.TEXT: ("hex({})", "''", "text")}
-WRITTEN[Type.UUID] = WRITTEN[Type.TEXT]
 # What a value is: one of its column's type, null, or of another type.
 _TYPED, _NULL, _OTHER = "tno"
 
@@ -45,6 +42,7 @@ class Rows:
     table: Table
     place: str
     extent: tuple[Any, Any] | None
+    read_back: ReadBack
 
     def read(self, columns: Sequence[str], after: Any, most: int) -> Steps[Part | None]:
         """Do what `StoredRows.read` says."""
@@ -53,7 +51,7 @@ class Rows:
         named = [f"{quoted(column.name)} AS c{number}" for number, column in enumerate(chosen)]
         sql = f"SELECT max(place), count(*), {texts} FROM ({self._part(after, named)})"
         [row] = yield Query(self.database, sql, self._bound(after, most))
-        part: Part | None = yield Call(_parsed, (row, after, [column.type for column in chosen]))
+        part: Part | None = yield Call(_parsed, (row, after, chosen, self.read_back))
         return part
 
     def whole(self, after: Any, numbers: Sequence[int]) -> Steps[list[tuple[Any, ...]]]:
@@ -80,7 +78,7 @@ class Rows:
         return (most,) if after is None else (after, most)
 
 
-def stored_rows(database: str, table: Table) -> Steps[Rows]:
+def stored_rows(database: str, table: Table, read_back: ReadBack) -> Steps[Rows]:
     """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun sees
     this state of the database from here on.
     """
@@ -93,44 +91,35 @@ def stored_rows(database: str, table: Table) -> Steps[Rows]:
     [(first, last)] = yield Query(
         database, f"SELECT (SELECT min({place}) FROM {name}), (SELECT max({place}) FROM {name})"
     )
-    return Rows(database, table, place, None if first is None else (first, last))
+    return Rows(database, table, place, None if first is None else (first, last), read_back)
 
 
 def _texts(name: str, wanted: Type) -> str:
     """Return, in SQL, all values of a column as one text, and the kinds of the values as another, a letter for each."""
-    written, other, kind = WRITTEN[wanted]
-    is_typed = f"WHEN '{kind}' THEN"
-    values = f"CASE typeof({name}) {is_typed} {written.format(name)} ELSE {other} END"
-    kinds = f"CASE typeof({name}) {is_typed} '{_TYPED}' WHEN 'null' THEN '{_NULL}' ELSE '{_OTHER}' END"
-    return f"group_concat({values}), group_concat({kinds}, '')"
+    written = WRITTEN[wanted]
+    kinds = ", ".join(f"'{kind}'" for kind in written.stored)
+    is_typed = f"typeof({name}) IN ({kinds})"
+    values = f"iif({is_typed}, {written.sql(name)}, {written.other})"
+    letters = f"CASE WHEN {is_typed} THEN '{_TYPED}' WHEN {name} IS NULL THEN '{_NULL}' ELSE '{_OTHER}' END"
+    return f"group_concat({values}), group_concat({letters}, '')"
 
 
-def _parsed(row: Sequence[Any], after: Any, types: Sequence[Type]) -> Part | None:
+def _parsed(row: Sequence[Any], after: Any, chosen: Sequence[Column], read_back: ReadBack) -> Part | None:
     last, size, *texts = row
     if not size:
         return None
-    columns = [_column(*each) for each in zip(texts[::2], texts[1::2], types, strict=True)]
+    columns = [_column(*each, read_back) for each in zip(texts[::2], texts[1::2], chosen, strict=True)]
     return Part(after, last, size, tuple(keys for keys, _ in columns), tuple(unreadable for _, unreadable in columns))
 
 
-def _column(values: str | None, kinds: str, wanted: Type) -> tuple[pl.Series, pl.Series]:
+def _column(values: str | None, kinds: str, wanted: Column, read_back: ReadBack) -> tuple[pl.Series, pl.Series]:
     """Return the values, and which of them are not null and yet of another type."""
     kind = np.frombuffer(kinds.encode(), np.uint8)
     # Nothing but empty text is null to some versions of group_concat.
-    keys = integers([values]) if wanted is Type.INTEGER else unhexed(values or "")
+    keys = values_in([values or ""], wanted, read_back)
     if (kind != ord(_TYPED)).any():
         keys = pl.select(pl.when(from_flags(kind == ord(_TYPED))).then(keys)).to_series()
     return keys, keys.is_null() & from_flags(kind != ord(_NULL))
-
-
-def unhexed(text: str) -> pl.Series:
-    """Return texts from their bytes; null for one that is not UTF-8."""
-    encoded = pl.Series(text.split(",")).str.decode("hex")
-    try:
-        return encoded.cast(pl.String)
-    except pl.exceptions.ComputeError:
-        texts, invalid = text_of_bytes(encoded)
-        return pl.select(pl.when(~invalid).then(texts)).to_series()
 
 
 def _readable(kind: str, value: Any) -> Any:

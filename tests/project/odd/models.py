@@ -101,8 +101,8 @@ class TwoKeys(models.Model):
     b = models.IntegerField()
 
 
-class DateKey(models.Model):
-    day = models.DateField(primary_key=True)
+class JsonKey(models.Model):
+    data = models.JSONField(primary_key=True)
 
 
 class BadDefault(models.Model):

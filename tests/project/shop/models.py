@@ -17,6 +17,8 @@ from django.db import models
 from django.db.models.functions import Lower, Now, Upper
 from django.utils import timezone
 
+from shop.keys import Money
+
 
 def even(value: int) -> None:
     """Refuse odd numbers: a validator as projects write them."""
@@ -184,13 +186,6 @@ class Site(models.Model):
     short_content = models.BinaryField(max_length=3, editable=True, **OPTIONAL)
     needed_content = models.BinaryField(editable=True, default=b"x")
     hidden_content = models.BinaryField(default=b"")
-
-
-class Money(models.DecimalField):
-    """An amount that may name its currency, as fields of other packages read values of their own."""
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(value.removeprefix("EUR ") if isinstance(value, str) else value)
 
 
 class Reversed(models.TextField):

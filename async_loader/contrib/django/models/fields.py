@@ -250,8 +250,7 @@ def _plain(value: Any, kind: Type, field: Field) -> Any:
     *_, stored = chain_of(field)
     if not is_known(field):
         return prepared(field, kind, value)
-    value = stored.to_python(value)
-    if value is None:
+    if value is None or (value := stored.to_python(value)) is None:
         return None
     match kind:
         case Type.DECIMAL:

@@ -53,7 +53,6 @@ _COLUMNS = {
 _OTHER = "OTHER"
 # The length of a type, or its digits.
 _LENGTH = re.compile(r"\([0-9, ]*\)")
-_OF_KEYS = ("INTEGER", "TEXT", "UUID")
 # The methods by which a field reads and stores values. One that has its own is asked about each value.
 _VALUE_METHODS = (
     "to_python",
@@ -89,8 +88,8 @@ def check_model(model: type[models.Model]) -> None:
         _check_field(field)
     if (problem := column_problem(key)) is not None:
         raise ConfigurationError(f"{problem}; such a key cannot be loaded")
-    if kind_of(key) not in _OF_KEYS:
-        raise ConfigurationError(f"{label}: key {key.column} must be integer, text or uuid")
+    if kind_of(key) == "JSON":
+        raise ConfigurationError(f"{label}: key {key.column} is JSON, which no key can be")
 
 
 def stored_fields(model: type[models.Model]) -> list[Field]:
@@ -103,7 +102,7 @@ def _check_field(field: Field) -> None:
         if not callable(validator):
             raise ConfigurationError(f"{field}: validator {validator!r} cannot be called")
     *_, stored = chain_of(field)
-    if is_known(field) and field.has_default() and not callable(field.default):
+    if is_known(field) and field.has_default() and field.default is not None and not callable(field.default):
         try:
             stored.to_python(field.default)
         except NO_VALUE as error:
