@@ -125,7 +125,7 @@ _Part = TypeVar("_Part", Dialect, Spellings)
 class Format:
     """How a source is read, under a name by which commands call it (`TABLE:bank=FILE`).
 
-    base: csv, jsonl, json, parquet, arrow, xlsx, xlsm, xlsb, xls or ods; the first three may be followed by .gz, .bz2
+    base: csv, jsonl, json, parquet, arrow, xlsx, xlsm, xlsb, xls or ods; the first five may be followed by .gz, .bz2
         or .zst. By default the suffixes of the source's path say it; how it is packed need not be repeated.
     encoding: of text, as Python names it; by default UTF-8, or UTF-16 where its byte order mark stands at the front.
     delimiter, quote, escape, comment, skip_lines, header: of CSV, as in `Dialect`.

@@ -24,6 +24,8 @@ _SECRET = re.compile(
     r"(?![a-z0-9])",
     re.IGNORECASE,
 )
+# An archive, and what stands after it.
+_ARCHIVE = re.compile(r"(.+?\.zip)(?:#(.*))?", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[?#][^\s\"']*")
 _USER = re.compile(r"://[^/?#@\s]*@")
 
@@ -59,6 +61,15 @@ def last_name(name: str) -> str:
     if not is_remote(name):
         return name
     return next((link for link in name.split("::") if not link.endswith("://") and "://" in link), name)
+
+
+def in_archive(name: str) -> tuple[str, str] | None:
+    """Return the ZIP archive in a name, and what stands after `#`, maybe nothing; None where no archive is in it."""
+    if is_remote(name) and "::" in name:
+        # fsspec takes the member out: zip://orders.csv::s3://bucket/export.zip
+        return None
+    found = _ARCHIVE.fullmatch(name)
+    return None if found is None else (found[1], found[2] or "")
 
 
 def has_secret(name: str) -> bool:

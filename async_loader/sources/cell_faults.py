@@ -8,7 +8,6 @@ import posixpath
 import re
 import xml.parsers.expat
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias
@@ -16,12 +15,10 @@ from xml.etree import ElementTree as ET
 
 from async_loader.errors import SourceError, one_line
 from async_loader.sources.cells import Faulty
+from async_loader.sources.unpacking import BROKEN_ARCHIVE
 
 # Faulty cells by the numbers of their rows and columns, both from 0.
 CellFaults: TypeAlias = Mapping[int, Mapping[int, Faulty]]
-
-# What the standard library raises where an archive is broken, or packed in a way that it does not know.
-BROKEN_ARCHIVE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError, zlib.error)
 
 _BLOCK = 1 << 20
 _BOOK, _RELATIONS, _ODS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "content.xml"

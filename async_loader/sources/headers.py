@@ -188,11 +188,11 @@ def _plain(name: str) -> str:
     return _INSIGNIFICANT.sub("", clipped(name).casefold())
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], most: int = _LISTED) -> str:
     """Return names as a line lists them: the first of many."""
     several = list(names)
-    shown = ", ".join(repr(clipped(name)) for name in several[:_LISTED])
-    return shown if len(several) <= _LISTED else f"{shown} and {len(several) - _LISTED:,} more"
+    shown = ", ".join(repr(clipped(name)) for name in several[:most])
+    return shown if len(several) <= most else f"{shown} and {len(several) - most:,} more"
 
 
 def names_no_column(fields: Fields, header: Sequence[str], subject: str, hint: str | None = None) -> str | None:

@@ -51,7 +51,7 @@ def identity(source: Source, part: str | None = None) -> Identity | None:
     # A run of a version that did not know these can be resumed.
     later = {
         "ignore": list(source.ignore),
-        "part": source.part if part is None else part,
+        "part": "#".join(filter(None, (source.member, source.part))) if part is None else part,
         "separators": dict(source.separators),
         "encoding": source.encoding,
     }

@@ -129,7 +129,7 @@ class _Text:
         if not found:
             return "no array is in it"
         arrays = [each for each, has_objects in found.items() if has_objects] or [*found]
-        name, _, _ = self._stream.name.partition("#")
+        name = self._stream.name.removesuffix(f"#{'.'.join(path)}")
         one = f"name its array, as {name}#{arrays[0]}"
         return one if len(arrays) == 1 else f"name one of its arrays, {listed(arrays)}, as in {name}#{arrays[0]}"
 

@@ -76,7 +76,7 @@ def file_of_rejects(source: Source) -> FileOfRejects | None:
 def _with_its_delimiter(source: Source) -> Source:
     if source.kind != "csv":
         return source
-    stream = Stream(source.address, source.codec, name=source.name, encoding=source.encoding)
+    stream = Stream(source.address, source.codec, name=source.name, encoding=source.encoding, member=source.member)
     try:
         header = stream.read(BLOCK).removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].removesuffix(b"\r")
     finally:

@@ -59,7 +59,7 @@ def parts(source: Source, table: Table, *, size: int = SIZE) -> list[Part]:
     Raises what a Reader of it raises.
     """
     with failures(source.name):
-        is_whole = bool(source.codec or source.encoding) or facts_of(source.address).size is None
+        is_whole = bool(source.codec or source.encoding or source.member) or facts_of(source.address).size is None
     stretches = [] if is_whole else _stretches(source, table, size)
     if len(stretches) <= 1:
         return [Part(source, 1)]

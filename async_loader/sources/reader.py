@@ -206,7 +206,7 @@ class Reader:
     @property
     def part(self) -> str:
         """The part of the source that is read, by the one name that it has there; empty for all."""
-        return self._header.part
+        return "#".join(filter(None, (self.source.member, self._header.part)))
 
     @property
     def size(self) -> int | None:
@@ -258,7 +258,7 @@ def opened_format(source: Source, fields: Fields, stretch: Stretch | None = None
     A SourceError says what else the source seems to be, if its first bytes say so.
     """
     encoding = source.encoding if source.is_text else None
-    stream = Stream(source.address, source.codec, stretch, name=source.name, encoding=encoding)
+    stream = Stream(source.address, source.codec, stretch, name=source.name, encoding=encoding, member=source.member)
     try:
         return stream, _OPEN[source.kind](stream, fields, source, stretch)
     except BaseException as error:

@@ -15,7 +15,7 @@ FRONT = 64
 _GZIP, _BZIP2, _ZSTANDARD = rb"\x1f\x8b\x08", rb"BZh[1-9]1AY&SY", rb"\x28\xb5\x2f\xfd"
 _SUFFIXES = {_GZIP: ".gz", _BZIP2: ".bz2", _ZSTANDARD: ".zst"}
 _ARCHIVES = {
-    rb"PK\x03\x04": "a ZIP archive, as spreadsheets are: say so if it is one (TABLE:xlsx=), or take out the file",
+    rb"PK\x03\x04": "a ZIP archive, as spreadsheets are: say so if it is one (TABLE:xlsx=), or end its name in .zip",
     rb"\xfd7zXZ\x00": "packed with xz: unpack it",
 }
 _PARQUET, _ARRAY, _OBJECT = rb"PAR1", rb"\s*\[\s*\{", rb'\s*\{\s*"'

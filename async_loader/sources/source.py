@@ -8,14 +8,24 @@ from pathlib import Path, PurePath
 
 from async_loader.errors import ConfigurationError
 from async_loader.formats import Dialect, Format, Spellings, as_facts, known_encoding
-from async_loader.sources.addresses import has_secret, is_remote, last_name, local_path, shown, without_secrets
+from async_loader.sources.addresses import (
+    has_secret,
+    in_archive,
+    is_remote,
+    last_name,
+    local_path,
+    shown,
+    without_secrets,
+)
 from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
 SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", "arrow", *SPREADSHEETS)
-# What is text, in an encoding, and can be packed, by suffix.
-_TEXT = _PACKED = ("csv", "jsonl", "ndjson", "json")
+# What is text, in an encoding.
+_TEXT = ("csv", "jsonl", "ndjson", "json")
+# What can be packed, by suffix.
+_PACKED = (*_TEXT, "parquet", "arrow")
 # What has parts of which one is read, named after `#`.
 _WITH_PARTS = ("json", *SPREADSHEETS)
 # In `ignore`, every name that the table does not know.
@@ -26,10 +36,12 @@ EVERYTHING = "*"
 class Source:
     """One thing to read: a path, an address that fsspec opens (`s3://bucket/users.csv`), or `-` for stdin; of a JSON
     document, the array that is named after `#`, as in `answer.json#results.items`; of a spreadsheet, the sheet by its
-    name or its number from 1.
+    name or its number from 1. In a ZIP archive, the file is named after `#`, and what is read of it after another one:
+    `export.zip#answer.json#items`. The only file of an archive need not be named: it is looked up here, with a
+    SourceError where there are several.
 
-    `format` is a `Format`, or the name of a base: csv, jsonl, ndjson or json, which may be followed by .gz, .bz2 or
-    .zst, or parquet, arrow, xlsx, xlsm, xlsb, xls or ods; by default the suffixes of the path say it, and stdin is csv.
+    `format` is a `Format`, or the name of a base: csv, jsonl, ndjson, json, parquet or arrow, which may be followed by
+    .gz, .bz2 or .zst, or xlsx, xlsm, xlsb, xls or ods; by default the suffixes of the path say it, and stdin is csv.
     `delimiter` is for CSV; by default it is the format's. Raises ConfigurationError for an unknown one.
 
     names: by column of the table, the name that the source must have for it.
@@ -66,6 +78,7 @@ class Source:
                 f"{without_secrets(self.name)}: the address holds a secret, and every report would show it; "
                 "give it in the environment"
             )
+        self._settle_member()
         form = self.format if isinstance(self.format, Format) else Format("", self.format)
         try:
             dialect = replace(form.dialect, delimiter=self.delimiter or form.delimiter)
@@ -84,14 +97,27 @@ class Source:
             object.__setattr__(self, name, value)
         self._refuse_bytes_that_are_no_text()
         kind, codec = self._parts()
+        if self.member.lower().endswith(".zip"):
+            raise ConfigurationError(
+                f"{self.name}: is an archive within another one: take it out, and name a file of it"
+            )
         if kind not in KINDS or codec not in ("", *CODECS) or (codec and kind not in _PACKED):
             raise ConfigurationError(
-                f"{self.name}: unknown format {self.base!r}; "
-                f"known are {', '.join(KINDS)}, and {', '.join(_PACKED)} may end in {', '.join(CODECS)}"
+                f"{self.name}: unknown format {self.base!r}; name one before the equals sign, as in "
+                f"TABLE:csv={self.name}; known are {', '.join(KINDS)}, and {', '.join(_PACKED)} "
+                f"may end in {', '.join(CODECS)}"
             )
         if not all(self.separators.values()):
             raise ConfigurationError(f"{self.name}: a separator of values is one character at least")
         self._refuse_what_its_kind_has_not()
+
+    def _settle_member(self) -> None:
+        """Name the only file of an archive in the path, if none is named."""
+        found = in_archive(self.path)
+        if found is not None and not found[1]:
+            from async_loader.sources.archives import only_member
+
+            object.__setattr__(self, "path", f"{found[0]}#{only_member(found[0])}")
 
     def _refuse_what_its_kind_has_not(self) -> None:
         """Raise ConfigurationError for marks of CSV of what is no CSV, and an encoding of what is no text."""
@@ -128,19 +154,26 @@ class Source:
 
     @property
     def address(self) -> str:
-        """The path or address that is opened: all but the part that is read of it."""
-        return self._address_and_part()[0]
+        """The path or address that is opened: all but the member and the part that are read of it."""
+        return self._address_and_parts()[0]
+
+    @property
+    def member(self) -> str:
+        """The file in a ZIP archive that is read; empty for what is no archive."""
+        return self._address_and_parts()[1]
 
     @property
     def part(self) -> str:
         """The part that is read, as its name stands after `#`; empty for all."""
-        return self._address_and_part()[1]
+        return self._address_and_parts()[2]
 
-    def _address_and_part(self) -> tuple[str, str]:
-        if self.kind not in _WITH_PARTS:
-            return self.path, ""
-        address, _, part = self.path.partition("#")
-        return address, part
+    def _address_and_parts(self) -> tuple[str, str, str]:
+        archive = in_archive(self.path)
+        whole = self.path if archive is None else archive[1]
+        name, part = whole, ""
+        if self.kind in _WITH_PARTS:
+            name, _, part = whole.partition("#")
+        return (name, "", part) if archive is None else (archive[0], name, part)
 
     @property
     def file(self) -> Path | None:
@@ -175,6 +208,8 @@ class Source:
 def _format_of(path: str) -> str:
     if path == STDIN:
         return "csv"
+    archive = in_archive(path)
+    path = archive[1] if archive is not None else path
     whole, _, part = path.partition("#")
     kind = "".join(_suffixes(whole)).removeprefix(".")
     if part and kind.partition(".")[0] in _WITH_PARTS:
@@ -189,6 +224,8 @@ def _base(form: Format, path: str) -> str:
     """Return the base of a format, by the suffixes of the path where it has none, or no word on how it is packed."""
     if not form.base:
         return _format_of(path)
+    archive = in_archive(path)
+    path = path if archive is None else archive[1].partition("#")[0]
     packed = _suffixes(path)[-1:] if form.name and path != STDIN and form.base in _PACKED else []
     return form.base + packed[0] if packed and packed[0] in CODECS else form.base
 

@@ -20,12 +20,13 @@ import polars as pl
 
 from async_loader.errors import SourceError, one_line
 from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken, are_of_rejects
-from async_loader.sources.cell_faults import BROKEN_ARCHIVE, faults_of
+from async_loader.sources.cell_faults import faults_of
 from async_loader.sources.cells import Cell, as_json, typed
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import listed, names_no_column, nearest_name, problem_of
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
+from async_loader.sources.unpacking import BROKEN_ARCHIVE
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -173,10 +174,10 @@ def _opened(name: str, content: Any) -> CalamineWorkbook:
 
 
 def _unpacked(content: Any) -> int:
-    """Return the bytes of all that is in a packed workbook; 0 where it is none, or cannot be read."""
+    """Return the bytes of all that is in a packed workbook; of one that is not packed its own."""
     with contextlib.suppress(*BROKEN_ARCHIVE), zipfile.ZipFile(content) as archive:
         return sum(each.file_size for each in archive.infolist())
-    return 0
+    return int(content.seek(0, io.SEEK_END))
 
 
 def _read(name: str, steps: Any) -> Any:

@@ -23,6 +23,7 @@ from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
 from async_loader.sources.summing import SummingFile
 from async_loader.sources.transcoding import Bytes, Transcoded, marked_encoding
+from async_loader.sources.unpacking import Gunzipped
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
 BLOCK = 2 << 20
@@ -30,8 +31,10 @@ BLOCK = 2 << 20
 # taken as never closing.
 RECORD_LIMIT = 64 << 20
 
-# Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off.
-CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_GZIP = "gzip"
+# Suffix -> name of the codec in pyarrow, whose streams notice a source that was cut off; but those of gzip take no
+# padding.
+CODECS = {".gz": _GZIP, ".bz2": "bz2", ".zst": "zstd"}
 
 # Names of UTF-8, which is read as it is.
 _UTF_8 = ("", "utf-8")
@@ -39,7 +42,7 @@ _UTF_8 = ("", "utf-8")
 
 class Stream:
     """A source open for reading, or a stretch of one: `name` as reports have it, `size` in stored bytes (None where
-    unknown), `front` the first bytes of what has been read.
+    unknown), `front` the first bytes of what has been read. member: of a ZIP archive, the file in it that is read.
     """
 
     def __init__(
@@ -50,12 +53,15 @@ class Stream:
         *,
         name: str = "",
         encoding: str | None = None,
+        member: str = "",
     ) -> None:
         self.name = name or shown(path)
         self.front = b""
         # Of text other than UTF-8; None where it is not read as text.
         self.encoding = "" if encoding in _UTF_8 else encoding
         self._start, self._left = 0, sys.maxsize
+        # Of a member of an archive, which says it; 0 where it is not known.
+        self._unpacked_size = 0
         with self.failures():
             self._opened = opened(path)
             self._file, self._close = self._opened.file, self._opened.close
@@ -63,15 +69,17 @@ class Stream:
             # Not of stdin and pipes, which go on where they are.
             self.can_be_opened_again = path != STDIN and (self.size is not None or is_remote(path))
             self._summing: SummingFile | None = None
-            # The version of an object says enough of its content, and a stretch is not all of it.
-            if self.size is None or not (is_remote(path) or stretch is not None):
+            # The version of an object says enough of its content, and a stretch or member is not all of it.
+            if self.size is None or not (is_remote(path) or stretch is not None or member):
                 self._summing = SummingFile(self._file)
             self._reader: Bytes = self._summing or self._file
-            if codec is not None:
-                self._reader = pa.CompressedInputStream(pa.PythonFile(self._reader, mode="r"), codec)
         if codec is not None and self.size == 0:
             self.close()
             raise SourceError(self.name, f"is empty, not a {codec} file")
+        if member:
+            self._enter(member)
+        if codec is not None:
+            self._reader = _unpacked(self._reader, codec)
         if self.encoding:
             self._reader = Transcoded(self._reader, self.encoding)
         if stretch is not None:
@@ -96,6 +104,21 @@ class Stream:
             parts.append(self._reader.read(missing))
         return b"".join(parts)
 
+    def _enter(self, member: str) -> None:
+        """Read what a ZIP archive has as this member, and count its bytes there alone."""
+        from async_loader.sources.archives import open_member
+
+        try:
+            archive = self.seekable_file()
+            with self.failures():
+                self._reader, info = open_member(self.name, archive, member)
+        except BaseException:
+            self.close()
+            raise
+        self._start, self._unpacked_size = info.header_offset, info.file_size
+        if self.size is not None:
+            self.size = info.compress_size
+
     @property
     def facts(self) -> Facts:
         """Of the whole source, when it was opened."""
@@ -119,15 +142,26 @@ class Stream:
         return self._file.tell() - self._start if self.size is not None else 0
 
     def seekable_file(self) -> BinaryIO:
-        """Return the file itself, for formats read from the end; stdin and pipes are copied to a temporary file."""
+        """Return the file itself, for formats read from the end; stdin, pipes and what is packed are copied to a
+        temporary file.
+        """
         with self.failures():
-            if self.size is not None:
+            if self.size is not None and self._reader in (self._file, self._summing):
                 return self._file
+            self._check_room()
             copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the stream closes it
-            shutil.copyfileobj(self._summing or self._file, copy, BLOCK)
+            shutil.copyfileobj(cast("BinaryIO", self._reader), copy, BLOCK)
             self.close()
-            self._file, self._close = copy, copy.close
+            self._file, self._close, self._reader = copy, copy.close, copy
             return copy
+
+    def _check_room(self) -> None:
+        """Raise SourceError where a temporary file has no room for what is unpacked, as far as its size is known."""
+        directory = tempfile.gettempdir()
+        if self._unpacked_size > (free := shutil.disk_usage(directory).free):
+            unpacked, room = self._unpacked_size / 2**30, free / 2**30
+            problem = f"is {unpacked:,.1f} GiB when it is unpacked, and {directory} has {room:,.1f}"
+            raise SourceError(self.name, f"{problem}; set TMPDIR to a place with more room")
 
     def check_unchanged(self) -> None:
         """Raise SourceError if the source is not the one that was opened, or was written to since."""
@@ -164,6 +198,13 @@ class Stream:
             if not self._file.closed:
                 raise
             raise SourceError(self.name, f"cannot be read: {error}") from error
+
+
+def _unpacked(reader: Bytes, codec: str) -> Bytes:
+    """Return a reader of what is packed."""
+    if codec == _GZIP:
+        return Gunzipped(reader)
+    return cast("Bytes", pa.CompressedInputStream(pa.PythonFile(reader, mode="r"), codec))
 
 
 @contextlib.contextmanager

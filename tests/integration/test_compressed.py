@@ -142,6 +142,13 @@ def test_two_compressed_members_are_one_source(place: Place, mode: str) -> None:
     assert place.load(mode, {"users": place.file("u.csv.gz", content)}).tables["users"].inserted == 60_000
 
 
+@pytest.mark.parametrize("padding", [1, 600, 200_000])
+def test_nuls_after_gzip_are_padding(place: Place, mode: str, padding: int) -> None:
+    middle = CSV.index(b"\n300,") + 1
+    content = b"".join(gzip.compress(part) + bytes(padding) for part in (CSV[:middle], CSV[middle:]))
+    assert place.load(mode, {"users": place.file("u.csv.gz", content)}).tables["users"].inserted == 60_000
+
+
 def test_a_pipe_is_read_to_its_end(place: Place, mode: str) -> None:
     pipe = str(place.directory / "pipe")
     os.mkfifo(pipe)

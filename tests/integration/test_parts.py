@@ -10,6 +10,7 @@ import pickle
 import random
 import re
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -290,6 +291,10 @@ def test_what_cannot_be_read_from_the_middle_is_one_part(tmp_path: Path) -> None
     path = tmp_path / "u.csv.gz"
     path.write_bytes(gzip.compress(content))
     assert check(Source(str(path)), THINGS, 10) == 1
+    archive = tmp_path / "u.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("u.csv", content)
+    assert check(Source(str(archive)), THINGS, 10) == 1
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)
     assert parts.parts(Source(str(pipe)), THINGS, size=1) == [Part(Source(str(pipe)), 1)]

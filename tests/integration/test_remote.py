@@ -124,7 +124,7 @@ def test_whatever_fsspec_opens_is_a_source(place: Place, mode: str, scheme: str,
         ("s3://bucket/none.csv", "there is no such object, bucket or server; look at the address"),
         ("s3://nowhere/u.csv", "there is no such object, bucket or server; look at the address"),
         ("s3://bucket/folder.csv", "it is a directory; name one object"),
-        ("s3://bucket/cut.csv.gz", "truncated compressed stream"),
+        ("s3://bucket/cut.csv.gz", "it ends too early: it is cut off"),
         ("s3://bucket/cut.parquet", "Parquet magic bytes not found"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_source_that_changes_while_it_is_read_keeps_nothing(place: Place, mode
     [
         ("users.txt", "", ",", "unknown format 'txt'"),
         ("users", "", ",", "has no suffix that names its format"),
-        ("users.parquet.gz", "", ",", "unknown format 'parquet.gz'"),
+        ("users.xlsx.gz", "", ",", "unknown format 'xlsx.gz'"),
         ("users.csv", "docx", ",", "unknown format 'docx'"),
         ("users.csv", "", "::", "a delimiter is one ASCII character"),
         ("users.csv", "", '"', "each mark of CSV is another character"),

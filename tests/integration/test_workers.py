@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -101,7 +102,11 @@ def test_quoted_line_breaks_and_broken_quoting_are_read_alike(pair: Pair) -> Non
 def test_several_sources_of_a_table_are_one_after_the_other(pair: Pair) -> None:
     chance = random.Random(5)
     both = [write(pair.one, sample(chance, 20), kind, part) for kind, part in (("csv", "1"), ("jsonl", "2"))]
-    pair.load({name: [paths[name] for paths in both] for name in both[0]}, 200, on_conflict="update")
+    sources = {name: [paths[name] for paths in both] for name in both[0]}
+    archive = str(pair.one.directory / "users.zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("more.csv", users((1, "packed", "p@"), ("x", "bad", "b@"), (9_000, "packed", "p@")))
+    pair.load(sources | {"users": [*sources["users"], archive]}, 200, on_conflict="update")
 
 
 def test_references_lead_to_what_the_run_and_what_the_database_holds(pair: Pair) -> None:

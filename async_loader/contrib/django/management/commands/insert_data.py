@@ -60,9 +60,10 @@ exit codes:
             "Django's name of its model (shop.Order), or of a many-to-many field for the table that Django makes of it "
             "(shop.Order.tags). SOURCE is a file, an address on shared or object storage "
             "(s3://bucket/all.csv), or - for stdin; of a JSON document, FILE#results.items names the array; of a "
-            "spreadsheet, FILE#Sheet the sheet. FORMAT is csv, jsonl, ndjson or json, which may end in .gz, .bz2 or "
-            ".zst, or parquet, arrow, xlsx, xlsm, xlsb, xls or ods. Without FORMAT the suffixes of the file's name "
-            "decide, and stdin is csv "
+            "spreadsheet, FILE#Sheet the sheet; of a ZIP archive, FILE.zip#member the file in it, which need not be "
+            "named if it is the only one. FORMAT is csv, jsonl, ndjson, json, parquet or arrow, which may end in .gz, "
+            ".bz2 or .zst, or xlsx, xlsm, xlsb, xls or ods. Without FORMAT the suffixes of the file's name decide, and "
+            "stdin is csv "
             "(default: data/TABLE.csv for each table that ASYNC_LOADER_TABLES declares)",
         )
         add_reading_options(parser)
