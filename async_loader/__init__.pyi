@@ -11,6 +11,7 @@ from .errors import (
     ClusterError,
     ConfigurationError,
     ConflictError,
+    DeleteLimitError,
     InvalidValueError,
     LedgerError,
     LoaderError,
@@ -50,6 +51,7 @@ from .rules import (
     one_of,
 )
 from .run.cluster import Cluster
+from .run.deletions import Mark, Referrer
 from .run.loaded import Loaded
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
@@ -74,6 +76,7 @@ __all__ = [
     "ConflictError",
     "Constraint",
     "Counts",
+    "DeleteLimitError",
     "Dialect",
     "Exported",
     "Finding",
@@ -89,6 +92,7 @@ __all__ = [
     "Loaded",
     "LoaderError",
     "LockedError",
+    "Mark",
     "Options",
     "Orphan",
     "OutputError",
@@ -98,6 +102,7 @@ __all__ = [
     "Reference",
     "ReferenceCheck",
     "ReferenceReport",
+    "Referrer",
     "RefusedError",
     "Reject",
     "RejectFilter",

@@ -116,6 +116,20 @@ class OverLimitError(LoaderError):
         return f"{so_far}{'' if self.kept else ': nothing was kept'}; mend the source or allow more"
 
 
+class DeleteLimitError(LoaderError):
+    """More rows would be deleted than `max_deletes` allows."""
+
+    status = "over-limit"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        nothing = "nothing was deleted" if self.kept else "nothing was kept"
+        return f"{self.problem}: {nothing}; look at the sources, or allow more"
+
+
 class OutputError(LoaderError):
     """A file of rejects cannot be written."""
 

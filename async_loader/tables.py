@@ -77,7 +77,8 @@ class Links:
     name: what sources call the set: of values that the link table holds; `name__column` is of another column's values.
     table: the link table, in the same database, one row for each pair. It has a key that is generated, and references.
     column, target_column: those of its columns that reference this table, and the target.
-    problem: why no source can have it, as a line about it ends; empty where one can. With it, no more need be said.
+    problem: why no source can have it, as a line about it ends; empty where one can. With it, no more need be said; a
+        table that is said besides has links that go with a row which is deleted.
     is_used: whether a source of the run has it, or may have it; filled in by the run.
     target: the target's declaration, filled in by `in_reference_order`.
     """

@@ -18,6 +18,7 @@ from async_loader.ledger.entries import (
     DISCARD,
     RUNNING,
     TableRun,
+    missing_rows,
     previous_runs,
     removed_rejects,
     waiting_positions,
@@ -74,12 +75,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedTable(HasCounts):
-    """One line of the ledger as stored, where a count that is no integer is text, and where it was found."""
+    """One line of the ledger as stored, where a count that is no integer is text, and where it was found.
+
+    referenced: how many rows that no record named were kept, because other rows reference them.
+    """
 
     database: str
     state: str
     counts: Counts
     checkpoint: int | str
+    referenced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,8 @@ def _verified_table(database: str, line: TableRun) -> VerifiedTable:
     values = _numbers(line).items()
     shown: dict[str, Any] = {name: value if is_count(value) else _shown(value) for name, value in values}
     checkpoint = shown.pop("checkpoint")
-    return VerifiedTable(database, str(line.state), Counts(**shown), checkpoint)
+    _, referenced, _ = missing_rows(line)
+    return VerifiedTable(database, str(line.state), Counts(**shown), checkpoint, referenced)
 
 
 def _state(run: _Run, ledgers: _Ledgers) -> str:

@@ -38,6 +38,10 @@ SUPERSEDED, DISCARDED = "superseded", "discarded"
 # Of the line of a table that references itself: which records up to the checkpoint wait for others, uncounted.
 WAITING = "waiting"
 
+# Of a run: by table of which the rows are deleted that no record names, the mark that they get instead, or nothing. Of
+# the line of such a table: how many rows it had before the run, and what was not deleted.
+DELETE_MISSING, MISSING = "delete_missing", "missing"
+
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 # What a run reads, as `loader_runs` keeps it: `on_conflict`, and by table in `tables` the identities of its sources.
@@ -114,6 +118,21 @@ def removed_rejects(line: TableRun) -> dict[str, dict[str, int]]:
 def waiting_positions(line: TableRun) -> pl.Series | None:
     """Return the positions of records that had been read at the line's checkpoint and waited; None where none did."""
     return positions_of_text(facts_of(line).get(WAITING))
+
+
+def missing_rows(line: TableRun) -> tuple[int | None, int, str | None]:
+    """Return how many rows a table had before the run, where that was counted; how many rows that no record named were
+    kept because others name them; and why none was deleted, if that is so.
+    """
+    facts = facts_of(line).get(MISSING)
+    if not isinstance(facts, dict):
+        return None, 0, None
+    rows, referenced, why = (facts.get(name) for name in ("rows", "referenced", "not_deleted"))
+    return _count_or(None, rows), _count_or(0, referenced) or 0, None if why is None else str(why)
+
+
+def _count_or(otherwise: int | None, value: Any) -> int | None:
+    return value if is_count(value) else otherwise
 
 
 def _positive_counts(value: Any) -> dict[str, int]:

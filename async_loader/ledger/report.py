@@ -67,11 +67,22 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferencedRow:
+    """A row that no record names, and that is kept because a row of a table names its key in a column."""
+
+    key: Any
+    table: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableReport(HasCounts):
     """One table's part. given = inserted + updated + unchanged + rejected in a run that is complete.
 
     `counts` are attributes too (`report.given`), and stand in the JSON under their own names.
     `blank_lines` are lines of its sources that hold fields with nothing in them; they are no records.
+    `referenced` counts rows that no record names and that are kept because others name them; `referenced_rows` are the
+    first of them. `not_deleted` says why no row was deleted at all; None where nothing stands against that.
     `unasked_constraints` are those of the database which a dry run cannot ask, so that a load may have more rejects.
     `accepted` holds the first records that passed, in the table's columns, of a small load as they are stored, and
     `outcomes` what became of each. `samples` are the pace: seconds since the run began, and the number of records that
@@ -87,6 +98,9 @@ class TableReport(HasCounts):
     rejects: tuple[Reject, ...]
     unasked_constraints: tuple[str, ...] = ()
     blank_lines: int = 0
+    referenced: int = 0
+    referenced_rows: tuple[ReferencedRow, ...] = ()
+    not_deleted: str | None = None
     accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
     outcomes: tuple[str, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 from async_loader.ledger.entries import (
     COMPLETE,
+    DELETE_MISSING,
     RETRY,
     SHARE_SIZE,
     Facts,
@@ -99,6 +100,8 @@ def _difference(before: Facts, now: Facts) -> str | None:
     """Return what makes the two runs different loads; None where nothing does."""
     if before.get("on_conflict") != now["on_conflict"]:
         return f"it was to treat conflicts as {before.get('on_conflict')}, not as {now['on_conflict']}"
+    if before.get(DELETE_MISSING) != now.get(DELETE_MISSING):
+        return f"it was to delete {_missing(before)}, not {_missing(now)}"
     if before.get(SHARE_SIZE) != now.get(SHARE_SIZE):
         return f"{_regime(before)}, not {_regime(now)}"
     for table, sources in now["tables"].items():
@@ -116,6 +119,13 @@ def _regime(facts: Facts) -> str:
     if SHARE_SIZE not in facts:
         return "it went on in one process"
     return f"it was spread over workers in shares of {facts[SHARE_SIZE]:,} bytes"
+
+
+def _missing(facts: Facts) -> str:
+    """Return which rows a run was to delete because no record names them, in words."""
+    asked = facts.get(DELETE_MISSING)
+    listed = [f"{name}:{mark}" if mark else name for name, mark in asked.items()] if isinstance(asked, dict) else []
+    return f"the missing rows of {', '.join(listed)}" if listed else "nothing"
 
 
 # The parts of a source's identity, as a person calls them.

@@ -9,9 +9,26 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from async_loader.ledger.counts import NOTHING, Counts
-from async_loader.ledger.entries import COMPLETE, SUPERSEDED, TableRun, removed_rejects, waiting_positions
+from async_loader.ledger.entries import (
+    COMPLETE,
+    SUPERSEDED,
+    TableRun,
+    missing_rows,
+    removed_rejects,
+    waiting_positions,
+)
 from async_loader.ledger.outcomes import Outcome
-from async_loader.ledger.report import INSERTED, LISTED, UNCHANGED, UPDATED, Accepted, Reject, TableReport, reject_of
+from async_loader.ledger.report import (
+    INSERTED,
+    LISTED,
+    UNCHANGED,
+    UPDATED,
+    Accepted,
+    ReferencedRow,
+    Reject,
+    TableReport,
+    reject_of,
+)
 from async_loader.ledger.samples import Samples
 from async_loader.records.batches import Batch
 from async_loader.records.reasons import commonest_first
@@ -45,6 +62,8 @@ class Tally:
     waiting: positions of the records that have been read and wait for others; None where there are none.
     written: keys of rows that were inserted or changed; None where nothing wants to know them. lacks_keys: whether an
         earlier process, or an earlier attempt of a worker, has written rows whose keys are not among them.
+    rows_before: how many rows the table had before the run; None where nothing is to be deleted.
+    referenced, referenced_rows, not_deleted: as in the report.
     """
 
     database: str
@@ -66,6 +85,14 @@ class Tally:
     waiting: pl.Series | None = None
     written: list[pl.Series] | None = None
     lacks_keys: bool = False
+    rows_before: int | None = None
+    referenced: int = 0
+    referenced_rows: list[ReferencedRow] = field(default_factory=list)
+    not_deleted: str | None = None
+
+    def forget_missing(self) -> None:
+        """Begin anew to say which rows are not deleted though no record names them."""
+        self.referenced, self.referenced_rows, self.not_deleted = 0, [], None
 
     def wait(self, positions: pl.Series) -> None:
         """Note which records wait for others."""
@@ -119,6 +146,7 @@ class Tally:
         self.superseded = Counter(removed_rejects(line)[SUPERSEDED])
         self.waiting = waiting_positions(line)
         self.lacks_keys = True
+        self.rows_before, self.referenced, self.not_deleted = missing_rows(line)
         self.keep(whole=line.state == COMPLETE)
 
     def restore_rejects(self, source: str, rejects: pl.DataFrame) -> None:
@@ -171,6 +199,9 @@ class Tally:
             ignored_columns=self.ignored_columns,
             unasked_constraints=self.unasked_constraints,
             blank_lines=self.blank_lines,
+            referenced=self.referenced,
+            referenced_rows=tuple(self.referenced_rows),
+            not_deleted=self.not_deleted,
             seconds=round(self.seconds, 3),
             reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),

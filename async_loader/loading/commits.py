@@ -62,6 +62,7 @@ class Checkpoints(Commits):
     confirm: steps, in the open transaction, that fail where another process has resumed the run.
     recheck: steps, in the open transaction, that fail where rows of the load name what was deleted since the versions
         of databases were noted; they are given the state in which the table is committed.
+    last: the state in which the last records are committed: complete, unless rows are deleted after that.
     """
 
     others_write: ClassVar[bool] = True
@@ -72,6 +73,7 @@ class Checkpoints(Commits):
     save: Callable[[str], Steps[None]]
     confirm: Callable[[], Steps[None]]
     recheck: Callable[[Load, Versions, str], Steps[None]]
+    last: str = COMPLETE
     inserted: Versions = field(default_factory=Versions)
     relied_on: Versions = field(default_factory=Versions)
 
@@ -119,7 +121,7 @@ class Checkpoints(Commits):
     def end(self, load: Load) -> Steps[None]:
         """Commit the last records, and say that the table is complete."""
         yield from self.recheck(load, self.relied_on, COMPLETE)
-        yield Complete(self._commit(load, COMPLETE))
+        yield Complete(self._commit(load, self.last))
 
     def _commit(self, load: Load, state: str) -> Steps[None]:
         """Commit in one transaction what was written and how far that is."""

@@ -41,6 +41,7 @@ from async_loader.records.validation import Verdict, judge
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.loading.naming import NamedRows
     from async_loader.loading.parents import Family
     from async_loader.loading.waiting import WaitingRecords
     from async_loader.records.world import World
@@ -79,6 +80,7 @@ class Load:
     match_values: fills with those of accepted records.
     family: of a table that references itself, the records that wait for their parents.
     waited: positions of the records up to the checkpoint that waited there.
+    named: where it is noted which rows records name; None where nothing wants to know that.
     """
 
     run: str
@@ -108,6 +110,7 @@ class Load:
     match_values: MatchValues = field(default_factory=MatchValues)
     family: Family | None = None
     waited: pl.Series | None = None
+    named: NamedRows | None = None
 
     def shown(self, read_to: int, waits_for: str | None = None) -> Show:
         """Return how far the load is; `read_to` in bytes of all its sources together."""
@@ -181,6 +184,8 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
             progress.known = yield from _know(this, progress)
         for part in cut_batch(batch, _borders(this, progress.position, len(batch))):
             for piece in (yield from complete(progress.known, stamped(this.table, part))):
+                if this.named is not None:
+                    yield Call(this.named.note, (this.table, part, piece))
                 progress.position += len(piece.batch)
                 if progress.position <= this.checkpoint:
                     yield from _replay(this, progress, reader, piece)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import Call, Complete, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.contents import Content
-from async_loader.ledger.entries import COMPLETE
+from async_loader.ledger.entries import COMPLETE, RUNNING
 from async_loader.loading.commits import Checkpoints, Commits
 from async_loader.loading.finding import DryRows
 from async_loader.loading.load import Load, load, read_next
@@ -29,6 +29,9 @@ from async_loader.stores.answers import BrokenRows
 from async_loader.table_order import databases_in_commit_order
 from async_loader.tables import Table
 
+if TYPE_CHECKING:
+    from async_loader.run.deleting import Deleting
+
 
 class OneCommit(Execution):
     """Nothing is committed before all is loaded; then one database after another, in the order of references."""
@@ -44,6 +47,8 @@ class OneCommit(Execution):
     _loads: dict[str, Load]
     # The rows that a dry run would store.
     _dry: DryRows | None = None
+    # Of a run that deletes rows which no record names.
+    _deleting: Deleting | None = None
 
     def prepare(self) -> Steps[None]:
         """Lock all databases until they are committed, and read what is known of their keys."""
@@ -63,6 +68,11 @@ class OneCommit(Execution):
         self._broken = yield from self._broken_rows()
         self._accepted = {table.name: AcceptedKeys(table.column(table.key)) for table in state.remaining}
         self._allowance = RejectAllowance(state.plan.options.max_rejects, self._accepted)
+        if state.plan.options.delete_missing:
+            from async_loader.run.deleting import Deleting
+
+            self._deleting = Deleting(state)
+            yield from self._deleting.begin()
 
     def _release(self) -> Steps[None]:
         """Release the databases that are not needed yet."""
@@ -93,8 +103,14 @@ class OneCommit(Execution):
             waited=state.tallies[table.name].waiting,
             used_before=self._used.get(table.name, {}),
             dry=self._dry,
+            noted=self._noted(),
+            named=None if self._deleting is None else self._deleting.named(table.name),
         )
         return load(self._loads[table.name])
+
+    def _noted(self) -> frozenset[str]:
+        """Return the tables of which all keys are noted that accepted records name."""
+        return frozenset()
 
     def _contents(self, table: Table) -> list[Content]:
         """Return the contents whose earlier rejects go when the load is complete, as far as they are known by now."""
@@ -121,10 +137,54 @@ class OneCommit(Execution):
         # From here on the newest states of databases are seen.
         yield from release_databases(self.state, only_read=True)
         yield from self._recheck(ask_always=True)
+        late = yield from self._delete_now()
         for table in self.state.remaining:
-            yield from save(self.state, table, COMPLETE)
+            yield from save(self.state, table, RUNNING if table.name in late else COMPLETE)
         yield from self._check_broken()
-        yield Complete(self._commit_all())
+        yield Complete(self._commit_all(late))
+        if late:
+            yield from self._delete_late()
+
+    def _delete_now(self) -> Steps[frozenset[str]]:
+        """Delete the rows that no record names, but for those of some tables, which are returned: these are deleted
+        after the commit.
+        """
+        if self._deleting is None:
+            return frozenset()
+        yield from self._deleting.find(self._accepted)
+        late = self._deleting.late()
+        yield from self._deleting.delete(self._deleting.names - late)
+        return late
+
+    def _delete_late(self) -> Steps[None]:
+        """Delete, in transactions of their own, the rows of the tables that are left, referencing databases first."""
+        state, deleting = self.state, self._deleting
+        if deleting is None:
+            return
+        left = state.remaining
+        names = {table.database for table in state.plan.loaded}
+        for name in sorted(names):
+            here = [table for table in state.plan.loaded if table.database == name]
+            yield from state.plan.databases[name].begin_next([*here, *state.plan.link_tables(name)])
+        for table in left:
+            yield from confirm(state, table)
+        yield from deleting.look_again() if deleting.is_found else deleting.find(self._accepted)
+        yield from deleting.delete(table.name for table in left)
+        for table in left:
+            yield from save(state, table, COMPLETE)
+        yield Complete(self._commit_late())
+
+    def _commit_late(self) -> Steps[None]:
+        """Commit each database before every one that its tables reference."""
+        for name in reversed(databases_in_commit_order(self.state.plan.loaded)):
+            yield from self.state.plan.databases[name].commit()
+            self._keep(name)
+
+    def _keep(self, database: str, late: Collection[str] = ()) -> None:
+        """Remember that what was counted of a database's tables is committed: all of it, but for late deletions."""
+        for table in self.state.remaining:
+            if table.database == database:
+                self.state.tallies[table.name].keep(whole=table.name not in late)
 
     def _broken_rows(self) -> Steps[dict[str, BrokenRows]]:
         """Return by table the rows that break foreign keys which only a commit would ask."""
@@ -148,7 +208,7 @@ class OneCommit(Execution):
         for each in loads:
             yield from recheck(each, changes, lambda table: table in self.state.plan.loaded, ask_always=ask_always)
 
-    def _commit_all(self) -> Steps[None]:
+    def _commit_all(self, late: Collection[str]) -> Steps[None]:
         """Commit each database after every one that its tables reference."""
         state = self.state
         for name in databases_in_commit_order(state.plan.loaded):
@@ -156,9 +216,7 @@ class OneCommit(Execution):
             yield from self._recheck(ask_always=False)
             yield from self._check_places()
             yield from state.plan.databases[name].commit()
-            for table in state.plan.loaded:
-                if table.database == name:
-                    state.tallies[table.name].keep(whole=True)
+            self._keep(name, late)
         yield from self._check_places()
 
     def _check_places(self, names: Collection[str] | None = None) -> Steps[None]:
@@ -197,6 +255,7 @@ class Checkpointed(OneCommit):
             save=partial(save, state, table),
             confirm=partial(confirm, state, table),
             recheck=self._recheck_at,
+            last=RUNNING if self._deletes_from(table) else COMPLETE,
         )
 
     def _recheck_at(self, load: Load, versions: Versions, state: str) -> Steps[None]:
@@ -205,9 +264,14 @@ class Checkpointed(OneCommit):
         changes = yield from versions.changes(load.target_databases)
         yield from recheck(load, changes, lambda _: False, ask_always=state == COMPLETE)
 
+    def _deletes_from(self, table: Table) -> bool:
+        return self._deleting is not None and table.name in self._deleting.names
+
     def commit(self) -> Steps[None]:
-        """Commit nothing more: every load has committed its last records."""
+        """Commit nothing more, but for deletions: every load has committed its last records."""
         yield from self._check_places()
+        if self.state.remaining:
+            yield from self._delete_late()
 
 
 class DryRun(OneCommit):
@@ -222,9 +286,16 @@ class DryRun(OneCommit):
     def _superseding(self, table: Table) -> Superseding | None:  # noqa: ARG002 - nothing is written
         return None
 
+    def _noted(self) -> frozenset[str]:
+        """See OneCommit: which rows accepted records name is in no database."""
+        return frozenset() if self._deleting is None else self._deleting.names
+
     def commit(self) -> Steps[None]:
         """Commit nothing: nothing was written."""
-        yield from ()
+        if self._deleting is not None:
+            yield from release_databases(self.state, only_read=True)
+            yield from self._deleting.find(self._accepted, self._loads)
+            self._deleting.count()
 
 
 def looked_up(state: RunState) -> set[str]:

@@ -13,6 +13,7 @@ from async_loader.errors import ConfigurationError
 from async_loader.ledger.reject_groups import Selection
 from async_loader.loading.sides import RejectFile
 from async_loader.run.cluster import Cluster
+from async_loader.run.deletions import Mark, Referrer, check_asked, check_deletions
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.opening import STDIN
@@ -48,6 +49,10 @@ class Options:
     append: the tables of which every record is a new row; again: also where a complete run has appended the same.
     on_missing: what becomes of a record that finds no row by its match columns, or by the key: insert it, or reject it.
         None is as the table is declared.
+    delete_missing: the tables of which the rows are deleted, or marked, that no record of the run names.
+    max_deletes: how many rows that may be: a number of all tables together, or a percentage of each table's rows as
+        text, such as "5%". With more, nothing is kept.
+    referrers: columns of other tables than the run's that may name such rows, which are kept then.
     """
 
     on_conflict: str = "reject"
@@ -63,6 +68,9 @@ class Options:
     append: frozenset[str] = frozenset()
     again: bool = False
     on_missing: str | None = None
+    delete_missing: Mapping[str, Mark | None] = field(default_factory=dict)
+    max_deletes: int | str | None = None
+    referrers: tuple[Referrer, ...] = ()
 
     def __post_init__(self) -> None:
         if self.on_conflict not in ON_CONFLICT:
@@ -71,6 +79,7 @@ class Options:
             raise ConfigurationError(f"on_missing is one of {', '.join(ON_MISSING)}, not {self.on_missing!r}")
         for table in self.append & set(self.match):
             raise ConfigurationError(f"table {table}: --match finds rows, and --append makes new ones: choose one")
+        check_asked(self.delete_missing, self.max_deletes)
         if self.batch_size < 1:
             raise ConfigurationError(f"batch_size is at least 1, not {self.batch_size}")
         for name in ("max_rejects", "report_rejects", "commit_every"):
@@ -123,6 +132,7 @@ class Plan:
                 fields_of(source, table)
         if sum(source.address == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
+        check_deletions(self)
         if self.cluster is not None:
             self._check_spread()
 

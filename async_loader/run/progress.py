@@ -11,7 +11,17 @@ from async_loader.effects import Call, Now, Steps
 from async_loader.errors import StoreError
 from async_loader.ledger.contents import CONTENTS, Content, contents_as_json
 from async_loader.ledger.counts import NOTHING
-from async_loader.ledger.entries import COMPLETE, PROCESS, RUNNING, SUPERSEDED, WAITING, Facts, TableRun, facts_of
+from async_loader.ledger.entries import (
+    COMPLETE,
+    MISSING,
+    PROCESS,
+    RUNNING,
+    SUPERSEDED,
+    WAITING,
+    Facts,
+    TableRun,
+    facts_of,
+)
 from async_loader.ledger.layouts import READ
 from async_loader.ledger.positions import positions_as_text
 from async_loader.loading.repeated_content import earlier_loads, supersede_repeated
@@ -34,6 +44,9 @@ def save(run: RunState, table: Table, state: str, facts: Facts | None = None) ->
     facts |= {READ: layouts_read(run.readers[table.name]), CONTENTS: contents_as_json(contents)}
     if tally.waiting is not None:
         facts[WAITING] = positions_as_text(tally.waiting)
+    if tally.rows_before is not None:
+        kept = {"referenced": tally.referenced, "not_deleted": tally.not_deleted}
+        facts[MISSING] = {"rows": tally.rows_before} | kept
     if superseded := tally.superseded + tally.repeated:
         facts[SUPERSEDED] = dict(superseded)
     line = TableRun(

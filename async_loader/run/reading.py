@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from async_loader.effects import Call, Steps
 from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content, content_of
-from async_loader.ledger.entries import PROCESS, RETRY, SHARE_SIZE, Facts
+from async_loader.ledger.entries import DELETE_MISSING, PROCESS, RETRY, SHARE_SIZE, Facts
 from async_loader.ledger.layouts import layout_as_json
+from async_loader.run.deletions import as_facts
 from async_loader.run.state import RunState
 from async_loader.sources import Reader, Source
 from async_loader.sources.identity import Identity, identity, is_read_once
@@ -84,6 +85,8 @@ def _facts(state: RunState) -> Facts:
         table.name: _identities(plan.sources.get(table.name, ()), state.readers[table.name]) for table in plan.loaded
     }
     facts: Facts = {"on_conflict": plan.options.on_conflict, "tables": tables}
+    if plan.options.delete_missing:
+        facts[DELETE_MISSING] = as_facts(plan.options.delete_missing)
     if plan.cluster is not None:
         facts[SHARE_SIZE] = plan.cluster.share_size
     return facts | ({RETRY: True} if plan.retried else {})

@@ -29,6 +29,7 @@ from async_loader.tables import Table
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows
     from async_loader.stores.new_keys import NewKeys
+    from async_loader.stores.referring import Referring
     from async_loader.stores.shares import Place, Shares
 
 # The reason for which a row was refused that neither was stored nor broke a constraint.
@@ -71,6 +72,11 @@ class Store(ABC):
         place: where the sessions find tables, as far as a setting can say it.
         """
         return self
+
+    @property
+    @abstractmethod
+    def referring(self) -> Referring:
+        """The references to rows of its tables."""
 
     @abstractmethod
     def create(self, tables: Sequence[Table], *, fresh: bool) -> Steps[None]:

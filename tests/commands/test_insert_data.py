@@ -99,6 +99,9 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
         ],
         "unasked_constraints": [],
         "blank_lines": 0,
+        "referenced": 0,
+        "referenced_rows": [],
+        "not_deleted": None,
     }
     assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
     assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)

@@ -174,6 +174,7 @@ def test_other_names_keep_the_report_in_json(project: Project) -> None:
         assert list(json.loads(done.stdout)["tables"]["users"]) == [
             *("database", "sources", "given", "inserted", "updated", "unchanged", "rejected", "deleted"),
             *("ignored_columns", "seconds", "reasons", "rejects", "unasked_constraints", "blank_lines"),
+            *("referenced", "referenced_rows", "not_deleted"),
         ]
 
 

@@ -35,6 +35,7 @@ from async_loader.contrib.django import checks, settings
 from async_loader.contrib.django.management import base
 from async_loader.contrib.django.models.conditions import CHECK
 from async_loader.ledger.agreement import _ADVICE
+from async_loader.ledger.report import ReferencedRow
 from async_loader.records.conversion import INVALID
 from async_loader.records.reasons import FAULT_MESSAGES, RULE_FAILED
 from benchmarks.contenders import SERVED_CASES
@@ -49,6 +50,7 @@ FIELDS = {
     "Report of a load": Report,
     "Table of a load": TableReport,
     "Reject of a load": Reject,
+    "Referenced row": ReferencedRow,
     "Reason": Reason,
     "Report of check_references": ReferenceReport,
     "Table of check_references": CheckedTable,

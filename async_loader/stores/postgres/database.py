@@ -26,6 +26,7 @@ from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.postgres.connections import AsyncConnection, Connection
 from async_loader.stores.postgres.copies import FORMAT, Copy, copy_of, cut
 from async_loader.stores.postgres.faults import UNREACHABLE, Explainer, driver_error
+from async_loader.stores.postgres.referring import References
 from async_loader.stores.postgres.rows import stored_rows
 from async_loader.stores.postgres.sessions import BEGIN, Session, settings_of_loads
 from async_loader.stores.postgres.shares import KeptShares
@@ -82,6 +83,11 @@ class Database(Store):
     def shares(self) -> KeptShares:
         """Do what `Store.shares` says."""
         return KeptShares(self.name)
+
+    @property
+    def referring(self) -> References:
+        """Do what `Store.referring` says."""
+        return References(self.name)
 
     def in_session(self, session: str, place: Place | None) -> Self:
         """Do what `Store.in_session` says."""
@@ -141,9 +147,7 @@ class Database(Store):
         return (yield from schema.foreign_keys(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """Do what `Store.key_range` says. Texts are in an order of the server's own: of all but integers, all that is
-        said is whether there are any.
-        """
+        """Do what `Store.key_range` says; of all but integers, only whether there are any: the order is the server's."""
         key, name = quoted(table.key), table_sql(table.name)
         if table.column(table.key).type is not Type.INTEGER:
             return (None, None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None

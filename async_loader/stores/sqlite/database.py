@@ -50,6 +50,7 @@ from async_loader.tables import Table
 if TYPE_CHECKING:
     from async_loader.records.row_index import FoundRows
     from async_loader.stores.new_keys import NewKeys
+    from async_loader.stores.referring import Referring
     from async_loader.stores.shares import Shares
 
 
@@ -76,6 +77,13 @@ class Database(Store):
         """Do what `Store.shares` says."""
         problem = "is an SQLite file, which one process writes; mode dask needs PostgreSQL"
         raise ConfigurationError(f"database {self.name}: {problem}")
+
+    @property
+    def referring(self) -> Referring:
+        """Do what `Store.referring` says."""
+        from async_loader.stores.sqlite.referring import References
+
+        return References(self.name, self.zone)
 
     @staticmethod
     def mark(number: int) -> str:  # noqa: ARG004 - the marks stand in the order of values

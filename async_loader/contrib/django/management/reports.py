@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from async_loader import ConfigurationError, LoaderError, OverLimitError
+from async_loader import ConfigurationError, DeleteLimitError, LoaderError, OverLimitError
 from async_loader.contrib.django.management.base import FAILED, OVER_LIMIT, Failure, LoaderCommand
 from async_loader.contrib.django.management.interrupts import sigterm_as_ctrl_c
 from async_loader.contrib.django.management.report_files import (
@@ -128,7 +128,11 @@ class ReportCommand(LoaderCommand):
             with sigterm_as_ctrl_c(owns_process=self.owns_process) as interrupts:
                 return work.perform(), None
         except LoaderError as error:
-            codes = {OverLimitError: OVER_LIMIT, ConfigurationError: assignment.misconfigured}
+            codes = {
+                OverLimitError: OVER_LIMIT,
+                DeleteLimitError: OVER_LIMIT,
+                ConfigurationError: assignment.misconfigured,
+            }
             code = codes.get(type(error), FAILED)
             message = printable(error.text)
             return work.report(error.status, message), Failure(message, code)

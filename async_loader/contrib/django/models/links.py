@@ -30,7 +30,9 @@ def _links(field: ManyToMany, through: type[models.Model], table_of: Callable[[t
         return Links(field.name, problem=str(error))
     column, target = str(field.m2m_column_name()), str(field.m2m_reverse_name())
     if (problem := _problem(field, through, table, {table.key, column, target})) is not None:
-        return Links(field.name, problem=problem)
+        # The rows of a table that Django makes are links and nothing else, which go with the row that has them.
+        is_link = bool(through._meta.auto_created) and home(through) == home(field.model)
+        return Links(field.name, table if is_link else None, column, target, problem)
     return Links(field.name, table, column, target)
 
 

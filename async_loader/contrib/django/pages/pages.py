@@ -25,9 +25,11 @@ from async_loader.contrib.django.pages.values import (
     anchor_of,
     as_text,
     counts_of,
+    is_kept,
     ledger_line,
     listed_orphan,
     listed_reject,
+    missing_of,
     origin_of,
     outcomes_of,
     rejects_of,
@@ -62,6 +64,7 @@ def _load_page(report: Report) -> str:
         totals=[(name, sum(getattr(table, name) for table in report.tables.values())) for name in outcomes],
         counts=[counts_of(number, name, table, outcomes) for number, (name, table) in enumerate(report.tables.items())],
         origins=[origin_of(name, table) for name, table in report.tables.items()],
+        missing=[missing_of(name, table) for name, table in report.tables.items() if is_kept(table)],
         **_throughput(report),
         rejects=[
             rejects_of(number, name, table, map(listed_reject, table.rejects), kept_in=table.database if kept else "")

@@ -134,6 +134,19 @@ def origin_of(name: str, table: TableReport) -> tuple[Text, Text, list[Text], Te
     return as_text(name), as_text(table.database), [as_text(source) for source in table.sources], ignored, unasked
 
 
+def is_kept(table: TableReport) -> bool:
+    """Return whether rows are kept though no record names them."""
+    return table.referenced > 0 or table.not_deleted is not None
+
+
+def missing_of(name: str, table: TableReport) -> tuple[Text, Text | None, int, list[tuple[Text, Text]]]:
+    """Return a table with why none of its rows is deleted, and the rows that are kept because others reference them:
+    how many, and of the first ones the key, and what has it.
+    """
+    rows = [(as_text(row.key), as_text(f"{row.column} of {row.table}")) for row in table.referenced_rows]
+    return as_text(name), None if table.not_deleted is None else as_text(table.not_deleted), table.referenced, rows
+
+
 def ledger_line(
     name: str, table: VerifiedTable, outcomes: Iterable[str] = OUTCOMES
 ) -> tuple[Text, Text, Text, list[Text]]:

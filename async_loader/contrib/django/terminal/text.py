@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import async_loader
+from async_loader.contrib.django.terminal.missing_rows import kept_lines, missing_lines
 from async_loader.contrib.django.terminal.pace import rounded
 from async_loader.contrib.django.terminal.wording import clipped, lines_of, number_of, printable, shell_quoted
 
@@ -84,7 +85,7 @@ def _listing(report: Report, tables: Sequence[Table], *, is_reference: bool) -> 
         for reject in report.tables[table.name].rejects:
             yield f"{_skipped(table, reject)} ({_place(reject) if several else lines_of(reject)})"
         yield from _unnamed(report, table)
-    if unasked := list(_unasked(report, tables)):
+    if unasked := [*_unasked(report, tables), *missing_lines(report, tables)]:
         yield from ("", *unasked)
 
 
@@ -142,6 +143,7 @@ def _summary(report: Report, tables: Sequence[Table]) -> Iterator[str]:
     yield from _counts(report, tables)
     yield _speed(report)
     yield from _unasked(report, tables)
+    yield from missing_lines(report, tables)
     rejected = [table for table in tables if report.tables[table.name].rejected]
     for table in rejected:
         yield from _rejected(report, table)
@@ -285,6 +287,7 @@ def verification_lines(report: VerificationReport) -> Iterator[str]:
         yield from (_finding(run, finding) for finding in run.findings)
         if run.state == "superseded":
             yield f"{_run_name(run)}: was not finished, but later runs have loaded the rest"
+    yield from kept_lines(report)
     if not report.runs:
         yield "No run is in any ledger: there is nothing to verify."
     elif not report.findings:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 
 import async_loader
 from async_loader.contrib.django.management.cluster import add_cluster_options, cluster_of
+from async_loader.contrib.django.management.deleting import add_deleting_options, deleting_options
 from async_loader.contrib.django.management.finding import add_finding_options, finding_options
 from async_loader.contrib.django.management.formats import add_format_options
 from async_loader.contrib.django.management.help import STORING, group
@@ -39,7 +40,8 @@ example: check two files, and write nothing yet
 
 exit codes:
   0 done, 1 failed, 2 usage, 3 records rejected with --strict, 4 more rejects
-  than --max-rejects, 130 Ctrl-C, 143 SIGTERM
+  than --max-rejects or more rows to delete than --max-deletes, 130 Ctrl-C,
+  143 SIGTERM
 """
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -85,18 +87,20 @@ exit codes:
             action="store_true",
             help="begin anew, even if an earlier run of these sources is unfinished",
         )
+        add_deleting_options(parser)
         add_report_options(parser)
 
     def handle(self, *, sources: Sequence[str], mode: str, strict: bool, **options: Any) -> None:
         """Load the sources, and print the report."""
-        from async_loader.contrib.django.models.databases import refuse_transactions
+        from async_loader.contrib.django.models.databases import location, refuse_transactions
         from async_loader.contrib.django.models.tables import ProjectTables, databases_of
 
         project = ProjectTables()
         chosen = sources_of(project, sources, options)
         tables = project.tables(chosen, with_links=True)
-        finding = finding_options(project, options)
+        finding = finding_options(project, options) | deleting_options(project, tables, options)
         databases = databases_of(tables)
+        databases |= {each.database: location(each.database) for each in finding.get("referrers", ())}
         cluster = cluster_of(mode, options)
         if cluster is not None:
             refuse_transactions(databases)
