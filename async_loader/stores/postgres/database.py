@@ -147,7 +147,7 @@ class Database(Store):
         return (yield from schema.foreign_keys(self.name, table))
 
     def key_range(self, table: Table) -> Steps[KeyRange | None]:
-        """Do what `Store.key_range` says; of all but integers, only whether there are any: the order is the server's."""
+        """Do what `Store.key_range` says; of all but integers only whether there are any."""
         key, name = quoted(table.key), table_sql(table.name)
         if table.column(table.key).type is not Type.INTEGER:
             return (None, None) if (yield Query(self.name, f"SELECT 1 FROM {name} LIMIT 1")) else None
