@@ -24,6 +24,7 @@ from async_loader.records.validation import only_column, shown_record
 from async_loader.tables import Reference, Table
 
 if TYPE_CHECKING:
+    from async_loader.records.keys import AcceptedKeys
     from async_loader.stores.store import Store
 
 # Rows of a table that are read at a time when all of them are.
@@ -126,12 +127,13 @@ class Finding:
     """How the records of one table find rows, and what a load has learned of that.
 
     targets: by name, the referenced tables with the database of each. dry: by table, of a dry run, the rows that it
-    would have stored, by some of their columns. match_values: those of accepted records.
+    would have stored, by some of their columns. accepted, match_values: keys and match values of accepted records.
     """
 
     table: Table
     database: Store
     targets: Mapping[str, tuple[Table, Store]]
+    accepted: AcceptedKeys
     dry: DryRows | None = None
     match_values: MatchValues = field(default_factory=MatchValues)
     _finders: dict[tuple[str, ...], Finder] = field(default_factory=dict)
@@ -194,7 +196,7 @@ class Finding:
         answer = yield from self._own_finder().find(asked)
         given = batch.values[table.key]
         checks: list[Check] = yield Call(_match_checks, (table, batch, values, taken, answer))
-        wrong = yield from self._wrong_keys(given, identity, answer)
+        wrong = yield from self._wrong_keys(given.zip_with(~taken, given.clear(len(given))), identity, answer)
         message = f"{table.key} {SHOWN} is not the key of the row that {_named(table.match)} finds"
         checks.append(Check("exists", table.key, message, wrong, shown_record(given.to_frame())))
         usable = pl.when(~wrong).then(given)
@@ -203,16 +205,22 @@ class Finding:
 
     def _wrong_keys(self, given: pl.Series, identity: pl.Series, answer: FoundRows) -> Steps[pl.Series]:
         """Return for each record whether the key that the source gives is not that of its row, or is another row's, or
-        that of an earlier record of the batch which has other match values.
+        that of an earlier record which has other match values.
         """
         if given.null_count() == len(given):
             return all_false(len(given))
         other = (answer.keys != given).fill_null(value=False)
-        new = given.filter(answer.keys.is_null()).drop_nulls()
-        held = (yield from self.database.present(self.table, new.unique())) if len(new) else new
+        occupied = yield from self._occupied(given.filter(answer.keys.is_null()).drop_nulls())
         first = pl.DataFrame({"key": given, "first": identity}).select(pl.col("first").first().over("key")).to_series()
-        taken = given.is_in(held.implode()) | (given.is_not_null() & (identity != first))
+        taken = given.is_in(occupied.implode()) | (given.is_not_null() & (identity != first))
         return other | (answer.keys.is_null() & taken).fill_null(value=False)
+
+    def _occupied(self, keys: pl.Series) -> Steps[pl.Series]:
+        """Return those of some keys that rows have, or accepted records whose rows may not be stored yet."""
+        if not len(keys):
+            return keys
+        stored = yield from self.database.present(self.table, keys.unique())
+        return pl.concat([stored, keys.filter(self.accepted.are_taken(keys))])
 
     def taken(self, identity: pl.Series) -> pl.Series:
         """Return for each record whether one of the same match values was accepted before."""

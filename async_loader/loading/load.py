@@ -205,7 +205,7 @@ def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
     return Knowledge(
         table=this.table,
         database=this.database,
-        finding=Finding(this.table, this.database, this.targets, this.dry, this.match_values),
+        finding=Finding(this.table, this.database, this.targets, this.accepted, this.dry, this.match_values),
         accepted=this.accepted,
         key_range=progress.key_range,
         references=this.relied_on,

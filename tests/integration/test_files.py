@@ -50,7 +50,7 @@ def test_a_file_that_is_gone_ends_the_load_in_one_line(
 FAULTS = {
     "a trigger ends the transaction": "CREATE TRIGGER t BEFORE INSERT ON users BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
     "text that is not UTF-8": """INSERT INTO loader_runs
-        SELECT CAST(x'ff' AS TEXT), 'users', 'async', '{}', 'complete', 0, 0, 0, 0, 0, 0, 'x', 'y'""",
+        SELECT CAST(x'ff' AS TEXT), 'users', 'async', '{}', 'complete', 0, 0, 0, 0, 0, 0, 'x', 'y', 0""",
     "a table is missing": "DROP TABLE loader_runs",
 }
 
