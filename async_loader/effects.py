@@ -5,7 +5,7 @@ These effects are the whole vocabulary between what a load does and how it waits
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -124,6 +124,23 @@ class Call:
     arguments: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Records that a program gives one after another, at once or asynchronously. Opened twice, they are two values."""
+
+    given: Iterable[Any] | AsyncIterable[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Take the next of some records. The mode iterates over them where their own code may block or wait, and closes the
+    iterator at the end of the run. Result: a list of `count` of them, or of fewer if they have come to their end.
+    """
+
+    records: Records
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Begin other steps and go on without them where the mode can. Result: a token for Finish."""
@@ -233,6 +250,7 @@ Effect: TypeAlias = (
     | Change
     | Each
     | Call
+    | Draw
     | Start
     | Finish
     | Submit

@@ -14,7 +14,6 @@ from async_loader import (
     Reference,
     Report,
     Run,
-    Source,
     Table,
     Type,
     contains,
@@ -72,7 +71,7 @@ class Place:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
-    def load(self, mode: str, sources: Mapping[str, Source | str | Sequence[Source | str]], **options: Any) -> Report:
+    def load(self, mode: str, sources: Mapping[str, Any], **options: Any) -> Report:
         """Load sources by table name, one or several each."""
         return Run(self.tables, sources, self.databases, Options(**options), mode=mode).perform()
 

@@ -6,8 +6,8 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os import PathLike
 
+from async_loader.api.given import SourceLike, sources_of
 from async_loader.effects import Tell
 from async_loader.errors import ConfigurationError, LoaderError
 from async_loader.ledger.report import Report
@@ -20,12 +20,8 @@ from async_loader.run.plan import Options, Plan
 from async_loader.run.remainder import remainder
 from async_loader.run.run import initialise, run
 from async_loader.run.state import RunState
-from async_loader.sources import Source
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
-
-# What callers may give where a source is wanted: the format of a path is known by its suffix.
-SourceLike = Source | str | PathLike[str]
 
 
 class Run:
@@ -60,7 +56,7 @@ class Run:
                 run=uuid.uuid4().hex,
                 mode=mode,
                 tables=tuple(tables),
-                sources={name: _sources(given) for name, given in sources.items()},
+                sources={name: sources_of(name, given) for name, given in sources.items()},
                 databases=stores_of(databases),
                 options=options,
                 cluster=(cluster or Cluster()) if self._mode.is_spread else None,
@@ -122,6 +118,11 @@ class Run:
                 error.kept = ", ".join(part for part in (f"{self.kept} kept", remainder(self._state, error)) if part)
             error.report = self.report(error.status, error.text)
             raise
+        except Exception as error:
+            # Of a program's own records, or a defect.
+            if self.kept:
+                error.add_note(", ".join(part for part in (f"{self.kept} kept", self.rest) if part))
+            raise
 
 
 def _reject_file_maker(options: Options) -> Callable[[str, Table], RejectFile] | None:
@@ -142,12 +143,14 @@ async def load(
 ) -> Report:
     """Check the sources and load them into their tables, each in its own database; all of it or, on an error, nothing.
 
-    sources: by table name, what to read: one source or several, in this order. Tables without sources are looked up
-        where others reference them, so declare those too.
+    sources: by table name, what to read: one source or several, in this order. A source is a path, a `Source`, a frame
+        (Polars, pandas, Arrow), or an iterable or asynchronous iterable of mappings; a list of mappings is one source.
+        Tables without sources are looked up where others reference them, so declare those too.
     databases: by the name that tables use, the path of an SQLite file, or the URL of a PostgreSQL database, that `init`
         has made ready.
 
-    Raises LoaderError, whose `report` holds the counts by then.
+    Raises LoaderError, whose `report` holds the counts by then. What the code of an iterable raises is raised as it is,
+    and keeps nothing either.
     """
     return await Run(tables, sources, databases, options).perform_async()
 
@@ -161,8 +164,3 @@ def init(tables: Iterable[Table], databases: Mapping[str, StoreLike], *, fresh: 
     tables = tuple(tables)
     Sequential(lambda _: None).run(initialise(tables, stores_of(databases), fresh=fresh))
     return tuple(dict.fromkeys([*(table.database for table in tables), *databases]))
-
-
-def _sources(given: SourceLike | Sequence[SourceLike]) -> tuple[Source, ...]:
-    several = [given] if isinstance(given, Source | str | PathLike) else given
-    return tuple(each if isinstance(each, Source) else Source(str(each)) for each in several)

@@ -142,7 +142,7 @@ _IDENTITY_PARTS = {
 
 def _source_difference(table: str, old: Any, new: Any) -> str | None:
     if old is None or new is None:
-        return f"{table} came from stdin or a pipe, which cannot be read again"
+        return f"{table} came from stdin, a pipe or a program, which cannot be read again"
     if old == new:
         return None
     if old.get("path") != new["path"]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import (
     Announce,
@@ -20,12 +20,14 @@ from async_loader.effects import (
     Change,
     Complete,
     Connect,
+    Draw,
     Each,
     Effect,
     Finish,
     Now,
     Pause,
     Query,
+    Records,
     Result,
     Show,
     Start,
@@ -37,6 +39,10 @@ from async_loader.effects import (
 from async_loader.modes.sequential import CTRL_C
 from async_loader.modes.threads import MOST_THREADS, PATIENCE_SECONDS
 
+# What most runs do without is imported by those that do not.
+if TYPE_CHECKING:
+    from async_loader.modes.drawing import InThread, Waiting
+
 
 class Coroutines:
     """Takes steps to their end; `show` is called with how far they are, in the event loop."""
@@ -47,6 +53,7 @@ class Coroutines:
         self._pool = ThreadPoolExecutor(MOST_THREADS, "loader")
         self._known: dict[str, asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._drawn: dict[Records, Waiting | InThread] = {}
 
     async def run(self, steps: Steps[Result]) -> Result:
         """Take all steps; what is not committed at the end is rolled back."""
@@ -58,16 +65,22 @@ class Coroutines:
 
     async def _close(self) -> None:
         await asyncio.gather(*(connection.close() for connection in self._connections.values()))
+        if self._drawn:
+            from async_loader.modes.drawing import close_in_loop
+
+            await asyncio.gather(*map(close_in_loop, self._drawn.values()))
 
     async def _drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
         return await drive_async(steps, self._perform)
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect) -> Any:  # noqa: PLR0912 - one for each effect
         """Perform one effect. Returns its result."""
         match effect:
             case Call(function, arguments):
                 return await self._call(function, arguments)
+            case Draw():
+                return await self._draw(effect)
             case Connect():
                 return await self._connect(effect)
             case Query(database) | Change(database) | Each(database):
@@ -103,6 +116,15 @@ class Coroutines:
             await asyncio.wait([future], timeout=PATIENCE_SECONDS)
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
+
+    async def _draw(self, effect: Draw) -> list[Any]:
+        """Take the next records: on this loop, if they come asynchronously, else in a thread of their own."""
+        if effect.records not in self._drawn:
+            from async_loader.modes.drawing import drawn_in_loop
+
+            self._drawn[effect.records] = drawn_in_loop(effect.records.given)
+        drawing = self._drawn[effect.records].draw(effect.count)
+        return await (asyncio.wrap_future(drawing) if isinstance(drawing, Future) else drawing)
 
     async def _together(self, several: Sequence[Steps[None]]) -> None:
         """Take all of them, in a task each. The task group ends the others when one fails, whose error is reported."""

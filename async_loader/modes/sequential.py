@@ -8,10 +8,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from async_loader.effects import (
     Announce,
@@ -22,12 +22,14 @@ from async_loader.effects import (
     Connect,
     Connection,
     Database,
+    Draw,
     Each,
     Effect,
     Finish,
     Now,
     Pause,
     Query,
+    Records,
     Result,
     Show,
     Start,
@@ -36,6 +38,10 @@ from async_loader.effects import (
     Together,
     drive,
 )
+
+# What most runs do without is imported by those that do not.
+if TYPE_CHECKING:
+    from async_loader.modes.drawing import Blocking, Drawing
 
 
 class _CtrlC:
@@ -89,6 +95,9 @@ class Sequential:
     def __init__(self, show: Callable[[Show | Tell], None]) -> None:
         self._show = show
         self._connections: dict[str, tuple[Database, Connection]] = {}
+        # What this thread draws from, and what is drawn elsewhere.
+        self._drawn: dict[Records, Blocking] = {}
+        self._drawing: Drawing | None = None
 
     def run(self, steps: Steps[Result]) -> Result:
         """Take all steps; what is not committed at the end is rolled back."""
@@ -97,16 +106,19 @@ class Sequential:
             return self.drive(steps)
         finally:
             self.close_all(list(self._connections))
+            self.close_drawn()
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Perform effect after effect; what one raises is raised where the steps asked for it."""
         return drive(steps, self.perform)
 
-    def perform(self, effect: Effect) -> Any:
+    def perform(self, effect: Effect) -> Any:  # noqa: PLR0912 - one for each effect
         """Perform one effect. Returns its result."""
         match effect:
             case Call(function, arguments):
                 return function(*arguments)
+            case Draw():
+                return self.draw(effect)
             case Connect():
                 return self.connect(effect)
             case Query(database) | Change(database) | Each(database):
@@ -137,6 +149,32 @@ class Sequential:
     def finish(self, token: Any) -> Any:
         """Return what `start` gave: it is the result."""
         return token
+
+    def draw(self, effect: Draw) -> list[Any]:
+        """Take the next records; those that come at once here, so that their code is in the thread that called."""
+        given = effect.records.given
+        if not isinstance(given, Iterable):
+            return self.draw_aside(effect)
+        if effect.records not in self._drawn:
+            from async_loader.modes.drawing import Blocking
+
+            self._drawn[effect.records] = Blocking(given)
+        return self._drawn[effect.records].draw(effect.count)
+
+    def draw_aside(self, effect: Draw) -> list[Any]:
+        """Take the next records, in another thread."""
+        if self._drawing is None:
+            from async_loader.modes.drawing import Drawing
+
+            self._drawing = Drawing()
+        return self._drawing.draw(effect)
+
+    def close_drawn(self) -> None:
+        """Close what records were drawn from."""
+        for blocking in self._drawn.values():
+            blocking.close()
+        if self._drawing is not None:
+            self._drawing.close()
 
     def together(self, several: Sequence[Steps[None]]) -> None:
         """Take the steps of one after another."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from async_loader.effects import Change, Connect, Each, Effect, Query, Result, Show, Steps, Tell
+from async_loader.effects import Change, Connect, Draw, Each, Effect, Query, Result, Show, Steps, Tell
 from async_loader.modes.sequential import Sequential
 
 # Threads are made as they are needed: two for each table.
@@ -90,6 +90,19 @@ class Threads(Sequential):
             wait(set(self._running), PATIENCE_SECONDS)
         if self._failure is not None:
             raise self._failure
+
+    def draw(self, effect: Draw) -> list[Any]:
+        """Take the next records, in a thread of their own: that of a table is another one in each run."""
+        return self.draw_aside(effect)
+
+    def draw_aside(self, effect: Draw) -> list[Any]:
+        """Take the next records as Sequential does, one beginning at a time."""
+        with self._news:
+            if self._drawing is None:
+                from async_loader.modes.drawing import Drawing
+
+                self._drawing = Drawing()
+        return self._drawing.draw(effect)
 
     def announce(self, table: str) -> None:
         """Wake the threads that wait for a table."""

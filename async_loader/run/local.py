@@ -122,6 +122,10 @@ class OneCommit(Execution):
 
     def _read(self, table: Table) -> Callable[[Any], Steps[Batch | None]]:
         """Return steps that give the next batch: of a source, or of rejects that the table's database has stored."""
+        if any(source.data is not None for source in self.state.plan.sources.get(table.name, ())):
+            from async_loader.loading.drawing import draw_next
+
+            return draw_next
         if not self.state.plan.retried:
             return read_next
         from async_loader.loading.retrying import next_batch

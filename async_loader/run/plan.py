@@ -133,8 +133,17 @@ class Plan:
         if sum(source.address == STDIN for sources in self.sources.values() for source in sources) > 1:
             raise ConfigurationError("stdin can be read for one source only")
         check_deletions(self)
+        self._check_given()
         if self.cluster is not None:
             self._check_spread()
+
+    def _check_given(self) -> None:
+        """Raise ConfigurationError where records that come only once are to be read twice."""
+        given = [source for sources in self.sources.values() for source in sources if source.data is not None]
+        once = [source for source in given if hasattr(source.data, "__next__") or hasattr(source.data, "__anext__")]
+        for place, source in enumerate(once):
+            if any(source.data is other.data for other in once[:place]):
+                raise ConfigurationError(f"{source.name}: an iterator can be read for one source only")
 
     def _finding_rows(self) -> list[Table]:
         """Return the tables whose records find their rows as the options say."""
@@ -168,6 +177,9 @@ class Plan:
         for table in self.loaded:
             if any(source.address == STDIN for source in self.sources[table.name]):
                 raise ConfigurationError(f"{table.name}: workers cannot read this process's stdin; name a file")
+            if given := next((source.name for source in self.sources[table.name] if source.data is not None), None):
+                problem = f"workers cannot read {given}, which this process alone has"
+                raise ConfigurationError(f"{table.name}: {problem}; write it to a file, or choose another mode")
 
     @property
     def loaded(self) -> tuple[Table, ...]:

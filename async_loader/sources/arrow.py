@@ -20,23 +20,12 @@ from async_loader.sources.streams import Stream
 _FILE, _END = b"ARROW1", b"\xff\xff\xff\xff" + bytes(4)
 
 
-class ArrowSource(ColumnarSource):
-    """A source of Arrow's own format, as a file or as a stream. It is read from the front to its end."""
+class ArrowRecords(ColumnarSource):
+    """Rows in Arrow's memory, from the front to their end."""
 
-    def __init__(self, stream: Stream, fields: Fields) -> None:
-        try:
-            with stream.failures():
-                content = stream.seekable_file()
-                content.seek(0)
-                is_file = content.read(len(_FILE)) == _FILE
-                is_whole = is_file or _ends_with_mark(content)
-                content.seek(0)
-                self._reader = pa.ipc.open_file(content) if is_file else pa.ipc.open_stream(content)
-        except UnicodeDecodeError as error:
-            raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
-        if not is_whole:
-            raise SourceError(stream.name, "is a stream without the mark of its end: it is cut off")
-        super().__init__(stream, fields, self._reader.schema)
+    def __init__(self, stream: Stream, fields: Fields, reader: pa.RecordBatchReader | pa.RecordBatchFileReader) -> None:
+        self._reader = reader
+        super().__init__(stream, fields, reader.schema)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in order; lines are row numbers from 1."""
@@ -59,6 +48,25 @@ class ArrowSource(ColumnarSource):
     def stretches(self, _: int) -> list[Stretch]:
         """Return everything, as one."""
         return [Stretch(self._stream.version, 0, self._stream.size or 0)]
+
+
+class ArrowSource(ArrowRecords):
+    """A source of Arrow's own format, as a file or as a stream."""
+
+    def __init__(self, stream: Stream, fields: Fields) -> None:
+        try:
+            with stream.failures():
+                content = stream.seekable_file()
+                content.seek(0)
+                is_file = content.read(len(_FILE)) == _FILE
+                is_whole = is_file or _ends_with_mark(content)
+                content.seek(0)
+                reader = pa.ipc.open_file(content) if is_file else pa.ipc.open_stream(content)
+        except UnicodeDecodeError as error:
+            raise SourceError(stream.name, "the name of a column is not valid UTF-8") from error
+        if not is_whole:
+            raise SourceError(stream.name, "is a stream without the mark of its end: it is cut off")
+        super().__init__(stream, fields, reader)
 
 
 def _ends_with_mark(content: BinaryIO) -> bool:

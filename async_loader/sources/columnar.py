@@ -38,6 +38,8 @@ class ColumnarSource(ABC):
     """
 
     part = ""
+    # How messages name all of it.
+    whole = "the file"
 
     def __init__(self, stream: Stream, fields: Fields, schema: pa.Schema) -> None:
         self._stream = stream
@@ -46,7 +48,7 @@ class ColumnarSource(ABC):
             problem = f"it has {len(names):,} columns, of which at most {MOST_COLUMNS:,} can be read"
             raise SourceError(stream.name, f"{problem}; keep those that are to be loaded")
         self.fields = fields.matched(dict.fromkeys(names))
-        if refusal := names_no_column(self.fields, names, "the file") or self.fields.refusal(set(names)):
+        if refusal := names_no_column(self.fields, names, self.whole) or self.fields.refusal(set(names)):
             raise SourceError(stream.name, refusal)
         self._check_names(self.fields.unmarked(names))
         self.columns = list(dict.fromkeys(self.fields.names.values()))
@@ -79,7 +81,7 @@ class ColumnarSource(ABC):
     def _check_names(self, names: list[str]) -> None:
         # A column that is not read may stand there twice.
         taken = set(self.fields.names.values())
-        problem = problem_of(self.fields, [*dict.fromkeys(names), *_twice(names, taken)], "the file")
+        problem = problem_of(self.fields, [*dict.fromkeys(names), *_twice(names, taken)], self.whole)
         if problem is not None:
             raise SourceError(self._stream.name, problem)
 

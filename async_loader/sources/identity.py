@@ -26,11 +26,11 @@ Identity: TypeAlias = dict[str, Any]
 
 def identity(source: Source, part: str | None = None) -> Identity | None:
     """Return path, how it is read, size in bytes, time of change in nanoseconds (or what else its storage says of its
-    version), and digest. None for stdin and pipes.
+    version), and digest. None for stdin and pipes, and for what a program gives.
 
     part: the name of the part that is read, where it is known; otherwise the part is as the path names it.
     """
-    if source.address == STDIN:
+    if source.address == STDIN or source.data is not None:
         return None
     with failures(source.name):
         stored = facts_of(source.address)
@@ -60,8 +60,8 @@ def identity(source: Source, part: str | None = None) -> Identity | None:
 
 
 def is_read_once(source: Source) -> bool:
-    """Return whether a source cannot be read a second time: stdin and pipes."""
-    if source.address == STDIN:
+    """Return whether a source cannot be read a second time: stdin and pipes, and what a program gives."""
+    if source.address == STDIN or source.data is not None:
         return True
     if is_remote(source.path):
         return False

@@ -4,6 +4,7 @@ where none of them is bad (`flat_json`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import polars as pl
@@ -20,29 +21,13 @@ from async_loader.sources.signatures import is_no_json_lines
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 
 
-class JsonLinesSource(JsonRecords):
-    """A source of JSON Lines. Raises SourceError for what begins as no JSON Lines do."""
+class JsonLines(JsonRecords, ABC):
+    """Records of lines, which come in blocks of whole lines."""
 
-    def __init__(self, stream: Stream, fields: Fields, stretch: Stretch | None = None) -> None:
+    def __init__(self, stream: Stream, fields: Fields) -> None:
         super().__init__(stream, fields)
-        self._line = 1 if stretch is None else stretch.line
-        head = stream.read(BLOCK)
-        self._head = without_bom(stream.name, head) if stretch is None else head
-        self._start = len(head) - len(self._head)
-        if stretch is None and is_no_json_lines(self._head):
-            raise SourceError(stream.name, "is no JSON Lines")
-        if stretch is None and b"}\r{" in self._head and not self._has_line_feed():
-            problem = "its lines end in a carriage return alone, not in a line feed"
-            raise SourceError(stream.name, f"{problem}; convert it (tr '\\r' '\\n')")
-        self.is_rejects = names_rejects(self._head)
-        if stretch is not None and stretch.columns is not None:
-            self.settle(stretch.columns)
-
-    def _has_line_feed(self) -> bool:
-        """Return whether the front has a line feed, which is read as far as that takes."""
-        while b"\n" not in self._head and len(self._head) < RECORD_LIMIT and (more := self._stream.read(BLOCK)):
-            self._head += more
-        return b"\n" in self._head
+        # The number of the next line, and how many bytes stand before the first.
+        self._line, self._start = 1, 0
 
     def batches(self) -> Iterator[Batch]:
         """Yield each block's records, in order."""
@@ -64,18 +49,9 @@ class JsonLinesSource(JsonRecords):
                 break
         return [Stretch(self._stream.version, self._start, self._stream.size or 0, columns=self._front)]
 
+    @abstractmethod
     def _blocks(self) -> Iterator[bytes]:
-        """Yield whole lines, in blocks no larger than one line needs; the last one ends where the source ends."""
-        rest, more = self._head, b"more"
-        while more:
-            more = self._stream.read(max(BLOCK, min(len(rest), RECORD_LIMIT - len(rest))))
-            rest += more
-            end = rest.rfind(b"\n") + 1 if more else len(rest)
-            yield from _pieces(rest[:end])
-            rest = rest[end:]
-            if len(rest) > RECORD_LIMIT:
-                problem = f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?"
-                raise SourceError(self._stream.name, problem)
+        """Yield blocks of whole lines, in order."""
 
     def _numbered(self, block: bytes) -> list[tuple[int, bytes]]:
         """Return the block's lines that are not blank, each with its number."""
@@ -100,6 +76,45 @@ class JsonLinesSource(JsonRecords):
         self._line += block.count(b"\n")
         numbers = pl.int_range(first_line, first_line + len(lines), eager=True)
         return self.made(typed_at_once(self.fields, read, lines), numbers, from_arrow(lines.as_arrow()))
+
+
+class JsonLinesSource(JsonLines):
+    """A source of JSON Lines. Raises SourceError for what begins as no JSON Lines do."""
+
+    def __init__(self, stream: Stream, fields: Fields, stretch: Stretch | None = None) -> None:
+        super().__init__(stream, fields)
+        if stretch is not None:
+            self._line = stretch.line
+        head = stream.read(BLOCK)
+        self._head = without_bom(stream.name, head) if stretch is None else head
+        self._start = len(head) - len(self._head)
+        if stretch is None and is_no_json_lines(self._head):
+            raise SourceError(stream.name, "is no JSON Lines")
+        if stretch is None and b"}\r{" in self._head and not self._has_line_feed():
+            problem = "its lines end in a carriage return alone, not in a line feed"
+            raise SourceError(stream.name, f"{problem}; convert it (tr '\\r' '\\n')")
+        self.is_rejects = names_rejects(self._head)
+        if stretch is not None and stretch.columns is not None:
+            self.settle(stretch.columns)
+
+    def _has_line_feed(self) -> bool:
+        """Return whether the front has a line feed, which is read as far as that takes."""
+        while b"\n" not in self._head and len(self._head) < RECORD_LIMIT and (more := self._stream.read(BLOCK)):
+            self._head += more
+        return b"\n" in self._head
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, in blocks no larger than one line needs; the last one ends where the source ends."""
+        rest, more = self._head, b"more"
+        while more:
+            more = self._stream.read(max(BLOCK, min(len(rest), RECORD_LIMIT - len(rest))))
+            rest += more
+            end = rest.rfind(b"\n") + 1 if more else len(rest)
+            yield from _pieces(rest[:end])
+            rest = rest[end:]
+            if len(rest) > RECORD_LIMIT:
+                problem = f"a line longer than {RECORD_LIMIT >> 20} MiB; is this JSON Lines?"
+                raise SourceError(self._stream.name, problem)
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:

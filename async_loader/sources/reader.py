@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import polars as pl
 import pyarrow as pa
@@ -24,9 +24,12 @@ from async_loader.sources.fields import Fields, fields_of
 from async_loader.sources.opening import CHANGED
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.signatures import advice
-from async_loader.sources.source import SPREADSHEETS, Source
+from async_loader.sources.source import ARROW, SPREADSHEETS, Source
 from async_loader.sources.streams import Stream
 from async_loader.tables import Table
+
+if TYPE_CHECKING:
+    from async_loader.sources.given import RecordStream
 
 # Sources that are open side by side, at most, of those that can be opened again: a process may have some 1,000
 # descriptors, and an open source holds some megabytes.
@@ -94,7 +97,14 @@ class Reader:
         self._open()
 
     def _open(self) -> None:
-        self._stream, opened = opened_format(self.source, fields_of(self.source, self._table), self._stretch)
+        fields = fields_of(self.source, self._table)
+        opened: OpenSource
+        if self.source.data is None:
+            self._stream, opened = opened_format(self.source, fields, self._stretch)
+        else:
+            from async_loader.sources.given import open_given
+
+            self._stream, opened = open_given(self.source, fields, self._batch_size)
         self._header, self._batches = opened, opened.batches()
 
     def close_until_read(self) -> None:
@@ -171,8 +181,20 @@ class Reader:
         return self._header.is_rejects
 
     @property
+    def has_batch(self) -> bool:
+        """Whether the next batch has been read already."""
+        return bool(self._waiting)
+
+    @property
+    def drawn(self) -> RecordStream | None:
+        """The stream of which the mode draws records before they are read; None where the source is read by itself."""
+        if self.source.data is None or self.source.kind == ARROW:
+            return None
+        return cast("RecordStream", self._stream)
+
+    @property
     def can_be_opened_again(self) -> bool:
-        """Whether what has been read of it can be read once more: not of stdin and pipes."""
+        """Whether what has been read of it can be read once more: not of stdin, pipes and what a program gives."""
         return self._stream.can_be_opened_again
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path, PurePath
+from typing import Any
 
 from async_loader.errors import ConfigurationError
 from async_loader.formats import Dialect, Format, Spellings, as_facts, known_encoding
@@ -21,11 +23,13 @@ from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
 SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
-KINDS = ("csv", "jsonl", "ndjson", "json", "parquet", "arrow", *SPREADSHEETS)
+# As what a program gives is read: records one after another, and a frame.
+RECORDS, ARROW = "jsonl", "arrow"
+KINDS = ("csv", RECORDS, "ndjson", "json", "parquet", ARROW, *SPREADSHEETS)
 # What is text, in an encoding.
-_TEXT = ("csv", "jsonl", "ndjson", "json")
+_TEXT = ("csv", RECORDS, "ndjson", "json")
 # What can be packed, by suffix.
-_PACKED = (*_TEXT, "parquet", "arrow")
+_PACKED = (*_TEXT, "parquet", ARROW)
 # What has parts of which one is read, named after `#`.
 _WITH_PARTS = ("json", *SPREADSHEETS)
 # In `ignore`, every name that the table does not know.
@@ -52,6 +56,9 @@ class Source:
         unknown names while it lacks optional columns is refused unless all of them stand here.
     separators: by name of links of the table, and "" for all of them, what stands between the values of a list that is
         given as text; "|" where nothing is said.
+    data: what is read instead of a file: a frame (Polars, pandas, Arrow), or any iterable or asynchronous iterable of
+        mappings. Then `path` is only the name that reports and rejects have for it, and a format may say names, names
+        to ignore, nulls and spellings of texts, and nothing else.
 
     What `names`, `means_null` and `ignore` of the format say is part of these; where both name a column, the source's
     own name holds.
@@ -66,6 +73,7 @@ class Source:
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     separators: Mapping[str, str] = field(default_factory=dict)
+    data: Any = field(default=None, compare=False, repr=False)
     # Of the format: they hold whatever was given instead of one.
     base: str = field(init=False)
     encoding: str = field(init=False)
@@ -85,7 +93,7 @@ class Source:
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.name}: {error}") from error
         parts = {
-            "base": _base(form, self.path),
+            "base": _base(form, self.path) if self.data is None else _base_of_data(self.name, form, self.data),
             "encoding": known_encoding(form.encoding),
             "dialect": dialect,
             "spellings": form.spellings,
@@ -113,18 +121,20 @@ class Source:
 
     def _settle_member(self) -> None:
         """Name the only file of an archive in the path, if none is named."""
-        found = in_archive(self.path)
+        found = in_archive(self.path) if self.data is None else None
         if found is not None and not found[1]:
             from async_loader.sources.archives import only_member
 
             object.__setattr__(self, "path", f"{found[0]}#{only_member(found[0])}")
 
     def _refuse_what_its_kind_has_not(self) -> None:
-        """Raise ConfigurationError for marks of CSV of what is no CSV, and an encoding of what is no text."""
-        if self.kind != "csv" and (of_csv := [name for name in as_facts(self.dialect) if name != "delimiter"]):
-            raise ConfigurationError(f"{self.name}: {of_csv[0]} is of CSV, and this is {self.kind}")
-        if self.encoding and not self.is_text:
-            raise ConfigurationError(f"{self.name}: an encoding is of text, and {self.kind} has none to be named")
+        """Raise ConfigurationError for marks of CSV of what is no CSV, and what is of text of what is none."""
+        of_csv = [name for name in as_facts(self.dialect) if name != "delimiter" or self.data is not None]
+        kind = self.kind if self.data is None else "what a program gives"
+        if self.kind != "csv" and of_csv:
+            raise ConfigurationError(f"{self.name}: {of_csv[0]} is of CSV, and this is {kind}")
+        if self.encoding and (self.data is not None or not self.is_text):
+            raise ConfigurationError(f"{self.name}: an encoding is of text, and {kind} has none to be named")
 
     def read_as(self, encoding: str, dialect: Dialect, spellings: Spellings) -> Source:
         """Return the source as one that is written so, with the same names."""
@@ -139,7 +149,7 @@ class Source:
             *self.ignore,
             *self.separators.values(),
         ]
-        if is_remote(self.path):
+        if self.data is None and is_remote(self.path):
             texts.append(self.path)
         for text in texts:
             if shown(text) != text:
@@ -168,7 +178,7 @@ class Source:
         return self._address_and_parts()[2]
 
     def _address_and_parts(self) -> tuple[str, str, str]:
-        archive = in_archive(self.path)
+        archive = in_archive(self.path) if self.data is None else None
         whole = self.path if archive is None else archive[1]
         name, part = whole, ""
         if self.kind in _WITH_PARTS:
@@ -177,8 +187,10 @@ class Source:
 
     @property
     def file(self) -> Path | None:
-        """The local file that it is; None for stdin and for what is stored elsewhere."""
-        return None if self.address == STDIN or is_remote(self.path) else Path(local_path(self.address))
+        """The local file that it is; None for stdin, for what is stored elsewhere and for what a program gives."""
+        if self.data is not None or self.address == STDIN or is_remote(self.path):
+            return None
+        return Path(local_path(self.address))
 
     @property
     def kind(self) -> str:
@@ -228,6 +240,38 @@ def _base(form: Format, path: str) -> str:
     path = path if archive is None else archive[1].partition("#")[0]
     packed = _suffixes(path)[-1:] if form.name and path != STDIN and form.base in _PACKED else []
     return form.base + packed[0] if packed and packed[0] in CODECS else form.base
+
+
+def _base_of_data(name: str, form: Format, data: Any) -> str:
+    """Return how what a program gives is read. Raises ConfigurationError for what is neither a frame nor records."""
+    if name in ("", STDIN):
+        raise ConfigurationError(f"what a program gives needs a name for reports, not {name!r}")
+    if form.base:
+        raise ConfigurationError(f"{name}: {form.base} is the format of a file, and this is what a program gives")
+    if is_frame(data):
+        return ARROW
+    if hasattr(data, "iterrows"):
+        raise ConfigurationError(f"{name}: frames of pandas are read from its version 2.2 on")
+    if isinstance(data, str | bytes | bytearray | PathLike | Mapping) or not is_iterable(data):
+        raise ConfigurationError(
+            f"{name}: an object of type {type(data).__name__} is neither a frame nor several records"
+        )
+    return RECORDS
+
+
+def is_frame(data: object) -> bool:
+    """Return whether something is a table in memory, or a query that gives one."""
+    return hasattr(data, "__arrow_c_stream__") or is_lazy(data)
+
+
+def is_lazy(data: object) -> bool:
+    """Return whether something is a query of Polars."""
+    return hasattr(data, "collect_schema") and hasattr(data, "collect")
+
+
+def is_iterable(data: object) -> bool:
+    """Return whether something gives one thing after another, at once or asynchronously."""
+    return hasattr(data, "__iter__") or hasattr(data, "__aiter__")
 
 
 def _suffixes(path: str) -> list[str]:

@@ -155,6 +155,6 @@ def test_what_came_from_stdin_is_read_from_its_beginning(project: Project, comma
     assert stored(project) == KEPT
     first = json.loads(failed.stdout)["run"]
     done = project.manage(*arguments, given=ROWS["orders"])
-    why = "orders came from stdin or a pipe, which cannot be read again"
+    why = "orders came from stdin, a pipe or a program, which cannot be read again"
     assert (done.returncode, done.stderr) == (0, f"not resuming run {first}: {why}; starting over\n")
     assert_begun_anew(project, done.stdout, first)

@@ -52,7 +52,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "size": ({**SOURCE, "size": 9, "digest": "e"}, "u.csv has another size and content now"),
     "time": ({**SOURCE, "modified": 9}, "u.csv has another time of change now"),
     "path": ({**SOURCE, "path": "v.csv"}, "users was read from u.csv, not from v.csv"),
-    "stdin": (None, "users came from stdin or a pipe, which cannot be read again"),
+    "stdin": (None, "users came from stdin, a pipe or a program, which cannot be read again"),
 }
 
 
