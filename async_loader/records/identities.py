@@ -21,7 +21,13 @@ def _text(name: str, kind: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if kind == pl.Binary:
         return column.bin.encode("hex")
-    return (column.to_physical() if isinstance(kind, pl.Duration) else column).cast(pl.String)
+    if isinstance(kind, pl.Time | pl.Duration):
+        # As text, a time of a day has no parts of a second.
+        column = column.to_physical()
+    elif kind == pl.Float64:
+        # The zeros of both signs are one number.
+        column = pl.when(column == 0).then(pl.lit(0.0)).otherwise(column)
+    return column.cast(pl.String)
 
 
 def _measured(text: pl.Expr, *, nulls_equal: bool) -> pl.Expr:

@@ -17,6 +17,7 @@ import polars as pl
 
 from async_loader.columns import Column, Type
 from async_loader.records.spellings import IN_GAP, SPELLINGS
+from async_loader.records.times import duration_texts, time_texts
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
 EXACT_REAL = 2.0**53
@@ -129,10 +130,12 @@ def shown_values(values: pl.Series) -> pl.Series:
     match values.dtype:
         case pl.String():
             return shown_text(values)
-        case pl.Duration():
-            return values.dt.to_string("iso")
         case pl.Binary():
-            return pl.select(pl.concat_str(pl.lit("x'"), pl.lit(values.bin.encode("hex")), pl.lit("'"))).to_series()
+            return shown_text(values.bin.encode("base64"))
+        case pl.Duration():
+            return duration_texts(values)
+        case pl.Time():
+            return time_texts(values)
     return values.cast(pl.String)
 
 

@@ -119,3 +119,8 @@ def duration_texts(durations: pl.Series) -> pl.Series:
             .otherwise(pl.lit("")),
         )
     ).to_series()
+
+
+def time_texts(times: pl.Series) -> pl.Series:
+    """Return times of a day with as many digits of their second as they have, of which a cast gives none."""
+    return times.dt.to_string("%H:%M:%S%.f")

@@ -283,10 +283,11 @@ def shown_record(values: pl.DataFrame) -> Callable[[pl.Series], pl.Series]:
     """Return a function that gives the values of the records at some places as messages show them."""
 
     def at(places: pl.Series) -> pl.Series:
-        chosen = [shown_values(column) for column in values[places]]
-        if len(chosen) == 1:
-            return chosen[0]
-        return pl.DataFrame(chosen).select(pl.concat_str(pl.all().fill_null("null"), separator=", ")).to_series()
+        chosen = values[places]
+        if chosen.width == 1:
+            return shown_values(chosen.to_series())
+        shown = pl.DataFrame({column.name: shown_values(column) for column in chosen})
+        return shown.select(pl.concat_str(pl.all().fill_null("null"), separator=", ")).to_series()
 
     return at
 

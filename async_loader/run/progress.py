@@ -22,8 +22,9 @@ from async_loader.ledger.entries import (
     TableRun,
     facts_of,
 )
-from async_loader.ledger.layouts import READ
+from async_loader.ledger.layouts import READ, layout_as_json
 from async_loader.ledger.positions import positions_as_text
+from async_loader.ledger.tally import Tally
 from async_loader.loading.repeated_content import earlier_loads, supersede_repeated
 from async_loader.run.reading import contents_read, layouts_read
 from async_loader.run.state import RunState
@@ -40,29 +41,50 @@ def save(run: RunState, table: Table, state: str, facts: Facts | None = None) ->
     contents: Mapping[str, Sequence[Content]] = contents_read(run, table)
     if state == COMPLETE and not run.plan.retried:
         contents = yield from _supersede_repeated(run, table, contents)
-    facts = run.facts | (facts or {})
-    facts |= {READ: layouts_read(run.readers[table.name]), CONTENTS: contents_as_json(contents)}
-    if tally.waiting is not None:
-        facts[WAITING] = positions_as_text(tally.waiting)
-    if tally.rows_before is not None:
-        kept = {"referenced": tally.referenced, "not_deleted": tally.not_deleted}
-        facts[MISSING] = {"rows": tally.rows_before} | kept
-    if superseded := tally.superseded + tally.repeated:
-        facts[SUPERSEDED] = dict(superseded)
+    sources, is_unchanged = _sources(run, table, contents, facts or {})
     line = TableRun(
         run=run.run,
         table_name=table.name,
         mode=run.plan.mode,
-        sources=json.dumps(facts),
+        sources=sources,
         state=state,
         counts=tally.counts,
         checkpoint=tally.records,
         started_at=run.began,
         finished_at=(yield Now()).isoformat() if state == COMPLETE else None,
     )
-    yield from database.save_run(line)
+    yield from database.save_run(line, {"sources"} if is_unchanged else ())
     if state == COMPLETE:
         yield from database.go_on_counting(table)
+
+
+def _sources(run: RunState, table: Table, contents: Mapping[str, Sequence[Content]], more: Facts) -> tuple[str, bool]:
+    """Return what the ledger keeps of a table's sources, and whether that is what it has. Of a thousand sources it
+    takes longer to make and to write than what a checkpoint is about.
+    """
+    tally, layouts = run.tallies[table.name], layouts_read(run.readers[table.name])
+    superseded, missing = tally.superseded + tally.repeated, _missing(tally)
+    described = (layouts, contents, superseded, missing, more, tally.waiting is None)
+    before, text = run.described.get(table.name, (None, ""))
+    if tally.waiting is None and described == before:
+        return text, True
+    facts = run.facts | more | {CONTENTS: contents_as_json(contents)}
+    facts[READ] = [layout_as_json(path, layout) for path, layout in dict.fromkeys(layouts)]
+    if tally.waiting is not None:
+        facts[WAITING] = positions_as_text(tally.waiting)
+    if missing:
+        facts[MISSING] = missing
+    if superseded:
+        facts[SUPERSEDED] = dict(superseded)
+    run.described[table.name] = described, (text := json.dumps(facts))
+    return text, False
+
+
+def _missing(tally: Tally) -> Facts:
+    """Return what the ledger keeps of rows that no record names; nothing where none are deleted."""
+    if tally.rows_before is None:
+        return {}
+    return {"rows": tally.rows_before, "referenced": tally.referenced, "not_deleted": tally.not_deleted}
 
 
 def _supersede_repeated(
@@ -111,7 +133,8 @@ def confirm(run: RunState, table: Table) -> Steps[None]:
     condition = f"run = {is_line[0]} AND table_name = {is_line[1]}"
     lines = yield from run.database(table).lines(condition, (run.run, table.name))
     committed = lines[0].checkpoint if lines else 0
-    is_own = not lines or facts_of(lines[0]).get(PROCESS, run.plan.run) == run.plan.run
+    _, text = run.described.get(table.name, (None, None))
+    is_own = not lines or lines[0].sources == text or facts_of(lines[0]).get(PROCESS, run.plan.run) == run.plan.run
     if not is_own or committed != run.tallies[table.name].kept.records:
         problem = f"another load goes on with run {run.run}, and has come to record {committed:,}"
         raise StoreError(table.database, f"table {table.name}: {problem}; let it finish")

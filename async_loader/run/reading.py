@@ -9,7 +9,7 @@ from async_loader.effects import Call, Steps
 from async_loader.errors import SourceError
 from async_loader.ledger.contents import Content, content_of
 from async_loader.ledger.entries import DELETE_MISSING, PROCESS, RETRY, SHARE_SIZE, Facts
-from async_loader.ledger.layouts import layout_as_json
+from async_loader.ledger.layouts import Layout
 from async_loader.run.deletions import as_facts
 from async_loader.run.state import RunState
 from async_loader.sources import Reader, Source
@@ -44,6 +44,10 @@ def open_sources(state: RunState) -> Steps[None]:
         state.plan = with_used_links(state.plan, state.readers)
     state.facts = yield Call(_facts, (state,))
     state.facts[PROCESS] = state.plan.run
+    state.contents = {
+        name: [known and content_of(known) for known in identities]
+        for name, identities in state.facts["tables"].items()
+    }
 
 
 def _open_all(state: RunState) -> Steps[tuple[Source, SourceError] | None]:
@@ -102,15 +106,14 @@ def contents_read(state: RunState, table: Table) -> dict[str, list[Content]]:
     stdin and pipes when they have been read.
     """
     contents: dict[str, list[Content]] = {}
-    for reader, known in zip(state.readers[table.name], state.facts["tables"][table.name], strict=False):
-        content = content_of(known) if known is not None else reader.content
+    for reader, known in zip(state.readers[table.name], state.contents[table.name], strict=False):
+        content = known if known is not None else reader.content
         contents.setdefault(reader.source.name, []).extend([content] if content is not None else [])
     for selection in state.plan.retried.get(table.name, ()):
         contents.setdefault(selection.name, []).extend(selection.contents)
     return contents
 
 
-def layouts_read(readers: Iterable[Reader | StoredReader]) -> list[dict[str, Any]]:
-    """Return how a table's sources are read, as `loader_runs` keeps it: each layout of a source once."""
-    layouts = dict.fromkeys((reader.source.name, layout) for reader in readers for layout in reader.layouts)
-    return [layout_as_json(path, layout) for path, layout in layouts]
+def layouts_read(readers: Iterable[Reader | StoredReader]) -> list[tuple[str, Layout]]:
+    """Return how a table's sources are read, as far as that is known: names and layouts."""
+    return [(reader.source.name, layout) for reader in readers for layout in reader.layouts]

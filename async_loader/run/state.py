@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from async_loader.errors import OutputError
+from async_loader.ledger.contents import Content
 from async_loader.ledger.entries import Facts, TableRun
 from async_loader.ledger.report import Report
 from async_loader.ledger.resuming import UnfinishedRun
@@ -34,6 +35,8 @@ class RunState:
 
     run, began: id and beginning (ISO 8601), those of the earlier run where this one resumes it, which `resumed` says.
     readers: by table, what it is loaded from, open. facts: what the run reads, as the ledger keeps it.
+    contents: by table, the content of each source; None where it shows when the source has been read.
+    described: by table, what the ledger was last given of its sources, with the JSON that it keeps of that.
     files: by table, where its rejects are written besides the database.
     committed: by table, the line of the earlier run that is resumed.
     places: by database, where this process finds tables, for a run that is spread.
@@ -47,6 +50,8 @@ class RunState:
         self.watch = Watch()
         self.readers: dict[str, Sequence[Reader | StoredReader]] = {}
         self.facts: Facts = {}
+        self.contents: dict[str, Sequence[Content | None]] = {}
+        self.described: dict[str, tuple[Any, str]] = {}
         self.files: dict[str, RejectFile] = {}
         self.committed: dict[str, TableRun] = {}
         self.places: dict[str, Place] = {}

@@ -33,7 +33,7 @@ from async_loader.records.parsing import (
 )
 from async_loader.records.respelling import is_respelled, read_text, trimmed
 from async_loader.records.spellings import IN_GAP, digits_code
-from async_loader.records.times import duration_texts
+from async_loader.records.times import duration_texts, time_texts
 from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
 from async_loader.sources.parquet_types import _is_uuid, is_binary, is_list
@@ -227,7 +227,7 @@ def _json_texts(read: pl.Series) -> pl.Series:
 
 _AS_TEXTS: Mapping[type[pl.DataType], Callable[[pl.Series], pl.Series]] = {
     pl.Binary: lambda read: read.bin.encode("base64"),
-    pl.Time: lambda read: read.cast(pl.String),
+    pl.Time: time_texts,
     pl.Duration: duration_texts,
     pl.Struct: _json_texts,
 }
@@ -241,7 +241,7 @@ def is_int96(read: pl.Series) -> bool:
 def _as_text(read: pl.Series) -> pl.Series:
     """Return values as text; a time of INT96 with as many digits of its second as it has."""
     if not isinstance(read.dtype, pl.Struct):
-        return read.cast(pl.String)
+        return (time_texts(read) if isinstance(read.dtype, pl.Time) else read).cast(pl.String)
     whole, rest = read.struct.field(_WHOLE), read.struct.field(_REST)
     # With six digits of a second where nanoseconds follow.
     digits = pl.concat_str(whole.dt.to_string("%Y-%m-%d %H:%M:%S%.6f"), rest.cast(pl.String).str.zfill(3))

@@ -94,6 +94,7 @@ class Reader:
         self._header: Header
         # None while the source is closed until it is read.
         self._batches: Iterator[Batch] | None
+        self._known_layout: Layout | None = None
         self._open()
 
     def _open(self) -> None:
@@ -106,6 +107,7 @@ class Reader:
 
             self._stream, opened = open_given(self.source, fields, self._batch_size)
         self._header, self._batches = opened, opened.batches()
+        self._is_read, self._is_settled = False, False
 
     def close_until_read(self) -> None:
         """Close the source until its first record is asked for, if it can be opened again. Its columns are known.
@@ -129,8 +131,14 @@ class Reader:
 
     @property
     def layouts(self) -> tuple[Layout]:
-        """How its records stand in it."""
-        return (self._layout(),)
+        """How its records stand in it: the same object as before where that is known to be the same."""
+        if self._known_layout is None or not self._is_settled:
+            layout = self._layout()
+            if layout != self._known_layout:
+                self._known_layout = layout
+            # What shows when records are read may show until the last one.
+            self._is_settled = self._batches is None or self._is_read
+        return (self._known_layout,)
 
     def _layout(self) -> Layout:
         source, schema, fields = self.source, self._header.schema, self._header.fields
@@ -240,6 +248,7 @@ class Reader:
         while not self._waiting:
             batch = self._next()
             if batch is None:
+                self._is_read = True
                 self._stream.check_unchanged()
                 self._stream.close()
                 return None

@@ -85,7 +85,7 @@ class _Dry(Store):
         yield from ()
         return sum(rejects)
 
-    def save_run(self, line: TableRun) -> Steps[None]:  # noqa: ARG002 - see Store
+    def save_run(self, line: TableRun, unchanged: Collection[str] = ()) -> Steps[None]:  # noqa: ARG002 - see Store
         """Save nothing in the ledger."""
         yield from ()
 

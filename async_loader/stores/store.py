@@ -308,15 +308,18 @@ class Store(ABC):
         changed: int = yield Change(self.name, sql, parameters, batch, rows, first)
         return changed
 
-    def save_run(self, line: TableRun) -> Steps[None]:
-        """Store how far a run has come with a table, in place of its earlier line."""
+    def save_run(self, line: TableRun, unchanged: Collection[str] = ()) -> Steps[None]:
+        """Store how far a run has come with a table, in place of its earlier line, which has the same values in the
+        unchanged columns.
+        """
         row = line.as_row()
-        bound = [self.mark(number) for number in range(1, len(row) + 1)]
-        assignments = ", ".join(f"{quoted(name)} = {value}" for name, value in zip(row, bound, strict=True))
-        is_line = f"run = {self.mark(len(row) + 1)} AND table_name = {self.mark(len(row) + 2)}"
+        changed = {name: value for name, value in row.items() if name not in unchanged}
+        assignments = ", ".join(f"{quoted(name)} = {self.mark(number)}" for number, name in enumerate(changed, 1))
+        is_line = f"run = {self.mark(len(changed) + 1)} AND table_name = {self.mark(len(changed) + 2)}"
         update = f"UPDATE loader_runs SET {assignments} WHERE {is_line}"
-        if not (yield Change(self.name, update, (*row.values(), line.run, line.table_name))):
-            insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({', '.join(bound)})"
+        if not (yield Change(self.name, update, (*changed.values(), line.run, line.table_name))):
+            bound = ", ".join(self.mark(number) for number in range(1, len(row) + 1))
+            insert = f"INSERT INTO loader_runs ({', '.join(map(quoted, row))}) VALUES ({bound})"
             yield Change(self.name, insert, tuple(row.values()))
 
     def go_on_counting(self, table: Table) -> Steps[None]:  # noqa: ARG002 - of a store that counts keys apart

@@ -16,6 +16,7 @@ from async_loader import (
     Column,
     ConfigurationError,
     Options,
+    Reference,
     RejectFilter,
     Report,
     Retry,
@@ -26,7 +27,7 @@ from async_loader import (
     Type,
 )
 from async_loader.loading import finding
-from tests.integration.library import MATCH, TABLES, names_and_emails, outcome, text_of
+from tests.integration.library import KEY, MATCH, TABLES, names_and_emails, outcome, text_of
 from tests.integration.test_lookups import lines_of
 from tests.integration.test_order_of_runs import crash_after_commits
 from tests.sample import MODES, Place, reject_names
@@ -348,3 +349,43 @@ def test_a_record_that_lacks_a_lookup_or_a_member_keeps_what_its_row_holds(libra
     assert reject_names(report, "loans") == [(2, 2, ["person_id.missing"]), (4, 4, ["shelf_id.missing"])]
     rows = library.query("orders", "SELECT person_id, shelf_id FROM loans ORDER BY id")
     assert rows == [(1, 1), (2, 1), (1, None)]
+
+
+def test_several_columns_of_text_are_shown_in_every_reason(tmp_path: Path, store: Databases, mode: str) -> None:
+    text = [Column(name, Type.TEXT) for name in ("hall", "row", "place")]
+    seats = Table(
+        "seats", "products", (KEY, *text, Column("price", Type.INTEGER)), unique_together=(("hall", "place"),)
+    )
+    visits = Table(
+        "visits",
+        "orders",
+        (KEY, Column("seat_id", Type.INTEGER)),
+        references=(Reference("seat_id", "seats", name="seat"),),
+    )
+    place = Place(tmp_path, (seats, visits), store=store)
+    match = {"seats": ("hall", "row", "place")}
+
+    def messages(table: str, lines: Sequence[str], **options: Any) -> list[tuple[str, str]]:
+        report = place.load(mode, {table: place.file("s.csv", "\n".join(lines))}, **options)
+        reasons = [reason for reject in report.tables[table].rejects for reason in reject.reasons]
+        return [(reason.code, reason.message.partition(" (")[0]) for reason in reasons]
+
+    assert messages("seats", ["hall,row,place,price", "A,1,a,5", "A,1,b,5", "A,1,a,6"], match=match) == [
+        ("duplicate", "hall and row and place 'A', '1', 'a' appears earlier in this run")
+    ]
+    assert messages("seats", ["hall,row,place,price", "A,1,a,6", "A,2,b,5"], match=match) == [
+        (
+            "exists",
+            "hall and row and place 'A', '1', 'a' is in the database with other values: price 5, not 6",
+        ),
+        ("unique", "hall and place 'A', 'b' is another row's already"),
+    ]
+    appended = frozenset({"visits"})
+    assert messages("visits", ["seat__hall,seat__place", "A,c", "B,a", "A,a"], append=appended) == [
+        ("exists_in", "seat__hall and seat__place 'A', 'c' does not exist in seats"),
+        ("exists_in", "seat__hall and seat__place 'B', 'a' does not exist in seats"),
+    ]
+    assert messages("seats", ["hall,row,place,price", "A,1,x,5", "A,1,y,5"], match={"seats": ("hall", "row")}) == [
+        ("ambiguous", "hall and row 'A', '1' is in several rows of seats"),
+        ("ambiguous", "hall and row 'A', '1' is in several rows of seats"),
+    ]

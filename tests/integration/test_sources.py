@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -212,3 +213,33 @@ def test_the_modes_give_one_report_and_one_set_of_databases(
         stored = [place.rows(name) + place.stored_rejects(name) for name in report.tables]
         outcomes.append((comparable(report), stored))
     assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_checkpoint_writes_what_it_knows_of_many_sources_only_where_that_has_changed(
+    place: Place, mode: str, kind: str
+) -> None:
+    columns = ("id", "name", "email")
+    records = [pl.DataFrame({name: [f"{number}@"] for name in columns}).with_columns(id=number) for number in range(40)]
+    files = [
+        place.file(f"{number}.{kind}", record.write_csv() if kind == "csv" else record.write_ndjson())
+        for number, record in enumerate(records)
+    ]
+    place.query("users", "CREATE TABLE written (checkpoint INTEGER)")
+    place.query(
+        "users",
+        "CREATE TRIGGER written AFTER UPDATE OF sources ON loader_runs "
+        "BEGIN INSERT INTO written VALUES (new.checkpoint); END",
+    )
+    place.load(mode, {"users": files}, commit_every=1)
+    assert place.query("users", "SELECT * FROM written") == []
+    [[by_checkpoints, checkpoint]] = place.query("users", "SELECT sources, checkpoint FROM loader_runs")
+    assert checkpoint == len(files)
+    # All is known that a load with one commit knows.
+    place.load(mode, {"users": files})
+    [[_], [by_one_commit]] = place.query("users", "SELECT sources FROM loader_runs ORDER BY rowid")
+    known, same = json.loads(by_checkpoints), json.loads(by_one_commit)
+    assert {name: known[name] for name in ("tables", "read", "contents")} == {
+        name: same[name] for name in ("tables", "read", "contents")
+    }

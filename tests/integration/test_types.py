@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from async_loader import Column, ConfigurationError, Source, SourceError, StoreError, Table, Type
+from async_loader import Column, ConfigurationError, Rule, Source, SourceError, StoreError, Table, Type
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -318,3 +319,94 @@ def test_a_column_says_what_it_cannot_have() -> None:
 def test_a_decimal_of_more_digits_than_sqlite_keeps_is_refused(tmp_path: Path, store: Databases) -> None:
     with pytest.raises(StoreError, match="SQLite keeps 15 significant digits"):
         Place(tmp_path, (table_with(Column("x", Type.DECIMAL)),), store=store)
+
+
+# Of each type a column, and two values that a file may have for it, with what messages show of them.
+OF_EACH_TYPE: dict[Type, tuple[Column, list[str], list[str]]] = {
+    Type.INTEGER: (Column("x", Type.INTEGER), ["1", "-2"], ["1", "-2"]),
+    Type.REAL: (Column("x", Type.REAL), ["0.5", "-2"], ["0.5", "-2.0"]),
+    Type.TEXT: (Column("x", Type.TEXT), ["a", "é"], ["'a'", "'é'"]),
+    Type.DECIMAL: (PRICE, ["1.5", "-0.05"], ["1.50", "-0.05"]),
+    Type.BOOLEAN: (Column("x", Type.BOOLEAN), ["true", "false"], ["true", "false"]),
+    Type.DATE: (DATE, ["2024-02-29", "0001-01-01"], ["2024-02-29", "0001-01-01"]),
+    Type.DATETIME: (NAIVE, ["2024-02-29 10:00", "0001-01-01 00:00"], ["2024-02-29 10:00:00", "0001-01-01 00:00:00"]),
+    Type.UUID: (Column("x", Type.UUID), ["0" * 32, "f" * 32], [f"'{'0' * 32}'", f"'{'f' * 32}'"]),
+    Type.JSON: (Column("x", Type.JSON), ["[1]", "{}"], ["'[1]'", "'{}'"]),
+    Type.TIME: (Column("x", Type.TIME), ["10:00:00", "23:59:59.5"], ["10:00:00", "23:59:59.500"]),
+    Type.DURATION: (Column("x", Type.DURATION), ["1 02:03:04", "-1 00:00:00.5"], ["1 02:03:04", "-1 00:00:00.500000"]),
+    Type.BINARY: (Column("x", Type.BINARY), ["/wA=", "AAAA"], ["'/wA='", "'AAAA'"]),
+}
+
+
+# Of types whose values are compared as texts, two that are next to each other.
+NEIGHBOURS = [
+    (Column("x", Type.TIME), ["10:00:00", "10:00:00.000001"]),
+    (Column("x", Type.DURATION), ["00:00:01", "00:00:01.000001"]),
+    (NAIVE, ["2024-02-29 10:00:00", "2024-02-29 10:00:00.000001"]),
+    (Column("x", Type.REAL), ["0.1", "0.10000000000000002"]),
+    (PRICE, ["0.01", "0.10"]),
+    (Column("x", Type.BINARY), ["AAAA", "AAAB"]),
+]
+
+
+@pytest.mark.parametrize(("column", "values"), NEIGHBOURS, ids=lambda each: getattr(each, "type", None))
+def test_values_of_several_columns_are_the_same_just_where_they_are_stored_as_the_same(
+    column: Column, values: list[str], tmp_path: Path, mode: str, store: Databases
+) -> None:
+    columns = (Column("id", Type.INTEGER, generated=True), Column("number", Type.INTEGER), column)
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
+    path = place.file("things.csv", "".join(["number,x\n", *(f"1,{value}\n" for value in values)]))
+    match = {"things": ("number", "x")}
+    first, second = (place.load(mode, {"things": path}, match=match).tables["things"] for _ in range(2))
+    assert (first.inserted, first.rejected) == (2, 0)
+    assert (second.unchanged, second.rejected) == (2, 0)
+
+
+def test_the_zeros_of_both_signs_are_one_value_of_several(tmp_path: Path, mode: str, store: Databases) -> None:
+    columns = (Column("id", Type.INTEGER), Column("number", Type.INTEGER), Column("x", Type.REAL))
+    things = Table("things", "things", columns, unique_together=(("number", "x"),))
+    place = Place(tmp_path, (things,), store=store)
+    first = place.file("things.csv", "id,number,x\n1,1,-0.0\n2,1,0.0\n")
+    assert reject_names(place.load(mode, {"things": first}), "things") == [(3, 3, ["unique"])]
+    second = place.file("more.csv", "id,number,x\n3,1,0\n4,1,-0.0\n")
+    assert reject_names(place.load(mode, {"things": second}), "things") == [(2, 2, ["unique"]), (3, 3, ["unique"])]
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("us", "10:00:00.500"), ("ns", "10:00:00.000000001"), ("s", "10:00:00")])
+def test_a_reject_of_parquet_keeps_all_of_a_time_of_day(
+    kind: str, shown: str, tmp_path: Path, mode: str, store: Databases
+) -> None:
+    place = Place(tmp_path, (table_with(Column("x", Type.TIME)),), store=store)
+    second = {"s": 1, "us": 10**6, "ns": 10**9}[kind]
+    time = 36_000 * second + {"s": 0, "us": 500_000, "ns": 1}[kind]
+    values = pa.array([time, time], pa.time32("s") if kind == "s" else pa.time64(kind))
+    path = place.directory / "things.parquet"
+    pa.parquet.write_table(pa.table({"id": pa.array([None, None], pa.int64()), "x": values}), path)
+    rejects = place.load(mode, {"things": str(path)}).tables["things"].rejects
+    assert [reject.record["x"] for reject in rejects] == [shown, shown]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Type if kind is not Type.OTHER], ids=lambda kind: kind.value)
+def test_messages_show_values_of_every_type(kind: Type, tmp_path: Path, mode: str, store: Databases) -> None:
+    column, values, shown = OF_EACH_TYPE[kind]
+
+    def fail(_: Any) -> bool:
+        raise ZeroDivisionError
+
+    odd = Rule("odd", ("x",), "x is odd", pl.col("x").map_elements(fail, return_dtype=pl.Boolean))
+    strict = Table("strict", "things", table_with(column).columns, rules=(odd,))
+    place = Place(tmp_path, (table_with(column), strict), store=store)
+
+    def messages(table: str, lines: list[str]) -> list[str]:
+        path = place.file(f"{table}.csv", "\n".join(["id,x", *lines]))
+        rejects = place.load(mode, {table: path}).tables[table].rejects
+        return [reason.message for reject in rejects for reason in reject.reasons]
+
+    assert messages("things", [f"1,{values[0]}", f"2,{values[1]}"]) == []
+    differing = messages("things", [f"1,{values[1]}", f"2,{values[0]}"])
+    assert [message.partition("other values: ")[2].partition(" (")[0] for message in differing] == [
+        f"x {shown[0]}, not {shown[1]}",
+        f"x {shown[1]}, not {shown[0]}",
+    ]
+    [failed] = messages("strict", [f"1,{values[0]}"])
+    assert failed.startswith(f"rule odd failed for {shown[0]}")
