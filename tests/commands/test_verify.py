@@ -209,7 +209,8 @@ def test_the_report_has_the_documented_shape(loaded: Project) -> None:
     assert list(run) == ["run", "started_at", "state", "tables", "findings"]
     assert run["state"] == "complete"
     assert list(run["tables"]) == ["users", "products", "orders"]
-    counts = {"given": 10, "inserted": 9, "updated": 0, "unchanged": 0, "rejected": 1, "checkpoint": 10}
+    counts = {"given": 10, "inserted": 9, "updated": 0, "unchanged": 0, "rejected": 1, "deleted": 0}
+    counts |= {"checkpoint": 10, "referenced": 0}
     assert run["tables"]["users"] == {"database": "users", "state": "complete", **counts}
     advice = "they were deleted or added since: load the same sources again to record them under a new run"
     problem = "loader_rejects has 0 where 1 were rejected"
