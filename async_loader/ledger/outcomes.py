@@ -27,13 +27,13 @@ _FROM_TEXT: Mapping[Type, Callable[[str], Any]] = {
     Type.BINARY: bytes.fromhex,
 }
 # What the ledger keeps of an outcome besides its counts.
-_KEPT = ("reasons", "superseded", "ignored", "blank_lines", "refused")
+_KEPT = ("reasons", "superseded", "ignored", "blank_lines", "commas", "refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a share. listed: of a small one, the accepted records. refused: of the keys that it was to watch,
-    those that it did not accept.
+    those that it did not accept. commas: as `comma_balance` counts them.
 
     accepted: where other tables reference this one, the keys of rows that are committed now, or would be by a dry run;
         those of shares before it are not among them. None where they are not known, as of a share that was loaded
@@ -47,6 +47,7 @@ class Outcome:
     superseded: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     blank_lines: int = 0
+    commas: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[Any, ...] = ()
     listed: tuple[Accepted, ...] = ()
     accepted: pl.Series | None = None
@@ -80,6 +81,7 @@ def outcome_from(text: str, table: Table) -> Outcome:
         superseded=facts["superseded"],
         ignored=tuple(facts["ignored"]),
         blank_lines=int(facts.get("blank_lines") or 0),
+        commas=facts.get("commas") or {},
         refused=tuple(facts["refused"]),
         listed=tuple(_listed(facts, table)),
     )
@@ -100,15 +102,17 @@ def _restored(value: Any, column: Column) -> Any:
 
 def total(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the sum of outcomes; columns that the table does not have come in the order in which they were met."""
-    reasons, superseded = Counter[str](), Counter[str]()
+    reasons, superseded, commas = Counter[str](), Counter[str](), Counter[str]()
     for outcome in outcomes:
         reasons.update(outcome.reasons)
         superseded.update(outcome.superseded)
+        commas.update(outcome.commas)
     return Outcome(
         counts=sum((outcome.counts for outcome in outcomes), NOTHING),
         reasons=reasons,
         superseded=superseded,
         ignored=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.ignored)),
         blank_lines=sum(outcome.blank_lines for outcome in outcomes),
+        commas=commas,
         listed=tuple(row for outcome in outcomes for row in outcome.listed)[:LISTED],
     )

@@ -83,6 +83,7 @@ class TableReport(HasCounts):
     `blank_lines` are lines of its sources that hold fields with nothing in them; they are no records.
     `referenced` counts rows that no record names and that are kept because others name them; `referenced_rows` are the
     first of them. `not_deleted` says why no row was deleted at all; None where nothing stands against that.
+    `warnings` are lines about its sources that are worth reading: an option that would read them otherwise.
     `unasked_constraints` are those of the database which a dry run cannot ask, so that a load may have more rejects.
     `accepted` holds the first records that passed, in the table's columns, of a small load as they are stored, and
     `outcomes` what became of each. `samples` are the pace: seconds since the run began, and the number of records that
@@ -101,6 +102,7 @@ class TableReport(HasCounts):
     referenced: int = 0
     referenced_rows: tuple[ReferencedRow, ...] = ()
     not_deleted: str | None = None
+    warnings: tuple[str, ...] = ()
     accepted: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
     outcomes: tuple[str, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)

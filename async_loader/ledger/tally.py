@@ -31,6 +31,7 @@ from async_loader.ledger.report import (
 )
 from async_loader.ledger.samples import Samples
 from async_loader.records.batches import Batch
+from async_loader.records.decimals import comma_balance, comma_warnings
 from async_loader.records.reasons import commonest_first
 from async_loader.records.validation import Verdict
 from async_loader.tables import Table
@@ -57,6 +58,7 @@ class Tally:
     """The counts of one table while its load runs, and what will be shown of it.
 
     superseded: by earlier run, how many of its rejects records of the load have named.
+    commas: as `comma_balance` counts the values of columns of numbers.
     repeated: by earlier run, how many of its rejects went because the same content was loaded again as a whole.
     refused: how many records the database refused in this process.
     waiting: positions of the records that have been read and wait for others; None where there are none.
@@ -81,6 +83,7 @@ class Tally:
     samples: Samples = field(default_factory=Samples)
     unasked_constraints: tuple[str, ...] = ()
     blank_lines: int = 0
+    commas: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     waiting: pl.Series | None = None
     written: list[pl.Series] | None = None
@@ -102,6 +105,10 @@ class Tally:
     def records(self) -> int:
         """The number of records that have been counted or wait."""
         return self.counts.given + (0 if self.waiting is None else len(self.waiting))
+
+    def weigh(self, table: Table, batch: Batch) -> None:
+        """Count how the numbers of a batch are spelled."""
+        self.commas.update(comma_balance(table.columns, batch))
 
     def take(self, table: Table, batch: Batch, verdict: Verdict, *, is_late: bool = False) -> None:
         """Count a verdict; what becomes of the accepted records is counted when it is written. is_late: whether
@@ -171,10 +178,11 @@ class Tally:
         self.accepted = list(outcome.listed)
         self.notice(outcome.ignored)
         self.blank_lines = outcome.blank_lines
+        self.commas = Counter(outcome.commas)
 
     def take_rehearsed(self, rehearsed: Tally) -> None:
         """Count what a rehearsal has counted by the time at which it ended the run."""
-        self.counts, self.reasons = rehearsed.counts, rehearsed.reasons
+        self.counts, self.reasons, self.commas = rehearsed.counts, rehearsed.reasons, rehearsed.commas
 
     def show_rejects(self, source: str, rejects: pl.DataFrame) -> None:
         """Name the next rejects of a source, in the columns of a verdict's, as far as there is room."""
@@ -202,6 +210,7 @@ class Tally:
             referenced=self.referenced,
             referenced_rows=tuple(self.referenced_rows),
             not_deleted=self.not_deleted,
+            warnings=comma_warnings(self.commas),
             seconds=round(self.seconds, 3),
             reasons=commonest_first(self.reasons),
             rejects=tuple(self.rejects),

@@ -182,6 +182,7 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
     while (batch := (yield from this.read(reader))) is not None:
         if progress.known is None:
             progress.known = yield from _know(this, progress)
+        this.tally.weigh(this.table, batch)
         for part in cut_batch(batch, _borders(this, progress.position, len(batch))):
             for piece in (yield from complete(progress.known, stamped(this.table, part))):
                 if this.named is not None:

@@ -382,6 +382,7 @@ def _outcome(share: Share, one: Load) -> Outcome:
         superseded=dict(tally.superseded),
         ignored=tally.ignored_columns,
         blank_lines=tally.blank_lines,
+        commas=dict(tally.commas),
         refused=refused,
         listed=tuple(tally.accepted) if tally.counts.given <= LISTED else (),
         accepted=one.accepted.referable() if share.is_referenced else None,

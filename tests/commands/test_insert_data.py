@@ -102,6 +102,7 @@ def test_the_report_has_the_documented_shape(project: Project) -> None:
         "referenced": 0,
         "referenced_rows": [],
         "not_deleted": None,
+        "warnings": [],
     }
     assert list(report) == ["version", "run", "mode", "status", "dry_run", "seconds", "error", "tables"]
     assert (report["version"], report["status"], report["dry_run"], report["error"]) == (1, "complete", False, None)

@@ -174,7 +174,7 @@ def test_other_names_keep_the_report_in_json(project: Project) -> None:
         assert list(json.loads(done.stdout)["tables"]["users"]) == [
             *("database", "sources", "given", "inserted", "updated", "unchanged", "rejected", "deleted"),
             *("ignored_columns", "seconds", "reasons", "rejects", "unasked_constraints", "blank_lines"),
-            *("referenced", "referenced_rows", "not_deleted"),
+            *("referenced", "referenced_rows", "not_deleted", "warnings"),
         ]
 
 
@@ -260,10 +260,11 @@ def test_whatever_a_name_or_value_is_it_stays_text(text: str) -> None:
     found = Reject(text, 1, 1, {text: text, "items": {text: [text]}, "n": None}, (Reason(text, text, text),))
     plain = page(replace(load(users=table(reject(name="plain"))), error="plain", dry_run=True))
     counts = replace(table(found), sources=(text,), ignored_columns=(text,), unasked_constraints=(text,), database=text)
+    counts = replace(counts, warnings=(text,))
     content = page(replace(load(**{text: counts}), run=text, error=text, dry_run=True))
     hostile = read(content)
     if text and text.isprintable():
-        assert hostile.text.count(" ".join(text.split())) >= 9
+        assert hostile.text.count(" ".join(text.split())) >= 10
     assert [each for tag, each in hostile.texts if tag == "title"] == [f"Load {printable(text)}: complete"]
     # No value has made an element that a page without it has not.
     assert set(hostile.names) - {"strong", "b", "i"} <= set(read(plain).names)

@@ -91,9 +91,9 @@ def _csv(records: list[dict[str, str]]) -> bytes:
     return file.getvalue().encode()
 
 
-def _parquet(records: list[dict[str, str]]) -> bytes:
+def _parquet(table: pa.Table) -> bytes:
     file = io.BytesIO()
-    pyarrow.parquet.write_table(pa.Table.from_pylist(records), file)
+    pyarrow.parquet.write_table(table, file)
     return file.getvalue()
 
 
@@ -120,7 +120,7 @@ KINDS: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
     "csv": _csv,
     "jsonl": lambda records: "".join(json.dumps(record) + "\n" for record in records).encode(),
     "json": lambda records: json.dumps(records, indent=1).encode(),
-    "parquet": _parquet,
+    "parquet": lambda records: _parquet(pa.Table.from_pylist(records)),
     "arrow": _arrow,
     "xlsx": _xlsx,
 }
@@ -190,3 +190,36 @@ def test_what_is_said_of_no_column_is_refused(visits: Place, mode: str, said: di
     path = visits.file("v.csv", b"id\n1\n")
     with pytest.raises(ConfigurationError, match=problem):
         visits.load(mode, {"visits": Source(path, Format(**said))})
+
+
+COMMAS = [
+    {"id": "1", "amount": "-236,48", "weight": "1.5"},
+    {"id": "2", "amount": "1.488,69", "weight": "2,5"},
+    {"id": "3", "amount": "-1.000", "weight": "1,234"},
+    {"id": "4", "amount": "0,125", "weight": "1,234"},
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_most_commas_before_decimals_are_warned_of(visits: Place, mode: str, kind: str) -> None:
+    """Three digits after the only comma may be a thousand as English has it, and a point is no comma."""
+    records = [{name: text for name, text in each.items() if name != "weight" or kind != "parquet"} for each in COMMAS]
+    content = KINDS[kind](records)
+    if kind == "parquet":
+        content = _parquet(pa.Table.from_pylist([{**each, "id": int(each["id"])} for each in records]))
+    if kind == "jsonl":
+        content = content.replace(b'"id": "', b'"id": ').replace(b'", "amount"', b', "amount"')
+    path = visits.file(f"v.{kind}", content)
+    report = visits.load(mode, {"visits": path}, max_rejects=None, batch_size=2).tables["visits"]
+    assert report.rejected == 4
+    [warning] = report.warnings
+    assert warning.startswith("most values of amount have a comma before their decimals: --decimal , reads them")
+    again = visits.load(mode, {"visits": Source(path, Format(decimal=",", thousands="."))}).tables["visits"]
+    assert again.warnings == ()
+
+
+def test_a_few_commas_are_rejects_without_a_warning(visits: Place, mode: str) -> None:
+    content = "id,weight\n" + "".join(f'{key},"{key},5"\n' if key < 10 else f"{key},{key}.5\n" for key in range(20))
+    content += "20,\n21,\n"
+    path = visits.file("v.csv", content.encode())
+    assert visits.load(mode, {"visits": path}, batch_size=3).tables["visits"].warnings == ()

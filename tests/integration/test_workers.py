@@ -109,6 +109,13 @@ def test_several_sources_of_a_table_are_one_after_the_other(pair: Pair) -> None:
     pair.load(sources | {"users": [*sources["users"], archive]}, 200, on_conflict="update")
 
 
+def test_how_numbers_are_spelled_is_counted_over_all_shares(pair: Pair) -> None:
+    lines = [f'{key},p,"{key},5"' if key % 5 else f"{key},p,1.5" for key in range(40)]
+    report = pair.load({"products": pair.one.file("p.csv", "\n".join(["id,name,price", *lines]))}, 100)
+    assert shares(pair.many, "products") > 3
+    assert len(report.tables["products"].warnings) == 1
+
+
 def test_references_lead_to_what_the_run_and_what_the_database_holds(pair: Pair) -> None:
     pair.query("users", "INSERT INTO users VALUES (1000, 'held', 'h@'), (2000, 'held', 'h@')")
     pair.query("products", "INSERT INTO products VALUES (1, 'held', 1)")

@@ -65,6 +65,9 @@ def _load_page(report: Report) -> str:
         counts=[counts_of(number, name, table, outcomes) for number, (name, table) in enumerate(report.tables.items())],
         origins=[origin_of(name, table) for name, table in report.tables.items()],
         missing=[missing_of(name, table) for name, table in report.tables.items() if is_kept(table)],
+        warnings=[
+            (as_text(name), as_text(warning)) for name, table in report.tables.items() for warning in table.warnings
+        ],
         **_throughput(report),
         rejects=[
             rejects_of(number, name, table, map(listed_reject, table.rejects), kept_in=table.database if kept else "")

@@ -127,6 +127,7 @@ def _left_out(report: Report) -> Iterator[str]:
         if table.blank_lines:
             lines = "1 line has" if table.blank_lines == 1 else f"{table.blank_lines:,} lines have"
             yield f"{name}: {lines} nothing in any field, which are no records"
+        yield from (f"{name}: {warning}" for warning in table.warnings)
         if table.ignored_columns:
             more = len(table.ignored_columns) - _IGNORED_SHOWN
             columns = ", ".join(table.ignored_columns[:_IGNORED_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
