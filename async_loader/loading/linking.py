@@ -8,7 +8,7 @@ inserted, what is too many is deleted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ import polars as pl
 
 from async_loader.effects import Call, Packed, Steps
 from async_loader.errors import RefusedError, SourceError, StoreError
-from async_loader.records.arrays import are_among, flags_at
+from async_loader.records.arrays import are_among
 from async_loader.records.batches import Batch
 from async_loader.records.differences import DifferingRows
-from async_loader.records.lists import elements_of, in_lists, places_of
+from async_loader.records.lists import elements_of, first_of_each, in_lists, places_of
 from async_loader.records.reasons import SHOWN, Check, fault_message
 from async_loader.records.validation import shown_record
 from async_loader.stores.new_keys import new_keys
@@ -51,20 +51,45 @@ def resolve_links(finding: Finding, resolved: Resolved) -> Steps[Resolved]:
 
 
 def _resolve(finding: Finding, resolved: Resolved, links: Links) -> Steps[Resolved]:
-    batch = resolved.batch
-    [(header, column)] = batch.links[links.name].items()
-    lists = batch.values[header]
-    values: pl.Series = yield Call(elements_of, (lists,))
-    answer = yield from finding.target_finder(links.reference, (column,)).find(values.to_frame(column.name))
+    batch, parts = resolved.batch, resolved.batch.links[links.name]
+    given: _Given = yield Call(_given, (batch, links))
+    answer = yield from finding.target_finder(links.reference, tuple(parts.values())).find(given.values)
 
     def made() -> Resolved:
-        linked = {**batch.linked, links.name: _sets(lists, answer.keys)}
-        rest = replace(batch, values=batch.values.drop(header), linked=linked)
-        checks = [*_faults(batch, links, header), *_checks(links, header, lists, values, answer)]
-        return replace(resolved, batch=rest, checks=[*resolved.checks, *checks])
+        linked = {**batch.linked, links.name: _sets(given.lists, answer.keys)}
+        rest = replace(batch, values=batch.values.drop(parts), linked=linked)
+        faults = [check for header in parts for check in _faults(batch, links, header)]
+        return replace(resolved, batch=rest, checks=[*resolved.checks, *faults, *_checks(links, given, answer)])
 
     whole: Resolved = yield Call(made)
     return whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What n records give of rows to be linked to.
+
+    headers: the names of what they give. lists: the lists under the first of them, null where those of the others have
+    another length. values: of each value in these lists and those beside it, under the names of their columns. lengths:
+    of the lists under each header. is_uneven: whether these differ.
+    """
+
+    headers: Sequence[str]
+    lists: pl.Series
+    values: pl.DataFrame
+    lengths: pl.DataFrame
+    is_uneven: pl.Series
+
+
+def _given(batch: Batch, links: Links) -> _Given:
+    parts = batch.links[links.name]
+    lengths = batch.values.select(pl.col(header).list.len() for header in parts)
+    first, *others = parts
+    differs = [pl.col(first).ne_missing(pl.col(each)) for each in others]
+    is_uneven = lengths.select(uneven=pl.any_horizontal(*differs, False)).to_series()  # noqa: FBT003 - a value
+    lists = {header: pl.select(pl.when(~is_uneven).then(batch.values[header])).to_series() for header in parts}
+    values = [elements_of(lists[header]).alias(column.name) for header, column in parts.items()]
+    return _Given([*parts], lists[first], pl.DataFrame(values), lengths, is_uneven)
 
 
 def _sets(lists: pl.Series, keys: pl.Series) -> pl.Series:
@@ -84,21 +109,20 @@ def _faults(batch: Batch, links: Links, header: str) -> Iterator[Check]:
         yield Check(code, links.name, message, failed, fault["shown"].gather)
 
 
-def _checks(links: Links, header: str, lists: pl.Series, values: pl.Series, answer: FoundRows) -> Iterator[Check]:
-    """Yield the checks of values that find no row, or several."""
-    target = links.reference.table
-    unknown = answer.keys.is_null() & ~answer.is_ambiguous & values.is_not_null()
+def _checks(links: Links, given: _Given, answer: FoundRows) -> Iterator[Check]:
+    """Yield the checks of lists that do not go together, and of values that find no row, or several."""
+    target, name = links.reference.table, " and ".join(given.headers)
+    if given.is_uneven.any():
+        message = f"{name} must have the same number of values, not {SHOWN}"
+        yield Check("missing", links.name, message, given.is_uneven, shown_record(given.lengths))
+    is_whole = given.values.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
     asked = (
-        ("exists_in", f"{header} {SHOWN} does not exist in {target}", unknown),
-        ("ambiguous", f"{header} {SHOWN} is in several rows of {target}", answer.is_ambiguous),
+        ("exists_in", f"{name} {SHOWN} does not exist in {target}", is_whole & answer.keys.is_null()),
+        ("ambiguous", f"{name} {SHOWN} is in several rows of {target}", answer.is_ambiguous),
     )
-    places = pl.Series(places_of(lists), dtype=pl.Int64)
     for code, message, wrong in asked:
-        first = pl.DataFrame({_PLACE: places, _VALUE: values}).filter(wrong).unique(_PLACE, keep="first")
-        failed = flags_at(len(lists), first[_PLACE])
-        every = pl.DataFrame({_PLACE: pl.int_range(len(lists), eager=True)})
-        shown = every.join(first, on=_PLACE, how="left", maintain_order="left").select(_VALUE)
-        yield Check(code, links.name, message, failed, shown_record(shown))
+        first = first_of_each(given.lists, given.values, wrong & (answer.is_ambiguous == (code == "ambiguous")))
+        yield Check(code, links.name, message, first.to_series().is_not_null(), shown_record(first))
 
 
 def with_other_sets(known: Knowledge, batch: Batch, answers: Answers) -> Steps[Answers]:
@@ -112,7 +136,8 @@ def with_other_sets(known: Knowledge, batch: Batch, answers: Answers) -> Steps[A
         if lists is None or not len(asked := there.filter(lists.gather(there).is_not_null())):
             continue
         keys = batch.values[table.key].gather(asked)
-        stored = yield from _stored(known.database, table, links, keys)
+        owners = yield from _owners(known.database, table, links, keys)
+        stored = yield from _stored(known.database, links, owners)
         found: pl.Series = yield Call(_other_places, (lists.gather(asked), stored, asked))
         others.append(found)
         if known.conflicts_reject and len(found):
@@ -125,10 +150,9 @@ def with_other_sets(known: Knowledge, batch: Batch, answers: Answers) -> Steps[A
     return replace(answers, same=answers.same.filter(~is_other), differing=differing, rows=rows)
 
 
-def _stored(database: Store, table: Table, links: Links, keys: pl.Series) -> Steps[pl.DataFrame]:
+def _stored(database: Store, links: Links, owners: pl.Series) -> Steps[pl.DataFrame]:
     """Return the link rows of some rows: the place of the row among them, the value, and the link row's own key."""
     column, wanted = links.rows.column(links.column), links.rows.column(links.target_column)
-    owners = yield from _owners(database, table, links, keys)
     return (yield from database.linked(links.rows, column, wanted, owners))
 
 
@@ -176,13 +200,14 @@ def _write(load: Load, judged: Judged, links: Links, refused: Sequence[object]) 
     keys, lists = wanted[table.key], wanted["lists"]
     # A row that is new has no links yet, unless others have stored it meanwhile.
     may_have = keys.is_in(judged.verdict.changed[table.key].implode()) | load.commits.others_write
-    stored = yield from _stored(database, table, links, pl.select(pl.when(may_have).then(keys)).to_series())
+    owners = yield from _owners(database, table, links, keys)
+    stored = yield from _stored(database, links, pl.select(pl.when(may_have).then(owners)).to_series())
     missing, surplus = yield Call(_difference, (_pairs(lists), stored))
     try:
         if len(surplus):
             yield from database.delete(links.rows, surplus[_KEY])
         if len(missing):
-            yield from _insert(load, links, keys, missing)
+            yield from _insert(load, links, owners, missing)
     except RefusedError as error:
         advice = f"load {links.rows.name} by itself, which rejects such rows one by one"
         raise StoreError(database.name, f"table {links.rows.name}: {error.problem}; {advice}") from error
@@ -199,12 +224,11 @@ def _wanted(table: Table, judged: Judged, links: Links, refused: Sequence[object
     return pl.DataFrame([keys, lists.alias("lists")]).filter(is_written)
 
 
-def _insert(load: Load, links: Links, keys: pl.Series, missing: pl.DataFrame) -> Steps[None]:
+def _insert(load: Load, links: Links, owners: pl.Series, missing: pl.DataFrame) -> Steps[None]:
     """Insert link rows, with keys and whatever else such a row has by default."""
     database, table = load.database, links.rows
     if table.stamps:
         table = table.stamped_at(datetime.fromisoformat(load.started_at))
-    owners = yield from _owners(database, load.table, links, keys)
     made = (yield from (yield from new_keys(database, table)).take(len(missing))).alias(table.key)
 
     def packed() -> Sequence[Packed]:

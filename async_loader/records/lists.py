@@ -62,7 +62,14 @@ def first_faults(lists: pl.Series, faults: pl.DataFrame | None) -> pl.DataFrame 
     """Return the first fault of each list; None where no value of any has one."""
     if faults is None:
         return None
-    of_values = faults.with_columns(pl.Series("place", places_of(lists)))
-    first = of_values.filter(pl.col("code").is_not_null()).unique("place", keep="first", maintain_order=True)
-    every = pl.DataFrame({"place": pl.int_range(len(lists), eager=True)})
-    return every.join(first, on="place", how="left", maintain_order="left").select("code", "shown")
+    return first_of_each(lists, faults.select("code", "shown"), faults["code"].is_not_null())
+
+
+def first_of_each(lists: pl.Series, values: pl.DataFrame, which: pl.Series) -> pl.DataFrame:
+    """Return for each of n lists the first of its values that are chosen; nulls where none is. values: a row for each
+    value in the lists.
+    """
+    places = pl.Series("\0place", places_of(lists), dtype=pl.Int64)
+    first = values.with_columns(places).filter(which).unique("\0place", keep="first", maintain_order=True)
+    every = pl.DataFrame({"\0place": pl.int_range(len(lists), eager=True)})
+    return every.join(first, on="\0place", how="left", maintain_order="left").drop("\0place")

@@ -215,11 +215,12 @@ class Fields:
 
     def wrong_links(self, header: Collection[str]) -> str | None:
         """Return why a source cannot give links as it does; None where it can, and where it gives none."""
-        for parts in self.links.values():
-            if len(parts) > 1:
+        for links in self.table.links:
+            parts = self.links.get(links.name, {})
+            columns = {column.name for column in parts.values()}
+            if len(parts) > 1 and (len(columns) < len(parts) or links.held.name in columns):
                 first, second, *_ = parts
                 return f"has {second} beside {first}, which say the same; leave one of them out"
-        for links in self.table.links:
             names = [name for name in header if name == links.name and name not in {*self.ignore, *self.known}]
             if links.problem and names:
                 return f"has {names[0]}, and {links.problem}; leave it out with --ignore {self.table.name}.{names[0]}"

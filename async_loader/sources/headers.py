@@ -93,7 +93,7 @@ def _wrong_link(fields: Fields, name: str, subject: str) -> str | None:
     """Report a name that would look up rows to link by what is no column of theirs."""
     first, lookup, rest = name.partition(LOOKUP)
     links = next((each for each in fields.table.links if lookup and each.name == first and not each.problem), None)
-    if links is None or links.name in fields.links or links.target is None:
+    if links is None or links.name in fields.mapped_links or links.target is None:
         return None
     near = nearest_name(rest, [column.name for column in links.target.columns])
     hint = f"did you mean '{first}{LOOKUP}{near}'?" if near else f"give a column of it, as in {first}{LOOKUP}NAME"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from async_loader import ConfigurationError, RejectFilter, Report, Retry, Source, SourceError
-from tests.integration.press import ANN, BOB, MATCH, TABLES, tags_of
+from async_loader import ConfigurationError, Reject, RejectFilter, Report, Retry, Source, SourceError
+from tests.integration.press import ANN, BOB, MATCH, TABLES, TAGS, tags_of
 from tests.sample import Place, reject_names
 from tests.stores import Databases
 
@@ -28,6 +29,10 @@ def press(tmp_path: Path, store: Databases) -> Place:
 def outcome(report: Report, table: str = "articles") -> tuple[int, int, int, int]:
     counts = report.tables[table]
     return counts.inserted, counts.updated, counts.unchanged, counts.rejected
+
+
+def rejects_of(report: Report) -> list[Reject]:
+    return [*report.tables["articles"].rejects]
 
 
 def test_a_record_brings_its_set_by_keys_or_by_a_lookup_and_is_found_unchanged_again(press: Place, mode: str) -> None:
@@ -98,6 +103,73 @@ def test_targets_of_the_same_run_and_of_another_database(press: Place, mode: str
     assert tags_of(press) == [("One", "new"), ("One", "red")]
     readers = press.query("orders", "SELECT person_id FROM readers")
     assert sorted(str(each).replace("-", "") for (each,) in readers) == [ANN, f"{3:032x}"]
+
+
+KINDS = "name,kind\nred,colour\nblue,colour\nblue,mood\n"
+BY_TWO = {"tags": ("name", "kind"), "articles": ("title",)}
+
+
+@pytest.fixture
+def two(tmp_path: Path, store: Databases) -> Place:
+    """Return fresh databases, with tags that only two columns distinguish."""
+    tags = replace(TAGS, columns=(TAGS.columns[0], replace(TAGS.columns[1], unique=False), TAGS.columns[2]))
+    place = Place(tmp_path, (tags, *TABLES[1:]), store)
+    place.load("sequential", {"tags": place.file("tags.csv", KINDS)}, match=BY_TWO)
+    return place
+
+
+def kinds_of(place: Place) -> list[tuple[str, str, str]]:
+    rows = place.query(
+        "orders",
+        """SELECT title, name, kind FROM articles JOIN article_tags ON article_id = articles.id
+        JOIN tags ON tag_id = tags.id ORDER BY title, name, kind""",
+    )
+    return [(title, name, kind) for title, name, kind in rows]
+
+
+def test_rows_are_looked_up_by_several_columns_side_by_side(two: Place, mode: str) -> None:
+    text = (
+        "tags__name,title,tags__kind\nblue|red,One,mood|colour\n,Two,\nblue,Three,colour\nblue|red,Four,mood\n"
+        "red,Five,mood\nblue,Six,\n|red,Seven,mood|colour\n"
+    )
+    source = two.file("a.csv", text)
+    report = two.load(mode, {"articles": source}, match=BY_TWO)
+    assert [(reject.line, reject.reasons[0].name, reject.reasons[0].message) for reject in rejects_of(report)] == [
+        (5, "tags.missing", "tags__name and tags__kind must have the same number of values, not 2, 1"),
+        (6, "tags.exists_in", "tags__name and tags__kind 'red', 'mood' does not exist in tags"),
+        (7, "tags.missing", "tags__name and tags__kind must have the same number of values, not 1, 0"),
+        (8, "tags.exists_in", "tags__name and tags__kind '', 'mood' does not exist in tags"),
+    ]
+    assert kinds_of(two) == [("One", "blue", "mood"), ("One", "red", "colour"), ("Three", "blue", "colour")]
+    assert outcome(two.load(mode, {"articles": source}, match=BY_TWO, batch_size=1)) == (0, 0, 3, 4)
+    alone = two.load(mode, {"articles": two.file("b.csv", "title,tags__name\nNew,blue\n")}, match=BY_TWO)
+    assert reject_names(alone, "articles") == [(2, 2, ["tags.ambiguous"])]
+    mapped = Source(two.file("c.csv", "title,n,k\nTwo,red,colour\n"), names={"tags__name": "n", "tags__kind": "k"})
+    assert outcome(two.load(mode, {"articles": mapped}, match=BY_TWO, on_conflict="update")) == (0, 1, 0, 0)
+    two.load(mode, {"tags": two.file("t.csv", "name,kind\nred,mood\n")}, match=BY_TWO)
+    Retry(two.tables, RejectFilter(), two.databases, mode=mode).perform()
+    assert ("Five", "red", "mood") in kinds_of(two)
+
+
+def test_json_and_parquet_have_lists_side_by_side(two: Place, mode: str) -> None:
+    lines = [
+        {"title": "One", "tags__name": ["blue", "red"], "tags__kind": ["mood", "colour"]},
+        {"title": "Two", "tags__name": ["blue"]},
+        {"title": "Three"},
+        {"title": "Four", "tags__name": [], "tags__kind": []},
+        {"title": "Five", "tags__name": ["red"], "tags__kind": [None]},
+    ]
+    source = two.file("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    report = two.load(mode, {"articles": source}, match=BY_TWO)
+    assert reject_names(report, "articles") == [(2, 2, ["tags.missing"]), (5, 5, ["tags.missing"])]
+    assert kinds_of(two) == [("One", "blue", "mood"), ("One", "red", "colour")]
+    path = two.directory / "a.parquet"
+    kind = pa.list_(pa.string())
+    names, kinds = pa.array([["blue"], None, []], kind), pa.array([["colour"], None, []], kind)
+    pa.parquet.write_table(pa.table({"title": ["One", "Three", "Six"], "tags__name": names, "tags__kind": kinds}), path)
+    report = two.load(mode, {"articles": str(path)}, match=BY_TWO, on_conflict="update")
+    assert outcome(report) == (1, 1, 1, 0)
+    assert kinds_of(two) == [("One", "blue", "colour")]
 
 
 def test_json_has_lists_and_what_lacks_the_member_leaves_the_set_alone(press: Place, mode: str) -> None:
@@ -174,6 +246,8 @@ def test_rejects_are_tried_again_with_the_separator_of_their_run(press: Place, m
     ("header", "problem"),
     [
         ("title,tags,tags__name", "has tags__name beside tags, which say the same; leave one of them out"),
+        ("title,tags__id,tags__name", "has tags__name beside tags__id, which say the same; leave one of them out"),
+        ("title,tags__kind,tags__nam", "has 'tags__nam', but tags has no column 'nam'; did you mean 'tags__name'?"),
         ("title,tags__nam", "the header has 'tags__nam', but tags has no column 'nam'; did you mean 'tags__name'?"),
         ("title,Tags", "the header has 'Tags', which table articles does not have"),
     ],
