@@ -25,6 +25,7 @@ COMMANDS = {
     "rejects": APP,
     "check_references": APP,
     "verify": APP,
+    "run_job": f"{APP}.admin",
     "benchmark": "benchmarks",
     "scale": "benchmarks",
 }

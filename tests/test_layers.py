@@ -258,8 +258,9 @@ def test_the_shell_imports_no_module_of_the_engine() -> None:
     assert {(path, name) for path, name in taken if name not in async_loader.__all__} == set()
 
 
-def test_only_the_benchmark_starts_processes_and_only_its_charts_need_matplotlib() -> None:
-    starting = {BENCHMARK / "measure.py", BENCHMARK / "server.py"}
+def test_only_the_benchmark_and_the_console_start_processes_and_only_charts_need_matplotlib() -> None:
+    launching = CONTRIB / "django" / "admin" / "launching.py"
+    starting = {BENCHMARK / "measure.py", BENCHMARK / "server.py", launching}
     drawing = {BENCHMARK / "chart.py", BENCHMARK / "scale" / "chart.py"}
     paths = {*SHELL, *SAMPLE, *BENCHMARKS}
     assert importing(paths - starting, {"subprocess"}) == importing(paths - drawing, {"matplotlib"}) == {}

@@ -12,7 +12,7 @@ from typing import Any
 import django
 from django.test.runner import DiscoverRunner
 
-CASES = ("permissions",)
+CASES = ("permissions", "way", "jobs", "security")
 
 
 class Outcomes(unittest.TextTestResult):

@@ -50,7 +50,8 @@ class Job(models.Model):
     """A preview of an upload, or its load. It is carried out by a process of its own.
 
     model: the label of the model whose table it is about.
-    plan: how the file is read and how records find rows, as `plans.Plan` has it.
+    plan: how the file is read and how records find rows, as `plans.Plan` has it. Text, as a report is: a column of JSON
+        does not take every character that a file may have.
     preview: of a load, the preview that was confirmed; there is one load of a preview at most.
     digest: the SHA-256 of the content that was read.
     report: the report as JSON, once there is one.
@@ -80,11 +81,11 @@ class Job(models.Model):
     upload = models.ForeignKey(Upload, models.PROTECT, related_name="jobs", verbose_name=_("file"))
     preview = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="load")
     model = models.CharField(_("table"), max_length=255)
-    plan = models.JSONField(default=dict)
+    plan = models.TextField(default="{}")
     digest = models.CharField(max_length=64, blank=True)
     run = models.CharField(_("run"), max_length=64, blank=True)
     error = models.TextField(_("error"), blank=True)
-    report = models.JSONField(null=True)
+    report = models.TextField(blank=True)
     owner = models.CharField(max_length=255)
     owner_name = models.CharField(_("by"), max_length=255)
     created_at = models.DateTimeField(_("created"), default=timezone.now)

@@ -66,9 +66,13 @@ class Person:
         """Return the models into whose tables the person may load."""
         return [model for model in _models() if self.may_load(model) and _is_loadable(model)]
 
+    def may_load_any(self) -> bool:
+        """Return whether there is a table into which the person may load."""
+        return any(map(self.may_load, _models()))
+
     def uses_console(self) -> bool:
         """Return whether there is anything in the console for the person."""
-        return any(map(self.may_load, _models())) or (self.sees_ledger and any(map(self.may_see_table, _models())))
+        return self.may_load_any() or (self.sees_ledger and any(map(self.may_see_table, _models())))
 
     def jobs(self) -> QuerySet[Job]:
         """Return the jobs that the person may see."""

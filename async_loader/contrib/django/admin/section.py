@@ -1,28 +1,28 @@
-"""The section of the console: the list of loads, and the pages that belong to one."""
+"""The section of the console in an admin site: the list of loads, and the addresses of all that belongs to it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import update_wrapper
+
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
+from async_loader.contrib.django.admin.choosing import Choosing
 from async_loader.contrib.django.admin.models import Job
-from async_loader.contrib.django.admin.people import Person
+from async_loader.contrib.django.admin.watching import Watching
 
 
-class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class JobAdmin(Choosing, Watching, admin.ModelAdmin):  # type: ignore[type-arg]
     """Loads and previews of the person, and those of others for people with the permission for the ledger."""
 
     list_display = ("upload", "model", "kind", "state", "owner_name", "created_at")
-    list_display_links = None
     list_filter = ("kind", "state", "model")
     search_fields = ("upload__name", "owner_name", "run")
+    list_select_related = ("upload",)
     actions = None
-
-    def person(self, request: HttpRequest) -> Person:
-        """Return the user of the request with what they may do on this site."""
-        return Person(self.admin_site, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the jobs that the person may see."""
@@ -37,9 +37,9 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         person = self.person(request)
         return person.uses_console() if obj is None else person.may_see(obj)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """Return whether jobs can be typed into a form, which they cannot."""
-        return False
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may load a file into any table."""
+        return self.person(request).may_load_any()
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:  # noqa: ARG002
         """Return whether jobs can be changed in a form, which they cannot."""
@@ -51,5 +51,18 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses of the section."""
-        view = self.admin_site.admin_view
-        return [path("", view(self.changelist_view), name="async_loader_admin_job_changelist")]
+        views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+            "": ("changelist", self.changelist_view),
+            "add/": ("add", self.upload_view),
+            "<uuid:key>/": ("change", self.job_view),
+            "<uuid:key>/columns/": ("columns", self.columns_view),
+            "<uuid:key>/state/": ("state", self.state_view),
+            "<uuid:key>/load/": ("load", self.load_view),
+            "<uuid:key>/cancel/": ("cancel", self.cancel_view),
+            "<uuid:key>/again/": ("again", self.again_view),
+            "<uuid:key>/revise/": ("revise", self.revise_view),
+        }
+        return [
+            path(route, update_wrapper(self.admin_site.admin_view(view), view), name=f"async_loader_admin_job_{name}")
+            for route, (name, view) in views.items()
+        ]

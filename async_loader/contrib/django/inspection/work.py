@@ -54,7 +54,7 @@ class InspectionWork:
         name = self._project.name(self._table)
         tables = self._project.tables([name], with_links=True)
         table = next(each for each in tables if each.name == name)
-        inspected = _with_names(inspected, table)
+        inspected = with_names(inspected, table)
         fit = fit_of(inspected.columns, table, self._project.source_names(name), tables)
         proposal = proposal_of(inspected, fit, self._table)
         self._know(inspected, fit, proposal)
@@ -89,7 +89,7 @@ class InspectionWork:
         self._known = replace(self._known, judged=_judge_alone(proposal.form, sample, model.table, model.fit))
 
 
-def _with_names(inspected: Inspected, table: Table) -> Inspected:
+def with_names(inspected: Inspected, table: Table) -> Inspected:
     """Return the inspection with names of the table, for a file without a header whose columns fit by their place."""
     if inspected.has_header or not (names := by_place(inspected.columns, table)):
         return inspected

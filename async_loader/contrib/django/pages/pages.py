@@ -37,6 +37,8 @@ from async_loader.contrib.django.pages.values import (
 from async_loader.contrib.django.terminal.wording import printable
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# What the page of a load is put into.
+_WHOLE, _PART = "async_loader/page.html", "async_loader/part.html"
 
 
 def page(report: Report | ReferenceReport | VerificationReport | InspectionReport) -> str:
@@ -52,7 +54,12 @@ def page(report: Report | ReferenceReport | VerificationReport | InspectionRepor
             return _rendered("inspection.html", report, "Inspection", **inspection_parts(report))
 
 
-def _load_page(report: Report) -> str:
+def part(report: Report) -> str:
+    """Return the page of a load as a part of another page, which brings the style."""
+    return _load_page(report, _PART)
+
+
+def _load_page(report: Report, base: str = _WHOLE) -> str:
     # Rejects of a run that did not complete may be in the database or not.
     kept = report.status == "complete" and not report.dry_run
     outcomes = outcomes_of(report.tables.values())
@@ -69,6 +76,7 @@ def _load_page(report: Report) -> str:
             (as_text(name), as_text(warning)) for name, table in report.tables.items() for warning in table.warnings
         ],
         **_throughput(report),
+        base=base,
         rejects=[
             rejects_of(number, name, table, map(listed_reject, table.rejects), kept_in=table.database if kept else "")
             for number, (name, table) in enumerate(report.tables.items())
