@@ -26,6 +26,7 @@ from .errors import (
 from .formats import Dialect, Format, Spellings
 from .guessing.inspected import Inspected, InspectedColumn, Sampling
 from .guessing.inspecting import Sample
+from .inheritance import Parent
 from .ledger.agreement import Finding, VerifiedRun, VerifiedTable
 from .ledger.counts import Counts
 from .ledger.layouts import Layout
@@ -97,6 +98,7 @@ __all__ = [
     "Orphan",
     "OutputError",
     "OverLimitError",
+    "Parent",
     "PostgreSQL",
     "Reason",
     "Reference",

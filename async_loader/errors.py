@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from async_loader.effects import Refusal
     from async_loader.ledger.report import Report
 
 
@@ -94,7 +95,12 @@ class LockedError(StoreError):
 
 
 class RefusedError(StoreError):
-    """A constraint or a trigger of the database refused a row of a statement, of which nothing was done."""
+    """A constraint or a trigger of the database refused a row of a statement, of which nothing was done.
+
+    refusal: what the database said of it, with the constraint; None where it was not a constraint.
+    """
+
+    refusal: Refusal | None = None
 
 
 class ConflictError(StoreError):

@@ -26,7 +26,10 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
         for links in table.links:
             if not links.problem and links.reference.table in by_name:
                 _check_reference(links.rows, links.reference, by_name)
-    graph = {table.name: [target for target in table.targets if target != table.name] for table in tables}
+    graph = {
+        table.name: [name for name in (*table.targets, *table.after) if name != table.name and name in by_name]
+        for table in tables
+    }
     return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
 
 
@@ -58,7 +61,7 @@ def databases_in_commit_order(tables: Iterable[Table]) -> tuple[str, ...]:
     home = {table.name: table.database for table in tables}
     graph: dict[str, list[str]] = {table.database: [] for table in tables}
     for table in tables:
-        targets = [home[target] for target in table.targets if target in home]
+        targets = [home[target] for target in (*table.targets, *table.after) if target in home]
         graph[table.database] += [target for target in targets if target != table.database]
     return _sorted(graph, "databases")
 

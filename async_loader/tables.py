@@ -15,6 +15,7 @@ import polars as pl
 from async_loader.columns import KEY_TYPES, REQUIRED, Column, Type
 from async_loader.constraints import Constraint, Unique
 from async_loader.errors import ConfigurationError, one_line
+from async_loader.inheritance import Parent
 from async_loader.rules import Rule
 
 # The loader's own tables, in every database.
@@ -157,6 +158,10 @@ class Table:
     examine: a function that is asked about whole records with which nothing else is wrong. It gets n of them in the
         table's columns, and n flags: whether a row is there. It returns the reasons against each.
     on_loaded: what is called after each load of the table that has committed anything.
+    parents: the tables of the database in which parts of each row lie, the one that makes keys first. All other columns
+        lie in the table itself, where `own_key` is the key column. `key` is that of the first parent.
+    after: names of tables that are loaded first, because rows of theirs are also rows of tables that this one
+        references; filled in by the run.
 
     Raises ConfigurationError where the parts do not fit together.
     """
@@ -177,6 +182,9 @@ class Table:
     computed: frozenset[str] = frozenset()
     examine: Examine | None = field(default=None, repr=False)
     on_loaded: Listener | None = field(default=None, repr=False, compare=False)
+    parents: tuple[Parent, ...] = ()
+    own_key: str = ""
+    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.column_names
@@ -202,6 +210,8 @@ class Table:
             self._check_links(links)
         if self.name.lower().startswith(OWN_PREFIX):
             raise ConfigurationError(f"table {self.name}: names that begin with {OWN_PREFIX} are the loader's own")
+        for parent in self.parents:
+            self._check_parent(parent)
         key = self.column(self.key)
         may_lack = key.generated and (key.is_required or callable(key.default))
         if key.type not in KEY_TYPES or key.nullable or not (key.is_required or may_lack):
@@ -228,6 +238,15 @@ class Table:
         if not links.problem and links.own.table != self.name:
             problem = f"{links.rows.name}.{links.column} references {links.own.table}"
             raise ConfigurationError(f"table {self.name}: links {links.name!r}: {problem}, not this table")
+
+    def _check_parent(self, parent: Parent) -> None:
+        """Raise ConfigurationError for a parent that this table cannot have."""
+        if unknown := [name for name in parent.columns if name not in self.column_names or name == self.key]:
+            raise ConfigurationError(f"table {self.name}: its parent {parent.name} has no column {unknown[0]!r} of it")
+        for reference in self.references:
+            if reference.table == parent.name:
+                problem = f"{reference.column} references {parent.name}, its own parent"
+                raise ConfigurationError(f"table {self.name}: {problem}; that is not loaded")
 
     @property
     def used_links(self) -> tuple[Links, ...]:
@@ -316,14 +335,18 @@ class Table:
     def narrowed(self, names: Collection[str]) -> Table:
         """Return the table with these columns alone, in this order; the key is among them."""
         columns = tuple(self.column(name) for name in names)
-        bare = replace(self, rules=(), references=(), match=(), unique_together=(), links=(), examine=None)
+        bare = replace(self, rules=(), references=(), match=(), unique_together=(), links=(), examine=None, parents=())
         return replace(bare, columns=columns)
 
     def identified_by(self, name: str) -> Table:
         """Return the table as one whose key is another column, which identifies its rows too."""
         key = replace(self.column(name), nullable=False, default=REQUIRED, generated=False)
-        columns = tuple(key if column.name == name else column for column in self.columns)
-        return replace(self, columns=columns, key=name, rules=(), references=(), match=(), links=(), examine=None)
+        elsewhere = {self.key if self.parents else "", *(each for parent in self.parents for each in parent.columns)}
+        if name in elsewhere:
+            raise ConfigurationError(f"table {self.name}: {name} lies in a parent, and cannot be referenced here")
+        columns = tuple(key if each.name == name else each for each in self.columns if each.name not in elsewhere)
+        bare = replace(self, rules=(), references=(), match=(), links=(), unique_together=(), parents=(), examine=None)
+        return replace(bare, columns=columns, key=name)
 
     @property
     def unique(self) -> tuple[Column, ...]:
@@ -345,10 +368,12 @@ class Table:
     @property
     def judged_sets(self) -> tuple[Unique, ...]:
         """The unique sets that a load looks at by itself, also those of some rows alone. One that has all match columns
-        is kept by these alone: what has its values finds its row, or is a duplicate.
+        is kept by these alone: what has its values finds its row, or is a duplicate. In a parent others may have them.
         """
+        inherited = {name for parent in self.parents for name in parent.columns}
         sets = (*self.unique_sets, *(each for each in self._stated_sets if each.where is not None))
-        return tuple(each for each in sets if not (self.match and set(self.match) <= set(each.columns)))
+        kept = [{*each.columns} for each in sets if self.match and {*self.match} <= {*each.columns} - inherited]
+        return tuple(each for each in sets if {*each.columns} not in kept)
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -21,7 +21,18 @@ PACKAGE = ROOT / "async_loader"
 # The floors of `async_loader`, from the ground up. An import runs downwards, or stays within its room: a package is a
 # room, and the single modules of the ground floor are one together.
 FLOORS = (
-    ("columns", "constraints", "tables", "table_order", "formats", "rules", "effects", "errors", "locations"),
+    (
+        "columns",
+        "constraints",
+        "tables",
+        "inheritance",
+        "table_order",
+        "formats",
+        "rules",
+        "effects",
+        "errors",
+        "locations",
+    ),
     ("records",),
     ("ledger",),
     ("sources", "stores"),

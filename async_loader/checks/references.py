@@ -101,6 +101,10 @@ class CheckPlan:
             if not by_name[name].references:
                 raise ConfigurationError(f"table {name} references nothing: there is nothing to check")
         check_databases(self.tables, self.databases)
+        if any(table.parents for table in self.tables):
+            from async_loader.stores.inherited import for_tables
+
+            object.__setattr__(self, "databases", for_tables(self.databases, self.tables))
 
     @property
     def checked(self) -> tuple[Table, ...]:

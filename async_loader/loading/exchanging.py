@@ -133,7 +133,7 @@ def _write(this: Load, rows: _Rows) -> Steps[Refused]:
     first = []
     for unique, keys in zip(table.judged_sets, rows.giving, strict=True):
         first += yield from parked(table, database, unique, keys, rows.absent)
-    packed = yield Call(partial(database.pack, replace=is_replacing), (rows.records, table.key))
+    packed = yield Call(partial(database.pack, replace=is_replacing), (rows.records, table))
     size = len(rows.records)
     stored = yield from write_or_refuse(database, table, packed, size, rows.held, absent=rows.absent, first=first)
     if stored is not None:

@@ -67,9 +67,14 @@ class Knowledge:
 
     def find(self, batch: Batch) -> Steps[Resolved]:
         """Return a batch whose records name rows by their keys: as it was read, or with the keys that were found."""
-        if not (batch.lookups or batch.links) and self.table.finds_by_key:
-            return Resolved(batch)
-        return (yield from self.finding.resolve(batch))
+        resolved = Resolved(batch)
+        if batch.lookups or batch.links or not self.table.finds_by_key:
+            resolved = yield from self.finding.resolve(batch)
+        if self.table.parents:
+            from async_loader.loading.inheriting import check_keys
+
+            return (yield from check_keys(self.table, self.database, resolved))
+        return resolved
 
     def are_taken(self, resolved: Resolved) -> pl.Series:
         """Return for each record whether one that stands for the same row was accepted before."""

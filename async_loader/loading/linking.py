@@ -241,7 +241,7 @@ def _insert(load: Load, links: Links, owners: pl.Series, missing: pl.DataFrame) 
             given[column.name].alias(column.name) if column.name in given else column.defaults(len(missing))
             for column in table.columns
         ]
-        return database.pack(pl.DataFrame(columns), table.key)
+        return database.pack(pl.DataFrame(columns), table)
 
     rows: Sequence[Packed] = yield Call(packed)
     yield from database.write(table, rows, len(missing), replace=False)

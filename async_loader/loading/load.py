@@ -199,7 +199,8 @@ def _load_source(this: Load, progress: Progress, reader: Readable) -> Steps[None
 
 def _know(this: Load, progress: Progress) -> Steps[Knowledge]:
     """Return what is known before the first batch, once all keys are known of the targets that this run loads."""
-    others = [name for name in this.table.targets if name in this.target_keys and name != this.table.name]
+    first = (*this.table.targets, *this.table.after)
+    others = [name for name in first if name in this.target_keys and name != this.table.name]
     yield from this.wait_for(others)
     this.relied_on.extend(_known_reference(this, progress, reference) for reference in this.table.references)
     this.linked_to.extend(_known_reference(this, progress, links.reference) for links in this.table.used_links)
@@ -244,6 +245,10 @@ def _known_reference(this: Load, progress: Progress, reference: Reference) -> Kn
     if keys is None:
         column = target.column(target.key)
         keys = ReferencedKeys(column, this.target_keys.get(target.name), this.ranges[target.name])
+        if this.table.after:
+            from async_loader.loading.inheriting import learn_of_children
+
+            learn_of_children(this, target, keys)
     return KnownReference(reference, target, database, keys, key_set(target.column(reference.to or target.key)))
 
 

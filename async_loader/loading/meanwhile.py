@@ -70,7 +70,8 @@ def reasons_of(
         return reasons
     rest = records.filter(are_among(records[table.key], refused))
     for unique in table.judged_sets:
-        records = rest.select(table.key, *unique.columns)
+        within = rest if unique.where is None else rest.filter(unique.where.holds)
+        records = within.select(table.key, *unique.columns)
         for key, *values in records[(yield from database.owned(table, unique, records))].iter_rows():
             message = used_message(unique, ", ".join(map(_shown, values)))
             reasons[key] = (unique.code, only_column(unique.columns), message)

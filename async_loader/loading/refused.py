@@ -46,7 +46,7 @@ def write_apart(
     middle = len(records) // 2
     pack = partial(database.pack, replace=len(held) > 0)
     for half in (records.head(middle), records.slice(middle)):
-        packed: Sequence[Packed] = yield Call(pack, (half, table.key))
+        packed: Sequence[Packed] = yield Call(pack, (half, table))
         more = yield from write_or_refuse(database, table, packed, len(half), held, absent=absent)
         if more is None:
             more, others = yield from write_apart(database, table, half, held, absent=absent)

@@ -314,7 +314,7 @@ def _is_written(this: Load, rows: _Rows, places: Integers) -> Steps[bool]:
 def _packed(this: Load, rows: _Rows, records: pl.DataFrame, places: Integers) -> list[Packed]:
     packed: list[Packed] = []
     for start, stop in _cuts(rows, records, places):
-        packed += this.database.pack(records.slice(start, stop - start), this.table.key, replace=len(rows.held) > 0)
+        packed += this.database.pack(records.slice(start, stop - start), this.table, replace=len(rows.held) > 0)
     return packed
 
 

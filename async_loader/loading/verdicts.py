@@ -14,6 +14,7 @@ import polars as pl
 
 from async_loader.columns import Column
 from async_loader.effects import Call, Steps
+from async_loader.inheritance import parts_of
 from async_loader.loading.judging import Knowledge
 from async_loader.loading.writing import Judged
 from async_loader.records.batches import Batch
@@ -118,7 +119,7 @@ def made_ready(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, wor
     """Remember and count what was accepted and rejected, and make it ready to be written."""
     take_in(this, known, batch, verdict, world)
     pack = this.database.pack
-    written = pack(verdict.written, this.table.key, replace=len(verdict.changed) > 0)
+    written = pack(verdict.written, this.table, replace=len(verdict.changed) > 0)
     return Judged(batch, verdict, written, pack(verdict.rejects))
 
 
@@ -127,7 +128,11 @@ def take_in(this: Load, known: Knowledge, batch: Batch, verdict: Verdict, world:
     known.remember(verdict, world)
     _note_named(this, known, batch, verdict)
     if this.dry is not None:
-        this.dry.keep(this.table.name, verdict.accepted)
+        for part in parts_of(this.table):
+            # Rows of a table with parents are looked up as rows of these, too.
+            accepted = verdict.accepted
+            renamed = accepted if part.key == this.table.key else accepted.rename({this.table.key: part.key})
+            this.dry.keep(part.name, accepted if part.name == this.table.name else renamed)
     if this.family is not None and world.settled is None:
         this.family.note_rejected(batch, verdict.places)
     this.tally.take(this.table, batch, verdict, is_late=world.settled is not None)

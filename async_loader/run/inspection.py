@@ -29,6 +29,10 @@ class Inspection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", in_reference_order(self.tables))
         check_databases(self.tables, self.databases)
+        if any(table.parents for table in self.tables):
+            from async_loader.stores.inherited import for_tables
+
+            object.__setattr__(self, "databases", for_tables(self.databases, self.tables))
 
     def here(self, database: str) -> list[Table]:
         """Return the tables that live in a database."""

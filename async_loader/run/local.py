@@ -252,7 +252,7 @@ class Checkpointed(OneCommit):
         state = self.state
         before = state.remaining[: state.remaining.index(table)]
         # A load that holds a lock never waits for another table, which may wait for what another process holds.
-        targets = {*table.targets}
+        targets = {*table.targets, *table.after}
         return Checkpoints(
             every=state.plan.options.commit_every,
             after=[other.name for other in before if other.database == table.database or other.name in targets],

@@ -5,8 +5,9 @@ Values only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from async_loader.errors import ConfigurationError
@@ -116,13 +117,17 @@ class Plan:
     reject_file: Callable[[str, Table], RejectFile] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", in_reference_order(self._finding_rows()))
+        object.__setattr__(self, "tables", in_reference_order(self._in_turn(self._finding_rows())))
         databases_in_commit_order(self.tables if self.sources else self.loaded)
         names = [table.name for table in self.tables]
         for name in self.sources:
             if name not in names:
                 raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
         check_databases(self.tables, self.databases)
+        if any(table.parents for table in self.tables):
+            from async_loader.stores.inherited import for_tables
+
+            object.__setattr__(self, "databases", for_tables(self.databases, self.tables))
         if self.options.dry_run:
             from async_loader.stores.dry import dry
 
@@ -161,10 +166,37 @@ class Plan:
             for name, table in tables.items()
         ]
 
+    def _in_turn(self, tables: Sequence[Table]) -> list[Table]:
+        """Return tables of which those come later that reference rows which a table with parents stores as well.
+        ConfigurationError where two tables would store rows of one parent.
+        """
+        loaded = [table for table in tables if self.paths(table)]
+        names = {table.name: {table.name, *(parent.name for parent in table.parents)} for table in loaded}
+        for table, other in combinations(loaded, 2):
+            if shared := names[table.name] & names[other.name]:
+                rows = f"{table.name} and {other.name} both store rows of {min(shared)}"
+                raise ConfigurationError(f"tables {rows}; load them one after the other")
+        children = [table for table in loaded if table.parents]
+        return [
+            replace(
+                table,
+                after=tuple(
+                    each.name for each in children if each.name != table.name and names[each.name] & {*table.targets}
+                ),
+            )
+            if children
+            else table
+            for table in tables
+        ]
+
     def _check_spread(self) -> None:
         """Raise ConfigurationError for what cannot be done by several workers."""
         if self.options.commit_every:
             raise ConfigurationError("--commit-every: workers commit share by share; say how large with --share-size")
+        for table in self.loaded:
+            if table.after:
+                problem = f"it references rows that {', '.join(table.after)} stores too; load one after the other"
+                raise ConfigurationError(f"table {table.name}: {problem}, or choose another mode")
         if self.retried:
             raise ConfigurationError("stored rejects are tried again in one process; choose another mode")
         for table in self.loaded + self.referenced_only:

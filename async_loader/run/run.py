@@ -51,6 +51,10 @@ def initialise(tables: Iterable[Table], databases: Mapping[str, Store], *, fresh
     """Create what is missing in each database; with `fresh` empty it first, referencing tables before their targets."""
     ordered = in_reference_order(tables)
     check_databases(ordered, databases)
+    if any(table.parents for table in ordered):
+        from async_loader.stores.inherited import for_tables
+
+        databases = for_tables(databases, ordered)
     for name in dict.fromkeys([*reversed(databases_in_commit_order(ordered)), *databases]):
         database = databases[name]
         yield Connect(database, LOCK_TIMEOUT, create=True)

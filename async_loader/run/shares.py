@@ -97,6 +97,10 @@ class Share:
     def store(self, store: Store) -> Store:
         """Return a database as this share uses it."""
         named = store.in_session(self.session, self.places.get(store.name))
+        if any(table.parents for table in (self.table, *self.targets)):
+            from async_loader.stores.inherited import inheriting
+
+            named = inheriting(named)
         if not self.is_rehearsal:
             return named
         from async_loader.stores.dry import dry

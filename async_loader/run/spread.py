@@ -106,8 +106,10 @@ class SpreadTable:
 
     @property
     def is_divisible(self) -> bool:
-        """Whether the table can be several shares, which know nothing of each other's unique values and records."""
-        return not (self.table.judged_sets or self.table.own_references)
+        """Whether the table can be several shares, which know nothing of each other's unique values and records. The
+        keys of a table with parents are those of rows of others, too.
+        """
+        return not (self.table.judged_sets or self.table.own_references or self.table.parents)
 
     @property
     def is_referenced(self) -> bool:

@@ -53,7 +53,7 @@ class _Dry(Store):
         yield from ()
         return None
 
-    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:  # noqa: ARG002
+    def pack(self, frame: pl.DataFrame, table: Table | None = None, *, replace: bool = False) -> Sequence[Packed]:  # noqa: ARG002
         """Return the number of rows."""
         return (len(frame),)
 

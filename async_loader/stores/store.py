@@ -17,6 +17,7 @@ import polars as pl
 from async_loader.columns import Column
 from async_loader.constraints import Unique
 from async_loader.effects import AsyncConnection, Change, Connection, Each, Packed, Query, Refusal, Steps
+from async_loader.errors import RefusedError
 from async_loader.ledger.entries import DISCARD, TableRun
 from async_loader.records.arrays import from_integers
 from async_loader.records.keys import KeyRange
@@ -239,10 +240,10 @@ class Store(ABC):
         """Return all of the table's integer keys from `least` to `greatest`, both included."""
 
     @abstractmethod
-    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:
+    def pack(self, frame: pl.DataFrame, table: Table | None = None, *, replace: bool = False) -> Sequence[Packed]:
         """Return a frame's rows, made ready for a statement in any thread; columns keep their order.
 
-        key: of records that `write` is to store, the column by which they may be sorted; `replace` as there.
+        table: of records that `write` is to store, their table, by whose key they may be sorted; `replace` as there.
         """
 
     def pack_question(self, frame: pl.DataFrame) -> Sequence[Packed]:
@@ -364,6 +365,13 @@ class Store(ABC):
     @abstractmethod
     def perform(self, connection: Any, statement: Query | Change | Each) -> Any:
         """Return the statement's result, as its effect says, over what `connect` gave."""
+
+
+def refused(database: str, refusal: Refusal) -> RefusedError:
+    """Return the error of a statement of which a row was refused."""
+    error = RefusedError(database, refusal.said)
+    error.refusal = refusal
+    return error
 
 
 def only_updates(table: Table, absent: Collection[str]) -> bool:

@@ -107,7 +107,7 @@ def _copy(here: Place, table: Table, frame: pl.DataFrame, batch: int) -> None:
     def steps() -> Steps[None]:
         yield from store.begin_share()
         for piece in frame.iter_slices(batch):
-            yield from store.write(table, store.pack(piece, table.key), piece.height, replace=False)
+            yield from store.write(table, store.pack(piece, table), piece.height, replace=False)
 
     here.drive(table.database, steps())
 

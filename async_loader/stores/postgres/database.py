@@ -232,13 +232,13 @@ class Database(Store):
         keys: pl.Series = yield Call(integers, ([text for (text,) in rows],))
         return keys
 
-    def pack(self, frame: pl.DataFrame, key: str | None = None, *, replace: bool = False) -> Sequence[Packed]:
+    def pack(self, frame: pl.DataFrame, table: Table | None = None, *, replace: bool = False) -> Sequence[Packed]:
         """Do what `Store.pack` says. With a primary key, the server's index is what takes longest: in the order of
         keys, far less.
         """
-        if key is None:
+        if table is None:
             return arrays_of(frame)
-        return arrays_of(frame.sort(key)) if replace else copy_of(frame.sort(key))
+        return arrays_of(frame.sort(table.key)) if replace else copy_of(frame.sort(table.key))
 
     def write(
         self,

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from async_loader.errors import LockedError, RefusedError, StoreError, UnreachableError, one_line
-from async_loader.stores.store import PASSED_OVER
+from async_loader.effects import Refusal
+from async_loader.errors import LockedError, StoreError, UnreachableError, one_line
+from async_loader.stores.store import PASSED_OVER, refused
 
 # Errors of a row, not of the database: its constraints, types and triggers, and keys longer than an index can hold.
 REFUSALS = (errors.IntegrityError, errors.DataError, errors.RaiseException, errors.ProgramLimitExceeded)
@@ -59,11 +60,11 @@ class Explainer:
     def explained(self, error: BaseException, lost: str = _LOST) -> StoreError:
         """Return what the server said, as one line with advice; `lost`: the advice where there is no connection."""
         if isinstance(error, PassedOverError):
-            return RefusedError(self.database, PASSED_OVER.said)
+            return refused(self.database, PASSED_OVER)
         if not isinstance(error, psycopg.Error):
             return StoreError(self.database, one_line(error))
         if is_refusal(error):
-            return RefusedError(self.database, said(error))
+            return refused(self.database, Refusal(said(error), error.diag.constraint_name or ""))
         kind: type[StoreError] = StoreError
         state = error.sqlstate or ""
         advice = next((_ADVICE[known] for known in (state, state[:3], state[:2]) if known in _ADVICE), None)

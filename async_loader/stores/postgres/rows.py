@@ -16,7 +16,8 @@ from async_loader.columns import Column, Type
 from async_loader.effects import Call, Query, Steps
 from async_loader.records.arrays import all_false, from_flags
 from async_loader.stores.answers import Part
-from async_loader.stores.names import quoted, table_sql
+from async_loader.stores.names import quoted
+from async_loader.stores.postgres.statements import relation
 from async_loader.stores.store import integers
 from async_loader.tables import Table
 
@@ -72,7 +73,7 @@ class Rows:
         key = quoted(self.table.key)
         following = "" if after is None else f"WHERE {key} > $2"
         named = ", ".join([f"{key} AS place", *(f"{quoted(name)} AS c{n}" for n, name in enumerate(columns))])
-        part = f"SELECT {named} FROM {table_sql(self.table.name)} {following} ORDER BY {key} LIMIT $1"
+        part = f"SELECT {named} FROM {relation(self.table)} AS stored {following} ORDER BY {key} LIMIT $1"
         return f"SELECT row_number() OVER (ORDER BY place) AS number, * FROM ({part}) AS part"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
@@ -85,7 +86,7 @@ def stored_rows(database: str, table: Table) -> Steps[Rows]:
     """
     extent = None
     if table.column(table.key).type is Type.INTEGER:
-        key, name = quoted(table.key), table_sql(table.name)
+        key, name = quoted(table.key), f"{relation(table)} AS stored"
         [found] = yield Query(database, f"SELECT (SELECT min({key}) FROM {name}), (SELECT max({key}) FROM {name})")
         extent = None if found[0] is None else found
     return Rows(database, table, extent)

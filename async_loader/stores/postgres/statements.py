@@ -12,7 +12,7 @@ import polars as pl
 
 from async_loader.columns import Column, Type
 from async_loader.effects import Packed
-from async_loader.stores.names import quoted, table_sql
+from async_loader.stores.names import joined_parts, quoted, table_sql
 from async_loader.stores.postgres.arrays import Arrays, arrays_of
 from async_loader.stores.store import assignments
 from async_loader.tables import Table
@@ -69,17 +69,22 @@ def counter_past(table: Table) -> str:
     return _COUNTER.format(greatest=greatest, table=table_sql(table.name), taken=_TAKEN)
 
 
+def relation(table: Table) -> str:
+    """Return the rows of a table in SQL: of one with parents, those of all its parts together."""
+    return joined_parts(table, table_sql) if table.parents else table_sql(table.name)
+
+
 def looked_up(table: Table, condition: str) -> str:
     """Return the rows of a batch with the stored ones under the condition, looked up by index row after row. The
     planner may believe that a table which was filled a moment ago is empty: OFFSET leaves it no other way.
     """
-    stored = f"SELECT * FROM {table_sql(table.name)} AS stored WHERE {condition} OFFSET 0"
+    stored = f"SELECT * FROM {relation(table)} AS stored WHERE {condition} OFFSET 0"
     return f"{BATCH} AS batch CROSS JOIN LATERAL ({stored}) AS stored"
 
 
 def joined(table: Table, condition: str) -> str:
     """Return the rows of a batch with the stored ones under the condition, for which there is no index."""
-    return f"{BATCH} AS batch JOIN {table_sql(table.name)} AS stored ON {condition}"
+    return f"{BATCH} AS batch JOIN {relation(table)} AS stored ON {condition}"
 
 
 def cast_of(column: Column) -> str:
@@ -95,7 +100,8 @@ def insertion(table: Table) -> str:
 def replacing(table: Table, absent: Collection[str]) -> str:
     """Return how an insertion replaces rows that have the same key."""
     others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    # To take the key that a row has already is to change nothing, and counts.
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others or [quoted(table.key)])
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments}"
 
 

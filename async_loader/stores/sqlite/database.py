@@ -18,7 +18,7 @@ import polars as pl
 from async_loader.columns import PLAIN_TYPES, Column
 from async_loader.constraints import Unique
 from async_loader.effects import Call, Change, Each, Packed, Query, Refusal, Steps
-from async_loader.errors import ConfigurationError, RefusedError, StoreError
+from async_loader.errors import ConfigurationError, StoreError
 from async_loader.locations import Lend, Lent
 from async_loader.records.keys import KeyRange
 from async_loader.stores.answers import BrokenRows, ForeignKey, StoredRows
@@ -42,7 +42,7 @@ from async_loader.stores.sqlite.statements import (
     updating,
     updating_one,
 )
-from async_loader.stores.store import Store, integers, numbered, only_updates
+from async_loader.stores.store import Store, integers, numbered, only_updates, refused
 from async_loader.stores.values import read_back
 from async_loader.tables import Table
 
@@ -291,7 +291,7 @@ class Database(Store):
     def pack(
         self,
         frame: pl.DataFrame,
-        key: str | None = None,  # noqa: ARG002
+        table: Table | None = None,  # noqa: ARG002
         *,
         replace: bool = False,  # noqa: ARG002
     ) -> Sequence[Packed]:
@@ -405,7 +405,7 @@ class Database(Store):
             return perform(session, statement)
         except REFUSALS as error:
             if session.in_transaction:
-                raise RefusedError(self.name, str(error)) from error
+                raise refused(self.name, constraints.refusal(str(error))) from error
             raise explained(self.name, self.path, error) from error
         except sqlite3.Error as error:
             raise explained(self.name, self.path, error) from error

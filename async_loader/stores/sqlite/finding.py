@@ -17,7 +17,7 @@ from async_loader.stores.computing import ReadBack, computes_none, series_of
 from async_loader.stores.names import bare_name, quoted
 from async_loader.stores.new_keys import CountedKeys, NewKeys
 from async_loader.stores.sqlite import images
-from async_loader.stores.sqlite.statements import BATCH, in_main, is_exactly
+from async_loader.stores.sqlite.statements import BATCH, in_main, is_exactly, relation
 from async_loader.stores.sqlite.written import WRITTEN, values_in
 from async_loader.stores.store import integers
 from async_loader.tables import Table
@@ -50,7 +50,7 @@ def find(
     if not _is_unique(table, columns):
         value, matches, grouped = f"min({value})", "count(*)", "GROUP BY batch._rowid_"
     # The first is the outer loop. Without an index of the table, SQLite makes one of the batch for this statement.
-    both = [f"{BATCH} AS batch", f"{in_main(table.name)} AS stored"]
+    both = [f"{BATCH} AS batch", f"{relation(table)} AS stored"]
     rows = " CROSS JOIN ".join(both if is_indexed else reversed(both))
     sql = f"""SELECT group_concat(place), group_concat({WRITTEN[wanted.type].sql("value")}),
         group_concat(place) FILTER (WHERE matches > 1) FROM (

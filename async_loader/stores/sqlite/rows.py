@@ -20,7 +20,7 @@ from async_loader.records.arrays import from_flags
 from async_loader.stores.answers import Part
 from async_loader.stores.computing import ReadBack
 from async_loader.stores.names import bare_name, quoted
-from async_loader.stores.sqlite.statements import in_main
+from async_loader.stores.sqlite.statements import in_main, relation
 from async_loader.stores.sqlite.written import WRITTEN, values_in
 from async_loader.tables import Table
 
@@ -72,7 +72,7 @@ class Rows:
     def _part(self, after: Any, named: Iterable[str]) -> str:
         following = "" if after is None else f"WHERE {self.place} > ?"
         columns = ", ".join([f"{self.place} AS place", *named])
-        return f"SELECT {columns} FROM {in_main(self.table.name)} {following} ORDER BY {self.place} LIMIT ?"
+        return f"SELECT {columns} FROM {relation(self.table)} AS stored {following} ORDER BY {self.place} LIMIT ?"
 
     def _bound(self, after: Any, most: int) -> tuple[Any, ...]:
         return (most,) if after is None else (after, most)
@@ -82,16 +82,24 @@ def stored_rows(database: str, table: Table, read_back: ReadBack) -> Steps[Rows]
     """Return the rows of a table that has been checked. It reads from the table, so a transaction that has begun sees
     this state of the database from here on.
     """
+    if table.parents:
+        # Of a part alone a key is no place: the rows of all parts have their key for one.
+        extent = yield from _extent(database, quoted(table.key), relation(table))
+        return Rows(database, table, quoted(table.key), extent, read_back)
     bare = bare_name(table.name)
     columns = yield Query(database, "SELECT lower(name) FROM pragma_table_info(?)", (bare,))
     taken = {name for (name,) in columns}
     without = yield Query(database, "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main' AND wr", (bare,))
     free = [] if without else [name for name in _ROWID_NAMES if name not in taken]
     place, name = free[0] if free else quoted(table.key), in_main(bare)
+    return Rows(database, table, place, (yield from _extent(database, place, name)), read_back)
+
+
+def _extent(database: str, place: str, rows: str) -> Steps[tuple[Any, Any] | None]:
     [(first, last)] = yield Query(
-        database, f"SELECT (SELECT min({place}) FROM {name}), (SELECT max({place}) FROM {name})"
+        database, f"SELECT (SELECT min({place}) FROM {rows}), (SELECT max({place}) FROM {rows})"
     )
-    return Rows(database, table, place, None if first is None else (first, last), read_back)
+    return None if first is None else (first, last)
 
 
 def _texts(name: str, wanted: Type) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 from async_loader.columns import Column, Type
 from async_loader.constraints import Unique
 from async_loader.records.zones import all_of_zone
-from async_loader.stores.names import bare_name, quoted
+from async_loader.stores.names import bare_name, joined_parts, quoted
 from async_loader.stores.sqlite import images
 from async_loader.stores.sqlite.json_values import SAME_JSON
 from async_loader.stores.store import assignments
@@ -28,6 +28,13 @@ def in_main(name: str) -> str:
     return f"main.{quoted(bare_name(name))}"
 
 
+def relation(table: Table) -> str:
+    """Return the rows of a table in SQL: of one with parents, those of all its parts together."""
+    if not table.parents:
+        return in_main(table.name)
+    return joined_parts(table, in_main)
+
+
 def insertion(table: str, columns: Sequence[str], rows: str) -> str:
     """Return how rows are inserted: a row that breaks a constraint is refused, even where the constraint was declared
     to ignore or replace rows.
@@ -38,7 +45,8 @@ def insertion(table: str, columns: Sequence[str], rows: str) -> str:
 def replacing(table: Table, absent: Collection[str]) -> str:
     """Return how an insertion replaces rows that have the same key."""
     others = [quoted(name) for name in table.column_names if name != table.key and name not in absent]
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    # To take the key that a row has already is to change nothing, and counts.
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others or [quoted(table.key)])
     stored, read = (f"{source}.{quoted(table.key)}" for source in (quoted(bare_name(table.name)), "excluded"))
     return f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {assignments} WHERE +{stored} IS +{read} COLLATE BINARY"
 

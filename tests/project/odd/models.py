@@ -13,6 +13,10 @@ class Base(models.Model):
 
 
 class Derived(Base):
+    """With a key of its own besides that of its parent."""
+
+    number = models.IntegerField(primary_key=True)
+    base = models.OneToOneField(Base, models.CASCADE, parent_link=True, related_name="derived")
     extra = models.TextField()
 
 

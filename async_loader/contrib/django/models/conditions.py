@@ -17,6 +17,7 @@ import polars as pl
 from django.db import models
 
 from async_loader import Column, Rule, Type, Where
+from async_loader.contrib.django.models.inheritance import constraints_of, key_field
 
 # A condition, and the columns that it is about.
 Condition: TypeAlias = tuple[pl.Expr, frozenset[str]]
@@ -52,7 +53,7 @@ def check_rules(model: type[models.Model], columns: Collection[Column]) -> Itera
     message.
     """
     by_field = _columns_by_field(model, columns)
-    for constraint in model._meta.constraints:
+    for constraint in constraints_of(model):
         if not isinstance(constraint, models.CheckConstraint):
             continue
         condition = _condition(constraint.condition, by_field)
@@ -68,7 +69,7 @@ def where_of(
     """Return the rows of which a unique constraint with a condition speaks; None where that cannot be said in columns
     whose values are known when a record is judged.
     """
-    key = str(model._meta.pk.column)
+    key = str(key_field(model).column)
     settled = [column for column in columns if column.name != key and column.stamp is None and not column.is_computed]
     condition = _condition(constraint.condition, _columns_by_field(model, settled))
     if condition is None or not condition[1]:

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from async_loader import (
     Column,
     ConfigurationError,
     Constraint,
+    Parent,
     Reference,
     Rule,
     Type,
@@ -33,6 +34,7 @@ from async_loader import (
 from async_loader.contrib.django.models.conditions import where_of
 from async_loader.contrib.django.models.conversion import Conversion, prepared
 from async_loader.contrib.django.models.databases import home, is_postgresql
+from async_loader.contrib.django.models.inheritance import constraints_of, key_field, line_of, links_to_parents
 from async_loader.contrib.django.models.loadable import (
     NO_VALUE,
     bad_default,
@@ -62,7 +64,33 @@ def loaded_fields(model: type[models.Model]) -> tuple[Loaded, ...]:
     loaded.
     """
     check_model(model)
-    return tuple(_loaded(field) for field in stored_fields(model) if column_problem(field) is None)
+    loaded = tuple(_loaded(field) for field in stored_fields(model) if column_problem(field) is None)
+    return tuple(replace(each, column=_with_links(model, each.column)) for each in loaded)
+
+
+def _with_links(model: type[models.Model], column: Column) -> Column:
+    """Return the column of the key with the names of the fields that lead to tables of parents; others as they are."""
+    if column.name != key_field(model).column:
+        return column
+    names = [name for link in links_to_parents(model) for name in (link.name, link.attname)]
+    return replace(column, aliases=tuple(dict.fromkeys([*column.aliases, *names])))
+
+
+def parents_of(model: type[models.Model], columns: Collection[Column]) -> tuple[Parent, ...]:
+    """Return the tables of a model's parents, with those of the columns that lie there."""
+    names, key = {column.name for column in columns}, key_field(model).column
+    return tuple(
+        Parent(
+            parent._meta.db_table,
+            str(parent._meta.pk.column),
+            tuple(
+                str(field.column)
+                for field in parent._meta.local_concrete_fields
+                if field.column in names and field.column != key
+            ),
+        )
+        for parent in line_of(model)[:-1]
+    )
 
 
 def refused_columns(model: type[models.Model]) -> dict[str, str]:
@@ -84,7 +112,7 @@ def _names(field: Field) -> set[str]:
 def looked_up_columns(model: type[models.Model]) -> tuple[Column, ...]:
     """Return the columns by which rows of a model that is only referenced can be looked up, the key first."""
     others = [field for field in stored_fields(model) if not field.primary_key and column_problem(field) is None]
-    columns = [_column(model._meta.pk)]
+    columns = [_column(key_field(model))]
     for field in others:
         with suppress(ConfigurationError):
             columns.append(_column(field))
@@ -96,8 +124,9 @@ def unique_together(model: type[models.Model], loaded: Collection[Column]) -> tu
     column that is not loaded, or with a condition that cannot be said in columns.
     """
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    stated = [Unique(tuple(columns[name] for name in names)) for names in model._meta.unique_together]
-    for constraint in model._meta.constraints:
+    together = [names for each in line_of(model) for names in each._meta.unique_together]
+    stated = [Unique(tuple(columns[name] for name in names)) for names in together]
+    for constraint in constraints_of(model):
         if not isinstance(constraint, models.UniqueConstraint) or not constraint.fields:
             continue
         where = None if constraint.condition is None else where_of(model, constraint, loaded)
@@ -121,7 +150,7 @@ def constraints(model: type[models.Model], in_rules: Collection[str] = ()) -> It
     in_rules: the names of those that rules say as well.
     """
     columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    for each in model._meta.constraints:
+    for each in constraints_of(model):
         fields = each.fields if isinstance(each, models.UniqueConstraint) else None
         own_message = each.violation_error_message != each.default_violation_error_message
         yield Constraint(

@@ -19,26 +19,35 @@ def links_of(model: type[models.Model], table_of: Callable[[type[models.Model]],
         through: Any = field.remote_field.through
         # What is no model yet is reported by Django's own checks.
         if not (isinstance(through, str) or isinstance(field.remote_field.model, str)):
-            yield _links(field, through, table_of)
+            yield _links(model, field, through, table_of)
 
 
-def _links(field: ManyToMany, through: type[models.Model], table_of: Callable[[type[models.Model]], Table]) -> Links:
+def _links(
+    model: type[models.Model],
+    field: ManyToMany,
+    through: type[models.Model],
+    table_of: Callable[[type[models.Model]], Table],
+) -> Links:
     try:
         table = table_of(through)
         location(home(field.remote_field.model))
     except ConfigurationError as error:
         return Links(field.name, problem=str(error))
     column, target = str(field.m2m_column_name()), str(field.m2m_reverse_name())
-    if (problem := _problem(field, through, table, {table.key, column, target})) is not None:
+    if (problem := _problem(model, field, through, table, {table.key, column, target})) is not None:
         # The rows of a table that Django makes are links and nothing else, which go with the row that has them.
         is_link = bool(through._meta.auto_created) and home(through) == home(field.model)
         return Links(field.name, table if is_link else None, column, target, problem)
     return Links(field.name, table, column, target)
 
 
-def _problem(field: ManyToMany, through: type[models.Model], table: Table, filled: set[str]) -> str | None:
+def _problem(
+    model: type[models.Model], field: ManyToMany, through: type[models.Model], table: Table, filled: set[str]
+) -> str | None:
     """Return why rows cannot be linked with each record; None where they can."""
     label = f"{field.model._meta.label}.{field.name}"
+    if field.model._meta.db_table != model._meta.db_table:
+        return f"it is a field of {field.model._meta.label}; load {field.model._meta.label}.{field.name} by itself"
     alone = f"load {label if through._meta.auto_created else through._meta.label} by itself"
     if home(through) != home(field.model):
         return (

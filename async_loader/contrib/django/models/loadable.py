@@ -11,6 +11,7 @@ from django.db import models
 
 from async_loader import ConfigurationError
 from async_loader.contrib.django.models.databases import connection_of, home
+from async_loader.contrib.django.models.inheritance import key_field, links_to_parents, problem_of_parents
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
@@ -73,15 +74,13 @@ NO_VALUE = (ValidationError, ValueError, TypeError, ArithmeticError, AttributeEr
 
 def check_model(model: type[models.Model]) -> None:
     """Raise ConfigurationError for a model that cannot be loaded."""
-    label, key = model._meta.label, model._meta.pk
+    label = model._meta.label
     for field in model._meta.concrete_fields:
         if not is_whole(field):
             raise ConfigurationError(f"{field}: its foreign key leads to no field; manage.py check says why")
-    if model._meta.parents:
-        parents = ", ".join(parent._meta.label for parent in model._meta.parents)
-        raise ConfigurationError(
-            f"{label}: its fields lie in several tables, those of {parents} too; that is not loaded"
-        )
+    if (problem := problem_of_parents(model)) is not None:
+        raise ConfigurationError(f"{label}: {problem}")
+    key = key_field(model)
     if not isinstance(key, models.Field) or getattr(key, "columns", None):
         raise ConfigurationError(f"{label}: a key of several columns cannot be loaded")
     for field in stored_fields(model):
@@ -93,8 +92,12 @@ def check_model(model: type[models.Model]) -> None:
 
 
 def stored_fields(model: type[models.Model]) -> list[Field]:
-    """Return the fields of a model that are columns, but for those that the database computes."""
-    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    """Return the fields of a model that are columns, but for those that the database computes, and those that lead to
+    tables of its parents.
+    """
+    links = links_to_parents(model)
+    fields = (field for field in model._meta.concrete_fields if field not in links)
+    return [field for field in fields if not getattr(field, "generated", False)]
 
 
 def _check_field(field: Field) -> None:

@@ -33,9 +33,11 @@ from async_loader.contrib.django.models.fields import (
     constraints,
     loaded_fields,
     looked_up_columns,
+    parents_of,
     refused_columns,
     unique_together,
 )
+from async_loader.contrib.django.models.inheritance import key_field
 from async_loader.contrib.django.models.links import links_of
 from async_loader.contrib.django.models.listening import Signalled
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
@@ -79,7 +81,7 @@ def table_of(
         name=model._meta.db_table,
         database=home(model),
         columns=columns,
-        key=str(model._meta.pk.column),
+        key=str(key_field(model).column),
         rules=(*derived, *added),
         references=(*stated, *references),
         match=tuple(dict.fromkeys(_matched(model, name) for name in match)) or _pair(model),
@@ -90,6 +92,8 @@ def table_of(
         computed=computed_columns(model),
         examine=Cleaning(model._meta.label) if clean else None,
         on_loaded=Signalled(model._meta.label),
+        parents=parents_of(model, columns),
+        own_key=str(model._meta.pk.column),
     )
 
 
@@ -278,8 +282,10 @@ class ProjectTables:
             return self._declared[name]
         if name not in self._models:
             return None
-        columns = looked_up_columns(self._models[name])
-        return Table(name, home(self._models[name]), columns, columns[0].name)
+        model = self._models[name]
+        columns = looked_up_columns(model)
+        parents, own_key = parents_of(model, columns), str(model._meta.pk.column)
+        return Table(name, home(model), columns, columns[0].name, parents=parents, own_key=own_key)
 
     def _loadable(self, wanted: Iterable[type[models.Model]]) -> list[str]:
         """Return the names of the declared tables and of those of these models that can be loaded."""
