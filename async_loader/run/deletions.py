@@ -99,6 +99,9 @@ def check_deletions(plan: Plan) -> None:
         if table.append:
             problem = "its records are appended, and name no rows that are there"
             raise ConfigurationError(f"--delete-missing {name}: {problem}; load it with --match or with keys")
+        if table.parents:
+            problem = "its rows lie in several tables, and others may reference any of these"
+            raise ConfigurationError(f"--delete-missing {name}: {problem}; that is not supported yet")
         if mark is not None:
             marked(table, mark)
     if plan.options.delete_missing and plan.cluster is not None:

@@ -182,14 +182,6 @@ class _Inheriting(Store):
         """Do what `Store.keys_between` says."""
         return (yield from super().keys_between(parts_of(table)[-1], least, greatest))  # type: ignore[safe-super]
 
-    def delete(self, table: Table, keys: pl.Series) -> Steps[int]:
-        """See Store: what lies in parents is deleted after the rest."""
-        deleted = 0
-        for part in parts_of(table)[::-1]:
-            # As many rows as of the table itself: none without its parents.
-            deleted = yield from super().delete(part, keys)  # type: ignore[safe-super]
-        return deleted
-
     def pack(self, frame: pl.DataFrame, table: Table | None = None, *, replace: bool = False) -> Sequence[Packed]:
         """Do what `Store.pack` says."""
         if table is None or not table.parents:

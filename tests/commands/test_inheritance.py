@@ -199,6 +199,15 @@ def test_two_tables_that_store_rows_of_one_parent_are_loaded_one_after_the_other
         assert other in refused.stderr
 
 
+def test_rows_that_no_record_names_are_not_deleted(any_shop: Shop) -> None:
+    path = any_shop.file("a.csv", "id,code,street\n1,a,Oak\n")
+    refused = any_shop.manage(
+        "insert_data", f"estate.School={path}", "--delete-missing=estate.School", "--max-deletes=1"
+    )
+    assert refused.returncode == 2
+    assert "its rows lie in several tables" in refused.stderr
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_rows_of_a_tree_have_parents_of_both_kinds(any_shop: Shop, mode: str) -> None:
     content = "code,street,main__code\nc,Oak,b\nb,Oak,a\na,Oak,\nx,Oak,y\n"
