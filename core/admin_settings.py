@@ -14,6 +14,8 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or "django-insecure-sample-on-t
 DEBUG = os.environ.get("DJANGO_DEBUG") != "0"
 
 INSTALLED_APPS = [
+    # Before Django's admin, so that the lists of models have its button.
+    "async_loader.contrib.django.admin",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -21,7 +23,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     *INSTALLED_APPS,
-    "async_loader.contrib.django.admin",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

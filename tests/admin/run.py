@@ -12,7 +12,7 @@ from typing import Any
 import django
 from django.test.runner import DiscoverRunner
 
-CASES = ("permissions", "way", "jobs", "security")
+CASES = ("permissions", "way", "jobs", "security", "rejects")
 
 
 class Outcomes(unittest.TextTestResult):

@@ -54,6 +54,13 @@ class SectionTest(ConsoleTest):
         job_of(ann, "core.Order", "orders.csv")
         assert "orders.csv" not in self.text(SECTION)
 
+    def test_the_list_of_a_model_leads_to_the_console(self) -> None:
+        self.log_in("ann", "core.change_user", "core.view_product")
+        address = f"{SECTION}add/?model=core.User"
+        assert f'href="{address}"' in self.text("/admin/core/user/")
+        assert '<option value="core.User" selected>' in self.text(address)
+        assert "Load from file" not in self.text("/admin/core/product/")
+
     def test_names_of_files_are_escaped(self) -> None:
         job_of(self.log_in("ann", "core.add_user"), name="<b>bad.csv")
         page = self.text(SECTION)

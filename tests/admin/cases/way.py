@@ -181,10 +181,11 @@ class UploadTest(ConsoleTest):
         assert Upload.objects.count() == 0
 
     def test_a_file_of_no_known_kind_leaves_nothing(self) -> None:
-        file = SimpleUploadedFile("users.exe", b"x")
-        answer = self.client.post(f"{SECTION}add/", {"model": "core.User", "file": file})
-        assert "what kind of file it is" in answer.content.decode()
-        assert self._stored() == []
+        for name in ("users.exe", "users.zip", "users.csv.zip", "users", "users.csv#x"):
+            file = SimpleUploadedFile(name, b"x")
+            answer = self.client.post(f"{SECTION}add/", {"model": "core.User", "file": file})
+            assert "what kind of file it is" in answer.content.decode(), name
+            assert self._stored() == [], name
 
     def test_old_files_are_deleted_with_the_next_upload(self) -> None:
         old = self.previewed(self.uploaded())
@@ -195,3 +196,13 @@ class UploadTest(ConsoleTest):
         page = self.text(f"{SECTION}{old.pk}/")
         assert "deleted after its time" in page
         assert f"{SECTION}{old.pk}/load/" not in page
+
+    def test_what_a_killed_server_was_receiving_is_deleted_with_the_next_upload(self) -> None:
+        self.uploaded()
+        left = Path(settings.ASYNC_LOADER_UPLOADS) / "incoming" / "left"
+        left.touch()
+        os.utime(left, (0, 0))
+        Job.objects.all().delete()
+        self.uploaded()
+        assert not left.exists()
+        assert len(self._stored()) == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate
 from uuid import UUID
 
 from django.apps import apps
 from django.db import models, transaction
-from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
     _Base = ModelAdmin[Job]
 else:
     _Base = object
+
+
+View = Callable[Concatenate[Any, HttpRequest, ...], HttpResponse]
+
+
+def posted(view: View) -> View:
+    """Let a view be asked by POST only."""
+
+    @wraps(view)
+    def checked(self: Any, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return view(self, request, *arguments, **options)
+
+    return checked
 
 
 class Views(_Base):

@@ -66,6 +66,10 @@ class Person:
         """Return the models into whose tables the person may load."""
         return [model for model in _models() if self.may_load(model) and _is_loadable(model)]
 
+    def is_offered(self, model: type[Model]) -> bool:
+        """Return whether the model is one of those into whose tables the person may load."""
+        return model in _models() and self.may_load(model) and _is_loadable(model)
+
     def may_load_any(self) -> bool:
         """Return whether there is a table into which the person may load."""
         return any(map(self.may_load, _models()))
@@ -73,6 +77,10 @@ class Person:
     def uses_console(self) -> bool:
         """Return whether there is anything in the console for the person."""
         return self.may_load_any() or (self.sees_ledger and any(map(self.may_see_table, _models())))
+
+    def seen_models(self) -> list[type[Model]]:
+        """Return the models whose tables the person may see, and that can be loaded."""
+        return [model for model in _models() if self.may_see_table(model) and _is_loadable(model)]
 
     def jobs(self) -> QuerySet[Job]:
         """Return the jobs that the person may see."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import async_loader
-from async_loader import Format, Options, Source, Table, Type
+from async_loader import ConfigurationError, Format, Options, Source, Table, Type
 
 # What is about punctuation of CSV, and about spellings in all files.
 _OF_CSV = ("delimiter", "quote", "escape", "comment", "skip_lines", "header")
@@ -126,7 +126,12 @@ class Plan:
 
 
 def kind_of(name: str) -> str:
-    """Return the base format of a file by its name, as the engine knows it. Raises ConfigurationError for another."""
+    """Return the base format of a file by its name, as the engine knows it. Raises ConfigurationError for another.
+
+    Nothing is opened: an archive, which would be to see what is in it, is refused.
+    """
+    if name.lower().endswith(".zip"):
+        raise ConfigurationError(f"{name}: unpack the archive first")
     return str(async_loader.Source(name).kind)
 
 

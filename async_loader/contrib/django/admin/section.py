@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,10 +13,11 @@ from django.urls import URLPattern, path
 
 from async_loader.contrib.django.admin.choosing import Choosing
 from async_loader.contrib.django.admin.models import Job
+from async_loader.contrib.django.admin.rejecting import Rejecting
 from async_loader.contrib.django.admin.watching import Watching
 
 
-class JobAdmin(Choosing, Watching, admin.ModelAdmin):  # type: ignore[type-arg]
+class JobAdmin(Choosing, Watching, Rejecting, admin.ModelAdmin):  # type: ignore[type-arg]
     """Loads and previews of the person, and those of others for people with the permission for the ledger."""
 
     list_display = ("upload", "model", "kind", "state", "owner_name", "created_at")
@@ -23,6 +25,11 @@ class JobAdmin(Choosing, Watching, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("upload__name", "owner_name", "run")
     list_select_related = ("upload",)
     actions = None
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list of jobs, with the way to the rejects."""
+        sees_ledger = self.person(request).sees_ledger
+        return super().changelist_view(request, {**(extra_context or {}), "sees_ledger": sees_ledger})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the jobs that the person may see."""
@@ -54,6 +61,8 @@ class JobAdmin(Choosing, Watching, admin.ModelAdmin):  # type: ignore[type-arg]
         views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
             "": ("changelist", self.changelist_view),
             "add/": ("add", self.upload_view),
+            "rejects/": ("rejects", self.rejects_view),
+            "rejects/discard/": ("discard", self.discard_view),
             "<uuid:key>/": ("change", self.job_view),
             "<uuid:key>/columns/": ("columns", self.columns_view),
             "<uuid:key>/state/": ("state", self.state_view),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import uuid
 from contextlib import suppress
 from datetime import timedelta
@@ -25,6 +26,8 @@ from async_loader.contrib.django.admin.settings import upload_days, upload_limit
 # The suffixes that say a format, also of what is packed: letters and digits, two at most.
 _SUFFIXES = re.compile(r"(\.[a-z0-9]{1,8}){1,2}$")
 _LONGEST_NAME = 255
+# Seconds after which no file is still being received.
+_LONGEST_UPLOAD = 86_400
 
 
 class PrivateFile(UploadedFile):  # type: ignore[type-arg]
@@ -96,7 +99,12 @@ class PrivateUploadHandler(FileUploadHandler):
 
 
 def delete_old_uploads() -> None:
-    """Delete the files of uploads that are older than the project keeps them and that no job is about to read."""
+    """Delete the files of uploads that are older than the project keeps them and that no job is about to read, and what
+    is left of files that a killed server was receiving.
+    """
+    for path in private_directory("incoming").iterdir():
+        if path.stat().st_mtime < time.time() - _LONGEST_UPLOAD:
+            path.unlink(missing_ok=True)
     oldest = timezone.now() - timedelta(days=upload_days())
     for upload in Upload.objects.filter(created_at__lt=oldest).exclude(stored="").prefetch_related("jobs"):
         if not any(is_held(job.pk) for job in upload.jobs.all()):

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from async_loader.contrib.django.admin import standing
-from async_loader.contrib.django.admin.common import Views, model_of, queue
+from async_loader.contrib.django.admin.common import Views, model_of, posted, queue
 from async_loader.contrib.django.admin.locks import is_held
 from async_loader.contrib.django.admin.models import Job
 from async_loader.contrib.django.admin.plans import Plan
 from async_loader.contrib.django.admin.reports import restored
 from async_loader.contrib.django.pages.pages import part
-
-View = Callable[Concatenate[Any, HttpRequest, ...], HttpResponse]
-
-
-def posted(view: View) -> View:
-    """Let a view be asked by POST only."""
-
-    @wraps(view)
-    def checked(self: Any, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        return view(self, request, *arguments, **options)
-
-    return checked
 
 
 class Watching(Views):

@@ -22,6 +22,7 @@ from async_loader.contrib.django.pages.inspection import inspection_parts
 from async_loader.contrib.django.pages.throughput import throughput
 from async_loader.contrib.django.pages.values import (
     SHOWN,
+    Rejects,
     anchor_of,
     as_text,
     counts_of,
@@ -57,6 +58,13 @@ def page(report: Report | ReferenceReport | VerificationReport | InspectionRepor
 def part(report: Report) -> str:
     """Return the page of a load as a part of another page, which brings the style."""
     return _load_page(report, _PART)
+
+
+def rejects_part(rejects: Rejects) -> str:
+    """Return a listing of rejects as a part of another page, which brings the style."""
+    words = {"plural": "rejects", "wording": "stored", "place": "Source"}
+    template = _engine().get_template("async_loader/rejects.html")
+    return template.render(Context({"table": rejects, **words}, use_l10n=False, use_tz=False))
 
 
 def _load_page(report: Report, base: str = _WHOLE) -> str:

@@ -163,11 +163,16 @@ def rejects_of(
         anchor=anchor_of(number, table),
         table=as_text(name),
         rejected=table.rejected,
-        shares=tuple(_share(reason, times, table.rejected) for reason, times in table.reasons.items()),
+        shares=shares_of(table.reasons, table.rejected),
         listed=tuple(listed),
         more=table.rejected - len(table.rejects),
         kept_in=as_text(kept_in) if kept_in else None,
     )
+
+
+def shares_of(reasons: Mapping[str, int], rejected: int) -> tuple[Share, ...]:
+    """Return how often each reason occurs, among a number of rejects."""
+    return tuple(_share(reason, times, rejected) for reason, times in reasons.items())
 
 
 def _share(reason: str, times: int, rejected: int) -> Share:
