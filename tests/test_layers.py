@@ -210,6 +210,7 @@ def test_a_load_imports_nothing_that_takes_long_for_the_sake_of_a_few_arrays(tmp
     out = printed(script, {"DJANGO_SETTINGS_MODULE": "core.settings", "DATABASE_DIR": str(tmp_path)})
     assert "ORDERS TABLE (Skipped)" in out
     assert not set(out.split()) & {"numpy.ma", "pyarrow.compute", "pyarrow.parquet", "pandas", "msgspec"}
+    assert "async_loader.guessing" not in out
 
 
 def test_the_pure_parts_do_no_io() -> None:

@@ -310,7 +310,10 @@ def _number(column: InspectedColumn, look: Look, texts: Counter[str], marks: Mar
     # A float of a file that is whole everywhere is an integer there.
     if places <= 0 or all(number == number.to_integral_value() for number in numbers):
         is_integer = all(abs(number) <= _LARGEST for number in numbers)
-        kind = Type.INTEGER if is_integer and not any("e" in text.lower() for text in read) else Type.DECIMAL
+        # Of JSON, an integer is no text, and a decimal may be.
+        is_mixed = str in look.native and len(look.native) > 1
+        is_plain = is_integer and not is_mixed and not any("e" in text.lower() for text in read)
+        kind = Type.INTEGER if is_plain else Type.DECIMAL
         return replace(fitting, type=kind, digits=whole, notes=_zero_or_one(texts))
     kind = Type.REAL if whole + places > _FLOAT_DIGITS or any("e" in text.lower() for text in read) else Type.DECIMAL
     return replace(fitting, type=kind, digits=whole + places, places=places)

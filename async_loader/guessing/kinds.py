@@ -17,7 +17,7 @@ _ARROW = (b"ARROW1", b"\xff\xff\xff\xff")
 _WORKBOOKS: Mapping[str, str] = {"xl/workbook.xml": "xlsx", "xl/workbook.bin": "xlsb", "content.xml": "ods"}
 # Entries of an archive that a line names.
 _LISTED = 5
-_ONE_OBJECT = re.compile(rb"\s*\{.*\}[ \t]*\r?\n\s*(?:\{|\Z)")
+_ONE_OBJECT = re.compile(rb"\s*\{.*\}[ \t]*\r?\n\s*\{")
 _BEGINS_JSON = re.compile(rb"\s*(?:\[\s*[\[{\]]|\{\s*[\"}])")
 _ONE_LINE = re.compile(rb"\s*\{[^\n]*\}\s*\Z")
 

@@ -45,11 +45,17 @@ _ISO_DATETIME = re.compile(
 TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?")
 # As `TIME`, with hours that no day has.
 DURATION = re.compile(r"[0-9]+:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?")
-# A date or time has one of these, or is digits alone.
-_LIKELY = re.compile(r"(?=.*[0-9])(?:[0-9]{8}|[0-9]{14}|.{1,20}[-./ ,].{1,30})")
+# What may be a date, maybe with a time: digits of a year and more, three parts with the same mark between them, or the
+# name of a month.
+_LIKELY = re.compile(
+    r"(?:(?:19|20|21)[0-9]{6}(?:[0-9]{6})?|[0-9]{1,4}([-./])(?:[0-9]{1,2}|[^\W\d_]{3,9})\1[0-9]{2,4}"
+    r"|[0-9]{1,2} [^\W\d_]{3,9} [0-9]{4}|[^\W\d_]{3,9} [0-9]{1,2}, [0-9]{4})(?:,?[T ].{4,20})?"
+)
 # Texts that are tried before a format is tried on all; and the part of all that it must fit.
-_TRIED, _MOST = 200, 0.8
+_TRIED, _MOST = 50, 0.8
 _YEARS = range(1900, 2101)
+# Characters of a date with a time that has no colon.
+_SHORTEST_TIME = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,9 @@ def moments_of(texts: Mapping[str, int]) -> Moments | None:
 
 
 def _written(texts: Mapping[str, int], few: list[str], total: int) -> Moments | None:
-    scores = {each: sum(_read(text, each) is not None for text in few) for each in (*_DATES, *_DATETIMES)}
+    with_times = [text for text in few if ":" in text or len(text) >= _SHORTEST_TIME]
+    possible = (*(_DATES if len(with_times) < len(few) else ()), *(_DATETIMES if with_times else ()))
+    scores = {each: sum(_read(text, each) is not None for text in few) for each in possible}
     candidates = [each for each in scores if scores[each]]
     if not candidates:
         return None
@@ -109,7 +117,7 @@ def _written(texts: Mapping[str, int], few: list[str], total: int) -> Moments | 
 def _doubt(texts: list[str], form: str) -> str:
     """Return a date that is another one with day and month in the other order, which all texts can be read in."""
     other = _swapped(form)
-    if other == form or has_year_first(form) or any(_read(text, other) is None for text in texts):
+    if day_comes_first(form) is None or has_year_first(form) or any(_read(text, other) is None for text in texts):
         return ""
     return next((text for text in texts if _read(text, form) != _read(text, other)), "")
 

@@ -125,7 +125,7 @@ SHOPS = (
     Awkward("array.json", b'[{"sku": "j1", "price": 1}, {"sku": "j2", "price": "2"}]', PRODUCT, 2),
     Awkward("sheet.xlsx", written(SHEET.write_excel), PRODUCT, 2),
     Awkward("rows.parquet", written(TYPED.write_parquet), PRODUCT, 2),
-    Awkward("rows.arrow", written(TYPED.write_ipc), PRODUCT, 2),
+    Awkward("batches.arrow", written(TYPED.write_ipc), PRODUCT, 2),
     Awkward("packed.csv.gz", gzip.compress(GERMAN.encode("cp1252")), PRODUCT, 3, form={"delimiter": ";"}),
     Awkward("misnamed.json", b"sku,price\nm1,1.5\nm2,2\n", PRODUCT, 2, says="while its name says json"),
     Awkward("odd=name, with 'blanks'.csv", b"sku,a=b;c,price\no1,x,1.5\no2,y,2\n", PRODUCT, 2),

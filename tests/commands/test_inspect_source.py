@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +12,11 @@ from typing import Any
 
 import pytest
 
+import async_loader
+from async_loader import Type
+from tests import processes
 from tests.commands.awkward_files import CUSTOMER, ORDER, PRODUCT, SHOPS, Awkward
+from tests.commands.conftest import Project
 from tests.commands.project import Oracle
 
 
@@ -51,3 +58,161 @@ def test_the_command_that_it_prints_loads_the_file(shops: Oracle, awkward: Awkwa
     guessed = report["file"] | (report["file"]["dialect"] or {})
     assert {name: guessed[name] for name in awkward.form or {}} == dict(awkward.form or {})
     assert awkward.says in "\n".join([*report["file"]["evidence"], *report["file"]["ambiguous"]])
+
+
+SETTINGS = """
+SECRET_KEY = "unused"
+INSTALLED_APPS = ["myapp", "async_loader.contrib.django"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "pasted.db"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+"""
+# Runs commands, and prints what each has inserted and rejected.
+LOAD_ALL = """
+import io, json, pathlib
+import django
+from django.core.management import call_command
+
+django.setup()
+call_command("migrate", run_syncdb=True, verbosity=0)
+call_command("init_db", stdout=io.StringIO())
+for arguments in json.loads(pathlib.Path("commands.json").read_text()):
+    out = io.StringIO()
+    call_command(*arguments, "--format=json", "--no-progress", stdout=out)
+    [table] = json.loads(out.getvalue())["tables"].values()
+    print(json.dumps([table["inserted"], table["rejected"]]))
+"""
+
+
+def test_the_model_that_it_prints_can_be_pasted_and_the_command_loads_into_it(shops: Oracle, tmp_path: Path) -> None:
+    reports = [inspected(shops, awkward.write(tmp_path)) for awkward in SHOPS]
+    app = tmp_path / "myapp"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "models.py").write_text("\n\n".join(["from django.db import models", *(each["model"] for each in reports)]))
+    (tmp_path / "pasted.py").write_text(SETTINGS)
+    (tmp_path / "load.py").write_text(LOAD_ALL)
+    commands = [shlex.split(report["command"])[2:] for report in reports]
+    (tmp_path / "commands.json").write_text(json.dumps(commands))
+    environment = {"DJANGO_SETTINGS_MODULE": "pasted", "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"}
+    done = processes.run(["load.py"], cwd=tmp_path, env=os.environ | environment)
+    assert (done.stderr, done.returncode) == ("", 0)
+    counts = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    names = [each.name for each in SHOPS]
+    assert dict(zip(names, counts, strict=True)) == {each.name: (each.loaded, each.rejected) for each in SHOPS}
+    judged = [(each["judged"]["given"], each["judged"]["rejected"]) for each in reports]
+    assert judged == [(inserted + rejected, rejected) for inserted, rejected in counts]
+
+
+# More than both ends together, so that a part in the middle is not looked at.
+LARGE = "".join(f"{number},user {number},{number}@example.com\n" for number in range(100_000))
+OBJECTS = "".join(f'{{"id": {number}, "name": "n", "email": "{number}@example.com"}}\n' for number in range(50_000))
+
+
+def inspect_user(project: Project, path: str, *arguments: str) -> dict[str, Any]:
+    done = project.call("inspect_source", path, "--model=core.User", "--format=json", *arguments)
+    assert (done.stderr, done.returncode) == ("", 0)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_of_a_large_file_both_ends_are_looked_at_and_rejects_say_where_they_stand(project: Project) -> None:
+    header, footer = "id,name,email\n", "Total,100000\n"
+    report = inspect_user(project, project.file("users.csv", f"{header}x,front,a@b\n{LARGE}y,back,a@b\n{footer}"))
+    sample, file, judged = report["file"]["sample"], report["file"], report["judged"]
+    assert (sample["is_whole"], sample["both_ends"], file["records_are_exact"]) == (False, True, False)
+    assert sample["looked_at"] < sample["bytes"]
+    assert 90_000 < file["records"] < 110_000
+    assert [(each["line"], each["from_end"]) for each in judged["rejects"]] == [(2, None), (None, 2), (None, 1)]
+    assert judged["reasons"] == {"id.not_integer": 2, "wrong_field_count": 1}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv.gz"])
+def test_a_sample_of_a_large_file_says_which_ends_it_has(kind: str, project: Project) -> None:
+    contents = {
+        "jsonl": OBJECTS.encode(),
+        "json": f"[{OBJECTS.rstrip().replace(chr(10), ',')}]".encode(),
+        # Packed, it would be small, were it not for what cannot be packed.
+        "csv.gz": gzip.compress(f"id,name,email\n{LARGE}".encode(), 0),
+    }
+    path = project.directory / f"users.{kind}"
+    path.write_bytes(contents[kind])
+    report = inspect_user(project, str(path))
+    sample = report["file"]["sample"]
+    assert (sample["is_whole"], sample["both_ends"]) == (False, kind == "jsonl")
+    records = 100_000 if kind == "csv.gz" else 50_000
+    assert 0.8 * records < report["file"]["records"] < 1.2 * records
+    assert (report["judged"]["rejected"], report["judged"]["problem"]) == (0, None)
+    assert report["command"] == f"python manage.py insert_data core.User={path}"
+
+
+def test_what_the_table_needs_and_the_file_lacks_is_said(project: Project) -> None:
+    report = inspect_user(project, project.file("users.csv", "id,name\n1,Ada\n"))
+    assert [(each["column"], each["how"]) for each in report["fit"]] == [
+        ("id", "exact"),
+        ("name", "exact"),
+        ("email", "missing"),
+    ]
+    assert report["judged"] is None
+    shown = project.call("inspect_source", str(project.directory / "users.csv"), "--model=core.User")
+    assert "The table needs email, for which nothing was taken: give each with --map or --set." in shown.stdout
+
+
+def test_a_terminal_gets_values_with_escapes_and_a_page_as_text(project: Project) -> None:
+    path = project.file("users.csv", "id,name,email\n1,\x1b[31m<b>red</b>,a@b\nx,\u202eback,c@d\n")
+    page = project.directory / "page.html"
+    shown = project.call("inspect_source", path, "--model=core.User", f"--report={page}")
+    assert (shown.stderr, shown.returncode) == ("", 0)
+    assert r"\x1b[31m<b>red</b>" in shown.stdout
+    assert not {"\x1b", "\u202e"} & set(shown.stdout)
+    text = page.read_text()
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert "&lt;b&gt;red&lt;/b&gt;" in text
+    assert all(part in text for part in ("How it is written", "id must be an integer", "python manage.py insert_data"))
+
+
+def test_without_a_model_a_page_has_the_model_to_paste(project: Project) -> None:
+    page = project.directory / "page.html"
+    path = project.file("users.csv", "id,name\n1,Ada\n")
+    assert project.call("inspect_source", path, f"--report={page}").returncode == 0
+    assert "class Users(models.Model):" in page.read_text()
+
+
+REFUSED = {
+    "gone.csv": (None, 1, "gone.csv: cannot be read: no such file or directory"),
+    "empty.csv": (b"", 1, "is empty: there is nothing to inspect"),
+    "paper.pdf": (b"%PDF-1.7\n", 1, "is a PDF, which holds no records"),
+    "one.json": (b'{"a": 1}\n', 1, "is a JSON document without an array of objects, which would be records"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_inspected_is_refused_on_one_line(name: str, project: Project) -> None:
+    content, code, message = REFUSED[name]
+    if content is not None:
+        (project.directory / name).write_bytes(content)
+    done = project.call("inspect_source", str(project.directory / name))
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+def test_a_misspelt_model_and_stdin_are_refused(project: Project) -> None:
+    path = project.file("users.csv", "id\n1\n")
+    done = project.call("inspect_source", path, "--model=core.Usr")
+    assert (done.returncode, done.stderr) == (2, "error: no table is called 'core.Usr'; did you mean core.User?\n")
+    done = project.call("inspect_source", "-")
+    assert (done.returncode, done.stderr) == (1, "error: -: is read only once: write it to a file to inspect it\n")
+
+
+def test_from_python_a_file_is_read_by_what_was_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes("Preisliste\nid;price\n1;1.488,50\n2;k.A.\n3;0,35\n".encode("utf-16"))
+    inspected = async_loader.inspect(path)
+    columns = [async_loader.Column("id", Type.INTEGER), async_loader.Column("price", Type.REAL, nullable=True)]
+    table = async_loader.Table("products", "main", tuple(columns))
+    databases = {"main": str(tmp_path / "main.db")}
+    async_loader.init([table], databases)
+    source = async_loader.Source(str(path), inspected.format())
+    report = async_loader.Run([table], {"products": source}, databases, mode="sequential").perform()
+    assert report.tables["products"].accepted == ((1, 1488.5), (2, None), (3, 0.35))

@@ -32,7 +32,6 @@ _PLAIN_FIELDS = {
     Type.DATE: "DateField",
     Type.DATETIME: "DateTimeField",
     Type.UUID: "UUIDField",
-    Type.JSON: "JSONField",
     Type.TIME: "TimeField",
     Type.DURATION: "DurationField",
     Type.BINARY: "BinaryField",
@@ -128,6 +127,9 @@ def _field(column: InspectedColumn, *, is_key: bool) -> str:
             options = [f"max_length={_length(column)}", *options]
         case Type.TEXT:
             kind = "TextField"
+        case Type.JSON:
+            # Without it Django takes no empty list or object.
+            kind, options = "JSONField", [*options, *(["blank=True"] if "blank=True" not in options else [])]
         case other:
             kind = _PLAIN_FIELDS[other]
     return f"{kind}({', '.join(options)})"

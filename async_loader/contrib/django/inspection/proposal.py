@@ -86,7 +86,9 @@ def _ignored(fit: Fit) -> Iterator[str]:
     read = {each.name.partition(".")[0] for each in fit.columns if each.is_read}
     names = dict.fromkeys(each.name.partition(".")[0] for each in fit.columns if each.how == IGNORED)
     ignored = [name for name in names if name not in read]
-    yield from ["*"] if len(ignored) > _IGNORED_ONE_BY_ONE else ignored
+    # What cannot be seen cannot be pasted.
+    is_plain = len(ignored) <= _IGNORED_ONE_BY_ONE and all(map(str.isprintable, ignored))
+    yield from ignored if is_plain else ["*"]
 
 
 def _reading(form: Format) -> Iterator[tuple[str, str]]:
