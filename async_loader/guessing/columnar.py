@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,21 +14,17 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from async_loader.guessing.ends import stream_of
 from async_loader.guessing.records import RECORDS
 from async_loader.records.times import duration_text
-from async_loader.sources.addresses import shown
-from async_loader.sources.opening import opened
-from async_loader.sources.streams import failures
 
 
-def rows_of(path: str, kind: str) -> tuple[pa.Table, int, bool]:
+def rows_of(path: str, kind: str, suffix: str) -> tuple[pa.Table, int, bool]:
     """Return rows of both ends of a file, how many it has, and whether that is sure: a stream of Arrow does not say."""
-    with failures(shown(path)):
-        source = opened(path)
-        try:
-            return _parquet(source.file) if kind == "parquet" else _arrow(source.file)
-        finally:
-            source.close()
+    with closing(stream_of(path, suffix)) as stream, stream.failures():
+        content = stream.seekable_file()
+        content.seek(0)
+        return _parquet(content) if kind == "parquet" else _arrow(content)
 
 
 def write_rows(rows: pa.Table, path: Path, kind: str) -> None:

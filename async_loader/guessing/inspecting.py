@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +14,15 @@ from async_loader.errors import SourceError
 from async_loader.formats import Dialect, Format
 from async_loader.guessing.columns import inspect_columns, is_standard_boolean, look_at
 from async_loader.guessing.encodings import Encoding, encoding_of
-from async_loader.guessing.ends import Ends, ends_of, whole_file
+from async_loader.guessing.ends import Ends, ends_of, stream_of, whole_file
 from async_loader.guessing.inspected import Inspected, InspectedColumn, Sampling
 from async_loader.guessing.kinds import kind_of
 from async_loader.guessing.records import RECORDS, Read, read_records
 from async_loader.guessing.shapes import cut_width, shape_of
-from async_loader.sources.addresses import shown
+from async_loader.sources.addresses import in_archive, shown
+from async_loader.sources.archives import only_member
 from async_loader.sources.csv_records import split
 from async_loader.sources.source import SPREADSHEETS, Source
-from async_loader.sources.streams import Stream
 
 # Places of the end at which its first record is looked for.
 _STARTS = 50
@@ -67,20 +68,31 @@ def inspect_file(path: str, directory: Path, base: str = "") -> tuple[Inspected,
 
     base: the base format, where it is known. Raises SourceError where the file cannot be read.
     """
-    file, _, part = path.partition("#") if not Path(path).exists() else (path, "", "")
+    file, part = _file_and_part(path)
     ends = ends_of(file)
-    kind = base.partition(".")[0] or _kind(file, ends)
     if not ends.size:
         raise SourceError(shown(file), "is empty: there is nothing to inspect")
+    kind = base.partition(".")[0] or _kind(file, ends)
     guess = _GUESSES[kind](file, part, kind, ends, directory)
     return _with_columns(guess, _by_name(file, guess.form)), guess.sample
 
 
+def _file_and_part(path: str) -> tuple[str, str]:
+    """Return what is inspected, and the part that is named of it. A file of an archive is named with the archive."""
+    archive = in_archive(path)
+    if archive is None and Path(path).exists():
+        return path, ""
+    if archive is None:
+        file, _, part = path.partition("#")
+        return file, part
+    address, rest = archive
+    member, _, part = (rest or only_member(address)).partition("#")
+    return f"{address}#{member}", part
+
+
 def _kind(path: str, ends: Ends) -> str:
     kind = kind_of(shown(path), ends.front)
-    if kind != "zip":
-        return kind
-    return kind_of(shown(path), ends.front, ends.front if ends.is_whole else whole_file(path))
+    return kind if kind != "zip" else kind_of(shown(path), ends.front, whole_file(path, ends.suffix))
 
 
 def _by_name(path: str, form: Format) -> list[str]:
@@ -257,11 +269,8 @@ def _json(path: str, part: str, kind: str, ends: Ends, directory: Path) -> _Gues
 
     encoding = encoding_of(ends.front, ends.back)
     form = Format("", kind + ends.suffix, encoding=encoding.name)
-    stream = Stream(path, Source(path, form).codec, encoding=form.encoding)
-    try:
+    with closing(stream_of(path, ends.suffix, encoding=form.encoding)) as stream:
         arrays = arrays_of(stream)
-    finally:
-        stream.close()
     of_objects = [name for name, has_objects in arrays.items() if has_objects]
     if not of_objects and not part:
         raise SourceError(shown(path), "is a JSON document without an array of objects, which would be records")
@@ -282,11 +291,8 @@ def _json(path: str, part: str, kind: str, ends: Ends, directory: Path) -> _Gues
 def _spreadsheet(path: str, part: str, kind: str, ends: Ends, _: Path) -> _Guess:
     from async_loader.sources.spreadsheet import sheets_of
 
-    stream = Stream(path)
-    try:
+    with closing(stream_of(path)) as stream:
         sheets = sheets_of(stream)
-    finally:
-        stream.close()
     chosen = part or next((name for name, rows in sheets.items() if rows > 1), next(iter(sheets), ""))
     named = f"{path}#{chosen}" if len(sheets) > 1 else path
     form = Format("", kind)
@@ -303,8 +309,8 @@ def _spreadsheet(path: str, part: str, kind: str, ends: Ends, _: Path) -> _Guess
 def _columnar(path: str, _: str, kind: str, ends: Ends, directory: Path) -> _Guess:
     from async_loader.guessing.columnar import rows_of, values_of, write_rows
 
-    rows, total, is_exact = rows_of(path, kind)
-    sample = Sample(path, kind)
+    rows, total, is_exact = rows_of(path, kind, ends.suffix)
+    sample = Sample(path, kind + ends.suffix)
     if len(rows) < total:
         target = directory / f"sample.{kind}"
         write_rows(rows, target, kind)
@@ -313,7 +319,8 @@ def _columnar(path: str, _: str, kind: str, ends: Ends, directory: Path) -> _Gue
     types = ", ".join(f"{each.name} {each.type}" for each in list(rows.schema)[:20])
     is_whole = len(rows) == total and is_exact
     sampling = Sampling(ends.size, ends.size, len(rows), total, is_whole=is_whole, is_exact=is_exact, back=True)
-    return _Guess(path, Format("", kind), read, sampling, sample, [f"types: the file says them: {types}"])
+    form = Format("", kind + ends.suffix)
+    return _Guess(path, form, read, sampling, sample, [f"types: the file says them: {types}"])
 
 
 _GUESSES: dict[str, Callable[[str, str, str, Ends, Path], _Guess]] = {

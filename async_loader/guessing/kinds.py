@@ -55,7 +55,8 @@ def _archive(name: str, content: bytes) -> str:
             return kind
     more = len(entries) - _LISTED
     listed = ", ".join(entries[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-    raise SourceError(name, f"is a ZIP archive{f' of {listed}' if entries else ''}: take out the file to be loaded")
+    of = f" of {listed}" if entries else ""
+    raise SourceError(name, f"is a ZIP archive{of}, and its name does not end in .zip: rename it, or take out the file")
 
 
 def _text_kind(front: bytes, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,15 @@ def written(write: Callable[[io.BytesIO], Any]) -> bytes:
     """Return what a function writes."""
     file = io.BytesIO()
     write(file)
+    return file.getvalue()
+
+
+def zipped(members: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return file.getvalue()
 
 
@@ -153,4 +163,8 @@ SHOPS = (
         ORDER,
         2,
     ),
+    Awkward("feed.zip", zipped({"stops.txt": "\ufeffsku,price\r\nz1,1.5\r\n".encode()}), PRODUCT, 1),
+    Awkward("answer.zip", zipped({"api.json": json.dumps(API).encode()}), PRODUCT, 2, says="array: results.items"),
+    Awkward("office.zip", zipped({"sheet.xlsx": written(SHEET.write_excel)}), PRODUCT, 2),
+    Awkward("more.parquet.gz", gzip.compress(written(TYPED.write_parquet)), PRODUCT, 2),
 )
