@@ -20,8 +20,8 @@ from async_loader.errors import SourceError
 from async_loader.records.batches import MARKS, REJECT, Batch, are_of_rejects
 from async_loader.sources.fields import Fields
 from async_loader.sources.headers import names_no_column, problem_of
-from async_loader.sources.parquet_types import fits, fits_lists, is_text, kept_type
-from async_loader.sources.parquet_values import as_json, instants, series_of, shown, typed
+from async_loader.sources.parquet_types import fits, fits_lists, is_nested, is_text, kept_type
+from async_loader.sources.parquet_values import as_json, instants, json_texts, series_of, shown, typed
 from async_loader.sources.streams import Stream
 
 # Rows that are read at a time, at most, and their bytes as they are unpacked, about.
@@ -61,9 +61,9 @@ class ColumnarSource(ABC):
             self._check_lists(schema, column, self.fields.names[column.name])
         binary = (column for column in self.fields.columns if column.type is Type.BINARY or column.convert is not None)
         self._binary = {self.fields.names[column.name] for column in binary}
-        self.schema = pa.schema(
-            [(name, kept_type(schema.field(name).type, is_int96=self.is_int96(name))) for name in self.columns]
-        )
+        nested = (self.fields.names[column.name] for column in self.fields.columns if column.type is Type.JSON)
+        self._nested = {name for name in nested if is_nested(schema.field(name).type)}
+        self.schema = pa.schema([(name, self._kept_type(schema.field(name))) for name in self.columns])
 
     @abstractmethod
     def batches(self) -> Iterator[Batch]:
@@ -73,6 +73,12 @@ class ColumnarSource(ABC):
         """Yield the values of each batch."""
         for batch in self.batches():
             yield batch.values
+
+    def _kept_type(self, field: pa.Field) -> pa.DataType:
+        """Return the type in which rejects keep a column."""
+        if field.name in self._nested:
+            return pa.string()
+        return kept_type(field.type, is_int96=self.is_int96(field.name))
 
     def is_int96(self, name: str) -> bool:  # noqa: ARG002 - of Parquet
         """Return whether a column has times of days and nanoseconds of the day."""
@@ -107,6 +113,8 @@ class ColumnarSource(ABC):
             read[name], bad = series_of(part.column(name), as_bytes=name in self._binary)
             if bad is not None:
                 undecodable[name] = bad
+            if name in self._nested:
+                read[name] = json_texts(read[name])
         as_read = pl.DataFrame(read)
         values, faults = typed(self.fields, as_read, undecodable, len(part))
         rows = pl.int_range(row, row + len(part), eager=True)

@@ -39,7 +39,7 @@ from async_loader.sources.csv_records import Split, fields_of_record, record_spa
 from async_loader.sources.csv_shapes import blank, fitted, nameless, repeated_headers, without_nameless
 from async_loader.sources.fields import Fields
 from async_loader.sources.formula_guard import unguarded, unguarded_columns, unguarded_within
-from async_loader.sources.headers import names_no_column, problem_of
+from async_loader.sources.headers import distinct, names_no_column, problem_of
 from async_loader.sources.quoting import Positions
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
@@ -96,12 +96,15 @@ class CsvSource:
         self._is_sound = stretch is not None
         self.is_rejects = are_of_rejects(self._header)
         named = without_nameless(self._header)
-        self.columns = [*map(unguarded, named)] if self.is_rejects else [*named]
+        self._names = [*map(unguarded, named)] if self.is_rejects else [*named]
         self._nameless = nameless(len(self._header) - len(named))
         self.blank = 0
-        self.fields = fields.matched(dict.fromkeys(self.columns))
+        self.fields = fields.matched(dict.fromkeys(self._names))
+        self.columns = distinct(self.fields, self._names)
+        # Columns that are left out need not have names of their own.
+        self.again = tuple(name for name in self.columns if name not in self._names)
         self._check_header()
-        self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
+        self.ignored = self.fields.unknown(name for name in self.columns if name not in (*MARKS, *self.again))
         # What is kept of each record.
         self._kept = self.columns
 
@@ -141,7 +144,8 @@ class CsvSource:
         return tuple(map(str.strip, names) if fields.spellings.trim else names)
 
     def _check_header(self) -> None:
-        name, fields, columns = self._stream.name, self.fields, self.columns
+        name, fields = self._stream.name, self.fields
+        columns = [each for each in self.columns if each not in self.again]
         delimiter = self._dialect.delimiter
         header = delimiter.join(self._header)
         hint = excel_hint(header, delimiter) or delimiter_hint(header, fields, self._dialect)
@@ -191,7 +195,7 @@ class CsvSource:
         """Return the records without lines that hold nothing, which are counted, and without the header once more."""
         is_blank = blank(records.as_read, self.columns)
         self.blank += int(is_blank.sum())
-        is_header = repeated_headers(records.as_read, self.columns)
+        is_header = repeated_headers(records.as_read, self._names)
         is_other = is_blank | is_header
         if not is_other.any():
             return records

@@ -248,6 +248,12 @@ class Fields:
         known = self.known.union(self.names.values(), self.ignore)
         return [name for name in header if name not in known]
 
+    def is_left_out(self, name: str) -> bool:
+        """Return whether the user has said to ignore a name, and no column is read under it."""
+        if name in self.names.values():
+            return False
+        return name in self.ignore or (EVERYTHING in self.ignore and name not in self.known)
+
     def nulls(self, column: str) -> tuple[str, ...]:
         """Return the texts that stand for null in a column."""
         return (*self.means_null, *self.spellings.nulls(column))

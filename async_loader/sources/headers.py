@@ -16,6 +16,7 @@ from itertools import islice
 from async_loader.records.parsing import clipped
 from async_loader.records.reasons import on_one_line
 from async_loader.sources.fields import Fields
+from async_loader.sources.source import EVERYTHING
 from async_loader.tables import LOOKUP
 
 # Names that a line lists.
@@ -38,9 +39,34 @@ def problem_of(fields: Fields, header: Sequence[str], subject: str = "the header
     return None
 
 
-def _named_twice(_: Fields, header: Sequence[str], subject: str) -> str | None:
+def distinct(fields: Fields, header: Sequence[str]) -> list[str]:
+    """Return the names of a header; one that is to be ignored gets another name where it stands there once more."""
+    met: Counter[str] = Counter()
+    names = []
+    for name in header:
+        met[name] += 1
+        is_again = met[name] > 1 and fields.is_left_out(name)
+        names.append(_free(f"{name} ({met[name]})", header) if is_again else name)
+    return names
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return the name with as many marks as make it another one than all that are taken."""
+    while name in taken:
+        name += "*"
+    return name
+
+
+def _named_twice(fields: Fields, header: Sequence[str], subject: str) -> str | None:
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    return f"{subject} names {listed(twice)} twice" if twice else None
+    if not twice:
+        return None
+    problem = f"{subject} names {listed(twice)} twice"
+    ignorable = next(iter(fields.unknown(twice)), None)
+    if ignorable is None:
+        return problem
+    argument = _argument(fields.table.name, ignorable or EVERYTHING)
+    return f"{problem}; --ignore {argument} leaves out all that are called so"
 
 
 def refused_column(fields: Fields, header: Sequence[str], subject: str) -> str | None:

@@ -127,7 +127,8 @@ class _Text:
         """Return which arrays stand in the object that begins here, and how to name one."""
         found = dict(islice(self._arrays(path), _LISTED))
         if not found:
-            return "no array is in it"
+            several = "it is followed by more: let each object be on one line (jq -c .), and name the file .jsonl"
+            return several if self._next() else "no array is in it"
         arrays = [each for each, has_objects in found.items() if has_objects] or [*found]
         name = self._stream.name.removesuffix(f"#{'.'.join(path)}")
         one = f"name its array, as {name}#{arrays[0]}"

@@ -4,6 +4,7 @@ where none of them is bad (`flat_json`).
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -78,6 +79,10 @@ class JsonLines(JsonRecords, ABC):
         return self.made(typed_at_once(self.fields, read, lines), numbers, from_arrow(lines.as_arrow()))
 
 
+# Objects with a carriage return between them, as programs for an old Mac put it after each line.
+_LINES_BY_RETURNS = re.compile(rb"\}[ \t]*\r\s*\{")
+
+
 class JsonLinesSource(JsonLines):
     """A source of JSON Lines. Raises SourceError for what begins as no JSON Lines do."""
 
@@ -90,7 +95,7 @@ class JsonLinesSource(JsonLines):
         self._start = len(head) - len(self._head)
         if stretch is None and is_no_json_lines(self._head):
             raise SourceError(stream.name, "is no JSON Lines")
-        if stretch is None and b"}\r{" in self._head and not self._has_line_feed():
+        if stretch is None and _LINES_BY_RETURNS.search(self._head) and not self._has_line_feed():
             problem = "its lines end in a carriage return alone, not in a line feed"
             raise SourceError(stream.name, f"{problem}; convert it (tr '\\r' '\\n')")
         self.is_rejects = names_rejects(self._head)

@@ -39,6 +39,11 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
 
 
+def is_nested(kind: pa.DataType) -> bool:
+    """Return whether values of a type have others within them, as JSON has."""
+    return is_list(kind) or bool(kinds.is_struct(kind))
+
+
 def fits_lists(kind: pa.DataType, column: Column, spellings: Spellings) -> bool:
     """Return whether a column takes the values in lists of a type."""
     return bool(kinds.is_null(kind)) or (is_list(kind) and fits(kind.value_type, column, spellings))
@@ -70,6 +75,7 @@ _FITTING: Mapping[Type, Callable[[pa.DataType, Column], bool]] = {
     Type.DURATION: lambda kind, _: kinds.is_duration(kind),
     Type.BINARY: lambda kind, _: is_binary(kind),
     Type.UUID: lambda kind, _: _is_uuid(kind),
+    Type.JSON: lambda kind, _: is_nested(kind),
 }
 
 

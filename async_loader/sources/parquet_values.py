@@ -217,7 +217,7 @@ def shown(read: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(whole.cast(pl.String), read.to_physical().cast(pl.String))).to_series()
 
 
-def _json_texts(read: pl.Series) -> pl.Series:
+def json_texts(read: pl.Series) -> pl.Series:
     """Return nested values as JSON; times of INT96 as they are."""
     if is_int96(read):
         return read
@@ -229,7 +229,7 @@ _AS_TEXTS: Mapping[type[pl.DataType], Callable[[pl.Series], pl.Series]] = {
     pl.Binary: lambda read: read.bin.encode("base64"),
     pl.Time: time_texts,
     pl.Duration: duration_texts,
-    pl.Struct: _json_texts,
+    pl.Struct: json_texts,
 }
 
 

@@ -81,6 +81,7 @@ class _Header:
     is_rejects: bool
     schema: pa.Schema | None
     part: str
+    again: tuple[str, ...]
 
 
 class Reader:
@@ -118,7 +119,7 @@ class Reader:
         self._stream.close()
         seen = self._header
         self._header, self._batches = (
-            _Header(seen.columns, seen.fields, seen.ignored, seen.is_rejects, seen.schema, seen.part),
+            _Header(seen.columns, seen.fields, seen.ignored, seen.is_rejects, seen.schema, seen.part, _again(seen)),
             None,
         )
 
@@ -147,7 +148,7 @@ class Reader:
         names = {column: name for column, name in fields.names.items() if column != name} | mapped
         finding = Layout(
             source.kind,
-            ignore=tuple(source.ignore),
+            ignore=(*source.ignore, *_again(self._header)),
             match=table.match,
             append=table.append,
             on_missing=table.on_missing if table.on_missing != "insert" else "",
@@ -277,6 +278,11 @@ def open_among(count: int, source: Source, table: Table, batch_size: int, stretc
     if count > MOST_OPEN:
         reader.close_until_read()
     return reader
+
+
+def _again(header: Header) -> tuple[str, ...]:
+    """Return the names that a format has given to columns which are left out, since others are called as they are."""
+    return getattr(header, "again", ())
 
 
 def _mapped_names(fields: Fields) -> tuple[tuple[str, str], ...]:

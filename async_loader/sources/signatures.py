@@ -20,7 +20,8 @@ _ARCHIVES = {
 }
 _PARQUET, _ARRAY, _OBJECT = rb"PAR1", rb"\s*\[\s*\{", rb'\s*\{\s*"'
 # An object that goes on after its first line.
-_LAID_OUT = rb'\s*\{[ \t\r]*\n\s*"'
+_LAID_OUT = rb'\s*\{(?:[ \t\r]*|[^\r\n]*[^}\r\n],[ \t\r]*)\n\s*"'
+_ONE_LINE = "one after another, can be read when each is on one line (jq -c .)"
 _NO_LINES = (*_SUFFIXES, *_ARCHIVES, _PARQUET, _ARRAY, _LAID_OUT)
 
 
@@ -45,7 +46,10 @@ def advice(front: bytes, table: str, kind: str, codec: str, path: str) -> str | 
     if _begins(front, (_PARQUET,)):
         return f"is Parquet: {'unpack it' if codec else f'name it {table}:parquet={path}'}"
     if kind != "json" and _begins(front, (_ARRAY, _LAID_OUT)):
-        return f"is a JSON document: name it {table}:json{codec}={path}"
+        document = f"is a JSON document: name it {table}:json{codec}={path}"
+        return (
+            document if _begins(front, (_ARRAY,)) else f"{document}; objects laid out over several lines, {_ONE_LINE}"
+        )
     if kind == "csv" and _begins(front, (_OBJECT,)):
         return f"seems to be JSON Lines: name it {table}:jsonl{codec}={path}"
     return None

@@ -23,7 +23,7 @@ from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken, ar
 from async_loader.sources.cell_faults import faults_of
 from async_loader.sources.cells import Cell, as_json, typed
 from async_loader.sources.fields import Fields
-from async_loader.sources.headers import listed, names_no_column, nearest_name, problem_of
+from async_loader.sources.headers import distinct, listed, names_no_column, nearest_name, problem_of
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
 from async_loader.sources.unpacking import BROKEN_ARCHIVE
@@ -60,11 +60,16 @@ class SpreadsheetSource:
         self._first_column = (self._sheet.start or (0, 0))[1]
         self._rows = self._filled_rows()
         self._header = self._read_header()
-        self.columns = [name for name in self._header.values() if name]
-        self.is_rejects = are_of_rejects(self.columns)
-        self.fields = fields.matched(dict.fromkeys(self.columns))
+        names = [name for name in self._header.values() if name]
+        self.is_rejects = are_of_rejects(names)
+        self.fields = fields.matched(dict.fromkeys(names))
+        self.columns = distinct(self.fields, names)
+        # Columns that are left out need not have names of their own.
+        self.again = tuple(name for name in self.columns if name not in names)
+        places = [place for place, name in self._header.items() if name]
+        self._header |= dict(zip(places, self.columns, strict=True))
         self._check_header()
-        self.ignored = self.fields.unknown(name for name in self.columns if name not in MARKS)
+        self.ignored = self.fields.unknown(name for name in self.columns if name not in (*MARKS, *self.again))
 
     def batches(self) -> Iterator[Batch]:
         """Yield the sheet's rows after the header, in order."""
@@ -103,11 +108,12 @@ class SpreadsheetSource:
 
     def _check_header(self) -> None:
         name, fields = self._stream.name, self.fields
-        if problem := names_no_column(fields, self.columns, "the header"):
+        columns = [each for each in self.columns if each not in self.again]
+        if problem := names_no_column(fields, columns, "the header"):
             raise SourceError(name, problem)
-        if refusal := fields.refusal(self.columns):
+        if refusal := fields.refusal(columns):
             raise SourceError(name, refusal)
-        problem = problem_of(fields, fields.unmarked(self.columns))
+        problem = problem_of(fields, fields.unmarked(columns))
         if problem is not None:
             raise SourceError(name, problem)
 

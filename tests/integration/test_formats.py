@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from async_loader import ConfigurationError, Format, Source, SourceError
-from tests.integration.sales import as_date, load, stored
+from async_loader import ConfigurationError, Format, RejectFilter, Source, SourceError, StoredRejects
+from tests.integration.sales import SALES, as_date, load, stored
 from tests.sample import Place
 
 
@@ -301,3 +302,29 @@ def test_what_a_base_does_not_have_is_refused() -> None:
         Source("f.jsonl", Format(quote="'"))
     with pytest.raises(ConfigurationError, match="an encoding is of text, and parquet has none"):
         Source("f.parquet", Format(encoding="cp1252"))
+
+
+@pytest.mark.parametrize("ignore", ["x", "*"])
+def test_a_column_that_is_ignored_may_be_named_twice(sales: Place, mode: str, ignore: str) -> None:
+    content = b"x,id,name,x,x\n1,1,a,2,3\nx,id,name,x,x\n4,?,b,5,6\n"
+    path = sales.file("s.csv", content)
+    report = sales.load(mode, {"sales": Source(path, ignore=(ignore,), names={"name": "name"})})
+    assert stored(sales, "id", "name") == [(1, "a")]
+    assert reject_names_of(report.tables["sales"]) == [(3, ["repeated_header"]), (4, ["id.not_integer"])]
+    record = report.tables["sales"].rejects[1].record
+    assert list(record.values()) == ["4", "?", "b", "5", "6"]
+    exported = StoredRejects((SALES,), sales.databases).export(RejectFilter(), sales.directory / "rejects.csv")
+    assert exported is not None
+    file = Path(exported.files[0][0])
+    file.write_text(file.read_text().replace("?", "2"))
+    again = sales.load(mode, {"sales": str(file)}).tables["sales"]
+    assert (again.inserted, again.ignored_columns, stored(sales, "id")) == (1, (), [(1,), (2,)])
+
+
+def test_a_column_that_is_not_ignored_may_not_be_named_twice(sales: Place, mode: str) -> None:
+    path = sales.file("s.csv", b"id,x,x\n1,2,3\n")
+    with pytest.raises(SourceError, match=r"the header names 'x' twice; --ignore sales.x leaves out all"):
+        sales.load(mode, {"sales": path})
+    path = sales.file("s.csv", b"id,id,x\n1,2,3\n")
+    with pytest.raises(SourceError, match=r"the header names 'id' twice$"):
+        sales.load(mode, {"sales": Source(path, ignore=("*",))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from async_loader import Column, Source, SourceError, Table, Type
+from async_loader import Column, RejectFilter, Retry, Source, SourceError, Table, Type
 from async_loader.sources import Reader
 from async_loader.sources.columnar import BYTES
 from tests.sample import Place, reject_names
@@ -201,3 +202,25 @@ def test_a_file_of_too_many_columns_is_refused(place: Place, mode: str, columns:
     pq.ParquetWriter(path, schema).close()
     with pytest.raises(SourceError, match=problem):
         place.load(mode, {"products": str(path)})
+
+
+def test_nested_values_are_json(tmp_path: Path, mode: str, store: Databases) -> None:
+    columns = (Column("id", Type.INTEGER), Column("extra", Type.JSON, nullable=True))
+    place = Place(tmp_path, (Table("things", "things", columns),), store=store)
+    nested: list[Any] = [{"a": 1, "b": [1.5, None]}, None, {"a": None, "b": []}]
+    lists = [[1, 2], [], None]
+    for key, (name, values) in enumerate({"struct": nested, "lists": lists}.items()):
+        ids = [10 * key, 10 * key + 1, None]
+        pq.write_table(pa.table({"id": pa.array(ids, pa.int64()), "extra": values}), tmp_path / f"{name}.parquet")
+        report = place.load(mode, {"things": str(tmp_path / f"{name}.parquet")}).tables["things"]
+        assert reject_names_of(report) == ["id.missing"]
+    stored = [
+        extra if isinstance(extra, dict | list | None) else json.loads(extra) for _, extra in place.rows("things")
+    ]
+    assert stored == [nested[0], None, [1, 2], []]
+    Retry(place.tables, RejectFilter(), place.databases, mode=mode).perform()
+    assert len(place.stored_rejects("things")) == 2
+
+
+def reject_names_of(table: Any) -> list[str]:
+    return [reason.name for reject in table.rejects for reason in reject.reasons]

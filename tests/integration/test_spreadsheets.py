@@ -290,3 +290,14 @@ def test_json_of_records_is_what_a_person_reads(bills: Place, mode: str) -> None
         "at": None,
         "paid": True,
     }
+
+
+def test_a_column_of_a_sheet_that_is_ignored_may_be_named_twice(bills: Place, mode: str) -> None:
+    def fill(target: Any, _: Any) -> None:
+        for place, row in enumerate([["id", "x", "name", "x"], [1, 2, "a", 3], ["?", 4, "b", 5]]):
+            target.write_row(place, 0, row)
+
+    report = load(bills, mode, sheet(fill), ignore=("x",)).tables["bills"]
+    assert (report.inserted, list(report.rejects[0].record.values())) == (1, ["?", 4.0, "b", 5.0])
+    with pytest.raises(SourceError, match=r"names 'x' twice; --ignore bills.x leaves out"):
+        load(bills, mode, sheet(fill))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from async_loader import Report, Source
 
 
+_NAMELESS = "(one without a name)"
 # Names of ignored columns in a warning; the report has all of them.
 _IGNORED_SHOWN = 20
 
@@ -130,7 +131,9 @@ def _left_out(report: Report) -> Iterator[str]:
         yield from (f"{name}: {warning}" for warning in table.warnings)
         if table.ignored_columns:
             more = len(table.ignored_columns) - _IGNORED_SHOWN
-            columns = ", ".join(table.ignored_columns[:_IGNORED_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+            columns = ", ".join(name or _NAMELESS for name in table.ignored_columns[:_IGNORED_SHOWN]) + (
+                f" and {more:,} more" if more > 0 else ""
+            )
             yield f"{name}: columns that the table does not have were ignored: {columns}"
 
 
