@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
 import polars as pl
@@ -94,6 +95,14 @@ def facts_of(line: TableRun) -> Facts:
 def is_run_id(text: str) -> bool:
     """Return whether a run can be called so: only such a name is taken from a ledger into a path."""
     return _RUN_ID.fullmatch(text) is not None
+
+
+def is_instant(text: Any) -> bool:
+    """Return whether a time stands there as a run writes it: with its offset from UTC."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def previous_runs(line: TableRun) -> dict[str, Any] | None:

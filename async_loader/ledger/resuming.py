@@ -18,6 +18,7 @@ from async_loader.ledger.entries import (
     Facts,
     TableRun,
     facts_of,
+    is_instant,
     is_run_id,
     previous_runs,
 )
@@ -90,6 +91,8 @@ def _judge(facts: Facts, line: TableRun, tables: Mapping[str, TableRun]) -> Unfi
         return None
     if not is_run_id(line.run):
         return NotResumable(clipped(repr(line.run)), "that is no name which a run is given")
+    if not is_instant(line.started_at):
+        return NotResumable(line.run, f"{clipped(repr(line.started_at))} is no time at which it began")
     difference = _difference(before, facts)
     return (
         UnfinishedRun(line.run, line.started_at, tables) if difference is None else NotResumable(line.run, difference)

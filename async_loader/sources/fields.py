@@ -127,7 +127,7 @@ class Fields:
             required &= {*self.table.match}
         if not self.table.finds_by_key:
             required -= {self.table.key}
-        return self.mapped | required
+        return self.mapped | required | {*self.table.match}
 
     def matched(self, header: Collection[str]) -> Fields:
         """Return the fields of only those columns that the source has, or must have, under the names in its header."""
@@ -203,7 +203,7 @@ class Fields:
             return (
                 f"has {key.name}, the key of {table.name}, and --append gives every record a new one; load without it"
             )
-        if table.finds_by_key and key.generated and not has_key:
+        if (table.finds_by_key or key.name in table.match) and key.generated and not has_key:
             return f"lacks {key.name}, the key of {table.name}; {_ways_without_key(self, header)}"
         for column, parts in self.lookups.items():
             # In JSON, what is looked up may stand within a member that has the field's name.

@@ -10,7 +10,7 @@ import difflib
 import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from async_loader.records.parsing import clipped
@@ -132,12 +132,15 @@ def _lacking(fields: Fields, header: Sequence[str], subject: str) -> str | None:
     if not missing:
         return None
     table, names = fields.table.name, [fields.names[column] for column in missing]
+    ignored = [name for column in missing for name in fields.candidates[column] if name in {*header} & fields.ignore]
+    if ignored:
+        return f"{subject} has {listed(ignored)}, which --ignore leaves out and table {table} must have"
     mapped = [column for column in missing if column in fields.mapped]
     problem = f"{subject} lacks {listed(names)}" + (f", named by --map for {mapped[0]}" if mapped else "")
     problem += f", and has {listed(header)}" if len(header) else ""
     column, near = _nearest_pair(fields, missing, fields.unknown(header)) or (missing[0], None)
     if near is not None:
-        return f"{problem}; did you mean {near!r}? --map {_argument(table, column, near)} reads it"
+        return f"{problem}; did you mean {near!r}? --map {_mapping(fields, column, near)} reads it"
     return f"{problem}; --map {table}.{column}=NAME reads another column, --set {table}.{column}=VALUE gives a constant"
 
 
@@ -159,7 +162,7 @@ def unknown_beside_absent(fields: Fields, header: Sequence[str], subject: str) -
     problem = f"{subject} has {listed(unknown)}, which table {table} does not have, and lacks {listed(absent)}"
     if pair is not None:
         column, near = pair
-        problem += f"; did you mean {column!r} by {near!r}? --map {_argument(table, column, near)} reads it"
+        problem += f"; did you mean {column!r} by {near!r}? --map {_mapping(fields, column, near)} reads it"
     others = [name for name in unknown if pair is None or name != pair[1]] or unknown
     # Of a name that is long only its beginning is shown.
     other = next((name for name in others if name and clipped(name) == name), None)
@@ -181,6 +184,16 @@ def misspelt_problem(fields: Fields, name: str, column: str, subject: str) -> st
     return f"{problem}; {meant}"
 
 
+def _mapping(fields: Fields, column: str, name: str) -> str:
+    """Return the value of --map by which a name is read that is likely meant for a column, or for a lookup of it."""
+    _, lookup, rest = name.partition(LOOKUP)
+    reference = next((each for each in fields.table.references if lookup and each.column == column), None)
+    if reference is not None:
+        rest = nearest_name(rest, [each.name for each in reference.targets]) or rest
+        column = next(iter(reference.looked_up([f"{reference.name}{LOOKUP}{rest}"])), column)
+    return _argument(fields.table.name, column, name)
+
+
 def _argument(table: str, column: str, name: str | None = None) -> str:
     """Return the value of an option as one word of a shell's command line."""
     return on_one_line(shlex.quote(f"{table}.{column}" if name is None else f"{table}.{column}={name}"))
@@ -188,7 +201,7 @@ def _argument(table: str, column: str, name: str | None = None) -> str:
 
 def _nearest_pair(fields: Fields, columns: Sequence[str], unknown: Sequence[str]) -> tuple[str, str] | None:
     """Return a column of these, and the unknown name that is likely meant for it."""
-    plain = {_plain(name): column for column in columns for name in (column, *fields.candidates.get(column, ()))}
+    plain = {_plain(name): column for column in columns for name in _names_of(fields, column)}
     for name in unknown:
         if (same := _plain(name)) in plain:
             return plain[same], name
@@ -196,6 +209,14 @@ def _nearest_pair(fields: Fields, columns: Sequence[str], unknown: Sequence[str]
         if (near := _alike(_plain(name), plain)) is not None:
             return plain[near], name
     return None
+
+
+def _names_of(fields: Fields, column: str) -> Iterator[str]:
+    """Yield the names under which a source may give a column, also by a lookup of one part."""
+    yield from (column, *fields.candidates.get(column, ()))
+    for reference in fields.table.references:
+        if reference.column == column and reference.name:
+            yield from (f"{reference.name}{LOOKUP}{target.name}" for target in islice(reference.targets, _COMPARED))
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
@@ -237,7 +258,7 @@ def names_no_column(fields: Fields, header: Sequence[str], subject: str, hint: s
     lacking = [*wanted, *fields.absent]
     if (pair := _nearest_pair(fields, lacking, [name for name in header if name])) is not None:
         column, near = pair
-        return f"{problem}; did you mean {column!r} by {near!r}? --map {_argument(table, column, near)} reads it"
+        return f"{problem}; did you mean {column!r} by {near!r}? --map {_mapping(fields, column, near)} reads it"
     if wanted:
         problem += f", and must have {listed(fields.names[column] for column in wanted)}"
     return f"{problem}; --map {table}.{lacking[0]}=NAME reads another column"

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from async_loader import Column, Source, SourceError, Table, Type
-from tests.sample import Place
+from async_loader import Column, Reference, Source, SourceError, Table, Type
+from tests.sample import Place, reject_names
 from tests.stores import Databases
 
 # What is read does not depend on where it goes.
@@ -187,3 +187,65 @@ def test_a_header_may_have_ten_thousand_columns_and_no_more(flights: Place) -> N
     problem = "has 'column 0', .*'column 4' and 9,991 more, which table flights does not have, and lacks 'age'"
     with pytest.raises(SourceError, match=problem):
         flights.load("sequential", {"flights": flights.file("h.csv", header.replace("age,", "") + "\n")})
+
+
+ORDERS = Table(
+    "orders",
+    "d",
+    (
+        Column("id", Type.INTEGER, generated=True),
+        Column("place", Type.TEXT, default=""),
+        Column("flight_id", Type.INTEGER),
+    ),
+    references=(Reference("flight_id", "flights", name="flight"),),
+)
+
+
+@pytest.mark.parametrize("written", ["fligth__name", "flight_id__nmae"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_that_is_nearly_a_lookup_is_proposed_as_one(
+    tmp_path: Path, store: Databases, mode: str, suffix: str, written: str
+) -> None:
+    place = Place(tmp_path, (FLIGHTS, ORDERS), store=store)
+    place.load(mode, {"flights": place.file("flights.csv", "id,name\n7,seven\n")})
+    path, options = write(tmp_path, suffix, {written: "seven"}), {"append": frozenset({"orders"})}
+    with pytest.raises(SourceError, match=f"did you mean .* --map orders.flight__name={written} reads it"):
+        place.load(mode, {"orders": path}, **options)
+    place.load(mode, {"orders": Source(path, names={"flight__name": written})}, **options)
+    assert place.rows("orders") == [(1, "", 7)]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    "options",
+    [{"on_missing": "reject"}, {"match": {"orders": ("id",)}}, {"match": {"orders": ("id", "place")}}],
+    ids=str,
+)
+def test_a_source_must_have_the_key_where_that_finds_rows(
+    tmp_path: Path, store: Databases, mode: str, suffix: str, options: dict[str, Any]
+) -> None:
+    place = Place(tmp_path, (FLIGHTS, ORDERS), store=store)
+    path = write(tmp_path, suffix, {"flight_id": 1, "place": "a"})
+    with pytest.raises(SourceError, match=r"lacks id, the key of orders; .* --append orders"):
+        place.load(mode, {"orders": path}, **options)
+
+
+def test_a_source_must_have_the_match_columns_also_those_with_a_default(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    place = Place(tmp_path, (FLIGHTS, ORDERS), store=store)
+    place.load(mode, {"flights": place.file("flights.csv", "id,name\n7,seven\n")})
+    match = {"orders": ("place",)}
+    with pytest.raises(SourceError, match="lacks 'place'"):
+        place.load(mode, {"orders": place.file("o.csv", "flight_id\n7\n")}, match=match)
+    records = '{"flight_id": 7}\n{"flight_id": 7, "place": "a"}\n{"flight_id": 7}\n'
+    report = place.load(mode, {"orders": place.file("o.jsonl", records)}, match=match)
+    assert reject_names(report, "orders") == [(1, 1, ["place.missing"]), (3, 3, ["place.missing"])]
+    assert place.rows("orders") == [(1, "a", 7)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_that_is_ignored_though_it_must_be_there_is_said_to_be_ignored(flights: Place, suffix: str) -> None:
+    path = write(flights.directory, suffix, {"id": 1, "name": "a"})
+    problem = refusal(flights, Source(path, ignore=("name",)))
+    assert "has 'name', which --ignore leaves out and table flights must have" in problem

@@ -136,6 +136,16 @@ def test_runs_are_listed_as_the_databases_met_them(place: Place, mode: str) -> N
     assert list(states(place)) == listed(place)
 
 
+@pytest.mark.parametrize("time", ["yesterday", "2024-01-01T00:00:00"])
+def test_a_run_whose_line_has_no_time_at_which_it_began_is_not_resumed(place: Place, mode: str, time: str) -> None:
+    sources = {"users": place.file("u.csv", USERS)}
+    unfinished = crashed(place, mode, 1, sources, commit_every=2)
+    set_clock(place, unfinished, time)
+    again = place.load(mode, sources, commit_every=2)
+    assert again.run != unfinished
+    assert again.tables["users"].given == 5
+
+
 @pytest.mark.only("postgresql")
 def test_lines_of_an_older_version_are_numbered_and_kept(place: Place, mode: str) -> None:
     sources = {"users": place.file("u.csv", USERS)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
@@ -45,11 +45,24 @@ def add_finding_options(parser: CommandParser) -> None:
 def finding_options(project: ProjectTables, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return how records find their rows, as the engine's options. ConfigurationError for a name that nothing has."""
     return {
-        "match": dict(_match(project, argument) for argument in options["match"]),
+        "match": _matches(project, options["match"]),
         "append": frozenset(project.name(table) for table in options["append"]),
         "again": options["again"],
         "on_missing": options["on_missing"],
     }
+
+
+def _matches(project: ProjectTables, arguments: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the match columns by table. ConfigurationError for a table that is named twice."""
+    matches: dict[str, tuple[str, ...]] = {}
+    for argument in arguments:
+        table, columns = _match(project, argument)
+        if table in matches:
+            names = ",".join(dict.fromkeys([*matches[table], *columns]))
+            problem = f"--match is given twice for {table}; name all columns in one"
+            raise ConfigurationError(f"{problem}: --match {table}={names}")
+        matches[table] = columns
+    return matches
 
 
 def _match(project: ProjectTables, argument: str) -> tuple[str, tuple[str, ...]]:
