@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from async_loader.columns import Column
 from async_loader.effects import Call, Steps
 from async_loader.errors import DeleteLimitError, SourceError, StoreError
 from async_loader.ledger.counts import Counts
@@ -93,6 +94,9 @@ class Deleting:
                 table = self._table(name)
                 self._tally(name).rows_before = yield from state.database(table).count(table)
         self._referrers = yield from find_referrers(state.plan, self._deletions)
+        for each in self._deleted():
+            for referrer in self._referrers.by_target[each.name]:
+                self._target_column(each, referrer)
         self._put_in_order()
 
     def _put_in_order(self) -> None:
@@ -238,7 +242,8 @@ class Deleting:
         staying = yield from self._staying(referrer, gone, found["value"])
         return found.filter(found["value"].is_in(staying.implode()))["key"]
 
-    def _target_column(self, each: Deletion, referrer: Referrer) -> Any:
+    def _target_column(self, each: Deletion, referrer: Referrer) -> Column:
+        """Return the column of a table that another one references. StoreError where its values cannot be read."""
         table = self._table(each.name)
         if (referrer.to or table.key) not in table.column_names:
             problem = f"{referrer.table} references its column {referrer.to}, which is not loaded"

@@ -82,6 +82,7 @@ def test_rows_that_others_reference_are_shown_and_verified(project: Project) -> 
 
 
 ARTICLES = "title,tags__name,readers__email\nOne,red,ann@x.de\n"
+LINKS = "article__title,tag__name\nFive,second\n"
 TAGS, READERS = "id,name\n1,red\n2,blue\n3,green\n", "email\nann@x.de\nbob@x.de\neve@x.de\n"
 
 
@@ -127,3 +128,21 @@ def test_links_keep_what_they_lead_to_and_go_with_the_row_that_has_them(press: O
     # Nothing names what only Two had.
     assert press.manage(*readers)["tables"]["press_reader"]["deleted"] == 1
     assert press.manage(*tags, "--delete-missing=press.Tag")["tables"]["press_tag"]["deleted"] == 1
+
+
+@EVERY_STORE
+def test_the_table_of_links_is_kept_in_step_too(press: Oracle) -> None:
+    shop = press.shop
+    tags, articles = shop.file("t.csv", "name\nfirst\nsecond\n"), shop.file("a.csv", "title,tags__name\nFive,first\n")
+    press.manage(
+        *("insert_data", f"press.Tag={tags}", f"press.Article={articles}"),
+        *("--match=press.Tag=name", "--match=press.Article=title"),
+    )
+    links = f"press.Article.tags={shop.file('l.csv', LINKS)}"
+    missing = ["--delete-missing=press.Article.tags", "--max-deletes=100%"]
+    report = press.manage("insert_data", links, *missing)["tables"]["press_article_tags"]
+    assert (report["inserted"], report["unchanged"]) == (1, 0)
+    linked = """SELECT title, name FROM press_article_tags JOIN press_article ON press_article.id = article_id
+        JOIN press_tag ON press_tag.id = tag_id"""
+    assert shop.query(linked, "archive") == [("Five", "second")]
+    assert press.manage("insert_data", links, *missing)["tables"]["press_article_tags"]["deleted"] == 0

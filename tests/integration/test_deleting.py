@@ -24,6 +24,7 @@ from async_loader import (
     verify,
 )
 from tests import sample
+from tests.integration import press
 from tests.sample import Place
 from tests.stores import Databases
 
@@ -292,3 +293,23 @@ def test_files_of_rejects_never_delete(place: Place, mode: str) -> None:
 def test_what_cannot_be_meant_is_refused(place: Place, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(problem)):
         place.load("async", sources(place, users=users(1)), **options)
+
+
+def test_links_go_with_their_row_and_keep_what_they_lead_to(tmp_path: Path, store: Databases, mode: str) -> None:
+    """Rows that only links of deleted rows lead to are deleted with these."""
+    place = Place(tmp_path, press.TABLES, store)
+    readers = f"id,email\n{press.ANN},ann@\n{press.BOB},bob@\n"
+    text = "title,tags__name,readers__email\nOne,red|blue,ann@\nTwo,blue|big,bob@\n"
+    given = sources(place, tags="name\nred\nblue\nbig\nnew\n", people=readers, articles=text)
+    place.load(mode, given, match=press.MATCH)
+    options: dict[str, Any] = {"match": press.MATCH, "max_deletes": "100%"}
+    options["delete_missing"] = dict.fromkeys(("tags", "people", "articles"))
+    few = sources(place, tags="name\nnew\n", people=f"id,email\n{press.ANN},ann@\n", articles="title\nOne\n")
+    report = place.load(mode, few, **options)
+    assert {name: (table.deleted, table.referenced) for name, table in report.tables.items()} == {
+        "tags": (1, 2),
+        "people": (1, 0),
+        "articles": (1, 0),
+    }
+    assert press.tags_of(place) == [("One", "blue"), ("One", "red")]
+    assert [len(place.rows(table)) for table in ("tags", "people", "articles", "readers")] == [3, 1, 1, 1]
