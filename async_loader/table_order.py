@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from async_loader.columns import KEY_TYPES
 from async_loader.errors import ConfigurationError
@@ -30,7 +31,21 @@ def in_reference_order(tables: Iterable[Table]) -> tuple[Table, ...]:
         table.name: [name for name in (*table.targets, *table.after) if name != table.name and name in by_name]
         for table in tables
     }
-    return tuple(_bound(by_name[name], by_name) for name in _sorted(graph, "tables"))
+    names = _sorted(graph, "tables", lambda cycle: _way_out(cycle, by_name))
+    return tuple(_bound(by_name[name], by_name) for name in names)
+
+
+def _way_out(cycle: Sequence[str], by_name: Mapping[str, Table]) -> str:
+    """Return how tables in a circle can be loaded one after the other, as the end of a line; nothing where each row
+    needs another one. In the cycle, each table is referenced by the next.
+    """
+    for target, name in pairwise(cycle):
+        table = by_name[name]
+        for reference in table.references:
+            if reference.table == target and table.column(reference.column).nullable:
+                first = f"load {name} first, without {reference.column} (--ignore)"
+                return f"; {first}, then the others, then {name} once more with --on-conflict update"
+    return ""
 
 
 def _bound(table: Table, by_name: Mapping[str, Table]) -> Table:
@@ -77,12 +92,15 @@ def databases_in_reading_order(tables: Iterable[Table]) -> tuple[str, ...]:
         return tuple(sorted({table.database for table in tables}))
 
 
-def _sorted(graph: Mapping[str, Iterable[str]], kind: str) -> tuple[str, ...]:
+def _sorted(
+    graph: Mapping[str, Iterable[str]], kind: str, way_out: Callable[[Sequence[str]], str] = lambda _: ""
+) -> tuple[str, ...]:
     try:
         return tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
-        cycle = " -> ".join(error.args[1])
-        raise ConfigurationError(f"{kind} that reference each other in a circle cannot be loaded: {cycle}") from error
+        cycle = error.args[1]
+        problem = f"{kind} that reference each other in a circle cannot be loaded: {' -> '.join(cycle)}"
+        raise ConfigurationError(f"{problem}{way_out(cycle)}") from error
 
 
 def _check_reference(table: Table, reference: Reference, by_name: dict[str, Table]) -> None:

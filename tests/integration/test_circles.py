@@ -16,6 +16,7 @@ from async_loader import (
     RejectFilter,
     Retry,
     Run,
+    Source,
     StoredRejects,
     Table,
     Type,
@@ -47,3 +48,37 @@ def test_databases_in_a_circle_are_looked_at(tmp_path: Path, store: Databases, m
     assert StoredRejects(ALL, place.databases).discard(RejectFilter(), lambda _: True) == 1
     with pytest.raises(ConfigurationError, match="reference each other in a circle"):
         Run(ALL, {"edits": edits}, place.databases)
+
+
+TEAMS = Table(
+    "teams",
+    "one",
+    (ID, Column("captain_id", Type.INTEGER, nullable=True, default=None)),
+    references=(Reference("captain_id", "players"),),
+)
+PLAYERS = Table("players", "one", (ID, Column("team_id", Type.INTEGER)), references=(Reference("team_id", "teams"),))
+FREE_TEAMS = replace(TEAMS, references=())
+
+
+def test_tables_in_a_circle_are_refused_with_the_order_that_loads_them(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    place = Place(tmp_path, (FREE_TEAMS, PLAYERS), store)
+    teams, players = place.file("t.csv", "id,captain_id\n1,7\n2,8\n"), place.file("p.csv", "id,team_id\n7,1\n8,2\n")
+    for tables in ((TEAMS, PLAYERS), (PLAYERS, TEAMS)):
+        with pytest.raises(ConfigurationError) as caught:
+            Run(tables, {"teams": teams, "players": players}, place.databases)
+        problem, first, second, third = str(caught.value).replace("; ", ", ").split(", ", 3)
+        assert problem.startswith("tables that reference each other in a circle cannot be loaded: ")
+        assert {"teams", "players"} <= set(problem.split())
+        assert (first, second) == ("load teams first", "without captain_id (--ignore)")
+        assert third == "then the others, then teams once more with --on-conflict update"
+    ignored = Source(teams, ignore=("captain_id",))
+    place.load(mode, {"teams": ignored, "players": players})
+    again = (TEAMS, replace(PLAYERS, references=()))
+    report = Run(again, {"teams": teams}, place.databases, Options(on_conflict="update"), mode=mode).perform()
+    assert report.tables["teams"].updated == 2
+    assert place.rows("teams") == [(1, 7), (2, 8)]
+    needed = replace(TEAMS, columns=(ID, replace(TEAMS.columns[1], nullable=False)))
+    with pytest.raises(ConfigurationError, match=r"cannot be loaded: \w+ -> \w+ -> \w+$"):
+        Run((needed, PLAYERS), {"players": players}, place.databases)
