@@ -18,7 +18,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import Future, InvalidStateError, wait
+from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
 from itertools import islice
 from queue import SimpleQueue
@@ -30,6 +30,8 @@ from async_loader.effects import Draw, Records
 # up. What takes longer goes on by itself, and ends with the process at the latest.
 PATIENCE_SECONDS = 1.0
 CLEANING_SECONDS = 10.0
+# Seconds for a thread to start, however busy the machine is.
+_STARTING_SECONDS = 60.0
 # Records that come one after another without a wait, until others on the event loop have their turn.
 _IN_A_ROW = 100
 
@@ -60,25 +62,32 @@ class Waiting:
     def __init__(self, given: AsyncIterable[Any]) -> None:
         self._given = given
         self._iterator: AsyncIterator[Any] | None = None
+        # A generator cannot be closed while it runs, be it only to clean up after it was cancelled.
+        self._running = asyncio.Lock()
 
     async def draw(self, count: int) -> list[Any]:
         """Return the next records."""
-        self._iterator = self._iterator or aiter(self._given)
-        drawn: list[Any] = []
-        while len(drawn) < count:
-            try:
-                drawn.append(await anext(self._iterator))
-            except StopAsyncIteration:
-                break
-            if not len(drawn) % _IN_A_ROW:
-                await asyncio.sleep(0)
-        return drawn
+        async with self._running:
+            self._iterator = self._iterator or aiter(self._given)
+            drawn: list[Any] = []
+            while len(drawn) < count:
+                try:
+                    drawn.append(await anext(self._iterator))
+                except StopAsyncIteration:
+                    break
+                if not len(drawn) % _IN_A_ROW:
+                    await asyncio.sleep(0)
+            return drawn
 
     async def close(self) -> None:
         """End a generator, as `Blocking` does."""
-        if isinstance(self._iterator, AsyncGenerator):
-            with suppress(Exception):
-                await asyncio.wait_for(self._iterator.aclose(), CLEANING_SECONDS)
+        with suppress(Exception):
+            await asyncio.wait_for(self._end(), CLEANING_SECONDS)
+
+    async def _end(self) -> None:
+        async with self._running:
+            if isinstance(self._iterator, AsyncGenerator):
+                await self._iterator.aclose()
 
 
 class Thread:
@@ -117,7 +126,7 @@ class Loop:
         self._thread = Thread()
         started: Future[asyncio.AbstractEventLoop] = Future()
         self._served = self._thread.submit(asyncio.run, self._serve(started))
-        self._loop = started.result(CLEANING_SECONDS)
+        self._loop = started.result(_STARTING_SECONDS)
 
     async def _serve(self, started: Future[asyncio.AbstractEventLoop]) -> None:
         self._is_over = asyncio.Event()
@@ -185,10 +194,13 @@ class Drawing:
         self._pending: set[Future[Any]] = set()
         self._loop: Loop | None = None
         self._beginning = threading.Lock()
+        self._is_given_up = False
 
     def draw(self, effect: Draw) -> list[Any]:
         """Return the next records. What their own code raises is raised here as it is."""
         with self._beginning:
+            if self._is_given_up:
+                raise CancelledError
             if effect.records not in self._drawn:
                 self._drawn[effect.records] = self._begin(effect.records.given)
             future = self._drawn[effect.records].draw(effect.count)
@@ -199,11 +211,17 @@ class Drawing:
             future.cancel()
             self._pending.discard(future)
 
-    def close(self) -> None:
-        """Close all of them; a thread that waits for records waits no longer."""
+    def give_up(self) -> None:
+        """Draw no more; threads that wait for records wait no longer."""
         with self._beginning:
+            self._is_given_up = True
             for future in [*self._pending]:
                 future.cancel()
+
+    def close(self) -> None:
+        """Close all of them."""
+        self.give_up()
+        with self._beginning:
             closing = [drawn.close() for drawn in self._drawn.values()]
         if self._loop is not None:
             wait(closing, CLEANING_SECONDS)

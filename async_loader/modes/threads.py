@@ -98,6 +98,8 @@ class Threads(Sequential):
     def draw_aside(self, effect: Draw) -> list[Any]:
         """Take the next records as Sequential does, one beginning at a time."""
         with self._news:
+            if self._given_up:
+                raise GivenUpError
             if self._drawing is None:
                 from async_loader.modes.drawing import Drawing
 
@@ -169,6 +171,8 @@ class Threads(Sequential):
             self._failure = self._failure or failure
             self._given_up = True
             self._news.notify_all()
+        if self._drawing is not None:
+            self._drawing.give_up()
 
 
 class GivenUpError(Exception):

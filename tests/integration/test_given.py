@@ -29,6 +29,7 @@ from async_loader import (
     ConfigurationError,
     Format,
     Options,
+    OverLimitError,
     RejectFilter,
     Retry,
     Run,
@@ -407,9 +408,34 @@ def test_a_load_that_fails_closes_what_it_draws_from(place: Place, mode: str) ->
             ended.append(threading.get_ident())
 
     for given in (endless(), forever()):
-        with pytest.raises(Exception, match="more rejects than"):
+        with pytest.raises(OverLimitError):
             place.load(mode, {"users": given}, max_rejects=5, batch_size=3)
     assert len(ended) == 2
+    assert place.rows("users") == []
+
+
+@pytest.mark.parametrize("mode", ["async", "threads"])
+def test_records_that_are_waited_for_end_with_a_load_beside_them(place: Place, mode: str) -> None:
+    begun, ended = threading.Event(), []
+
+    async def users() -> AsyncIterator[dict[str, Any]]:
+        try:
+            yield USERS[0]
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            # A connection that is closed answers once more.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            ended.append(True)
+
+    def products() -> Iterator[dict[str, Any]]:
+        assert begun.wait(60)
+        yield {"id": "?"}
+
+    with pytest.raises(OverLimitError):
+        place.load(mode, {"users": users(), "products": products()}, max_rejects=0)
+    assert ended == [True]
     assert place.rows("users") == []
 
 
