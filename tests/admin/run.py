@@ -1,11 +1,13 @@
 """Runs the tests in `cases/` in this process, under `core.admin_settings`.
 
-The last line of stdout is JSON: what came of each test, which is nothing or a traceback.
+Arguments are names of modules there; without them all are run. The last line of stdout is JSON: what came of each test,
+which is nothing or a traceback.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import unittest
 from typing import Any
 
@@ -44,4 +46,4 @@ class Runner(DiscoverRunner):
 
 if __name__ == "__main__":
     django.setup()
-    Runner(interactive=False, verbosity=0).run_tests([f"tests.admin.cases.{name}" for name in CASES])
+    Runner(interactive=False, verbosity=0).run_tests([f"tests.admin.cases.{name}" for name in sys.argv[1:] or CASES])

@@ -15,17 +15,19 @@ import pytest
 
 from tests import processes
 from tests.english import ROOT
+from tests.postgres import binaries, server
 
 
 class Sample:
     """The sample with its console, in a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "core.admin_settings",
             "DATABASE_DIR": str(directory),
             "PYTHONPATH": str(ROOT),
+            **environment,
         }
         for command in ("migrate", "init_db"):
             done = processes.run(["manage.py", command, "-v0"], cwd=ROOT, env=self.environment)
@@ -118,3 +120,14 @@ def _arguments(process: Path) -> str:
         return (process / "cmdline").read_text().replace("-", "")
     except OSError:
         return ""
+
+
+@pytest.mark.wide
+def test_a_job_loads_into_a_server(tmp_path: Path) -> None:
+    if binaries() is None:
+        pytest.skip("no wheel of this platform brings a PostgreSQL server")
+    with server() as started:
+        started.query("postgres", "CREATE DATABASE console")
+        sample = Sample(tmp_path, USERS_DATABASE_URL=started.url("console"))
+        assert sample.until(sample.begin(), "complete")[2] == ""
+        assert started.query("console", "SELECT id, name FROM users") == [(1, "Ann")]

@@ -6,6 +6,7 @@ and discarded by one that may change its rows.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -16,22 +17,27 @@ from urllib.parse import urlencode
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 import async_loader
-from async_loader import LoaderError, RejectFilter, RejectingRun, StoredReject, StoredRejects
+from async_loader import ConfigurationError, LoaderError, RejectFilter, RejectingRun, StoredReject, StoredRejects
 from async_loader.contrib.django.admin.common import Views, posted
 from async_loader.contrib.django.admin.models import Upload
 from async_loader.contrib.django.admin.people import Person
+from async_loader.contrib.django.admin.plans import kind_of
 from async_loader.contrib.django.admin.settings import uploads
 from async_loader.contrib.django.pages.pages import rejects_part
 from async_loader.contrib.django.pages.values import Rejects, as_text, listed_reject, shares_of
 
 # Rejects that a page lists, and seconds that it waits for a locked database.
 _LISTED = 100
+# Rejects that a page may wait for to be written into a file.
+_DOWNLOADED = 100_000
+# The parts of what is chosen, as addresses call them.
+_CHOICE = ("table", "run", "reason")
 _LOCK_TIMEOUT = 5.0
 
 
@@ -57,8 +63,24 @@ class Rejecting(Views):
             # Every text in it is escaped by the template of the listing.
             listing=mark_safe(listing),  # noqa: S308
             wanted=wanted,
+            query=urlencode({name: value for name in _CHOICE if (value := getattr(wanted, name))}),
             may_discard=wanted.table is not None and person.may("change", models[wanted.table]),
         )
+
+    def download_view(self, request: HttpRequest) -> HttpResponse | FileResponse:
+        """Give the rejects that are chosen as a file, to be mended and uploaded."""
+        models, wanted, person = self._tables_of(request), _wanted(request.GET), self.person(request)
+        if wanted.table is None or wanted.table not in models:
+            raise person.refuse("the table's rejects may not be seen")
+        try:
+            stored = _stored(models)
+            if sum(stored.count(wanted).values()) > _DOWNLOADED:
+                problem = _("These are more than %(number)d rejects: choose those of one reason or run.")
+                return self._rejects(request, problem=problem % {"number": _DOWNLOADED})
+            answer = _download(stored, wanted)
+        except LoaderError as error:
+            return self._rejects(request, problem=error.text)
+        return answer or HttpResponseRedirect(self.address("rejects"))
 
     @posted
     def discard_view(self, request: HttpRequest) -> HttpResponse:
@@ -100,6 +122,42 @@ class Rejecting(Views):
 
 def _wanted(given: Any) -> RejectFilter:
     return RejectFilter(given.get("table") or None, given.get("run") or None, given.get("reason") or None)
+
+
+def _download(stored: StoredRejects, wanted: RejectFilter) -> FileResponse | None:
+    """Return the rejects as a file of the kind that their source was; None where there are none."""
+    suffix = _suffix(stored, wanted)
+    with tempfile.TemporaryDirectory(prefix="rejects-") as directory:
+        path = Path(directory) / f"rejects{suffix}"
+        if stored.export(wanted, path) is None:
+            return None
+        # The open file is there until it is sent.
+        file = path.open("rb")
+    # No browser takes it for a page.
+    answer = FileResponse(
+        file,
+        as_attachment=True,
+        filename=f"{wanted.table}-rejects{suffix}",
+        content_type="application/octet-stream",
+    )
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _suffix(stored: StoredRejects, wanted: RejectFilter) -> str:
+    """Return the suffix of the source of the first reject; that of CSV where it says no kind of file."""
+    sources: list[str] = []
+
+    def take(several: Sequence[StoredReject]) -> bool:
+        sources.extend(each.reject.source for each in several[:1])
+        return False
+
+    stored.each(wanted, take)
+    try:
+        return f".{kind_of(sources[0].partition('#')[0])}" if sources else ".csv"
+    except ConfigurationError:
+        return ".csv"
 
 
 def _stored(models: Iterable[str]) -> StoredRejects:

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
 from async_loader.contrib.django.admin.choosing import Choosing
@@ -58,10 +59,11 @@ class JobAdmin(Choosing, Watching, Rejecting, admin.ModelAdmin):  # type: ignore
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses of the section."""
-        views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+        views: dict[str, tuple[str, Callable[..., HttpResponseBase]]] = {
             "": ("changelist", self.changelist_view),
             "add/": ("add", self.upload_view),
             "rejects/": ("rejects", self.rejects_view),
+            "rejects/download/": ("download", self.download_view),
             "rejects/discard/": ("discard", self.discard_view),
             "<uuid:key>/": ("change", self.job_view),
             "<uuid:key>/columns/": ("columns", self.columns_view),
