@@ -135,6 +135,18 @@ class _Whole:
         """Return how the records name each other."""
         return [Naming.of_values(each.open, each.own) for each in self.given]
 
+    def without_refused(self) -> _Whole:
+        """Return the records as if what is not stored after all had never been accepted."""
+        given = [
+            replace(
+                each,
+                open=each.all.zip_with(each.is_refused, each.open),
+                is_refused=all_false(len(each.is_refused)),
+            )
+            for each in self.given
+        ]
+        return replace(self, given=given)
+
     def sure(self, family: Family) -> pl.Series:
         """Return which records are stored for certain, if only their parents are, whatever follows."""
         unsure = self.has_failed | self.taken | shared(self.identity)
@@ -157,8 +169,22 @@ def _is_lasting(family: Family, way: Way) -> bool:
     return not family.moves and any(each <= set(way[1]) for each in sets)
 
 
-def _decide_all(family: Family, asked: Sequence[Asked], whole: _Whole) -> Decided:
-    table, namings = family.table, whole.namings()
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What becomes of n records: by way, which of them name what is missing, and which what is several rows."""
+
+    exchange: Exchange
+    accepted: Flags
+    lost: Sequence[tuple[Flags, Flags]]
+
+    @property
+    def moves_values(self) -> bool:
+        """Whether rows pass on unique values to each other."""
+        return any(each.any() for each in self.exchange.passed_on)
+
+
+def _outcome(whole: _Whole) -> _Outcome:
+    namings = whole.namings()
     failed = whole.has_failed.to_numpy() | whole.taken.to_numpy()
     while True:
         failed = failed | orphaned(namings, ~failed)
@@ -168,17 +194,25 @@ def _decide_all(family: Family, asked: Sequence[Asked], whole: _Whole) -> Decide
         lost = [_lost(whole, each, naming, accepted) for each, naming in zip(whole.given, namings, strict=True)]
         more = reduce(or_, (missing | several for missing, several in lost)) & accepted
         if not more.any():
-            break
+            return _Outcome(decided, accepted, lost)
         failed = failed | more
-    _note_rejected(family, asked, accepted)
-    checks = [_checks(family, asked, each, *flags) for each, flags in zip(whole.given, lost, strict=True)]
+
+
+def _decide_all(family: Family, asked: Sequence[Asked], whole: _Whole) -> Decided:
+    outcome = _outcome(whole)
+    if outcome.moves_values and any(each.is_refused.any() for each in whole.given):
+        # Rows that exchange values are written all at once, so none of them may be lost by then.
+        whole = whole.without_refused()
+        outcome = _outcome(whole)
+    _note_rejected(family, asked, outcome.accepted)
+    checks = [_checks(family, asked, each, *flags) for each, flags in zip(whole.given, outcome.lost, strict=True)]
     ready, start = list[Asked](), 0
     for number, each in enumerate(asked):
         part = slice(start, start + len(each.children))
         mine = [check for parts in checks for check in parts[number]]
-        ready.append(replace(each, world=_with(table, each, decided.settled.part(part), mine)))
+        ready.append(replace(each, world=_with(family.table, each, outcome.exchange.settled.part(part), mine)))
         start = part.stop
-    return Decided(ready, [], decided if any(each.any() for each in decided.passed_on) else None)
+    return Decided(ready, [], outcome.exchange if outcome.moves_values else None)
 
 
 def _with(table: Table, asked: Asked, settled: Settled, checks: Sequence[Check]) -> World:
@@ -330,7 +364,9 @@ def _messages(
 
 def _where_rejected(family: Family, given: _Given, missing: Flags) -> pl.Series:
     """Return, for each record that names what was rejected, where that stands."""
-    return family.where_rejected(given.way, _where(from_flags(missing), given.all))
+    names = _where(from_flags(missing), given.all)
+    where = family.where_refused(given.way, names), family.where_rejected(given.way, names)
+    return pl.select(pl.coalesce(*where)).to_series()
 
 
 def _parts(values: pl.Series, asked: Sequence[Asked]) -> Iterator[pl.Series]:

@@ -17,7 +17,7 @@ import polars as pl
 
 from async_loader.constraints import REFUSED
 from async_loader.effects import Call, Packed, Steps
-from async_loader.errors import RefusedError
+from async_loader.errors import RefusedError, StoreError
 from async_loader.ledger.counts import Counts
 from async_loader.loading.exchanging import completed_records, write_exchanged
 from async_loader.loading.judging import Knowledge, resolve
@@ -69,8 +69,22 @@ def settle(this: Load, progress: Progress, family: Family, *, is_last: bool) -> 
     this.allowance.check(this.table.name, this.tally.counts.rejected)
     if decided.exchange is not None:
         pieces = [(each.children.reader, each.children.resolved) for each in decided.ready]
-        return (yield from write_exchanged(this, pieces, judged, decided.exchange))
+        written = yield from write_exchanged(this, pieces, judged, decided.exchange)
+        yield Call(_check_exchanged, (this, judged))
+        return written
     return (yield from _write_all(this, decided.ready, judged))
+
+
+def _check_exchanged(this: Load, judged: Sequence[Judged]) -> None:
+    """Raise StoreError where rows that were written at once name one that the database has refused among them."""
+    refused = set(chain.from_iterable(orphans(this, each) for each in judged))
+    for each in judged:
+        keys = each.verdict.written[this.table.key]
+        lost = are_among(keys, refused) & ~this.accepted.are_refused(keys)
+        if lost.any():
+            problem = f"the database refused the record that {keys.filter(lost)[0]!r} names"
+            advice = "rows that exchange unique values are stored together; leave it out, or load it by itself"
+            raise StoreError(this.database.name, f"table {this.table.name}: {problem}; {advice}")
 
 
 def _itself(world: World) -> World:

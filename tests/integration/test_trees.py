@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_loader import Column, ConfigurationError, Reference, RejectFilter, Retry, Table, Type, not_empty
+from async_loader import (
+    Column,
+    ConfigurationError,
+    Reference,
+    RejectFilter,
+    Retry,
+    StoreError,
+    Table,
+    Type,
+    not_empty,
+)
 from tests.sample import Place, comparable, reject_names
 from tests.stores import Databases, examples
 from tests.tiers import amounts
@@ -183,6 +193,50 @@ def test_a_parent_that_is_looked_up_and_refused_is_named_as_it_was_given(
         (5, "deputy__name 'no' does not exist in staff: its record, line 3, was rejected"),
     ]
     assert [row[1] for row in place.rows("staff")] == ["dan"]
+
+
+CODED = Table(
+    "staff",
+    "users",
+    (ID, Column("name", Type.TEXT, unique=True), Column("manager_id", Type.INTEGER, nullable=True, default=None)),
+    references=(Reference("manager_id", "staff"),),
+)
+CODES = "CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT UNIQUE, manager_id INTEGER)"
+EXCHANGE = "id,name,manager_id\n1,b,{}\n2,a,\n4,no,{}\n5,e,4\n7,g,\n"
+
+
+def exchanging(directory: Path, store: Databases) -> Place:
+    """Return a database with two rows, which refuses records that are called no, and has no foreign keys of its own."""
+    place = place_of(directory, store, CODES, CODED)
+    place.query("users", "INSERT INTO staff VALUES (1, 'a', NULL), (2, 'b', NULL)")
+    refusing(place)
+    return place
+
+
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_what_exchanges_values_and_names_a_refused_parent_is_rejected(
+    tmp_path: Path, store: Databases, *, mode: str, batch_size: int
+) -> None:
+    place = exchanging(tmp_path, store)
+    source = {"staff": place.file("1.csv", EXCHANGE.format("", ""))}
+    report = place.load(mode, source, on_conflict="update", batch_size=batch_size)
+    assert (report.tables["staff"].updated, report.tables["staff"].rejected) == (2, 2)
+    assert place.rows("staff") == [(1, "b", None), (2, "a", None), (7, "g", None)]
+    assert "its record, line 4, was rejected" in dict(messages(place))[5]
+
+
+def test_what_exchanges_values_with_a_child_of_a_refused_record_is_never_stored_without_it(
+    tmp_path: Path, store: Databases, mode: str
+) -> None:
+    place = exchanging(tmp_path, store)
+    before = place.rows("staff")
+    source = {"staff": place.file("1.csv", EXCHANGE.format("4", "7"))}
+    with pytest.raises(StoreError, match="the database refused the record that 1 names; rows that exchange unique"):
+        place.load(mode, source, on_conflict="update")
+    assert place.rows("staff") == before
+    # As the parent is refused before, it is known when the others are judged.
+    place.load(mode, {"staff": place.file("2.csv", EXCHANGE.format("4", ""))}, on_conflict="update", batch_size=1)
+    assert place.rows("staff") == [*before, (7, "g", None)]
 
 
 def oracle(stored: dict[int, Row], records: Sequence[Row], *, updates: bool) -> dict[int, int]:
