@@ -75,11 +75,8 @@ def _match(project: ProjectTables, argument: str) -> tuple[str, tuple[str, ...]]
 
 
 def _column(project: ProjectTables, table: str, given: str) -> str:
-    """Return the column that a match column means: of a foreign key that is looked up, the key itself."""
-    name = project.column_name(table, given)
-    if name in project.column_names(table):
-        return name
-    looked_up = project.column_name(table, given.partition("__")[0])
-    if "__" in given and looked_up in project.reference_columns(table):
-        return looked_up
-    raise ConfigurationError(f"--match: table {table} has no column {name!r}; {project.column_hint(table, name)}")
+    """Return the column that a match column means. ConfigurationError where there is none."""
+    name = project.match_column(table, given)
+    if name not in project.column_names(table):
+        raise ConfigurationError(f"--match: table {table} has no column {name!r}; {project.column_hint(table, name)}")
+    return name

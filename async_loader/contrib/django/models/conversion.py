@@ -19,7 +19,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from async_loader import InvalidValueError, Type
-from async_loader.contrib.django.models.databases import connection_of, home
+from async_loader.contrib.django.models.databases import connection_of
 from async_loader.contrib.django.models.loadable import chain_of
 
 Field: TypeAlias = "models.Field[Any, Any]"
@@ -32,25 +32,28 @@ _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Makes the value as a batch has it of one that was read. `kind`: the type as which the loader has it."""
+    """Makes the value as a batch has it of one that was read. `kind`: the type as which the loader has it. `database`:
+    the alias of the database that is to hold it.
+    """
 
     field: Field
     kind: Type
+    database: str
 
     def __call__(self, read: Any) -> Any:
         """Return the value. Raises InvalidValueError with the code and the messages of the field's own error."""
         try:
             value = _cleaned(self.field, _as_given(self.field, self.kind, read))
-            return prepared(self.field, self.kind, value)
+            return prepared(self.field, self.kind, value, self.database)
         except ValidationError as error:
             first = next(iter(getattr(error, "error_list", ())), error)
             code = getattr(first, "code", None) or "invalid"
             raise InvalidValueError(" ".join(error.messages), str(code)) from error
 
 
-def prepared(field: Field, kind: Type, value: Any) -> Any:
-    """Return a field's value as a batch has it: what `save()` gives to the database."""
-    connection = connection_of(home(field.model))
+def prepared(field: Field, kind: Type, value: Any, database: str) -> Any:
+    """Return a field's value as a batch has it: what `save()` gives to the database of that alias."""
+    connection = connection_of(database)
     made = field.get_db_prep_save(value, connection)
     if hasattr(made, "as_sql"):
         raise InvalidValueError("is stored by an expression of SQL, which cannot be loaded")

@@ -192,7 +192,7 @@ def _column(field: Field) -> Column:
     return Column(
         name=str(field.column),
         type=kind,
-        convert=None if is_known(field) else Conversion(field, kind),
+        convert=None if is_known(field) else Conversion(field, kind, home(field.model)),
         # Django accepts no null for a field that must not be blank.
         nullable=field.null and may_be_blank(field),
         default=_key_default(field, kind) if field.primary_key else _default(field, kind),
@@ -278,7 +278,7 @@ def _plain(value: Any, kind: Type, field: Field) -> Any:
     """Return a value as a batch holds it."""
     *_, stored = chain_of(field)
     if not is_known(field):
-        return prepared(field, kind, value)
+        return prepared(field, kind, value, home(field.model))
     if value is None or (value := stored.to_python(value)) is None:
         return None
     match kind:

@@ -84,7 +84,7 @@ def table_of(
         key=str(key_field(model).column),
         rules=(*derived, *added),
         references=(*stated, *references),
-        match=tuple(dict.fromkeys(_matched(model, name) for name in match)) or _pair(model),
+        match=_match(model, match) or _pair(model),
         unique_together=unique_together(model, columns),
         constraints=tuple(constraints(model, checks)),
         links=tuple(links_of(model, table_of)),
@@ -103,20 +103,29 @@ def _pair(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(str(field.column) for field in fields if isinstance(field, models.ForeignKey))
 
 
-def column_called(model: type[models.Model], name: str) -> str:
+def _match(model: type[models.Model], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the match columns that these names mean, each once."""
+    fields = model._meta.concrete_fields
+    columns = {str(field.column) for field in fields}
+    keys = {str(field.column) for field in fields if isinstance(field, models.ForeignKey)}
+    return tuple(dict.fromkeys(match_column(model, name, columns, keys) for name in names))
+
+
+def column_called(model: type[models.Model] | None, name: str) -> str:
     """Return the column of the field, attribute or column of this name; the name itself where there is none."""
-    for field in model._meta.concrete_fields:
+    for field in () if model is None else model._meta.concrete_fields:
         if name in (field.column, field.attname, field.name):
             return str(field.column)
     return name
 
 
-def _matched(model: type[models.Model], name: str) -> str:
-    """Return the column that a match column means: `customer__email` means the foreign key `customer`."""
-    column = column_called(model, name)
-    first = column_called(model, name.partition("__")[0])
-    keys = {str(field.column) for field in model._meta.concrete_fields if isinstance(field, models.ForeignKey)}
-    return first if column == name and "__" in name and first in keys else column
+def match_column(model: type[models.Model] | None, name: str, known: Container[str], keys: Container[str]) -> str:
+    """Return the column that a match column means: `customer__email` means the foreign key `customer`.
+
+    known, keys: the columns of the table, and those of them that reference others.
+    """
+    column, first = (column_called(model, each) for each in (name, name.partition("__")[0]))
+    return first if "__" in name and column not in known and first in keys else column
 
 
 def declared() -> tuple[Table, ...]:
@@ -245,8 +254,13 @@ class ProjectTables:
 
     def column_name(self, table: str, given: str) -> str:
         """Return the column of the field with that column, attribute or name; the given name where there is none."""
-        model = self._models.get(table)
-        return given if model is None else column_called(model, given)
+        return column_called(self._models.get(table), given)
+
+    def match_column(self, table: str, given: str) -> str:
+        """Return the column that a match column of this name means; the given name where there is none."""
+        stated = self._table(table)
+        keys = {reference.column for reference in stated.references}
+        return match_column(self._models.get(table), given, stated.column_names, keys)
 
     def column_names(self, table: str) -> tuple[str, ...]:
         """Return the names of a table's columns."""
@@ -257,10 +271,6 @@ class ProjectTables:
         known = self.column_names(table)
         near = difflib.get_close_matches(name, known, 1)
         return f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-
-    def reference_columns(self, table: str) -> frozenset[str]:
-        """Return the columns of a table that reference others."""
-        return frozenset(reference.column for reference in self._table(table).references)
 
     def source_names(self, table: str) -> dict[str, tuple[str, ...]]:
         """Return by column the other names of its field, attribute and field name: a source may use them as headers."""
