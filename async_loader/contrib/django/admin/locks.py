@@ -18,6 +18,8 @@ from async_loader.contrib.django.admin.settings import uploads
 
 # Permissions of directories and files: of the user of the web server alone.
 _PRIVATE_DIRECTORY, _PRIVATE_FILE = 0o700, 0o600
+# How often a lock is tried, and seconds between two tries.
+_TRIES, _MOMENT = 5, 0.02
 
 
 def private_directory(*parts: str) -> Path:
@@ -37,8 +39,11 @@ class JobLock:
     def take(cls, job: UUID) -> Self | None:
         """Take the lock of a job; None where another process holds it."""
         descriptor = os.open(_lock_file(job), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
-        if _locks(descriptor):
-            return cls(descriptor)
+        for _ in range(_TRIES):
+            if _locks(descriptor):
+                return cls(descriptor)
+            # It may be held for a moment only, by a process that looks whether it is held.
+            time.sleep(_MOMENT)
         os.close(descriptor)
         return None
 
@@ -54,7 +59,7 @@ def is_held(job: UUID) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _locks(descriptor)
+        return not _locks(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
@@ -63,9 +68,9 @@ def _lock_file(job: UUID) -> Path:
     return private_directory("jobs") / f"{job.hex}.lock"
 
 
-def _locks(descriptor: int) -> bool:
+def _locks(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -51,7 +51,11 @@ class PrivateFile(UploadedFile):  # type: ignore[type-arg]
         upload = Upload(name=name, size=self.length, digest=self.digest, owner=owner, owner_name=owner_name)
         upload.stored = f"{uuid.uuid4().hex}{suffixes[0] if suffixes else ''}"
         self.path.rename(upload.path)
-        upload.save()
+        try:
+            upload.save()
+        except BaseException:
+            Path(upload.path).unlink(missing_ok=True)
+            raise
         return upload
 
 

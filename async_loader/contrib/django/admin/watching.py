@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from async_loader.contrib.django.admin.plans import Plan
 from async_loader.contrib.django.admin.reports import restored
 from async_loader.contrib.django.pages.pages import part
 
+# Seconds between the record of a job and the start of its process, at most.
+_MOMENT = 0.3
+
 
 class Watching(Views):
     """Watching a job, and deciding about it."""
@@ -30,9 +34,10 @@ class Watching(Views):
         is_own = job.owner == self.person(request).key
         if job.state == Job.State.DRAFT and job.upload.stored and is_own:
             return self.led_to("columns", job)
+        # First: the job may end meanwhile.
+        standing_now = self._standing(job)
         report = restored(job.report, job.upload.name) if job.report else None
         titles = {Job.Kind.PREVIEW: _("Preview of %(file)s"), Job.Kind.LOAD: _("Load of %(file)s")}
-        standing_now = self._standing(job)
         given = sum(table.given for table in report.tables.values()) if report else 0
         rejected = sum(table.rejected for table in report.tables.values()) if report else 0
         return self.rendered(
@@ -113,8 +118,11 @@ class Watching(Views):
         """Return whether no process has a job that is under way. A job may end between two looks."""
         if not job.is_under_way or is_held(job.pk):
             return False
+        if job.state == Job.State.QUEUED:
+            # Another request may be about to start its process.
+            time.sleep(_MOMENT)
         job.refresh_from_db()
-        return job.is_under_way
+        return job.is_under_way and not is_held(job.pk)
 
     def _standing(self, job: Job) -> dict[str, Any]:
         """Return how far a job is, in numbers and words."""
