@@ -223,7 +223,7 @@ class Deleting:
         tally.referenced += len(named)
         room = max(0, tally.rejects_shown - len(tally.referenced_rows))
         shown = named.head(room)
-        tally.referenced_rows += [ReferencedRow(key, referrer.table, referrer.column) for key in shown]
+        tally.referenced_rows += [ReferencedRow(_for_json(key), referrer.table, referrer.column) for key in shown]
 
     def _named_by(self, each: Deletion, referrer: Referrer) -> Steps[pl.Series]:
         """Return those of the rows to be deleted that rows which stay name in a column."""
@@ -310,7 +310,7 @@ class Deleting:
             keys = each.keys.slice(start, size)
             for links in self._referrers.links[each.name]:
                 values = keys if not links.own.to else (yield from self._values(each, links.own.to, keys))
-                yield from database.delete(_by(links.rows, links.column), values.drop_nulls())
+                yield from database.delete(links.rows.identified_by(links.column), values.drop_nulls())
             deleted += yield from database.delete(table, keys)
         return deleted
 
@@ -338,8 +338,11 @@ class Deleting:
         return sorted(asked - {table.database for table in plan.loaded})
 
 
-def _by(table: Table, column: str) -> Table:
-    return table.identified_by(column)
+def _for_json(key: Any) -> Any:
+    """Return a key in a form that JSON has."""
+    if isinstance(key, int | str):
+        return key
+    return key.hex() if isinstance(key, bytes) else str(key)
 
 
 def _unclear(named: NamedRows) -> str:

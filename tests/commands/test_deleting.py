@@ -146,3 +146,19 @@ def test_the_table_of_links_is_kept_in_step_too(press: Oracle) -> None:
         JOIN press_tag ON press_tag.id = tag_id"""
     assert shop.query(linked, "archive") == [("Five", "second")]
     assert press.manage("insert_data", links, *missing)["tables"]["press_article_tags"]["deleted"] == 0
+
+
+@EVERY_STORE
+def test_rows_are_marked_by_a_field_and_stamped(press: Oracle) -> None:
+    shop = press.shop
+    text = "title,pages\nSix,1\nSeven,2\n"
+    articles = ["insert_data", f"press.Article={shop.file('a.csv', text)}", "--match=press.Article=title"]
+    press.manage(*articles)
+    shop.query("UPDATE press_article SET changed = '2001-01-01 00:00:00'", "archive")
+    few = ["insert_data", f"press.Article={shop.file('b.csv', text[:18])}", "--match=press.Article=title"]
+    missing = ["--delete-missing=press.Article:pages=-1", "--max-deletes=100%"]
+    marked = press.manage(*few, *missing)["tables"]["press_article"]["deleted"]
+    unmarked = "SELECT title, pages FROM press_article WHERE pages <> -1 OR changed < '2002-01-01 00:00:00'"
+    assert shop.query(unmarked, "archive") == [("Six", 1)]
+    assert marked == shop.query("SELECT count(*) - 1 FROM press_article", "archive")[0][0]
+    assert press.manage(*few, *missing)["tables"]["press_article"]["deleted"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from dataclasses import replace
@@ -16,15 +17,19 @@ from async_loader import (
     ConfigurationError,
     DeleteLimitError,
     Mark,
+    Options,
     Reference,
     Referrer,
+    Run,
     SourceError,
     Table,
     Type,
     verify,
 )
+from async_loader.effects import Change, Effect
 from tests import sample
 from tests.integration import press
+from tests.integration.test_crashes import perform
 from tests.sample import Place
 from tests.stores import Databases
 
@@ -313,3 +318,71 @@ def test_links_go_with_their_row_and_keep_what_they_lead_to(tmp_path: Path, stor
     }
     assert press.tags_of(place) == [("One", "blue"), ("One", "red")]
     assert [len(place.rows(table)) for table in ("tags", "people", "articles", "readers")] == [3, 1, 1, 1]
+
+
+KINDS = {
+    Type.DATE: ("2024-02-29", "2024-03-01", "2024-03-02"),
+    Type.DECIMAL: ("1.5", "2.50", "-3"),
+    Type.BINARY: ("YQ==", "Yg==", "Yw=="),
+    Type.TEXT: ("a", "A", "a b"),
+    Type.REAL: ("0.1", "1e300", "-2"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_may_be_of_any_type(tmp_path: Path, store: Databases, mode: str, kind: Type) -> None:
+    key = Column("key", kind, digits=10, places=2) if kind is Type.DECIMAL else Column("key", kind)
+    things = Table("things", "users", (key,), "key")
+    uses = Table(
+        "uses",
+        "orders",
+        (Column("id", Type.INTEGER), replace(key, name="thing")),
+        references=(Reference("thing", "things"),),
+    )
+    place = Place(tmp_path, (things, uses), store)
+    first, second, third = KINDS[kind]
+    given = sources(place, things=f"key\n{first}\n{second}\n{third}\n", uses=f"id,thing\n1,{second}\n2,{third}\n")
+    assert place.load(mode, given).tables["uses"].inserted == 2
+    both = deleted(place, mode, ("things", "uses"), things=f"key\n{first}\n", uses=f"id,thing\n1,{second}\n")
+    assert {name: (table.deleted, table.referenced) for name, table in both.tables.items()} == {
+        "things": (1, 1),
+        "uses": (1, 0),
+    }
+    assert json.loads(json.dumps(both.as_dict()))["tables"]["things"]["referenced_rows"][0]["column"] == "thing"
+    report = deleted(place, mode, ("things",), things=f"key\n{second}\n").tables["things"]
+    assert (report.deleted, report.referenced, len(place.rows("things"))) == (1, 0, 1)
+
+
+def test_mappings_name_rows_too(place: Place, mode: str) -> None:
+    filled(place)
+    records = [{"id": key, "name": "n", "email": "@"} for key in (4, 6)]
+    run = Run(
+        place.tables,
+        {"users": records},
+        place.databases,
+        Options(delete_missing={"users": None}, max_deletes="100%"),
+        mode=mode,
+    )
+    assert (run.perform().tables["users"].deleted, keys(place, "users")) == (1, [1, 2, 3, 4, 6])
+
+
+def test_what_is_referenced_between_the_commits_is_kept(place: Place, mode: str) -> None:
+    """Rows that other databases reference are deleted once all records are committed, and looked at again then."""
+    filled(place)
+    given = sources(place, users=users(1), orders=orders((1, 1)))
+    options = Options(delete_missing={"users": None, "orders": None}, max_deletes="100%")
+    one = Run(place.tables, given, place.databases, options, mode=mode)
+    commits = 0
+
+    def before(effect: Effect) -> None:
+        nonlocal commits
+        if commits == 2:
+            place.query("orders", "INSERT INTO orders VALUES (9, 4, 1, 1)")
+            place.query("users", "INSERT INTO users VALUES (9, 'new', '@')")
+            commits += 1
+        commits += isinstance(effect, Change) and effect.sql == "COMMIT"
+
+    perform(mode, one, before)
+    report = one.report("complete").tables["users"]
+    assert (keys(place, "users"), keys(place, "orders")) == ([1, 4, 9], [1, 9])
+    assert (report.deleted, [row.key for row in report.referenced_rows]) == (3, [4])
