@@ -163,6 +163,9 @@ SHOPS = (
         ORDER,
         2,
     ),
+    Awkward(
+        "codes.csv", b"customer,at\nada@example.com,2024-01-31 12:00\nbob@example.com,2024-02-01 08:30\n", ORDER, 2
+    ),
     Awkward("feed.zip", zipped({"stops.txt": "\ufeffsku,price\r\nz1,1.5\r\n".encode()}), PRODUCT, 1),
     Awkward("answer.zip", zipped({"api.json": json.dumps(API).encode()}), PRODUCT, 2, says="array: results.items"),
     Awkward("office.zip", zipped({"sheet.xlsx": written(SHEET.write_excel)}), PRODUCT, 2),

@@ -38,6 +38,7 @@ _SAME = (
     ("email", "mail", "emailaddress", "emailadresse", "mailadresse"),
     ("customer", "kunde", "client", "customerid", "kundennr", "kundennummer"),
     ("product", "produkt", "productid", "produktnr"),
+    ("category", "kategorie", "warengruppe", "categoryid"),
     ("active", "aktiv", "isactive", "enabled"),
     ("introduced", "since", "seit", "eingeführt", "eingeführtam", "validfrom", "gültigab"),
     ("city", "ort", "stadt", "town"),
@@ -135,6 +136,7 @@ def fit_of(
     matching = _Matching(
         table, others, {each.name: each for each in targets}, {column.name: column for column in columns}
     )
+    _match_codes(matching)
     _match_exactly(matching)
     _match_lookups(matching)
     _match_nearly(matching)
@@ -144,7 +146,7 @@ def fit_of(
 
 def _match_exactly(matching: _Matching) -> None:
     for column in matching.table.columns:
-        present = [name for name in matching.names_of(column) if name in matching.columns]
+        present = [each.name for each in matching.left if each.name in matching.names_of(column)]
         for name in present[:1]:
             matching.take(name, column.name, EXACT, "", column.type)
     for name in matching.columns:
@@ -152,6 +154,30 @@ def _match_exactly(matching: _Matching) -> None:
             matching.take(name, name, COMPUTED, "the database computes it", None)
         if any(name == links.name or name.startswith(f"{links.name}__") for links in matching.table.links):
             matching.fits.setdefault(name, ColumnFit(name, name, EXACT, "many-to-many"))
+
+
+def _match_codes(matching: _Matching) -> None:
+    """Match columns named like a foreign key whose values are no keys of its target, but may be a unique column's."""
+    for reference in matching.table.references:
+        target, own = matching.targets.get(reference.table), matching.table.column(reference.column)
+        if target is None or not reference.name:
+            continue
+        for each in matching.left:
+            score, _ = _likeness(each.name, matching.names_of(own))
+            code = _code(target, each)
+            if score < _ALIKE or code is None or not each.values or _takes(own, each):
+                continue
+            why = f"no {reference.to or target.key} of {target.name}, but maybe its {code.name}, which is unique"
+            matching.take(each.name, f"{reference.name}__{code.name}", LOOKUP, why, code.type)
+            break
+
+
+def _code(target: Table, seen: InspectedColumn) -> Column | None:
+    """Return the only unique column that can take the values, or the only one of them that is never null."""
+    possible = [column for column in target.columns if column.unique and _takes(column, seen)]
+    if len(possible) > 1:
+        possible = [column for column in possible if not column.nullable]
+    return possible[0] if len(possible) == 1 else None
 
 
 def _match_lookups(matching: _Matching) -> None:
