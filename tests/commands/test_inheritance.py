@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,14 @@ def test_the_whole_record_is_cleaned(any_shop: Shop) -> None:
     table = load(any_shop, "estate.School", content)
     assert (table["reasons"], counts(table)) == ({"floors.too_high": 1}, (1, 0, 0, 1))
     assert schools(any_shop)[0][1:5] == ("b", "Oak", 30, 50)
+
+
+def test_receivers_get_the_keys_of_the_parent(any_shop: Shop) -> None:
+    any_shop.environment["PROJECT_LISTENS"] = "1"
+    load(any_shop, "estate.School", "id,code,street\n7,a,Oak\n9,b,Oak\n")
+    [line] = (any_shop.directory / "loaded.jsonl").read_text().splitlines()
+    said = json.loads(line)
+    assert (said["model"], said["keys"], said["seen"]) == ("School", ["7", "9"], 2)
 
 
 def test_a_stored_reject_is_tried_again(any_shop: Shop) -> None:

@@ -37,7 +37,7 @@ from async_loader.contrib.django.models.fields import (
     refused_columns,
     unique_together,
 )
-from async_loader.contrib.django.models.inheritance import key_field
+from async_loader.contrib.django.models.inheritance import key_field, links_to_parents
 from async_loader.contrib.django.models.links import links_of
 from async_loader.contrib.django.models.listening import Signalled
 from async_loader.contrib.django.models.loadable import check_owners, leads_back
@@ -115,7 +115,7 @@ def column_called(model: type[models.Model] | None, name: str) -> str:
     """Return the column of the field, attribute or column of this name; the name itself where there is none."""
     for field in () if model is None else model._meta.concrete_fields:
         if name in (field.column, field.attname, field.name):
-            return str(field.column)
+            return str((key_field(model) if field in links_to_parents(model) else field).column)
     return name
 
 
