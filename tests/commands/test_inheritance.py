@@ -103,6 +103,9 @@ def test_columns_of_either_side_are_updated(any_shop: Shop, mode: str, options: 
     swapped = load(any_shop, "estate.School", "id,code,head\n1,b,Bob\n2,a,Ann\n", *updating)
     assert counts(swapped) == (0, 2, 0, 0)
     assert [(row[1], row[5]) for row in schools(any_shop)[:2]] == [("b", "Bob"), ("a", "Ann")]
+    by_link = ["--match=estate.School=building_ptr", "--on-missing=reject"]
+    named = load(any_shop, "estate.School", "building_ptr_id,floors\n1,2\n", *by_link)
+    assert counts(named) == (0, 0, 1, 0)
     differing = load(any_shop, "estate.School", "id,pupils,floors,code,street\n1,99,99,b,Oak\n", f"--mode={mode}")
     [message] = messages(differing)
     assert message.startswith("id 1 is in the database with other values: ")
