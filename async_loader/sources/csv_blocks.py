@@ -108,7 +108,8 @@ class CsvBlocks:
             part = self._look()
         if part.broken and not (len(part.ends) and part.ends[0] < part.broken[0][0]):
             line, header = part.broken[0]
-            hint = delimiter_hint(header.decode(errors="replace"), fields, self.dialect)
+            text = header.decode(errors="replace")
+            hint = delimiter_hint(text, fields, self.dialect) or _edge_hint(text, self.dialect)
             problem = "the header has broken quoting"
             raise SourceError(name, f"{problem}; {hint}" if hint else problem, line + self.line)
         if not len(part.ends):
@@ -187,8 +188,20 @@ def delimiter_hint(header: str, fields: Fields, dialect: Dialect) -> str | None:
         if other in dialect.marks:
             continue
         if set(fields.names.values()) & set(fields_of_record(header, replace(dialect, delimiter=other))):
-            return f"the delimiter seems to be {description}: --delimiter '{_escaped(other)}' reads it"
+            return _seems(other, description)
     return None
+
+
+def _edge_hint(header: str, dialect: Dialect) -> str | None:
+    """Say which other delimiter stands between quotes of the header; None where none does."""
+    for other, description in _DELIMITERS.items():
+        if dialect.quote and other not in dialect.marks and dialect.quote + other + dialect.quote in header:
+            return _seems(other, description)
+    return None
+
+
+def _seems(delimiter: str, description: str) -> str:
+    return f"the delimiter seems to be {description}: --delimiter '{_escaped(delimiter)}' reads it"
 
 
 def excel_hint(header: str, delimiter: str) -> str | None:

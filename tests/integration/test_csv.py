@@ -213,6 +213,7 @@ HEADERS = {
     b'"sep=\t"\nid\tname\n': "for Excel alone: --skip-lines 1 --delimiter '\\t' reads the rest",
     b"sep=,\nid,name,email\n1,a,@\n": "for Excel alone: --skip-lines 1 reads the rest",
     b'id,"name,email\n1,a,@\n': "the header has broken quoting",
+    b'"Nr";"Name";"Post"\n"1";"a";"@"\n': "the header has broken quoting; the delimiter seems to be a semicolon",
     b"i\0d\0,\0n\0": "is UTF-16 without a byte order mark; say so: --encoding utf-16-le",
     b"\0i\0d\0,\0n": "is UTF-16 without a byte order mark; say so: --encoding utf-16-be",
     b"id,name,\xffmail\n": "the header is not valid UTF-8; name its encoding, as in --encoding cp1252",
