@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unittest
 import uuid
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
+from async_loader import Options, Run, Source
 from tests.commands.databases import ALIASES, EACH_MODE, Databases, call, in_file
 from tests.postgres import Server
 
@@ -61,6 +63,31 @@ def test_a_load_in_a_test_sees_its_rows_in_memory(
     call("init_db")
     run(a_test(kind, databases, mode))
     assert User.objects.count() == (0 if kind is TestCase else 3)
+
+
+def test_a_queryset_of_a_test_is_loaded_with_what_the_test_has_made(databases: Databases) -> None:
+    from async_loader.contrib.django.tables import databases_of, table_of
+    from core.models import User
+
+    class LoadTest(TestCase):
+        databases: Any = frozenset(ALIASES)
+
+        def test_load(self) -> None:
+            User.objects.create(id=1, name="Ann", email="a@x.org")
+            User.objects.create(id=2, name="Bo", email="b@x.org")
+            rows = User.objects.values("id", "email").order_by("id")
+            tables = (table_of(User),)
+            for name, given in (("Cy", rows.iterator()), ("Di", rows)):
+                source = Source("rows", data=given, constants={"name": name})
+                options = Options(on_conflict="update", batch_size=1)
+                run = Run(tables, {"users": source}, databases_of(tables), options, mode="sequential")
+                assert run.perform().tables["users"].updated == 2
+                assert set(User.objects.values_list("name", flat=True)) == {name}
+
+    databases.configure(**{alias: in_file(f"file:{uuid.uuid4().hex}?mode=memory&cache=shared") for alias in ALIASES})
+    call("init_db")
+    run(LoadTest)
+    assert not User.objects.exists()
 
 
 @EACH_MODE

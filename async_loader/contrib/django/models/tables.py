@@ -324,7 +324,9 @@ class ProjectTables:
 
 
 def databases_of(tables: Iterable[Table]) -> dict[str, Location]:
-    """Return by alias where each database of the tables is."""
+    """Return by alias where each database of the tables is, as `async_loader.load` takes them; Django connects to it
+    from the calling thread. Raises ConfigurationError for one that cannot be loaded into.
+    """
     return {table.database: location(table.database) for table in tables}
 
 
