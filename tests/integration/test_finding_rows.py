@@ -23,6 +23,7 @@ from async_loader import (
     Run,
     Source,
     SourceError,
+    StoreError,
     Table,
     Type,
 )
@@ -389,3 +390,12 @@ def test_several_columns_of_text_are_shown_in_every_reason(tmp_path: Path, store
         ("ambiguous", "hall and row 'A', '1' is in several rows of seats"),
         ("ambiguous", "hall and row 'A', '1' is in several rows of seats"),
     ]
+
+
+@pytest.mark.only("postgresql")
+def test_a_counter_at_its_end_is_one_line_that_says_what_to_do(library: Place, mode: str) -> None:
+    library.query("products", "ALTER SEQUENCE shelves_id_seq MAXVALUE 2")
+    shelves = library.file("shelves.csv", "hall,code\nA,1\nA,2\nA,3\n")
+    with pytest.raises(StoreError, match=r"reached maximum value of sequence .*\(2\).*; no key is left for a new row"):
+        library.load(mode, {"shelves": shelves}, match=MATCH)
+    assert library.query("products", "SELECT * FROM shelves") == []

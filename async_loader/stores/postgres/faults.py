@@ -24,6 +24,7 @@ _ADVICE = {
     "53100": "free some room on the server's disk and run the same command again",
     "53300": "the server has no connection left; try again later, or raise its max_connections",
     "42501": "grant the role what docs/postgresql.md lists",
+    "2200H": "no key is left for a new row; give the key a larger type, such as bigint, or its sequence a MAXVALUE",
     "25006": "the server is a standby, or default_transaction_read_only is set; name a database that can be written",
     "42P01": "run init_db first",
     "3F000": "create the schema first",
@@ -41,6 +42,9 @@ _POLICIES = "ExecWithCheckOptions"
 
 def is_refusal(error: psycopg.Error) -> bool:
     """Return whether an error is of a row, and not of the database."""
+    # A counter at its end is no fault of the row.
+    if isinstance(error, errors.SequenceGeneratorLimitExceeded):
+        return False
     return isinstance(error, REFUSALS) or (
         isinstance(error, errors.InsufficientPrivilege) and error.diag.source_function == _POLICIES
     )
