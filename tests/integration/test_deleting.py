@@ -228,8 +228,17 @@ def staff(place: Place) -> list[int]:
     return [uuid.UUID(str(key)).int for key in keys(place, "staff")]
 
 
-def test_a_row_keeps_all_above_it_in_its_tree(tmp_path: Path, store: Databases, mode: str) -> None:
+@pytest.mark.parametrize("has_constraint", [False, True])
+def test_a_row_keeps_all_above_it_in_its_tree(
+    tmp_path: Path, store: Databases, mode: str, *, has_constraint: bool
+) -> None:
     place = Place(tmp_path, (STAFF,), store)
+    if has_constraint:
+        kind = "char(32)" if place.kind("staff") == "sqlite" else "uuid"
+        place.query("staff", "DROP TABLE staff")
+        place.query(
+            "staff", f"CREATE TABLE staff (id {kind} PRIMARY KEY, name text, boss {kind} REFERENCES staff (id))"
+        )
     tree = of_staff((1, None), (2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 8), (8, 7), (9, 9))
     place.load(mode, sources(place, staff=tree))
     report = deleted(place, mode, ("staff",), staff=of_staff((4, 3))).tables["staff"]
