@@ -12,6 +12,7 @@ from typing import Any
 
 from async_loader.columns import Type
 from async_loader.guessing import moments
+from async_loader.guessing.counting import count_of
 from async_loader.guessing.inspected import InspectedColumn
 from async_loader.guessing.moments import DURATION, TIME, Moments, moments_of
 from async_loader.guessing.numbers import Marks, Reader, doubt_about, has_leading_zero, has_unit, is_number, marks_of
@@ -123,12 +124,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def inspect_columns(looks: Sequence[Look], delimiter: str) -> tuple[list[InspectedColumn], Marks, list[str]]:
-    """Return the columns, the marks of their numbers, and what is ambiguous about them."""
+def inspect_columns(
+    looks: Sequence[Look], delimiter: str, *, is_json: bool
+) -> tuple[list[InspectedColumn], Marks, list[str]]:
+    """Return the columns, the marks of their numbers, and what is ambiguous about them.
+
+    is_json: whether an integer is no text, as JSON has it.
+    """
     dated = _with_moments(looks)
     numeric = [_values(look) for look in dated if look.moments is None and str in look.native and _is_numeric(look)]
     marks = marks_of(numeric, delimiter)
     columns = [_column(look, marks) for look in dated]
+    if is_json:
+        texts = {look.name for look in looks if str in look.native}
+        columns = [_without_integers_in_quotes(column) if column.name in texts else column for column in columns]
     doubts = [doubt for doubt in (doubt_about(marks), _doubt_about_dates(dated)) if doubt]
     return columns, marks, doubts
 
@@ -218,7 +227,7 @@ def _text(column: InspectedColumn, look: Look) -> InspectedColumn:
     notes = [f"{maybe[0]!r} may stand for null, or be text"] if maybe else []
     codes = sum(count for text, count in texts.items() if has_leading_zero(text))
     if codes:
-        notes.append(f"{codes:,} values have leading zeros, so they are codes and no numbers")
+        notes.append(f"leading zeros in {count_of(codes, 'value')}: codes, and no numbers")
     if (units := [text for text in texts if has_unit(text)]) and len(units) > _MOST * len(texts):
         notes.append(f"{units[0]!r} is a number with a sign, which no column of numbers takes")
     return replace(
@@ -310,13 +319,18 @@ def _number(column: InspectedColumn, look: Look, texts: Counter[str], marks: Mar
     # A float of a file that is whole everywhere is an integer there.
     if places <= 0 or all(number == number.to_integral_value() for number in numbers):
         is_integer = all(abs(number) <= _LARGEST for number in numbers)
-        # Of JSON, an integer is no text, and a decimal may be.
-        is_mixed = str in look.native and len(look.native) > 1
-        is_plain = is_integer and not is_mixed and not any("e" in text.lower() for text in read)
+        is_plain = is_integer and not any("e" in text.lower() for text in read)
         kind = Type.INTEGER if is_plain else Type.DECIMAL
         return replace(fitting, type=kind, digits=whole, notes=_zero_or_one(texts))
     kind = Type.REAL if whole + places > _FLOAT_DIGITS or any("e" in text.lower() for text in read) else Type.DECIMAL
     return replace(fitting, type=kind, digits=whole + places, places=places)
+
+
+def _without_integers_in_quotes(column: InspectedColumn) -> InspectedColumn:
+    """Return a column of JSON, of whose integers some are text: a decimal may be text, and an integer may not."""
+    if column.type is not Type.INTEGER:
+        return column
+    return replace(column, type=Type.DECIMAL, notes=("integers that are text, which a column of integers refuses",))
 
 
 def _zero_or_one(texts: Counter[str]) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
+
+from async_loader.guessing.counting import count_of
 
 # Bytes that are looked at for single letters.
 _ENOUGH = 1 << 20
@@ -74,7 +77,9 @@ def encoding_of(front: bytes, back: bytes = b"") -> Encoding:
         return Encoding("", "utf-8", "encoding: every byte looked at is ASCII, which all encodings read alike")
     if _is_utf_8(front) and _is_utf_8(back):
         letters = sum(1 for byte in front + back if byte >= _LEAD)
-        return Encoding("", "utf-8", f"encoding: utf-8; all {letters:,} characters beyond ASCII are valid in it")
+        return Encoding(
+            "", "utf-8", f"encoding: utf-8; {count_of(letters, 'character')} beyond ASCII, and all of them are valid"
+        )
     return _by_letters(front[:_ENOUGH] + b"\n" + back[:_ENOUGH])
 
 
@@ -103,15 +108,20 @@ def _by_letters(text: bytes) -> Encoding:
         return wide
     high = Counter(byte for byte in text if byte >= _HIGH)
     scores = {name: _score(high, name) for name in _candidates(text)}
+    if b"\r" in text and text.count(b"\n") <= 1:
+        # Lines that end as they did on a Macintosh.
+        scores["mac_roman"] = scores.get("mac_roman", 0.0) + 1
     best = max(scores, key=lambda name: scores[name])
+    jumps = {name: _case_jumps(text, name) for name in scores if scores[name] == scores[best]}
+    best = min(jumps, key=lambda name: jumps[name])
+    scores = {name: score for name, score in scores.items() if jumps.get(name, jumps[best]) == jumps[best]}
     close = tuple(
         name for name in scores if name != best and scores[name] >= scores[best] and _differ(high, best, name)
     )
     letters = Counter({_letter(byte, best): count for byte, count in high.items()})
     shown = " ".join(letter for letter, _ in letters.most_common(_NAMED) if letter.isprintable())
-    evidence = (
-        f"encoding: {best}, because {high.total():,} bytes are no UTF-8, and in it they are letters such as {shown}"
-    )
+    foreign = count_of(high.total(), "byte")
+    evidence = f"encoding: {best}, because of {foreign} that UTF-8 does not have, which are {shown} in it"
     return Encoding(best, best, evidence, close)
 
 
@@ -134,6 +144,12 @@ def _score(high: Counter[int], name: str) -> float:
         else:
             total -= count * (3 if not letter or not letter.isprintable() else 1)
     return total
+
+
+def _case_jumps(text: bytes, name: str) -> int:
+    """Return how often a small letter comes right before a capital one: words are not written so."""
+    decoded = text.decode(name, errors="ignore")
+    return sum(one.islower() and other.isupper() for one, other in pairwise(decoded))
 
 
 def _letter(byte: int, name: str) -> str:

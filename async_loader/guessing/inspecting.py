@@ -13,6 +13,7 @@ from async_loader.columns import Type
 from async_loader.errors import SourceError
 from async_loader.formats import Dialect, Format
 from async_loader.guessing.columns import inspect_columns, is_standard_boolean, look_at
+from async_loader.guessing.counting import count_of
 from async_loader.guessing.encodings import Encoding, encoding_of
 from async_loader.guessing.ends import Ends, ends_of, stream_of, whole_file
 from async_loader.guessing.inspected import Inspected, InspectedColumn, Sampling
@@ -26,6 +27,8 @@ from async_loader.sources.source import SPREADSHEETS, Source
 
 # Places of the end at which its first record is looked for.
 _STARTS = 50
+# How lines of sums begin.
+_SUM = re.compile(r"\s*(?:grand |sub)?(?:total|sum|summe|gesamt|gesamtsumme|zwischensumme|endsaldo)\b", re.IGNORECASE)
 # The part of a spreadsheet's columns that a header has names for.
 _NAMED = 0.6
 
@@ -109,7 +112,7 @@ def _by_name(path: str, form: Format) -> list[str]:
 def _with_columns(guess: _Guess, by_name: list[str]) -> Inspected:
     read, form = guess.read, guess.form
     looks = [look_at(name, values) for name, values in read.values.items()]
-    columns, marks, doubts = inspect_columns(looks, form.delimiter)
+    columns, marks, doubts = inspect_columns(looks, form.delimiter, is_json=form.base.startswith(("json", "ndjson")))
     evidence = [*by_name, *guess.evidence]
     if marks.evidence:
         evidence.append(marks.evidence)
@@ -129,8 +132,17 @@ def _with_columns(guess: _Guess, by_name: list[str]) -> Inspected:
         sampling=guess.sampling,
         preamble=guess.preamble,
         evidence=tuple(evidence),
-        ambiguous=(*guess.ambiguous, *doubts),
+        ambiguous=(*guess.ambiguous, *doubts, *_footer(read)),
     )
+
+
+def _footer(read: Read) -> list[str]:
+    """Return a line about a last record that looks like a sum of the others, if it does."""
+    first = next(iter(read.values.values()), [])
+    last = first[-1] if first else None
+    if not isinstance(last, str) or not _SUM.match(last):
+        return []
+    return [f"the last record begins with {last.strip()!r}: it would be loaded, and may be a sum of the others"]
 
 
 def _blanks(columns: Sequence[InspectedColumn]) -> str:
@@ -139,7 +151,7 @@ def _blanks(columns: Sequence[InspectedColumn]) -> str:
     padded = [column for column in columns if column.padded and column.type is not Type.TEXT]
     if not (named or padded):
         return ""
-    around = f"the name {named[0]!r}" if named else f"{padded[0].padded:,} values of {padded[0].name}"
+    around = f"the name {named[0]!r}" if named else f"{count_of(padded[0].padded, 'value')} of {padded[0].name}"
     return f"blanks: around {around}, which --trim takes away"
 
 
@@ -297,7 +309,7 @@ def _spreadsheet(path: str, part: str, kind: str, ends: Ends, _: Path) -> _Guess
     named = f"{path}#{chosen}" if len(sheets) > 1 else path
     form = Format("", kind)
     read = read_records(Source(named, form), to_the_end=True)
-    listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in sheets.items())
+    listed = ", ".join(f"{name} ({count_of(rows, 'row')})" for name, rows in sheets.items())
     evidence = [f"sheets: {listed}; taken: {chosen}"]
     if len(read.broken) > read.given * (1 - _NAMED):
         evidence.append("header: the first row names few columns: a title may stand there, to be deleted")

@@ -15,6 +15,7 @@ _PACKED: Mapping[bytes, str] = {b"\x1f\x8b\x08": ".gz", b"BZh": ".bz2", b"\x28\x
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ARROW = (b"ARROW1", b"\xff\xff\xff\xff")
 _WORKBOOKS: Mapping[str, str] = {"xl/workbook.xml": "xlsx", "xl/workbook.bin": "xlsb", "content.xml": "ods"}
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml|!doctype|html|table)\b", re.IGNORECASE)
 # Entries of an archive that a line names.
 _LISTED = 5
 _ONE_OBJECT = re.compile(rb"\s*\{.*\}[ \t]*\r?\n\s*\{")
@@ -43,6 +44,8 @@ def kind_of(name: str, front: bytes, whole: bytes | None = None) -> str:
         return "zip" if whole is None else _archive(name, whole)
     if front.startswith(b"%PDF"):
         raise SourceError(name, "is a PDF, which holds no records")
+    if _MARKUP.match(front):
+        raise SourceError(name, "is HTML or XML, whatever its name says: save it as CSV or as a spreadsheet")
     return _text_kind(front.removeprefix(b"\xef\xbb\xbf"), name)
 
 

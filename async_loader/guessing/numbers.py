@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from async_loader.guessing.counting import count_of
+
 _SIGN = r"[+-]?"
 # A space between thousands may be one that does not break.
 _SPACES = " \u00a0\u202f"
@@ -62,7 +64,8 @@ class Marks:
             return ""
         between = f", {_named(self.thousands)} between thousands" if self.thousands else ""
         against = f"; {self.against:,} against it" if self.against else ""
-        return f"numbers: {_named(self.decimal)} before decimals{between} ({self.seen:,} values show it{against})"
+        seen = count_of(self.seen, "value")
+        return f"numbers: {_named(self.decimal)} before decimals{between} (seen in {seen}{against})"
 
 
 @dataclass(frozen=True)

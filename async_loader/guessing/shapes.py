@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from async_loader.formats import Dialect
+from async_loader.guessing.counting import count_of
 from async_loader.guessing.moments import TIME, moments_of
 from async_loader.guessing.numbers import has_leading_zero, is_number
 
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", "^": "caret", "~": "tilde", ":": "colon"}
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", "^": "caret", "~": "tilde"}
 # Marks that are taken only where they cut far better than the usual ones.
-_RARE, _HANDICAP = "^~:", 0.5
+_RARE, _HANDICAP = "^~", 0.5
 # Lines that trial cuts are made of.
 _LINES = 1_000
 # The part of a header's columns that has names.
@@ -27,6 +28,7 @@ _NAMED = 0.6
 # Lines of a preamble that are kept to be shown.
 _SHOWN = 20
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _FIELD_LIMIT = 1 << 30
 
 
@@ -92,7 +94,8 @@ def _why(cut: _Cut, said: str) -> str:
     name = _DELIMITERS.get(cut.dialect.delimiter, cut.dialect.delimiter)
     if said:
         return f"delimiter: {name}, as the first line says, which is for Excel alone"
-    return f"delimiter: {name}; {cut.fitting:,} of {len(cut.rows):,} lines have {cut.width:,} fields by it"
+    lines, fields = count_of(len(cut.rows), "line"), count_of(cut.width, "field")
+    return f"delimiter: {name}; {cut.fitting:,} of {lines} with {fields} by it"
 
 
 def _lines(text: str) -> list[str]:
@@ -108,8 +111,8 @@ def _escape(text: str) -> tuple[Dialect, list[str]]:
     doubled = len(re.findall(r'[^,;\t|\n]""[^,;\t|\n]', text))
     nulls = len(re.findall(r"(?:^|[,;\t|])\\N(?=[,;\t|\r\n]|\Z)", text, re.MULTILINE))
     if of_marks > doubled:
-        null = f", beside {nulls:,} fields of \\N" if nulls else ""
-        return Dialect(escape="\\"), [f"escape: backslash; {of_marks:,} stand before marks{null}"]
+        null = f", beside {count_of(nulls, 'field')} of \\N" if nulls else ""
+        return Dialect(escape="\\"), [f"escape: backslash; before {count_of(of_marks, 'mark')}{null}"]
     return Dialect(), []
 
 
@@ -174,7 +177,9 @@ def _with_header(cut: _Cut, lines: Sequence[str], evidence: list[str], before: i
         dialect = replace(dialect, comment=comment)
     if [line for line in skipped if not (comment and line.startswith(comment))]:
         dialect = replace(dialect, skip_lines=first_line + before)
-        evidence.append(f"preamble: {first_line + before:,} lines before the first of {cut.width:,} fields")
+        evidence.append(
+            f"preamble: {count_of(first_line + before, 'line')} before the first of {count_of(cut.width, 'field')}"
+        )
     else:
         skipped = []
     evidence.append(why)
@@ -216,19 +221,24 @@ def _header(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, 
     for cell, column in zip(first, zip(*body, strict=True), strict=True):
         kinds = Counter(_typed(each) for each in column if each.strip())
         usual = kinds.most_common(1)[0][0] if kinds else ""
-        if usual and not _typed(cell) and cell.strip():
+        if usual and cell.strip() and (not _typed(cell) or _is_year_over(cell, column)):
             for_it += 1
         elif (usual and _typed(cell) == usual) or (not usual and kinds.total() > 1 and cell in column[:200]):
             against += 1
     if against > for_it:
-        return False, f"header: none; {against:,} fields of the first line look like those below", ""
+        return False, f"header: none; the first line has {count_of(against, 'field')} like those below", ""
     if for_it:
-        return True, f"header: yes; {for_it:,} of its {len(first):,} names stand over numbers, dates or the like", ""
+        return True, f"header: yes; {for_it:,} of {count_of(len(first), 'name')} over numbers, dates or the like", ""
     return (
         True,
         "header: the first line, as all columns are text",
         "whether the first line is a header: all columns are text, so nothing shows it; taken for one",
     )
+
+
+def _is_year_over(cell: str, column: Sequence[str]) -> bool:
+    """Return whether a field is a year, and those below it are none: names of columns may be years."""
+    return _YEAR.fullmatch(cell.strip()) is not None and not any(_YEAR.fullmatch(each.strip()) for each in column)
 
 
 def _typed(cell: str) -> str:

@@ -170,4 +170,14 @@ SHOPS = (
     Awkward("answer.zip", zipped({"api.json": json.dumps(API).encode()}), PRODUCT, 2, says="array: results.items"),
     Awkward("office.zip", zipped({"sheet.xlsx": written(SHEET.write_excel)}), PRODUCT, 2),
     Awkward("more.parquet.gz", gzip.compress(written(TYPED.write_parquet)), PRODUCT, 2),
+    Awkward("years.csv", b"sku,price,2019,2020\ny1,1,5,6\ny2,2,7,8\n", PRODUCT, 2, says="header: yes; 3 of 4 names"),
+    Awkward(
+        "mac.csv",
+        "sku,price,name\rr1,1,Zo\u00eb\rr2,2,Bob\r".encode("mac_roman"),
+        PRODUCT,
+        2,
+        form={"encoding": "mac_roman"},
+    ),
+    Awkward("sum.csv", b"sku;price\nA;10,50\nB;1,25\nGesamt;11,75\n", PRODUCT, 3, says="begins with 'Gesamt'"),
+    Awkward("texts.jsonl", b'{"sku": "l1", "price": "1"}\n{"sku": "l2", "price": "2"}\n', PRODUCT, 2),
 )

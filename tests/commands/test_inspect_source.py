@@ -181,6 +181,7 @@ def test_without_a_model_a_page_has_the_model_to_paste(project: Project) -> None
 REFUSED = {
     "gone.csv": (None, 1, "gone.csv: cannot be read: no such file or directory"),
     "empty.csv": (b"", 1, "is empty: there is nothing to inspect"),
+    "page.xls": (b"<html><table></table></html>", 1, "is HTML or XML, whatever its name says"),
     "paper.pdf": (b"%PDF-1.7\n", 1, "is a PDF, which holds no records"),
     "one.json": (b'{"a": 1}\n', 1, "is a JSON document without an array of objects, which would be records"),
 }
