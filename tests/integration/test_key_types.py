@@ -32,6 +32,11 @@ KEYS = {
 }
 DETAILS: dict[Type, dict[str, Any]] = {Type.DECIMAL: {"digits": 8, "places": 2}, Type.DATETIME: {"zone": "UTC"}}
 KINDS = pytest.mark.parametrize("kind", list(KEYS), ids=lambda kind: kind.value)
+# A plain run takes a number, a text and bytes.
+PLAIN = (Type.DATE, Type.DECIMAL, Type.BINARY)
+FEW = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, id=kind.value, marks=() if kind in PLAIN else pytest.mark.wide) for kind in KEYS]
+)
 
 
 def tables(kind: Type) -> tuple[Table, ...]:
@@ -82,7 +87,7 @@ def test_rows_are_found_by_keys_of_any_type(tmp_path: Path, store: Databases, *,
     assert sorted(name for _, name in place.rows("parents")) == ["b", "z"]
 
 
-@KINDS
+@FEW
 @pytest.mark.parametrize("many", [1, 100])
 def test_a_key_of_any_type_is_looked_up(tmp_path: Path, store: Databases, *, mode: str, kind: Type, many: int) -> None:
     place, keys = Place(tmp_path, tables(kind), store), KEYS[kind]
@@ -94,7 +99,7 @@ def test_a_key_of_any_type_is_looked_up(tmp_path: Path, store: Databases, *, mod
     assert place.query("users", joined) == [("a", many), ("b", many), ("c", many)]
 
 
-@KINDS
+@FEW
 def test_references_of_any_type_are_checked(tmp_path: Path, store: Databases, *, kind: Type) -> None:
     place, keys = Place(tmp_path, tables(kind), store), KEYS[kind]
     parents = f"id,name\n{keys[0]},a\n{keys[1]},b\n{keys[2]},c\n"
@@ -109,7 +114,7 @@ def names_of(orphan: Any) -> tuple[Any, list[str]]:
     return orphan.key, [f"{reason.column}.{reason.code}" for reason in orphan.reasons]
 
 
-@KINDS
+@FEW
 def test_a_mended_reject_finds_its_row(tmp_path: Path, store: Databases, *, mode: str, kind: Type) -> None:
     place, keys = Place(tmp_path, tables(kind), store), KEYS[kind]
     children = {"children": place.file("c.csv", f"id,parent_id\n1,{keys[0]}\n2,{keys[3]}\n")}
@@ -120,7 +125,7 @@ def test_a_mended_reject_finds_its_row(tmp_path: Path, store: Databases, *, mode
     assert len(place.stored_rejects("children")) == 1
 
 
-@KINDS
+@FEW
 @pytest.mark.parametrize("commit_every", [0, 1])
 def test_children_of_any_type_come_before_their_parents(
     tmp_path: Path, store: Databases, *, mode: str, kind: Type, commit_every: int
