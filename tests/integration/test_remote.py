@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -99,6 +101,18 @@ def test_an_object_is_loaded_as_the_file_is(place: Place, bucket: Any, tmp_path:
         assert other.query("users", "SELECT DISTINCT source FROM loader_rejects") == [(address,)]
         [(sources,)] = other.query("users", "SELECT sources FROM loader_runs")
         assert json.loads(sources)["tables"]["users"][0]["path"] == address
+
+
+def test_a_member_of_an_archive_in_a_bucket_is_read(place: Place, bucket: Any, mode: str) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("u.csv", CONTENTS["u.csv"])
+        file.writestr("__MACOSX/._u.csv", b"x")
+    address = put(bucket, "u.zip", archive.getvalue())
+    report = place.load(mode, {"users": address})
+    assert report.tables["users"].sources == (f"{address}#u.csv",)
+    assert report.tables["users"].inserted
+    assert place.load(mode, {"users": f"{address}#u.csv"}).tables["users"].inserted == 0
 
 
 def test_progress_counts_bytes(place: Place, bucket: Any, mode: str) -> None:
