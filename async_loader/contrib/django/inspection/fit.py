@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from async_loader import Column, InspectedColumn, Table, Type
 
-EXACT, NEAR, LOOKUP, BY_TYPE, BY_PLACE = "exact", "near", "lookup", "by type", "by place"
+EXACT, NEAR, LOOKUP, BY_TYPE = "exact", "near", "lookup", "by type"
 IGNORED, COMPUTED = "ignored", "computed"
 MISSING, ABSENT, GENERATED = "missing", "absent", "generated"
 # How alike two names are that may be meant for each other, as `difflib` measures it; and from which on they are taken
