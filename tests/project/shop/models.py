@@ -5,7 +5,6 @@ others may be null.
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -17,6 +16,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now, Upper
 from django.utils import timezone
 
+from shop.fields import Enumerated, Packed, Reversed
 from shop.keys import Money
 
 
@@ -186,55 +186,6 @@ class Site(models.Model):
     short_content = models.BinaryField(max_length=3, editable=True, **OPTIONAL)
     needed_content = models.BinaryField(editable=True, default=b"x")
     hidden_content = models.BinaryField(default=b"")
-
-
-class Reversed(models.TextField):
-    """Text that is stored backwards, as an encrypted field stores another text than it shows."""
-
-    def get_prep_value(self, value: Any) -> Any:
-        return value and value[::-1]
-
-    def from_db_value(self, value: Any, *_: object) -> Any:
-        return value and value[::-1]
-
-
-class Shade(enum.Enum):
-    DARK = "d"
-    LIGHT = "l"
-
-
-class Enumerated(models.Field):
-    """A member of an enumeration, kept as its value."""
-
-    def db_type(self, connection: Any) -> str:
-        return "varchar(1)"
-
-    def to_python(self, value: Any) -> Any:
-        if value in (None, "") or isinstance(value, Shade):
-            return value or None
-        try:
-            return Shade(value)
-        except ValueError as error:
-            raise ValidationError("No shade.", code="no_shade") from error
-
-    def get_prep_value(self, value: Any) -> Any:
-        return value and self.to_python(value).value
-
-    def from_db_value(self, value: Any, *_: object) -> Any:
-        return self.to_python(value)
-
-
-class Packed(models.Field):
-    """Text that is stored as bytes."""
-
-    def get_internal_type(self) -> str:
-        return "BinaryField"
-
-    def get_db_prep_value(self, value: Any, connection: Any, *, prepared: bool = False) -> Any:
-        return None if value is None else connection.Database.Binary(value.encode("utf-16"))
-
-    def from_db_value(self, value: Any, *_: object) -> Any:
-        return None if value is None else bytes(value).decode("utf-16")
 
 
 class Own(models.Model):

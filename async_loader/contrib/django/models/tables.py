@@ -113,7 +113,9 @@ def _match(model: type[models.Model], names: Iterable[str]) -> tuple[str, ...]:
 
 def column_called(model: type[models.Model] | None, name: str) -> str:
     """Return the column of the field, attribute or column of this name; the name itself where there is none."""
-    for field in () if model is None else model._meta.concrete_fields:
+    if model is None:
+        return name
+    for field in model._meta.concrete_fields:
         if name in (field.column, field.attname, field.name):
             return str((key_field(model) if field in links_to_parents(model) else field).column)
     return name
