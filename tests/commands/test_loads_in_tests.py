@@ -115,3 +115,32 @@ def test_a_load_within_a_transaction_ends_with_it(databases: Databases, mode: st
     with transaction.atomic(using="users"):
         databases.load_users(mode)
     assert User.objects.count() == 1
+
+
+@EACH_MODE
+def test_rows_that_no_record_names_are_deleted_in_a_test_too(databases: Databases, mode: str) -> None:
+    """In the transactions of the test, of both databases, in which an order still references a user."""
+    from core.models import Order, Product, User
+
+    class LoadTest(TestCase):
+        databases: Any = frozenset(ALIASES)
+
+        def test_load(self) -> None:
+            for key in (1, 2, 3):
+                User.objects.create(id=key, name="Ann", email="a@x.org")
+            Product.objects.create(id=1, name="Pen", price=1)
+            for key in (1, 2):
+                Order.objects.create(id=key, user_id=key, product_id=1, quantity=1)
+            missing = ["--delete-missing=users", "--max-deletes=3", f"--mode={mode}"]
+            call("insert_data", f"users={source}", *missing)
+            assert set(User.objects.values_list("id", flat=True)) == {1, 2}
+            call("insert_data", f"users={source}", f"orders={orders}", "--delete-missing=orders", *missing)
+            assert set(User.objects.values_list("id", flat=True)) == {1}
+            assert set(Order.objects.values_list("id", flat=True)) == {1}
+
+    source = databases.file("id,name,email\n1,Ann,a@x.org\n")
+    orders = databases.file("id,user_id,product_id,quantity\n1,1,1,1\n", "orders.csv")
+    databases.configure(**{alias: in_file(f"file:{uuid.uuid4().hex}?mode=memory&cache=shared") for alias in ALIASES})
+    call("init_db")
+    run(LoadTest)
+    assert not User.objects.exists()
