@@ -10,6 +10,7 @@ from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle
 
 TAGS, SHELVES, READERS = "name\nred\nblue\n", "code\nA1\nB2\n", "email\nann@x.de\n"
+LATER = "it links rows of one table, which may come later"
 ARTICLES = ["--match=press.Article=title", "--on-conflict=update"]
 
 
@@ -82,6 +83,9 @@ def test_the_table_that_django_makes_is_loaded_by_the_fields_name(press: Oracle)
     quotes = "from_article__title,to_article__title\nOne,Two\nTwo,Two\n"
     assert load(press, quotes, table="press.Article.quotes") == counts(2, 0, 0, 0)
     assert press.ask("linked", "press.Article", "quotes") == {"One": ["Two"], "Two": ["Two"]}
+    pairs = "from_article__title,to_article__title\nOne,Two\nTwo,One\n"
+    assert load(press, pairs, table="press.Article.related") == counts(2, 0, 0, 0)
+    assert press.ask("linked", "press.Article", "related") == {"One": ["Two"], "Two": ["One"]}
     report = press.manage("check_references", "press.Article.tags")
     assert [*report["tables"]] == ["press_article_tags"]
     press.ask("empty", "press.Article")
@@ -91,7 +95,8 @@ def test_the_table_that_django_makes_is_loaded_by_the_fields_name(press: Oracle)
     ("header", "problem"),
     [
         ("editors", "a row of press_edit needs role, too; load press.Edit by itself"),
-        ("quotes", "it links rows of one table, which may come later; load press.Article.quotes by itself"),
+        ("quotes", f"{LATER}; load press.Article.quotes by itself"),
+        ("related", f"{LATER}; load press.Article.related by itself, with both rows of each pair"),
     ],
 )
 def test_a_field_that_cannot_be_loaded_refuses_the_source_that_has_it(press: Oracle, header: str, problem: str) -> None:

@@ -41,6 +41,7 @@ class Article(models.Model):
     shelves = models.ManyToManyField(Shelf, through="Filing")
     editors = models.ManyToManyField(Reader, through="Edit", related_name="edited")
     quotes = models.ManyToManyField("self", symmetrical=False)
+    related = models.ManyToManyField("self")
 
     def __str__(self) -> str:
         return self.title

@@ -54,7 +54,8 @@ def _problem(
             f"{table.name}, the table of its links, is in database {home(through)}, not in {home(field.model)}; {alone}"
         )
     if field.remote_field.model._meta.db_table == field.model._meta.db_table:
-        return f"it links rows of one table, which may come later; {alone}"
+        both = ", with both rows of each pair" if field.remote_field.symmetrical else ""
+        return f"it links rows of one table, which may come later; {alone}{both}"
     if not table.column(table.key).generated:
         return f"no key is generated for a row of {table.name}; {alone}"
     if needed := [column.name for column in table.columns if column.is_required and column.name not in filled]:
