@@ -23,7 +23,7 @@ class Dialect:
     quote: encloses fields, and is doubled inside them; empty where nothing is quoted.
     escape: stands before a character that is to be no mark; empty where there is none.
     comment: begins a line that is no record; empty where there is none.
-    skip_lines: lines before the header.
+    skip_lines: lines before the header; of a spreadsheet, rows.
     header: the names of the columns, of a source that has no header.
 
     Raises ConfigurationError where two marks are the same character.
@@ -128,7 +128,7 @@ class Format:
     base: csv, jsonl, json, parquet, arrow, xlsx, xlsm, xlsb, xls or ods; the first five may be followed by .gz, .bz2
         or .zst. By default the suffixes of the source's path say it; how it is packed need not be repeated.
     encoding: of text, as Python names it; by default UTF-8, or UTF-16 where its byte order mark stands at the front.
-    delimiter, quote, escape, comment, skip_lines, header: of CSV, as in `Dialect`.
+    delimiter, quote, escape, comment, skip_lines, header: of CSV, as in `Dialect`; the last two also of spreadsheets.
     null: texts that stand for null.
     true, false, decimal, thousands, date_format, trim: as in `Spellings`. Where only the thousands separator is said
         to be a point, the decimal mark is a comma.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mode
 
 from async_loader.columns import Type
 from async_loader.errors import SourceError
@@ -29,8 +30,8 @@ from async_loader.sources.source import SPREADSHEETS, Source
 _STARTS = 50
 # How lines of sums begin.
 _SUM = re.compile(r"\s*(?:grand |sub)?(?:total|sum|summe|gesamt|gesamtsumme|zwischensumme|endsaldo)\b", re.IGNORECASE)
-# The part of a spreadsheet's columns that a header has names for.
-_NAMED = 0.6
+# Rows of a sheet by which its header is found.
+_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,21 +302,34 @@ def _json(path: str, part: str, kind: str, ends: Ends, directory: Path) -> _Gues
 
 
 def _spreadsheet(path: str, part: str, kind: str, ends: Ends, _: Path) -> _Guess:
-    from async_loader.sources.spreadsheet import sheets_of
+    from async_loader.sources.spreadsheet import sheets_of, widths_of
 
     with closing(stream_of(path)) as stream:
         sheets = sheets_of(stream)
     chosen = part or next((name for name, rows in sheets.items() if rows > 1), next(iter(sheets), ""))
     named = f"{path}#{chosen}" if len(sheets) > 1 else path
-    form = Format("", kind)
+    with closing(stream_of(path)) as stream:
+        widths = widths_of(stream, chosen, _ROWS)
+    before = _rows_before(widths)
+    form = Format("", kind, skip_lines=before)
     read = read_records(Source(named, form), to_the_end=True)
     listed = ", ".join(f"{name} ({count_of(rows, 'row')})" for name, rows in sheets.items())
     evidence = [f"sheets: {listed}; taken: {chosen}"]
-    if len(read.broken) > read.given * (1 - _NAMED):
-        evidence.append("header: the first row names few columns: a title may stand there, to be deleted")
+    if before:
+        evidence.append(f"preamble: {count_of(before, 'row')} before the first of {count_of(widths[before], 'cell')}")
     is_whole = read.records + len(read.broken) >= read.given
     sampling = Sampling(ends.size, ends.size, read.records, read.given, is_whole=is_whole, is_exact=True, back=True)
     return _Guess(named, form, read, sampling, Sample(named, kind), evidence)
+
+
+def _rows_before(widths: Sequence[int]) -> int:
+    """Return how many rows stand before the header: the first row that is as wide as most are, if that is not the first
+    row in which anything stands.
+    """
+    usual = mode(sorted(width for width in widths if width > 1) or [0])
+    first = next((place for place, width in enumerate(widths) if width), 0)
+    header = next((place for place, width in enumerate(widths) if width >= max(usual, 1)), first)
+    return header if header > first else 0
 
 
 def _columnar(path: str, _: str, kind: str, ends: Ends, directory: Path) -> _Guess:

@@ -330,7 +330,7 @@ def _json_document(stream: Stream, fields: Fields, source: Source, _: Stretch | 
 def _spreadsheet(stream: Stream, fields: Fields, source: Source, _: Stretch | None) -> OpenSource:
     from async_loader.sources.spreadsheet import SpreadsheetSource
 
-    return SpreadsheetSource(stream, fields, source.part)
+    return SpreadsheetSource(stream, fields, source.part, source.dialect)
 
 
 def _arrow(stream: Stream, fields: Fields, _source: Source, _stretch: Stretch | None) -> OpenSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -23,6 +24,9 @@ from async_loader.sources.opening import STDIN
 from async_loader.sources.streams import CODECS
 
 SPREADSHEETS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
+# What a dialect says, and which of it counts for rows of a spreadsheet too.
+_OF_CSV = tuple(each.name for each in dataclasses.fields(Dialect))
+_OF_SHEETS = ("skip_lines", "header")
 # As what a program gives is read: records one after another, and a frame.
 RECORDS, ARROW = "jsonl", "arrow"
 KINDS = ("csv", RECORDS, "ndjson", "json", "parquet", ARROW, *SPREADSHEETS)
@@ -130,11 +134,19 @@ class Source:
     def _refuse_what_its_kind_has_not(self) -> None:
         """Raise ConfigurationError for marks of CSV of what is no CSV, and what is of text of what is none."""
         of_csv = [name for name in as_facts(self.dialect) if name != "delimiter" or self.data is not None]
+        of_csv = [name for name in of_csv if name not in self.parts_of_dialect]
         kind = self.kind if self.data is None else "what a program gives"
-        if self.kind != "csv" and of_csv:
+        if of_csv:
             raise ConfigurationError(f"{self.name}: {of_csv[0]} is of CSV, and this is {kind}")
         if self.encoding and (self.data is not None or not self.is_text):
             raise ConfigurationError(f"{self.name}: an encoding is of text, and {kind} has none to be named")
+
+    @property
+    def parts_of_dialect(self) -> tuple[str, ...]:
+        """What a `Dialect` says that counts for a source of this kind, by the names of its fields."""
+        if self.data is not None:
+            return ()
+        return _OF_CSV if self.kind == "csv" else _OF_SHEETS if self.kind in SPREADSHEETS else ()
 
     def read_as(self, encoding: str, dialect: Dialect, spellings: Spellings) -> Source:
         """Return the source as one that is written so, with the same names."""

@@ -1,4 +1,5 @@
-"""Spreadsheets (xlsx, xlsb, xls, ods): a sheet's rows to batches. The first row that is not empty is the header.
+"""Spreadsheets (xlsx, xlsb, xls, ods): a sheet's rows to batches. The first row that is not empty is the header, after
+those that are to be skipped; or the names are given.
 
 A cell has the type that the spreadsheet gives it: 3.0 is the integer 3, the text `007` stays text, a formula is its
 stored value. A cell that shows an error, and a formula that was never calculated, are faults and never null. Rows in
@@ -14,11 +15,13 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from async_loader.errors import SourceError, one_line
+from async_loader.formats import Dialect
 from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken, are_of_rejects
 from async_loader.sources.cell_faults import faults_of
 from async_loader.sources.cells import Cell, as_json, typed
@@ -50,7 +53,7 @@ class SpreadsheetSource:
 
     schema = None
 
-    def __init__(self, stream: Stream, fields: Fields, sheet: str) -> None:
+    def __init__(self, stream: Stream, fields: Fields, sheet: str, dialect: Dialect) -> None:
         self._stream = stream
         content = stream.seekable_file()
         book = _opened(stream.name, content)
@@ -59,7 +62,7 @@ class SpreadsheetSource:
         self._faults = faults_of(stream.name, content, self.part)
         self._first_column = (self._sheet.start or (0, 0))[1]
         self._rows = self._filled_rows()
-        self._header = self._read_header()
+        self._header = self._read_header(dialect)
         names = [name for name in self._header.values() if name]
         self.is_rejects = are_of_rejects(names)
         self.fields = fields.matched(dict.fromkeys(names))
@@ -101,9 +104,17 @@ class SpreadsheetSource:
             if number >= height:
                 yield number, ()
 
-    def _read_header(self) -> dict[int, str]:
-        """Return the names of the columns, by their numbers; empty for one without a name."""
-        _, cells = next(self._rows, (0, ()))
+    def _read_header(self, dialect: Dialect) -> dict[int, str]:
+        """Return the names of the columns, by their numbers; empty for one without a name. The first row of a file of
+        rejects is its header.
+        """
+        number, cells = next(self._rows, (0, ()))
+        if not are_of_rejects(list(map(_name, cells))):
+            while number < dialect.skip_lines:
+                number, cells = next(self._rows, (dialect.skip_lines, ()))
+            if dialect.header:
+                self._rows = chain([(number, cells)], self._rows)
+                return dict(enumerate(dialect.header, self._first_column))
         return {place: _name(cell) for place, cell in enumerate(cells, self._first_column)}
 
     def _check_header(self) -> None:
@@ -158,6 +169,13 @@ class SpreadsheetSource:
             elif value is not None:
                 extra.append(value)
         return record, extra
+
+
+def widths_of(stream: Stream, sheet: str, most: int) -> list[int]:
+    """Return how many cells of each row of a sheet hold anything, of so many rows from the first on."""
+    book = _opened(stream.name, stream.seekable_file())
+    chosen = _read(stream.name, partial(book.get_sheet_by_name, _chosen(stream.name, book, sheet)))
+    return [sum(cell != "" for cell in cells) for cells in islice(chosen.iter_rows(), most)]
 
 
 def sheets_of(stream: Stream) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import xlsxwriter
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,24 @@ def written(write: Callable[[io.BytesIO], Any]) -> bytes:
     """Return what a function writes."""
     file = io.BytesIO()
     write(file)
+    return file.getvalue()
+
+
+def titled() -> bytes:
+    """Return a workbook with a title and an empty row before the header."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        rows = (
+            ["Prices"],
+            ["Printed on", "30.11.2026"],
+            [],
+            ["sku", "price", "active"],
+            ["r1", 1.5, True],
+            ["r2", 2, False],
+        )
+        for place, row in enumerate(rows):
+            sheet.write_row(place, 0, row)
     return file.getvalue()
 
 
@@ -166,6 +185,7 @@ SHOPS = (
     Awkward(
         "codes.csv", b"customer,at\nada@example.com,2024-01-31 12:00\nbob@example.com,2024-02-01 08:30\n", ORDER, 2
     ),
+    Awkward("titled.xlsx", titled(), PRODUCT, 2, says="preamble: 3 rows"),
     Awkward("feed.zip", zipped({"stops.txt": "\ufeffsku,price\r\nz1,1.5\r\n".encode()}), PRODUCT, 1),
     Awkward("answer.zip", zipped({"api.json": json.dumps(API).encode()}), PRODUCT, 2, says="array: results.items"),
     Awkward("office.zip", zipped({"sheet.xlsx": written(SHEET.write_excel)}), PRODUCT, 2),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from async_loader import Column, RejectFilter, Retry, Source, SourceError, StoredRejects, Table, Type
+from async_loader import Column, Format, RejectFilter, Retry, Source, SourceError, StoredRejects, Table, Type
 from tests.sample import Place
 from tests.stores import Databases
 
@@ -63,6 +63,34 @@ def rows(*several: list[Any]) -> bytes:
             target.write_row(place, 0, row)
 
     return sheet(fill)
+
+
+@pytest.mark.parametrize(
+    "form", [Format(skip_lines=3), Format(skip_lines=4, header=["id", "name"])], ids=["rows", "names"]
+)
+def test_rows_before_the_header_are_skipped_and_names_may_be_given(bills: Place, mode: str, form: Format) -> None:
+    def fill(target: Any, _: Any) -> None:
+        several: tuple[list[Any], ...] = (
+            ["Bills of 2026"],
+            [],
+            ["Printed on", "30.11.2026"],
+            ["id", "name"],
+            [1, "Ann"],
+            ["x", "Bob"],
+        )
+        for place, row in enumerate(several):
+            target.write_row(place, 0, row)
+
+    report = bills.load(mode, {"bills": Source(bills.file("b.xlsx", sheet(fill)), form)})
+    assert [row[:2] for row in bills.rows("bills")] == [(1, "Ann")]
+    [reject] = report.tables["bills"].rejects
+    assert (reject.line, reject.record["id"]) == (6, "x")
+    # A file of rejects has its header on its first row, whatever the format of their run says.
+    exported = StoredRejects((BILL,), bills.databases).export(RejectFilter(), bills.directory / "rejects.xlsx")
+    assert exported is not None
+    again = bills.load(mode, {"bills": Source(str(exported.files[0][0]), form)})
+    [reject] = again.tables["bills"].rejects
+    assert (reject.line, reject.record["id"], reject.record["name"]) == (2, "x", "Bob")
 
 
 def load(place: Place, mode: str, content: bytes, part: str = "", **options: Any) -> Any:

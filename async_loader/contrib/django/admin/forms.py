@@ -114,12 +114,14 @@ class ReadingForm(forms.Form):
 
 def _unfitting(kind: str) -> tuple[str, ...]:
     """Return the fields of `ReadingForm` that say nothing about a kind of file."""
-    of_csv = ("delimiter", "skip_lines")
     if kind == "csv":
         return ("part",)
+    if kind in ("xlsx", "xlsm", "xlsb", "xls", "ods"):
+        return ("delimiter", "encoding")
+    of_csv = ("delimiter", "skip_lines")
     if kind in ("json", "jsonl", "ndjson"):
         return (*of_csv, *(() if kind == "json" else ("part",)))
-    return (*of_csv, "encoding", *(() if kind in ("xlsx", "xlsm", "xlsb", "xls", "ods") else ("part",)))
+    return (*of_csv, "encoding", "part")
 
 
 class RulesForm(forms.Form):

@@ -11,8 +11,7 @@ from typing import Any, Self
 import async_loader
 from async_loader import ConfigurationError, Format, Options, Source, Table, Type
 
-# What is about punctuation of CSV, and about spellings in all files.
-_OF_CSV = ("delimiter", "quote", "escape", "comment", "skip_lines", "header")
+# What is about spellings in all files.
 _SPELLINGS = ("decimal", "thousands", "trim", "true", "false")
 # Of these types are the values that a format of dates is about.
 _MOMENTS = (Type.DATE, Type.DATETIME, Type.TIME)
@@ -108,7 +107,7 @@ class Plan:
         return f"{path}#{self.part}" if self.part else path
 
     def _format(self, path: str, types: Mapping[str, Type]) -> Format:
-        names = _OF_CSV if kind_of(path) == "csv" else ()
+        names = Source(path).parts_of_dialect
         return Format(
             encoding=self.encoding if is_text(path) else "",
             **{name: getattr(self, name) for name in (*names, *_SPELLINGS)},

@@ -31,8 +31,8 @@ _OPTIONS = {
     "quote": (_ONE, 'the character around fields of CSV, doubled inside; empty if nothing is quoted (default: ")'),
     "escape": (_ONE, "a character of CSV before one that is no mark there, such as a backslash (default: none)"),
     "comment": (_ONE, "the character that begins a line of CSV which is no record (default: none)"),
-    "skip-lines": ("[TABLE=]N", "lines of CSV before its header (default: 0)"),
-    "header": ("[TABLE=]NAME,...", "the names of the columns, for CSV that has no header"),
+    "skip-lines": ("[TABLE=]N", "lines of CSV, or rows of a sheet, before its header (default: 0)"),
+    "header": ("[TABLE=]NAME,...", "the names of the columns, for CSV or a sheet that has no header"),
     "decimal": (
         _ONE,
         "the mark before the decimals of a number (default: a point, or a comma if --thousands is a point)",
@@ -98,7 +98,7 @@ class FormatOptions:
                 raise ConfigurationError(f"there is no format {named!r}; did you mean {near[0]}?")
         declared = self._with_columns(table, declared)
         source = async_loader.Source(path, declared)
-        fitting = [name for name in _OPTIONS if name not in _OF_CSV or source.kind == "csv"]
+        fitting = [name for name in _OPTIONS if name not in _OF_CSV or _field(name) in source.parts_of_dialect]
         if not source.is_text:
             fitting.remove("encoding")
         try:
