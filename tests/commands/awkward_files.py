@@ -81,7 +81,7 @@ def titled() -> bytes:
     file = io.BytesIO()
     with xlsxwriter.Workbook(file) as book:
         sheet = book.add_worksheet()
-        rows = (
+        rows: tuple[list[object], ...] = (
             ["Prices"],
             ["Printed on", "30.11.2026"],
             [],
