@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -79,12 +78,6 @@ def _unpacked(path: str, suffix: str) -> Ends:
         is_whole = len(front) < 2 * AT_EACH_END or not stream.read(1)
         size = stream.size or len(front)
         return Ends(front, b"", size, size if is_whole else min(size, stream.read_to), suffix, is_whole=is_whole)
-
-
-def whole_file(path: str, suffix: str) -> bytes:
-    """Return all bytes of an archive, or of one that is a file in an archive."""
-    with closing(stream_of(path, suffix)) as stream:
-        return _read(stream, sys.maxsize)
 
 
 def _read(file: Bytes, size: int) -> bytes:

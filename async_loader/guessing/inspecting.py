@@ -16,7 +16,7 @@ from async_loader.formats import Dialect, Format
 from async_loader.guessing.columns import inspect_columns, is_standard_boolean, look_at
 from async_loader.guessing.counting import count_of
 from async_loader.guessing.encodings import Encoding, encoding_of
-from async_loader.guessing.ends import Ends, ends_of, stream_of, whole_file
+from async_loader.guessing.ends import Ends, ends_of, stream_of
 from async_loader.guessing.inspected import Inspected, InspectedColumn, Sampling
 from async_loader.guessing.kinds import kind_of
 from async_loader.guessing.records import RECORDS, Read, read_records
@@ -96,7 +96,10 @@ def _file_and_part(path: str) -> tuple[str, str]:
 
 def _kind(path: str, ends: Ends) -> str:
     kind = kind_of(shown(path), ends.front)
-    return kind if kind != "zip" else kind_of(shown(path), ends.front, whole_file(path, ends.suffix))
+    if kind != "zip":
+        return kind
+    with closing(stream_of(path, ends.suffix)) as stream:
+        return kind_of(shown(path), ends.front, stream.seekable_file())
 
 
 def _by_name(path: str, form: Format) -> list[str]:

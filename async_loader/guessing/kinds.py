@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import BinaryIO
 
 from async_loader.errors import SourceError
 from async_loader.sources.addresses import last_name
@@ -28,11 +28,11 @@ def packing_of(front: bytes) -> str:
     return next((suffix for mark, suffix in _PACKED.items() if front.startswith(mark)), "")
 
 
-def kind_of(name: str, front: bytes, whole: bytes | None = None) -> str:
+def kind_of(name: str, front: bytes, archive: BinaryIO | None = None) -> str:
     """Return the base format of a file whose unpacked text begins so.
 
-    whole: all bytes of an archive, whose entries say what it is; without them it is a zip. Raises SourceError for what
-    cannot be loaded.
+    archive: the file, to be asked for its entries, which say what it is; without it an archive is a zip. Raises
+    SourceError for what cannot be loaded.
     """
     if front.startswith(b"PAR1"):
         return "parquet"
@@ -41,7 +41,7 @@ def kind_of(name: str, front: bytes, whole: bytes | None = None) -> str:
     if front.startswith(_OLE):
         return "xls"
     if front.startswith(_ZIP):
-        return "zip" if whole is None else _archive(name, whole)
+        return "zip" if archive is None else _archive(name, archive)
     if front.startswith(b"%PDF"):
         raise SourceError(name, "is a PDF, which holds no records")
     if _MARKUP.match(front):
@@ -49,9 +49,9 @@ def kind_of(name: str, front: bytes, whole: bytes | None = None) -> str:
     return _text_kind(front.removeprefix(b"\xef\xbb\xbf"), name)
 
 
-def _archive(name: str, content: bytes) -> str:
+def _archive(name: str, content: BinaryIO) -> str:
     entries: list[str] = []
-    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(content) as archive:
         entries = archive.namelist()
     for entry, kind in _WORKBOOKS.items():
         if entry in entries:
