@@ -172,7 +172,7 @@ class SpreadsheetSource:
 
 
 def widths_of(stream: Stream, sheet: str, most: int) -> list[int]:
-    """Return how many cells of each row of a sheet hold anything, of so many rows from the first on."""
+    """Return how many cells of each row of a sheet hold anything, of the first rows, at most that many."""
     book = _opened(stream.name, stream.seekable_file())
     chosen = _read(stream.name, partial(book.get_sheet_by_name, _chosen(stream.name, book, sheet)))
     return [sum(cell != "" for cell in cells) for cells in islice(chosen.iter_rows(), most)]
