@@ -16,7 +16,9 @@ RUN, OLD = "e" * 32, "0" * 32
 FACTS: dict[str, Any] = {"on_conflict": "reject", "tables": {"users": [SOURCE], "orders": [SOURCE]}}
 
 
-def line(table: str, state: str, *, run: str = RUN, at: str = "2", facts: object = FACTS) -> TableRun:
+def line(
+    table: str, state: str, *, run: str = RUN, at: str = "2026-01-02 00:00:00+00:00", facts: object = FACTS
+) -> TableRun:
     finished_at = at if state == COMPLETE else None
     return TableRun(run, table, "async", json.dumps(facts), state, Counts(5, 5), 5, at, finished_at)
 
@@ -29,7 +31,9 @@ def test_a_run_that_is_complete_or_was_never_there_is_not_gone_on_with() -> None
 @pytest.mark.parametrize("state", [COMPLETE, RUNNING])
 def test_a_run_that_lacks_a_table_is_gone_on_with(state: str) -> None:
     users = line("users", state, facts={**FACTS, "previous": {"orders": OLD}})
-    found = run_to_resume(FACTS, {"users": users, "orders": line("orders", COMPLETE, run=OLD, at="3")})
+    found = run_to_resume(
+        FACTS, {"users": users, "orders": line("orders", COMPLETE, run=OLD, at="2026-01-03 00:00:00+00:00")}
+    )
     assert isinstance(found, UnfinishedRun)
     where = "users complete" if state == COMPLETE else "users from record 6"
     assert found.message(["users", "orders"]) == f"resuming run {RUN}: {where}, orders from record 1"
@@ -38,7 +42,10 @@ def test_a_run_that_lacks_a_table_is_gone_on_with(state: str) -> None:
 def test_of_two_runs_that_took_turns_neither_is_gone_on_with() -> None:
     previous = {**FACTS, "previous": {"users": RUN}}
     for facts in (FACTS, previous):
-        lines = {"users": line("users", RUNNING, run=OLD, at="1", facts=facts), "orders": line("orders", COMPLETE)}
+        lines = {
+            "users": line("users", RUNNING, run=OLD, at="2026-01-01 00:00:00+00:00", facts=facts),
+            "orders": line("orders", COMPLETE),
+        }
         assert run_to_resume(FACTS, lines) is None
 
 
