@@ -12,7 +12,7 @@ from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.sample import MODES
 
-pytestmark = pytest.mark.turns("mode")
+pytestmark = pytest.mark.turns("mode", "any_shop", "oracle")
 
 SEATS = """\
 id,row,letter,guest,paid

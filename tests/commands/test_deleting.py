@@ -9,6 +9,8 @@ import pytest
 from tests.commands.conftest import EVERY_STORE, Project
 from tests.commands.project import Oracle
 
+pytestmark = pytest.mark.turns("oracle")
+
 USERS = "id,name,email\n"
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle
 
+pytestmark = pytest.mark.turns("oracle")
+
 TAGS, SHELVES, READERS = "name\nred\nblue\n", "code\nA1\nB2\n", "email\nann@x.de\n"
 LATER = "it links rows of one table, which may come later"
 ARTICLES = ["--match=press.Article=title", "--on-conflict=update"]

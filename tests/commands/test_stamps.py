@@ -17,7 +17,7 @@ from tests.commands.conftest import EVERY_STORE
 from tests.commands.project import Oracle, ServedShop, Shop
 from tests.sample import MODES
 
-pytestmark = pytest.mark.turns("mode", "kind")
+pytestmark = pytest.mark.turns("mode", "kind", "oracle")
 
 LABEL = "shop.Customer"
 KEYS = [f"{number:032x}" for number in (1, 2, 3)]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.commands.project import ServedShop, Shop
 
+pytestmark = pytest.mark.turns("any_shop")
+
 CATEGORIES = (
     "name,parent__name\nnovels,books\nthrillers,novels\nbooks,\nlost,nowhere\nfound,lost\nround,square\nsquare,round\n"
 )
