@@ -65,9 +65,9 @@ def fits(kind: pa.DataType, column: Column, spellings: Spellings = STANDARD_SPEL
 
 
 _FITTING: Mapping[Type, Callable[[pa.DataType, Column], bool]] = {
-    Type.INTEGER: lambda kind, _: kinds.is_integer(kind),
-    Type.REAL: lambda kind, _: kinds.is_floating(kind) or kinds.is_integer(kind),
-    Type.DECIMAL: lambda kind, _: (kinds.is_decimal(kind) and not kinds.is_decimal256(kind)) or kinds.is_integer(kind),
+    Type.INTEGER: lambda kind, _: _is_number(kind),
+    Type.REAL: lambda kind, _: _is_number(kind),
+    Type.DECIMAL: lambda kind, _: (kinds.is_decimal(kind) and not kinds.is_decimal256(kind)) or _is_number(kind),
     Type.BOOLEAN: lambda kind, _: kinds.is_boolean(kind),
     Type.DATE: lambda kind, _: kinds.is_date(kind),
     Type.DATETIME: lambda kind, column: kinds.is_timestamp(kind) and (kind.tz is None or column.zone is not None),
@@ -77,6 +77,11 @@ _FITTING: Mapping[Type, Callable[[pa.DataType, Column], bool]] = {
     Type.UUID: lambda kind, _: _is_uuid(kind),
     Type.JSON: lambda kind, _: is_nested(kind),
 }
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Return whether values are integers or reals: programs write whole numbers and prices as reals."""
+    return bool(kinds.is_integer(kind) or kinds.is_floating(kind))
 
 
 def is_binary(kind: pa.DataType) -> bool:

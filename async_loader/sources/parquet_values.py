@@ -46,6 +46,8 @@ _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 # Of a time of INT96: microseconds, and nanoseconds besides.
 _WHOLE, _REST = "us", "ns"
 _NANOSECONDS = 1_000
+# Up to here each whole number is a real, where those have fewer bits than 64.
+_EXACT_REALS: Mapping[type[pl.DataType], float] = {pl.Float32: 2.0**24}
 # In these years a time of any zone is one of UTC, unless it lies in a DST gap.
 _NEVER_OUT_OF_UTC = (2, 9998)
 
@@ -260,6 +262,8 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
         case Type.TEXT | Type.OTHER:
             values = read.cast(pl.String)
             return values, nul_codes(values)
+        case Type.INTEGER if read.dtype.is_float():
+            return _whole(read)
         case Type.INTEGER:
             values = read.cast(pl.Int64, strict=False)
         case Type.REAL:
@@ -267,6 +271,8 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
         case _ if read.dtype == pl.String:
             values, faults = parse_text(read, replace(column, nullable=True))
             return values, null_codes(len(read)) if faults is None else faults["code"]
+        case Type.DECIMAL if read.dtype.is_float():
+            return _valued(column, _shortest(read))
         case Type.DECIMAL:
             return _decimal(read, column)
         case Type.DATETIME if read.dtype != pl.Null:
@@ -277,6 +283,20 @@ def _valued(column: Column, read: pl.Series) -> tuple[pl.Series, pl.Series]:
             known = _of_our_years(read) if isinstance(read.dtype, pl.Date) else read.is_not_null()
             values = pl.select(pl.when(known).then(read)).to_series().cast(column.dtype)
     return values, _codes(values.is_null() & read.is_not_null(), "out_of_range")
+
+
+def _whole(read: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the integers that reals are, as far as each integer is a real."""
+    is_near = read.abs() <= _EXACT_REALS.get(type(read.dtype), EXACT_REAL)
+    is_whole = read.floor() == read
+    code = pl.when(~read.is_finite()).then(pl.lit("not_finite")).when(~is_whole).then(pl.lit("not_integer"))
+    codes = pl.select(code.when(~is_near).then(pl.lit("out_of_range"))).to_series()
+    return pl.select(pl.when(is_near & is_whole).then(read)).to_series().cast(pl.Int64, strict=False), codes
+
+
+def _shortest(read: pl.Series) -> pl.Series:
+    """Return reals as text of the fewest digits that mean them: 0.1, and 3 for a whole number."""
+    return read.cast(pl.String).str.strip_suffix(".0")
 
 
 def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:

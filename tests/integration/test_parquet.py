@@ -35,6 +35,7 @@ def parquet(place: Place, columns: dict[str, Any], **options: Any) -> str:
         {},
         {"id": pa.array([1, 2], pa.int8())},
         {"id": pa.array([1, 2], pa.uint64())},
+        {"id": pa.array([1.0, 2.0])},
         {"price": pa.array([1.5, 2.0], pa.float32())},
         {"name": pa.array(["a", "b"]).dictionary_encode()},
         {"name": pa.array(["a", "b"], pa.large_string())},
@@ -52,7 +53,6 @@ def test_columns_of_kindred_types_are_read(place: Place, mode: str, columns: dic
     ("column", "values", "message"),
     [
         ("id", pa.array(["1", "2"]), "column 'id' is string, and the table wants integer"),
-        ("id", pa.array([1.0, 2.0]), "column 'id' is double, and the table wants integer"),
         ("id", pa.array([True, False]), "column 'id' is bool, and the table wants integer"),
         ("price", pa.array(["1", "2"]), "column 'price' is string, and the table wants real"),
         ("name", pa.array([1, 2]), "column 'name' is int64, and the table wants text"),
@@ -63,6 +63,30 @@ def test_columns_of_kindred_types_are_read(place: Place, mode: str, columns: dic
 def test_a_column_of_a_wrong_type_is_refused(place: Place, mode: str, column: str, values: Any, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         place.load(mode, {"products": parquet(place, GOOD | {column: values})})
+
+
+def test_reals_of_pandas_become_decimals_and_integers(tmp_path: Path, mode: str) -> None:
+    columns = (
+        Column("id", Type.INTEGER),
+        Column("price", Type.DECIMAL, nullable=True, digits=6, places=2),
+        Column("stock", Type.INTEGER, nullable=True),
+    )
+    place = Place(tmp_path, (Table("things", "things", columns),))
+    values = {"id": [1.0, 2.0, 3.0, 4.0], "price": [19.99, None, 7.999, 5.0], "stock": [3.0, None, 4.0, 2.5]}
+    source = parquet(place, {name: pa.array(each, pa.float64()) for name, each in values.items()})
+    report = place.load(mode, {"things": source}, rejects_dir=tmp_path / "rejects")
+    assert [(key, None if price is None else float(price), stock) for key, price, stock in place.rows("things")] == [
+        (1, 19.99, 3),
+        (2, None, None),
+    ]
+    assert [(each.record, each.reasons[0].message) for each in report.tables["things"].rejects] == [
+        ({"id": 3.0, "price": 7.999, "stock": 4.0}, "price has too many digits: 7.999"),
+        ({"id": 4.0, "price": 5.0, "stock": 2.5}, "stock must be an integer, not 2.5"),
+    ]
+    [unmended] = (tmp_path / "rejects").rglob("*.parquet")
+    assert [str(pq.read_schema(unmended).field(name).type) for name in values] == ["double"] * len(values)
+    again = place.load(mode, {"things": source}).tables["things"]
+    assert (again.unchanged, again.rejected) == (2, 2)
 
 
 def test_a_missing_column_is_refused(place: Place, mode: str) -> None:

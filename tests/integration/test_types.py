@@ -55,6 +55,25 @@ PARQUET: dict[str, tuple[Column, pa.Array, dict[int, Any], list[str]]] = {
         {1: "1970-01-01", 2: "0001-01-01", 4: "9999-12-31"},
         ["x.out_of_range"] * 4,
     ),
+    "reals for decimals": (
+        PRICE,
+        pa.array([0.1, 3.0, -19.99, None, 7.999, 1e16, float("nan"), float("inf"), 0.0]),
+        {1: 0.1, 2: 3, 3: -19.99, 9: 0},
+        ["x.missing", "x.too_many_digits", "x.too_many_digits", "x.not_finite", "x.not_finite"],
+    ),
+    "short reals for decimals": (PRICE, pa.array([0.1, 7.25], pa.float32()), {1: 0.1, 2: 7.25}, []),
+    "reals for integers": (
+        Column("x", Type.INTEGER),
+        pa.array([3.0, -0.0, 2.0**53, 2.0**53 + 2, 1.5, float("nan"), float("-inf"), -(2.0**53), 1e300]),
+        {1: 3, 2: 0, 3: 2**53, 8: -(2**53)},
+        ["x.out_of_range", "x.not_integer", "x.not_finite", "x.not_finite", "x.out_of_range"],
+    ),
+    "short reals for integers": (
+        Column("x", Type.INTEGER),
+        pa.array([3.0, 2.0**24, 2.0**24 + 2], pa.float32()),
+        {1: 3, 2: 2**24},
+        ["x.out_of_range"],
+    ),
     "dates in milliseconds": (DATE, pa.array([date(2024, 2, 29)], pa.date64()), {1: "2024-02-29"}, []),
     "times": (
         NAIVE,
