@@ -27,6 +27,8 @@ class InspectedColumn:
     misfits: by value that is not of the type, how often it was seen.
     minimum, maximum: of the values of the type. distinct: how many different values the sample has.
     notes: what is ambiguous, or worth knowing.
+    within: the member of the record, an object, of which it is a part; empty for what is a member itself.
+    is_text: whether the file itself says that each value is text, as JSON, Parquet and spreadsheets do.
     """
 
     name: str
@@ -47,6 +49,8 @@ class InspectedColumn:
     distinct: int = 0
     examples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    within: str = ""
+    is_text: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

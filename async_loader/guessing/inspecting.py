@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +117,10 @@ def _with_columns(guess: _Guess, by_name: list[str]) -> Inspected:
     read, form = guess.read, guess.form
     looks = [look_at(name, values) for name, values in read.values.items()]
     columns, marks, doubts = inspect_columns(looks, form.delimiter, is_json=form.base.startswith(("json", "ndjson")))
+    columns = [replace(column, within=_within(column.name, read.objects)) for column in columns]
+    if not form.base.startswith("csv"):
+        said = {look.name for look in looks if look.native == {str}}
+        columns = [replace(column, is_text=column.name in said) for column in columns]
     evidence = [*by_name, *guess.evidence]
     if marks.evidence:
         evidence.append(marks.evidence)
@@ -138,6 +142,12 @@ def _with_columns(guess: _Guess, by_name: list[str]) -> Inspected:
         evidence=tuple(evidence),
         ambiguous=(*guess.ambiguous, *doubts, *_footer(read)),
     )
+
+
+def _within(name: str, objects: Collection[str]) -> str:
+    """Return the member of a record of which a name is a part; empty where it is a member itself."""
+    first, point, _ = name.partition(".")
+    return first if point and first in objects else ""
 
 
 def _footer(read: Read) -> list[str]:

@@ -31,7 +31,7 @@ class Read:
     """Records as they were read: names in the order in which they are met, and by name the values of n records.
 
     given: how many records were passed, with those that are not among the n. texts: of JSON, the objects themselves.
-    broken: records that cannot be read.
+    broken: records that cannot be read. objects: names of members that are objects, whose own members are in values.
     """
 
     values: dict[str, list[Any]]
@@ -39,6 +39,7 @@ class Read:
     given: int
     broken: tuple[Broken, ...] = ()
     texts: tuple[bytes, ...] = ()
+    objects: frozenset[str] = frozenset()
 
 
 def read_records(source: Source, *, to_the_end: bool) -> Read:
@@ -57,21 +58,27 @@ def _collected(batches: Iterable[Batch], header: list[str], *, to_the_end: bool)
     rows: list[dict[str, Any]] = []
     texts: list[bytes] = []
     broken: list[Broken] = []
+    objects: set[str] = set()
     given = 0
     last: Batch | None = None
     for batch in batches:
         given += len(batch)
         broken += batch.broken[: RECORDS - len(broken)]
         if len(rows) < RECORDS:
-            rows += islice(_rows(batch), RECORDS - len(rows))
+            rows += islice(_rows(batch, objects), RECORDS - len(rows))
             texts += _texts(batch)[: RECORDS - len(texts)]
         else:
             last = batch if len(batch.lines) else last
         if not to_the_end and len(rows) >= RECORDS:
             break
     if last is not None:
-        rows += _rows(last)
-    return Read(as_columns(rows, header), len(rows), given, tuple(broken), tuple(texts))
+        rows += _rows(last, objects)
+    values = as_columns(rows, header)
+    for name in objects & values.keys():
+        if all(value is None for value in values[name]):
+            # An object that is null at times is no column beside its members.
+            del values[name]
+    return Read(values, len(rows), given, tuple(broken), tuple(texts), frozenset(objects))
 
 
 def as_columns(rows: list[dict[str, Any]], header: Iterable[str]) -> dict[str, list[Any]]:
@@ -88,17 +95,19 @@ def _is_json(batch: Batch) -> bool:
     return batch.as_read.width == 1 and batch.as_read.columns == ["line"] and batch.as_read["line"].dtype == pl.Binary
 
 
-def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
+def _rows(batch: Batch, objects: set[str]) -> Iterator[dict[str, Any]]:
     if _is_json(batch) or batch.as_read.columns == ["place"]:
-        yield from (dict(_flat(json.loads(text))) for text in batch.to_json(batch.as_read))
+        for text in batch.to_json(batch.as_read):
+            yield dict(_flat(json.loads(text), objects))
         return
     yield from batch.as_read.iter_rows(named=True)
 
 
-def _flat(record: dict[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
-    """Yield the members of an object, those of objects within it under dotted names."""
+def _flat(record: dict[str, Any], objects: set[str], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+    """Yield the members of an object, those of objects within it under dotted names; add the names of those objects."""
     for name, value in record.items():
         if isinstance(value, dict) and value and depth < _DEEPEST and "." not in name:
-            yield from _flat(value, f"{before}{name}.", depth + 1)
+            objects.add(before + name)
+            yield from _flat(value, objects, f"{before}{name}.", depth + 1)
         else:
             yield before + name, value

@@ -200,4 +200,19 @@ SHOPS = (
     ),
     Awkward("sum.csv", b"sku;price\nA;10,50\nB;1,25\nGesamt;11,75\n", PRODUCT, 3, says="begins with 'Gesamt'"),
     Awkward("texts.jsonl", b'{"sku": "l1", "price": "1"}\n{"sku": "l2", "price": "2"}\n', PRODUCT, 2),
+    Awkward(
+        "objects.jsonl",
+        b'{"sku": "m1", "price": "1.10", "tags": {"fw": "1.10", "at": {"x": 1}}}\n'
+        b'{"sku": "m2", "price": "2.20", "tags": {"fw": "1.9"}}\n',
+        PRODUCT,
+        2,
+    ),
+    Awkward(
+        "null.jsonl",
+        b'{"sku": "g1", "price": 1, "owner": null}\n{"sku": "g2", "price": 2, "owner": {"email": "a@b.org"}}\n',
+        PRODUCT,
+        2,
+    ),
+    Awkward("points.csv", b"Artikelnr.;price;Lager.;a.b\np1;1,5;x;y\np2;2;x;y\n", PRODUCT, 2),
+    Awkward("inches.csv", b'sku,price,name\ni1,1.5,3" nail\ni2,2.5,5" nail\n', PRODUCT, 2, form={"quote": ""}),
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import async_loader
@@ -64,6 +65,54 @@ def test_the_command_that_it_prints_loads_the_file(shops: Oracle, awkward: Awkwa
         report["file"]["dialect"] or {}
     )
     assert awkward.says in "\n".join([*report["file"]["evidence"], *report["file"]["ambiguous"]])
+
+
+def fits(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return, by name in the file, which column it is for, and how they fit."""
+    return {each["name"]: (each["column"], each["how"]) for each in report["fit"] if each["name"]}
+
+
+def awkward_file(name: str, directory: Path) -> str:
+    [found] = [each for each in SHOPS if each.name == name]
+    return found.write(directory)
+
+
+def test_an_object_is_stored_as_a_whole_where_the_table_has_a_column_for_it(shops: Oracle, tmp_path: Path) -> None:
+    report = inspected(shops, awkward_file("objects.jsonl", tmp_path), "--model", PRODUCT)
+    assert fits(report) == {
+        "sku": ("sku", "exact"),
+        "price": ("price", "exact"),
+        "tags": ("tags", "exact"),
+        "tags.fw": (None, "ignored"),
+        "tags.at.x": (None, "ignored"),
+    }
+    assert not {"--map", "--ignore"} & set(shlex.split(report["command"]))
+    loaded(shops, report["command"])
+    tags = [row[-2] for row in shops.ask("rows", PRODUCT)["read"]]
+    assert tags == [repr({"fw": "1.10", "at": {"x": 1}}), repr({"fw": "1.9"})]
+
+
+def test_numbers_that_are_text_to_the_file_are_text_in_the_proposed_model(shops: Oracle, tmp_path: Path) -> None:
+    report = inspected(shops, awkward_file("objects.jsonl", tmp_path))
+    assert "price = models.CharField(max_length=10)" in report["model"]
+    frame = pl.DataFrame({"version": ["1.10", "1.9"], "size": [1, 2]})
+    frame.write_parquet(tmp_path / "typed.parquet")
+    frame.write_excel(tmp_path / "typed.xlsx")
+    for name in ("typed.parquet", "typed.xlsx"):
+        report = inspected(shops, str(tmp_path / name))
+        assert "version = models.CharField(max_length=10)" in report["model"]
+        assert "size = models.IntegerField()" in report["model"]
+
+
+def test_an_object_that_is_null_once_is_no_column_beside_its_members(shops: Oracle, tmp_path: Path) -> None:
+    report = inspected(shops, awkward_file("null.jsonl", tmp_path))
+    assert [column["name"] for column in report["file"]["columns"]] == ["sku", "price", "owner.email"]
+
+
+def test_names_with_points_are_ignored_as_they_stand_there(shops: Oracle, tmp_path: Path) -> None:
+    report = inspected(shops, awkward_file("points.csv", tmp_path), "--model", PRODUCT)
+    assert fits(report)["Artikelnr."] == ("sku", "near")
+    assert "--ignore shop.Product.Lager. --ignore shop.Product.a.b" in report["command"]
 
 
 SETTINGS = """

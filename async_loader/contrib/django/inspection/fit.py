@@ -133,6 +133,7 @@ def fit_of(
 
     others: by column of the table, further names under which a file may have it. targets: the tables it references.
     """
+    columns = _with_objects(columns, table, others)
     matching = _Matching(
         table, others, {each.name: each for each in targets}, {column.name: column for column in columns}
     )
@@ -142,6 +143,26 @@ def fit_of(
     _match_nearly(matching)
     _match_by_type(matching)
     return _complete(matching)
+
+
+def _with_objects(
+    columns: Sequence[InspectedColumn], table: Table, others: Mapping[str, Sequence[str]]
+) -> list[InspectedColumn]:
+    """Return the columns, and before its parts each object of which the table has a column of JSON."""
+    wanted = {
+        _plain(name)
+        for column in table.columns
+        if column.type is Type.JSON
+        for name in (column.name, *others.get(column.name, ()), *column.aliases)
+    }
+    have = {column.name for column in columns}
+    completed: list[InspectedColumn] = []
+    for column in columns:
+        if column.within and column.within not in have and _plain(column.within) in wanted:
+            completed.append(InspectedColumn(column.within, Type.JSON, values=column.values, nulls=column.nulls))
+            have.add(column.within)
+        completed.append(column)
+    return completed
 
 
 def _match_exactly(matching: _Matching) -> None:
@@ -236,7 +257,8 @@ def _complete(matching: _Matching) -> Fit:
     fits = list(matching.fits.values())
     has_key = any(fit.target == key.name for fit in fits)
     match, append = ((), False) if has_key or table.match or table.append else _without_key(table, key, fits)
-    fits += [ColumnFit(column.name, "", IGNORED, "no column is like it") for column in matching.left]
+    whole = {fit.name for fit in fits if fit.target}
+    fits += [ColumnFit(column.name, "", IGNORED, _why_ignored(column, whole)) for column in matching.left]
     for column in matching.open:
         if column is key and (match or append or table.match or table.append):
             fits.append(ColumnFit("", column.name, GENERATED, "made for each new row", column.type))
@@ -246,6 +268,10 @@ def _complete(matching: _Matching) -> Fit:
             fits.append(ColumnFit("", column.name, ABSENT, "gets its default", column.type))
     order = {name: place for place, name in enumerate(matching.columns)}
     return Fit(tuple(sorted(fits, key=lambda fit: order.get(fit.name, len(order)))), match, append)
+
+
+def _why_ignored(column: InspectedColumn, read: Collection[str]) -> str:
+    return f"a part of {column.within}, which is read as a whole" if column.within in read else "no column is like it"
 
 
 def _without_key(table: Table, key: Column, fits: Sequence[ColumnFit]) -> tuple[tuple[str, ...], bool]:
@@ -290,13 +316,16 @@ def _takes(column: Column, seen: InspectedColumn) -> bool:
 
 def _likeness(name: str, candidates: Sequence[str]) -> tuple[float, str]:
     """Return how alike a name is to the likest of a column's names, and why."""
-    last = name.rpartition(".")[2]
+    before, _, last = name.strip(".").rpartition(".")
     best, why = 0.0, ""
     for given in dict.fromkeys((name, last)):
         for candidate in candidates:
+            if before and _plain(before) == _plain(candidate):
+                # A part is not the whole.
+                continue
             score, reason = _alike(_plain(given), _plain(candidate))
             if score > best:
-                best, why = score, reason if given == name else f"{reason}, within {name.rpartition('.')[0]}"
+                best, why = score, reason if given == name or not before else f"{reason}, within {before}"
     return best, why
 
 

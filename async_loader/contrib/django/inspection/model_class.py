@@ -6,7 +6,7 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from django.db import models
@@ -50,6 +50,7 @@ class ModelClass:
 
 def model_class_of(inspected: Inspected, zone: str | None) -> ModelClass:
     """Return a model for a file. zone: the time zone of its times, or None where they have none."""
+    inspected = replace(inspected, columns=tuple(map(_as_said, inspected.columns)))
     name = class_name(inspected.path)
     names = field_names([column.name for column in inspected.columns])
     key = _key(inspected, names)
@@ -71,6 +72,12 @@ def model_class_of(inspected: Inspected, zone: str | None) -> ModelClass:
     return ModelClass(code, f"{APP}.{name}", table, Fit(tuple(fits), append=key is None))
 
 
+def _as_said(column: InspectedColumn) -> InspectedColumn:
+    """Return the column as text where the file says that its numbers are text: `1.10` is not 1.1 there."""
+    is_text = column.is_text and column.type in (Type.INTEGER, Type.DECIMAL, Type.REAL)
+    return replace(column, type=Type.TEXT, places=0) if is_text else column
+
+
 def class_name(path: str) -> str:
     """Return a name for the model of a file, made of the file's."""
     stem = PurePath(path.partition("#")[0]).name.partition(".")[0]
@@ -83,7 +90,8 @@ def field_names(names: Sequence[str]) -> list[str]:
     """Return a name of a field for each name of a file, each another one."""
     taken: list[str] = []
     for place, name in enumerate(names, 1):
-        field = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", _in_ascii(name).lower())).strip("_")
+        parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name)
+        field = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", _in_ascii(parted).lower())).strip("_")
         if not field or field[0].isdigit():
             field = f"column_{field or place}"
         if keyword.iskeyword(field) or field in _TAKEN:

@@ -56,7 +56,7 @@ def proposal_of(inspected: Inspected, fit: Fit, table: str) -> Proposal:
     """Return the way to load a file into a table that goes by a name."""
     form = _with_booleans(inspected, fit, inspected.format(_named(fit), fit.types))
     form = replace(form, names={each.target: each.name for each in fit.columns if each.is_read and _is_mapped(each)})
-    form = replace(form, ignore=tuple(_ignored(fit)))
+    form = replace(form, ignore=tuple(_ignored(inspected, fit)))
     options = [*_reading(form), *_by_column(form, table), *_finding(fit, table)]
     return Proposal(table, inspected.path, form, tuple(_safe(table, option, value) for option, value in options))
 
@@ -82,9 +82,10 @@ def _with_booleans(inspected: Inspected, fit: Fit, form: Format) -> Format:
     return replace(form, true=(*form.true, "1"), false=(*form.false, "0"))
 
 
-def _ignored(fit: Fit) -> Iterator[str]:
-    read = {each.name.partition(".")[0] for each in fit.columns if each.is_read}
-    names = dict.fromkeys(each.name.partition(".")[0] for each in fit.columns if each.how == IGNORED)
+def _ignored(inspected: Inspected, fit: Fit) -> Iterator[str]:
+    within = {column.name: column.within for column in inspected.columns}
+    read = {within.get(each.name) or each.name for each in fit.columns if each.is_read}
+    names = dict.fromkeys(within.get(each.name) or each.name for each in fit.columns if each.how == IGNORED)
     ignored = [name for name in names if name not in read]
     # What cannot be seen cannot be pasted.
     is_plain = len(ignored) <= _IGNORED_ONE_BY_ONE and all(map(str.isprintable, ignored))
@@ -161,11 +162,16 @@ def format_code(form: Format, name: str) -> str:
     parts = {
         each: value
         for each in Format.__dataclass_fields__
-        if each not in ("name", "base") and (value := getattr(form, each)) not in (getattr(plain, each), (), {}, "")
+        if each not in ("name", "base") and _says(value := getattr(form, each), getattr(plain, each))
     }
     base = form.base.partition(".")[0] if form.base.startswith(("csv", "json")) else form.base
     lines = [f'    "{name}",', f'    "{base}",', *(f"    {each}={_literal(value)}," for each, value in parts.items())]
     return "\n".join(["Format(", *lines, ")"])
+
+
+def _says(value: object, default: object) -> bool:
+    """Return whether a part of a format says something: nothing does so only where the default is something."""
+    return value != default and bool(value or default)
 
 
 def _literal(value: object) -> str:
