@@ -69,7 +69,7 @@ def export(inspection: Inspection, wanted: RejectFilter, target: Path) -> Steps[
 def _format_of(target: Path) -> str:
     """Return the format of the rejects that go into a file of this name, which is to be a new one."""
     if target.suffix not in _FORMATS:
-        raise ConfigurationError(f"{target}: the file's name ends in {', '.join(_FORMATS)}: that is its format")
+        raise ConfigurationError(f"{target}: the file's name must end in one of {', '.join(_FORMATS)}")
     if target.exists():
         raise ConfigurationError(f"{target}: exists already; name another file, or move it away")
     return _FORMATS[target.suffix]

@@ -19,6 +19,7 @@ from async_loader.run.plan import Options, Plan
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
 from async_loader.sources.mended import FileOfRejects, as_its_run_read_it, file_of_rejects, options_of
+from async_loader.sources.saved import why_another_encoding
 from async_loader.stores import reject_queries
 from async_loader.stores.store import Store
 from async_loader.tables import Table
@@ -109,7 +110,14 @@ def _mended_file(database: Store, table: Table, file: FileOfRejects) -> Steps[_M
     if len(ways) > 1:
         problem = f"names rejects that are gone, and run {runs[0]} read its sources in different ways"
         yield Tell(f"{file.source.name}: {problem}; it is read with the options given alone")
-    return _Mended(file, runs[0], ways[0]) if len(ways) == 1 else None
+    if len(ways) != 1:
+        return None
+    layout = ways[0]
+    if why := (yield Call(why_another_encoding, (file.source, layout.encoding))):
+        keep = f"if it is {layout.encoding} as in run {runs[0]}, say --encoding {layout.encoding}"
+        yield Tell(f"{file.source.name}: {why}: it is read so; {keep}")
+        layout = replace(layout, encoding="")
+    return _Mended(file, runs[0], layout)
 
 
 def _ways(table: Table, file: FileOfRejects, layouts: Sequence[Layout]) -> list[Layout]:

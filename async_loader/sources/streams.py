@@ -22,7 +22,7 @@ from async_loader.sources.opening import CHANGED, STDIN, Facts, opened
 from async_loader.sources.ranges import Stretch, Version
 from async_loader.sources.signatures import FRONT
 from async_loader.sources.summing import SummingFile
-from async_loader.sources.transcoding import Bytes, Transcoded, marked_encoding
+from async_loader.sources.transcoding import Bytes, Transcoded, is_marked_as_utf_8, marked_encoding
 from async_loader.sources.unpacking import Gunzipped
 
 # Bytes read at a time: large enough that a block's fixed costs vanish, small enough that memory stays flat.
@@ -94,9 +94,16 @@ class Stream:
                 self.encoding = encoding
                 self._reader = Transcoded(self._reader, encoding, read)
                 read = self._read(size)
+        if self.encoding and not self.front and self._left == sys.maxsize:
+            self._refuse_mark_of_utf_8(read)
         self._left -= len(read)
         self.front = self.front or read[:FRONT]
         return read
+
+    def _refuse_mark_of_utf_8(self, read: bytes) -> None:
+        if is_marked_as_utf_8(read, self.encoding or ""):
+            problem = f"begins with the byte order mark of UTF-8, and was to be read as {self.encoding}"
+            raise SourceError(self.name, f"{problem}; say what it is: --encoding utf-8")
 
     def _read(self, size: int) -> bytes:
         parts = [self._reader.read(size)]

@@ -16,6 +16,7 @@ import polars as pl
 _FIRST = 0xDC00
 _ERRORS = "async_loader.undecoded"
 UNDECODED = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
+_EVERY_BYTE = bytes(range(256))
 # Byte order marks: what follows is read with the encoding, which takes them off.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,6 +65,17 @@ class Transcoded:
 def marked_encoding(front: bytes) -> str:
     """Return the encoding whose byte order mark stands at the front; nothing for UTF-8."""
     return next((encoding for mark, encoding in _MARKS if front.startswith(mark)), "")
+
+
+def is_of_single_bytes(encoding: str) -> bool:
+    """Return whether each byte is a character of its own in an encoding."""
+    return not encoding.startswith("utf") and len(_EVERY_BYTE.decode(encoding, "replace")) == len(_EVERY_BYTE)
+
+
+def is_marked_as_utf_8(text: bytes, encoding: str) -> bool:
+    """Return whether what was read in an encoding of single bytes begins with the byte order mark of UTF-8."""
+    mark = codecs.BOM_UTF8.decode(encoding, _ERRORS).encode(errors="surrogatepass")
+    return text.startswith(mark) and is_of_single_bytes(encoding)
 
 
 def decoded(text: bytes) -> str:

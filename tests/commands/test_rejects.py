@@ -220,7 +220,7 @@ def test_a_retry_reports_as_a_load_does(loaded: Project) -> None:
         (("retry", "--batch-size=0"), "batch_size is at least 1, not 0"),
         (
             ("export", "bad.txt"),
-            "bad.txt: the file's name ends in .csv, .jsonl, .json, .parquet, .xlsx, .ndjson: that is its format",
+            "bad.txt: the file's name must end in one of .csv, .jsonl, .json, .parquet, .xlsx, .ndjson",
         ),
         (("export", "new.csv"), "these are rejects of orders, products, users: choose one with --table"),
         (("export", "pyproject.csv"), None),

@@ -39,6 +39,17 @@ def test_utf_16_is_known_by_its_mark(sales: Place, mode: str, size: int) -> None
     assert [name[:1] for (name,) in stored(sales, "name")] == ["ä", "€"]
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp437", "ascii"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
+def test_a_byte_order_mark_of_utf_8_is_not_read_in_another_encoding(
+    sales: Place, mode: str, kind: str, encoding: str
+) -> None:
+    content = {"csv": "id,name\n1,ä\n", "jsonl": '{"id": 1, "name": "ä"}\n', "json": '[{"id": 1, "name": "ä"}]'}[kind]
+    path = sales.file(f"s.{kind}", content.encode("utf-8-sig"))
+    with pytest.raises(SourceError, match=r"begins with the byte order mark of UTF-8, .*: --encoding utf-8$"):
+        sales.load(mode, {"sales": Source(path, Format(encoding=encoding))})
+
+
 def test_a_byte_that_is_no_text_is_a_reject_that_names_it(sales: Place, mode: str) -> None:
     content = b"id,name\n1,M\xfcller\n2,M\x81ller\n3,\xe4\n\x81,x\n"
     report = load(sales, mode, content, Format(encoding="cp1252"))

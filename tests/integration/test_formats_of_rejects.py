@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from async_loader import Format, RejectFilter, Retry, Run, Source, StoredRejects, Table, less_than
+from async_loader import Format, RejectFilter, Retry, Run, Source, SourceError, StoredRejects, Table, less_than
 from tests.integration.sales import SALES, as_date, stored
 from tests.sample import Place, reject_names
 
@@ -111,3 +111,47 @@ def test_a_byte_of_json_that_is_no_utf_8_is_named_as_well(sales: Place, mode: st
     assert [(reason.code, reason.message) for reason in reject.reasons] == [
         ("invalid_utf8", "the record is not valid UTF-8: byte 0xff at character 21")
     ]
+
+
+def exported_as(sales: Place, mode: str, encoding: str, name: str = "Köln") -> tuple[Path, str]:
+    """Return the file to which the reject of a load in an encoding was exported, and its text, mended."""
+    path = sales.file("s.csv", f"id,Bezeichnung,weight\n1,{name},x\n".encode(encoding))
+    sales.load(mode, {"sales": Source(path, Format(encoding=encoding), names={"name": "Bezeichnung"})})
+    exported = StoredRejects((SALES,), sales.databases).export(RejectFilter(), sales.directory / "rejects.csv")
+    assert exported is not None
+    file = Path(exported.files[0][0])
+    return file, file.read_bytes().decode(encoding).replace(",x,", ",1.5,")
+
+
+@pytest.mark.parametrize("saved", ["utf-8", "utf-8-sig", "utf-16", "as before"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "shift_jis"])
+def test_a_file_of_rejects_may_be_saved_in_another_encoding(sales: Place, mode: str, encoding: str, saved: str) -> None:
+    name = "日本語" if encoding == "shift_jis" else "Köln"
+    file, text = exported_as(sales, mode, encoding, name)
+    file.write_bytes(text.encode(encoding if saved == "as before" else saved))
+    lines: list[str] = []
+    run = Run((SALES,), {"sales": str(file)}, sales.databases, mode=mode, show=lambda each: lines.append(str(each)))
+    assert run.perform().tables["sales"].inserted == 1
+    assert stored(sales, "id", "name", "weight") == [(1, name, 1.5)]
+    assert any(f"say --encoding {encoding}" in line for line in lines) is (saved not in ("as before", encoding))
+
+
+def test_an_encoding_that_is_named_is_that_of_a_file_of_rejects(sales: Place, mode: str) -> None:
+    file, text = exported_as(sales, mode, "cp1252", "KÃ¶ln")
+    file.write_bytes(text.encode("cp1252"))
+    sales.load(mode, {"sales": Source(str(file), Format(encoding="cp1252"))})
+    assert stored(sales, "name") == [("KÃ¶ln",)]
+
+
+def test_a_file_of_rejects_that_has_lost_letters_is_refused(sales: Place, mode: str) -> None:
+    file, text = exported_as(sales, mode, "cp1252")
+    file.write_bytes(text.encode("cp1252").decode("utf-8", "replace").encode())
+    with pytest.raises(SourceError, match=r"line 2 has U\+FFFD in place of what .* open the file as cp1252"):
+        sales.load(mode, {"sales": str(file)})
+
+
+def test_a_file_of_rejects_that_may_be_two_encodings_is_refused(sales: Place, mode: str) -> None:
+    file, text = exported_as(sales, mode, "gb18030", "模模")
+    file.write_bytes(text.encode("gb18030"))
+    with pytest.raises(SourceError, match="say which: --encoding utf-8, or --encoding gb18030"):
+        sales.load(mode, {"sales": str(file)})
