@@ -33,7 +33,7 @@ from async_loader.records.batches import (
     columns_as_json,
 )
 from async_loader.records.parsing import null_codes, shown_text, with_faults
-from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint
+from async_loader.sources.csv_blocks import CsvBlocks, delimiter_hint, excel_hint, title_hint
 from async_loader.sources.csv_decoding import as_transcoded, as_utf_8, bytes_of, is_utf_8
 from async_loader.sources.csv_records import Split, fields_of_record, record_spans
 from async_loader.sources.csv_shapes import blank, fitted, nameless, repeated_headers, without_nameless
@@ -148,9 +148,10 @@ class CsvSource:
         columns = [each for each in self.columns if each not in self.again]
         delimiter = self._dialect.delimiter
         header = delimiter.join(self._header)
-        hint = excel_hint(header, delimiter) or delimiter_hint(header, fields, self._dialect)
-        if problem := names_no_column(fields, columns, "the header", hint):
-            raise SourceError(name, problem, 1)
+        if names_no_column(fields, columns, "the header"):
+            hint = excel_hint(header, delimiter) or delimiter_hint(header, fields, self._dialect)
+            hint = hint or title_hint(self._blocks, fields, self._dialect)
+            raise SourceError(name, names_no_column(fields, columns, "the header", hint) or "", 1)
         if refusal := fields.refusal(columns):
             raise SourceError(name, refusal)
         problem = problem_of(fields, fields.unmarked(columns))

@@ -21,6 +21,7 @@ from async_loader.sources.csv_records import (
     split,
 )
 from async_loader.sources.fields import Fields
+from async_loader.sources.headers import ROWS_LOOKED_AT, header_below
 from async_loader.sources.streams import BLOCK, RECORD_LIMIT, Stream, without_bom
 from async_loader.sources.transcoding import decoded, undecoded
 
@@ -122,6 +123,13 @@ class CsvBlocks:
         self._pass_over(end + len(line_end), int(part.ends[0]) + 1)
         return self._text(header, line)
 
+    def next_lines(self) -> list[tuple[int, str]]:
+        """Return some of the lines that are not taken yet, and how many stand before each. Nothing is taken."""
+        self._fill(BLOCK)
+        lines = re.split(rb"\r\n?|\n", self._rest[:BLOCK], maxsplit=ROWS_LOOKED_AT)[:ROWS_LOOKED_AT]
+        texts = (self.marks.show(line).decode(errors="replace") for line in lines)
+        return list(enumerate(texts, self.line - 1))
+
     def _text(self, header: bytes, line: int) -> str:
         if self._stream.encoding and (byte := undecoded(decoded(header))) is not None:
             problem = (
@@ -215,3 +223,20 @@ def excel_hint(header: str, delimiter: str) -> str | None:
 
 def _escaped(delimiter: str) -> str:
     return "\\t" if delimiter == "\t" else delimiter
+
+
+def title_hint(blocks: CsvBlocks, fields: Fields, dialect: Dialect) -> str | None:
+    """Say with how many lines skipped, and which delimiter, the header names columns of the table: a title may stand
+    before it. None where no line below does.
+    """
+    if dialect.header:
+        return None
+    lines = blocks.next_lines()
+    others = [other for other in _DELIMITERS if other not in dialect.marks]
+    for delimiter in (dialect.delimiter, *others):
+        split_so = replace(dialect, delimiter=delimiter)
+        before = header_below(fields, ((number, fields_of_record(line, split_so)) for number, line in lines))
+        if before is not None:
+            other = "" if delimiter == dialect.delimiter else f" --delimiter '{_escaped(delimiter)}'"
+            return f"line {before + 1} does: --skip-lines {before}{other} reads from there"
+    return None

@@ -25,6 +25,8 @@ _LISTED = 5
 _COMPARED = 100
 # How alike two names are that may be meant for each other: as `difflib` measures it.
 _ALIKE = 0.6
+# Rows that a header below others is looked for in.
+ROWS_LOOKED_AT = 50
 _INSIGNIFICANT = re.compile(r"[\W_]+")
 
 
@@ -262,3 +264,17 @@ def names_no_column(fields: Fields, header: Sequence[str], subject: str, hint: s
     if wanted:
         problem += f", and must have {listed(fields.names[column] for column in wanted)}"
     return f"{problem}; --map {table}.{lacking[0]}=NAME reads another column"
+
+
+def header_below(fields: Fields, rows: Iterable[tuple[int, Sequence[str]]]) -> int | None:
+    """Return how many rows stand before the one, among the next, that names the most columns; None where none does.
+
+    rows: how many stand before each, and what is in it.
+    """
+    wanted = {_plain(name) for column, names in fields.candidates.items() for name in (column, *names)}
+    best, found = 0, None
+    for before, names in islice(rows, ROWS_LOOKED_AT):
+        named = len({_plain(name) for name in names if name} & wanted)
+        if named > best:
+            best, found = named, before
+    return found

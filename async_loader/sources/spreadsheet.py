@@ -26,7 +26,7 @@ from async_loader.records.batches import EXTRA, MARKS, REJECT, Batch, Broken, ar
 from async_loader.sources.cell_faults import faults_of
 from async_loader.sources.cells import Cell, as_json, typed
 from async_loader.sources.fields import Fields
-from async_loader.sources.headers import distinct, listed, names_no_column, nearest_name, problem_of
+from async_loader.sources.headers import distinct, header_below, listed, names_no_column, nearest_name, problem_of
 from async_loader.sources.ranges import Stretch
 from async_loader.sources.streams import Stream
 from async_loader.sources.unpacking import BROKEN_ARCHIVE
@@ -62,6 +62,7 @@ class SpreadsheetSource:
         self._faults = faults_of(stream.name, content, self.part)
         self._first_column = (self._sheet.start or (0, 0))[1]
         self._rows = self._filled_rows()
+        self._has_names = bool(dialect.header)
         self._header = self._read_header(dialect)
         names = [name for name in self._header.values() if name]
         self.is_rejects = are_of_rejects(names)
@@ -120,13 +121,20 @@ class SpreadsheetSource:
     def _check_header(self) -> None:
         name, fields = self._stream.name, self.fields
         columns = [each for each in self.columns if each not in self.again]
-        if problem := names_no_column(fields, columns, "the header"):
-            raise SourceError(name, problem)
+        if names_no_column(fields, columns, "the header"):
+            raise SourceError(name, names_no_column(fields, columns, "the header", self._title_hint()) or "")
         if refusal := fields.refusal(columns):
             raise SourceError(name, refusal)
         problem = problem_of(fields, fields.unmarked(columns))
         if problem is not None:
             raise SourceError(name, problem)
+
+    def _title_hint(self) -> str | None:
+        """Say with how many rows skipped the header names columns of the table; None where no row below does."""
+        if self._has_names:
+            return None
+        before = header_below(self.fields, ((number, list(map(_name, cells))) for number, cells in self._rows))
+        return None if before is None else f"row {before + 1} does: --skip-lines {before} reads from there"
 
     def _batch(self, rows: Sequence[_Row]) -> Batch:
         records: list[dict[str, Cell]] = []

@@ -212,6 +212,13 @@ HEADERS = {
     b"sep=;\r\nid;name;email\r\n": "for Excel alone: --skip-lines 1 --delimiter ';' reads the rest",
     b'"sep=\t"\nid\tname\n': "for Excel alone: --skip-lines 1 --delimiter '\\t' reads the rest",
     b"sep=,\nid,name,email\n1,a,@\n": "for Excel alone: --skip-lines 1 reads the rest",
+    b"Price list 2026\n\nid,name,email\n": "it has 'Price list 2026'; line 3 does: --skip-lines 2 reads from there",
+    b"Price list\r\rID,Name,EMail\r1,a,@\r": "it has 'Price list'; line 3 does: --skip-lines 2 reads from there",
+    b"Price list\nid;name;email\n": "; line 2 does: --skip-lines 1 --delimiter ';' reads from there",
+    b"Names\nof,email\nid,name,email\n": "; line 3 does: --skip-lines 2 reads from there",
+    b"Price list\n"
+    + 50 * b"x\n"
+    + b"id,name,email\n": "it has 'Price list', and must have 'id', 'name', 'email'; --map",
     b'id,"name,email\n1,a,@\n': "the header has broken quoting",
     b'"Nr";"Name";"Post"\n"1";"a";"@"\n': "the header has broken quoting; the delimiter seems to be a semicolon",
     b"i\0d\0,\0n\0": "is UTF-16 without a byte order mark; say so: --encoding utf-16-le",

@@ -93,6 +93,20 @@ def test_rows_before_the_header_are_skipped_and_names_may_be_given(bills: Place,
     assert (reject.line, reject.record["id"], reject.record["name"]) == (2, "x", "Bob")
 
 
+def test_the_row_of_a_header_below_a_title_is_named(bills: Place, mode: str) -> None:
+    def fill(target: Any, _: Any) -> None:
+        for place, row in enumerate([["Bills of 2026"], [], ["id", "of", "name"], ["id", "name"], [1, "Ann"]]):
+            target.write_row(place, 0, row)
+
+    source = bills.file("b.xlsx", sheet(fill))
+    with pytest.raises(SourceError, match="it has 'Bills of 2026'; row 3 does: --skip-lines 2 reads from there"):
+        bills.load(mode, {"bills": source})
+    with pytest.raises(SourceError, match=r"it has 'Bills of 2026', and must have .*--map"):
+        bills.load(mode, {"bills": Source(source, Format(header=["Bills of 2026"]))})
+    bills.load(mode, {"bills": Source(source, Format(skip_lines=3))})
+    assert [row[:2] for row in bills.rows("bills")] == [(1, "Ann")]
+
+
 def load(place: Place, mode: str, content: bytes, part: str = "", **options: Any) -> Any:
     return place.load(mode, {"bills": Source(place.file("b.xlsx", content) + part, **options)})
 
