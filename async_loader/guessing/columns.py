@@ -111,13 +111,19 @@ class _Plain:
 
     def __init__(self, value: Any) -> None:
         self.type = type(value)
-        self.text = None if value is None else str(value) if isinstance(value, Decimal) else _json(value)
+        self.text = None if value is None else _shown(value)
 
     def __hash__(self) -> int:
         return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Plain) and (self.type, self.text) == (other.type, other.text)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 10**_FLOAT_DIGITS:
+        return str(int(value))
+    return str(value) if isinstance(value, Decimal) else _json(value)
 
 
 def _json(value: Any) -> str:
@@ -197,14 +203,15 @@ def _column(look: Look, marks: Marks) -> InspectedColumn:
     texts, total = Counter(values), sum(values.values())
     plain = InspectedColumn(look.name, Type.TEXT, nulls=look.nulls, padded=look.padded, longest=look.longest)
     if not total:
-        nulls = dict(look.texts)
-        return replace(plain, null_texts=nulls, nulls=look.nulls + sum(nulls.values()), notes=("has no value",))
+        nulls = dict(look.texts) if str in look.native else {}
+        return replace(plain, null_texts=nulls, nulls=look.nulls + look.texts.total(), notes=("has no value",))
     for guess in (_boolean, _moment, _number, _uuid, _time, _nested):
         if (column := guess(plain, look, texts, marks)) is not None:
             break
     else:
         return _text(plain, look)
-    null_texts = {text: count for text, count in look.texts.items() if text.lower() in _NULLS}
+    # Of a column of numbers alone, what is none is no text that an option could name.
+    null_texts = {text: count for text, count in look.texts.items() if text.lower() in _NULLS and str in look.native}
     return replace(
         column,
         null_texts=null_texts,

@@ -121,7 +121,7 @@ def _by_letters(text: bytes) -> Encoding:
     letters = Counter({_letter(byte, best): count for byte, count in high.items()})
     shown = " ".join(letter for letter, _ in letters.most_common(_NAMED) if letter.isprintable())
     foreign = count_of(high.total(), "byte")
-    evidence = f"encoding: {best}, because of {foreign} that UTF-8 does not have, which are {shown} in it"
+    evidence = f"encoding: {best}, because of {foreign} that UTF-8 does not have; it has {shown} for them"
     return Encoding(best, best, evidence, close)
 
 

@@ -132,7 +132,9 @@ def _read_slowly(number: int, line: bytes, real: Real) -> dict[str, Any] | Broke
     except UnicodeEncodeError:
         return _broken(number, line, "invalid_json", "text holds half of a surrogate pair")
     except json.JSONDecodeError as error:
-        return _broken(number, line, "invalid_json", f"{error.msg.lower()} at character {error.pos + 1}")
+        return _broken(
+            number, line, "invalid_json", f"{error.msg.lower().removesuffix(' at')} at character {error.pos + 1}"
+        )
     except ValueError as error:
         return _broken(number, line, "invalid_json", str(error))
     if not isinstance(record, dict):

@@ -115,6 +115,94 @@ def test_names_with_points_are_ignored_as_they_stand_there(shops: Oracle, tmp_pa
     assert "--ignore shop.Product.Lager. --ignore shop.Product.a.b" in report["command"]
 
 
+def test_what_is_no_number_among_numbers_of_a_file_with_types_is_no_text_for_null(
+    shops: Oracle, tmp_path: Path
+) -> None:
+    pl.DataFrame({"sku": ["n1", "n2"], "price": [1.5, float("nan")]}).write_parquet(tmp_path / "nan.parquet")
+    report = inspected(shops, str(tmp_path / "nan.parquet"), "--model", PRODUCT)
+    assert "--null" not in report["command"]
+    table = loaded(shops, report["command"])
+    assert (table["inserted"], table["rejected"]) == (2 - report["judged"]["rejected"], report["judged"]["rejected"])
+
+
+def test_no_text_stands_for_null_in_a_column_that_may_not_be_null(shops: Oracle, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("name,email\n12,a@example.com\n14,b@example.com\nN/A,c@example.com\n")
+    report = inspected(shops, str(path), "--model", CUSTOMER)
+    assert "--null" not in report["command"]
+    assert report["fit"][0]["why"] == "'N/A' may stand for null, which the column may not be"
+    assert loaded(shops, report["command"])["inserted"] == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("sku,price,Zeug\na,1,31.12.2024\nb,2,01.02.2025\n", True),
+        # The day or the month.
+        ("sku,price,Zeug\na,1,01.02.2024\nb,2,03.04.2025\n", False),
+        # Written in two ways.
+        ("sku,price,Zeug,Kram\na,1,31.12.2024,2024/12/31\nb,2,01.02.2025,2024/12/30\n", False),
+        # Those that are read are written in ISO 8601.
+        ("sku,price,since,Zeug\na,1,2024-12-31,31.12.2024\nb,2,2024-12-30,01.02.2025\n", False),
+    ],
+)
+def test_how_dates_are_written_is_said_before_a_column_is_mapped(
+    content: str, *, said: bool, shops: Oracle, tmp_path: Path
+) -> None:
+    (tmp_path / "prices.csv").write_text(content)
+    report = inspected(shops, str(tmp_path / "prices.csv"), "--model", PRODUCT)
+    assert ("--date-format %d.%m.%Y" in report["command"]) == said
+    assert ('date_format=["%d.%m.%Y"]' in report["format"]) == said
+    assert loaded(shops, report["command"])["inserted"] == 2
+
+
+LINKED = {
+    "csv": ("Title,Tags\nOne,red|blue\nTwo,red\n", "tags__name"),
+    "json": ('[{"title": "One", "tags": ["red", "blue"]}, {"title": "Two", "tags": ["red"]}]', "tags__name"),
+}
+
+
+@pytest.mark.parametrize("kind", LINKED)
+def test_values_of_a_many_to_many_field_go_by_a_unique_column(kind: str, shops: Oracle, tmp_path: Path) -> None:
+    content, target = LINKED[kind]
+    for label in ("press.Article", "press.Tag"):
+        shops.ask("empty", label)
+    shops.add("press.Tag", [{"name": "red"}, {"name": "blue"}])
+    path = tmp_path / f"articles.{kind}"
+    path.write_text(content)
+    report = inspected(shops, str(path), "--model", "press.Article")
+    assert [each["column"] for each in report["fit"] if (each["name"] or "").lower() == "tags"] == [target]
+    assert loaded(shops, report["command"])["rejected"] == 0
+    assert shops.ask("linked", "press.Article", "tags") == {"One": ["blue", "red"], "Two": ["red"]}
+    for label in ("press.Article", "press.Tag"):
+        shops.ask("empty", label)
+
+
+@pytest.mark.parametrize(
+    ("header", "targets"),
+    [
+        ("customer_name,customerEmail", ["name", "email"]),
+        ("Kundenname,Mailadresse", ["name", "email"]),
+        ("Name.,E-Mail:", ["name", "email"]),
+        # Which of them is the name is not known.
+        ("Vorname,Nachname,email", [None, None, "email"]),
+    ],
+)
+def test_names_are_known_by_their_words(header: str, targets: list[str | None], shops: Oracle, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(f"{header}\n{'Ada,' * header.count(',')}ada@example.com\n")
+    report = inspected(shops, str(path), "--model", CUSTOMER)
+    assert [each["column"] for each in report["fit"] if each["name"]] == targets
+
+
+def test_a_proposed_model_has_names_in_words_and_sheets_have_whole_numbers(shops: Oracle, tmp_path: Path) -> None:
+    pl.DataFrame({"serialNumber": [1003, 1004], "lastSeen": ["x", "y"]}).write_excel(tmp_path / "devices.xlsx")
+    report = inspected(shops, str(tmp_path / "devices.xlsx"))
+    assert "serial_number = " in report["model"]
+    assert "last_seen = " in report["model"]
+    assert report["file"]["columns"][0]["examples"] == ["1003", "1004"]
+
+
 SETTINGS = """
 SECRET_KEY = "unused"
 INSTALLED_APPS = ["myapp", "async_loader.contrib.django"]
@@ -231,6 +319,22 @@ def test_without_a_model_a_page_has_the_model_to_paste(project: Project) -> None
     path = project.file("users.csv", "id,name\n1,Ada\n")
     assert project.call("inspect_source", path, f"--report={page}").returncode == 0
     assert "class Users(models.Model):" in page.read_text()
+
+
+def test_a_declared_format_does_not_say_how_rows_are_found(project: Project) -> None:
+    shown = project.call("inspect_source", project.file("users.csv", "name\nAda\nBob\n"))
+    assert "--append is no part of a format: give it with the command." in shown.stdout
+
+
+def test_a_command_that_a_dry_run_refuses_is_not_shown_as_one_that_loads(project: Project) -> None:
+    path = project.directory / "users.parquet"
+    pl.DataFrame({"id": [1], "name": [True], "email": ["a@b"]}).write_parquet(path)
+    page = project.directory / "page.html"
+    shown = project.call("inspect_source", str(path), "--model=core.User", f"--report={page}").stdout
+    assert "column 'name' is bool, and the table wants text" in shown
+    for text in (shown, page.read_text()):
+        assert "The command, which is refused too until what hinders the dry run is mended:" in text
+    assert "To load it:" not in shown
 
 
 REFUSED = {

@@ -15,7 +15,12 @@ MISSING, ABSENT, GENERATED = "missing", "absent", "generated"
 # How alike two names are that may be meant for each other, as `difflib` measures it; and from which on they are taken
 # for each other although the values look otherwise.
 _ALIKE, _SAME_WORD = 0.78, 0.95
+# Letters of a word by which a compound is known.
+_COMPOUND = 4
 _INSIGNIFICANT = re.compile(r"[\W_]+")
+# What stands between the values of a many-to-many field in one text, and in a list of JSON.
+_LISTED = re.compile(r"[|,]")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NUMBERS = (Type.INTEGER, Type.DECIMAL, Type.REAL)
 # By type of a column, the types of values that it can take; one that is not here takes what has its own type.
 _TAKES: Mapping[Type, Collection[Type]] = {
@@ -25,11 +30,12 @@ _TAKES: Mapping[Type, Collection[Type]] = {
     Type.DATETIME: (Type.DATETIME, Type.DATE),
     Type.DURATION: (Type.DURATION, Type.TIME),
 }
+MOMENTS = (Type.DATE, Type.DATETIME)
 _TAKES_ALL = (Type.TEXT, Type.JSON, Type.OTHER, Type.BINARY)
 # Words that mean the same in names of columns, English first.
 _SAME = (
     ("id", "nr", "nummer", "number", "no", "key", "lfdnr"),
-    ("sku", "artikelnummer", "artikelnr", "artnr", "productnumber", "productno", "itemnumber", "artikel"),
+    ("sku", "code", "artikelnummer", "artikelnr", "artnr", "productnumber", "productno", "itemnumber", "artikel"),
     ("name", "bezeichnung", "title", "titel", "label", "fullname", "nom"),
     ("price", "preis", "unitprice", "einzelpreis", "stückpreis", "prix"),
     ("amount", "betrag", "quantity", "menge", "anzahl", "qty", "count", "stück", "value", "wert", "umsatz"),
@@ -58,7 +64,8 @@ class ColumnFit:
     """A column of the file, of the table, or of both, and how they fit.
 
     name: in the file; empty where it has none. target: the table's column, or a lookup such as `customer__email`.
-    how: one of the words above. why: what it rests on, in words. type: that of the target.
+    how: one of the words above. why: what it rests on, in words. type: that of the target. nullable: whether the
+    target may be null.
     """
 
     name: str
@@ -66,6 +73,7 @@ class ColumnFit:
     how: str
     why: str = ""
     type: Type | None = None
+    nullable: bool = True
 
     @property
     def is_read(self) -> bool:
@@ -138,9 +146,11 @@ def fit_of(
         table, others, {each.name: each for each in targets}, {column.name: column for column in columns}
     )
     _match_codes(matching)
+    _match_links(matching)
     _match_exactly(matching)
     _match_lookups(matching)
     _match_nearly(matching)
+    _match_compounds(matching)
     _match_by_type(matching)
     return _complete(matching)
 
@@ -193,6 +203,37 @@ def _match_codes(matching: _Matching) -> None:
             break
 
 
+def _match_links(matching: _Matching) -> None:
+    """Match columns named like a many-to-many field, by the column of its target whose values they may be."""
+    for links in matching.table.links:
+        if links.problem:
+            continue
+        target = matching.targets.get(links.reference.table)
+        for each in matching.left:
+            score, why = _likeness(each.name, [links.name])
+            if score < _SAME_WORD or target is None or each.name in matching.table.column_names:
+                continue
+            held = target.column(links.reference.to or target.key)
+            values = _as_single(each)
+            if not _takes(held, values):
+                code = _code(target, values)
+                if code is not None and code is not held:
+                    why = f"no {held.name} of {target.name}, but maybe its {code.name}, which is unique"
+                    matching.take(each.name, f"{links.name}__{code.name}", LOOKUP, why, None)
+                    break
+            if each.name != links.name:
+                matching.take(each.name, links.name, NEAR, f"many-to-many; {why}", None)
+            break
+
+
+def _as_single(seen: InspectedColumn) -> InspectedColumn:
+    """Return a column of several values in each record as one that has each of them: lists, or parts between bars."""
+    parts = [part.strip() for text in seen.examples for part in _LISTED.split(text.strip("[]")) if part.strip()]
+    kind = Type.INTEGER if parts and all(part.isdecimal() for part in parts) else Type.TEXT
+    is_uuid = bool(parts) and all(_UUID.fullmatch(part.strip("\"'")) for part in parts)
+    return replace(seen, type=Type.UUID if is_uuid else kind, examples=tuple(parts), date_formats=())
+
+
 def _code(target: Table, seen: InspectedColumn) -> Column | None:
     """Return the only unique column that can take the values, or the only one of them that is never null."""
     possible = [column for column in target.columns if column.unique and _takes(column, seen)]
@@ -224,7 +265,7 @@ def _match_nearly(matching: _Matching) -> None:
             (-score, place, each.name, column, why)
             for place, column in enumerate(matching.open)
             for each in matching.left
-            for score, why in [_likeness(each.name, matching.names_of(column))]
+            for score, why in [_likeness(each.name, matching.names_of(column), matching.table.name)]
             if score >= (_ALIKE if _takes(column, each) else _SAME_WORD)
         ),
         key=lambda pair: pair[:3],
@@ -234,6 +275,26 @@ def _match_nearly(matching: _Matching) -> None:
             seen = matching.columns[name]
             doubt = "" if _takes(column, seen) else f", but its values look like {seen.type.value}"
             matching.take(name, column.name, NEAR, why + doubt, column.type)
+
+
+def _match_compounds(matching: _Matching) -> None:
+    """Match a column whose name ends with a word for one of the table's, where no other of the file's does."""
+    for column in matching.open:
+        possible = [
+            (each.name, word)
+            for each in matching.left
+            if _takes(column, each) and (word := _last_word(each.name, column.name))
+        ]
+        if len(possible) == 1:
+            name, word = possible[0]
+            matching.take(name, column.name, NEAR, f"ends with {word}, a word for it", column.type)
+
+
+def _last_word(name: str, wanted: str) -> str:
+    """Return the word with which a name ends, if it means the same as the wanted name; else nothing."""
+    plain, meant = _plain(name), _meaning(wanted)
+    words = [word for word, meaning in _MEANING.items() if meaning == meant and len(word) >= _COMPOUND]
+    return max((word for word in words if plain.endswith(word) and plain != word), key=len, default="")
 
 
 def _match_by_type(matching: _Matching) -> None:
@@ -254,7 +315,7 @@ def _complete(matching: _Matching) -> Fit:
     """Return the fit, with what neither side has for the other."""
     table = matching.table
     key = table.column(table.key)
-    fits = list(matching.fits.values())
+    fits = [_with_nulls(matching, fit) for fit in matching.fits.values()]
     has_key = any(fit.target == key.name for fit in fits)
     match, append = ((), False) if has_key or table.match or table.append else _without_key(table, key, fits)
     whole = {fit.name for fit in fits if fit.target}
@@ -268,6 +329,16 @@ def _complete(matching: _Matching) -> Fit:
             fits.append(ColumnFit("", column.name, ABSENT, "gets its default", column.type))
     order = {name: place for place, name in enumerate(matching.columns)}
     return Fit(tuple(sorted(fits, key=lambda fit: order.get(fit.name, len(order)))), match, append)
+
+
+def _with_nulls(matching: _Matching, fit: ColumnFit) -> ColumnFit:
+    """Return the fit; for a column that may not be null, with what is said of texts that may stand for null."""
+    column = next((each for each in matching.table.columns if each.name == fit.target), None)
+    if column is None or column.nullable:
+        return fit
+    texts = matching.columns[fit.name].null_texts
+    doubt = f"{next(iter(texts))!r} may stand for null, which the column may not be" if texts else ""
+    return replace(fit, nullable=False, why="; ".join(filter(None, (fit.why, doubt))))
 
 
 def _why_ignored(column: InspectedColumn, read: Collection[str]) -> str:
@@ -314,8 +385,8 @@ def _takes(column: Column, seen: InspectedColumn) -> bool:
     return seen.type in _TAKES.get(column.type, (column.type,))
 
 
-def _likeness(name: str, candidates: Sequence[str]) -> tuple[float, str]:
-    """Return how alike a name is to the likest of a column's names, and why."""
+def _likeness(name: str, candidates: Sequence[str], table: str = "") -> tuple[float, str]:
+    """Return how alike a name is to the likest of a column's names, and why. table: its name may stand before them."""
     before, _, last = name.strip(".").rpartition(".")
     best, why = 0.0, ""
     for given in dict.fromkeys((name, last)):
@@ -326,7 +397,26 @@ def _likeness(name: str, candidates: Sequence[str]) -> tuple[float, str]:
             score, reason = _alike(_plain(given), _plain(candidate))
             if score > best:
                 best, why = score, reason if given == name or not before else f"{reason}, within {before}"
+    bare = _without_table(name, table)
+    if bare and best < _SAME_WORD and any(_alike(_plain(bare), _plain(each))[0] >= _SAME_WORD for each in candidates):
+        return _SAME_WORD, "the name of the table stands before it"
     return best, why
+
+
+def _without_table(name: str, table: str) -> str:
+    """Return a name without the table's own name before it, in the singular or plural; nothing where it is not."""
+    own = _words(table)
+    words = _words(name)
+    for count in range(1, min(len(own), len(words) - 1) + 1):
+        if [word.removesuffix("s") for word in words[:count]] == [word.removesuffix("s") for word in own[-count:]]:
+            return "_".join(words[count:])
+    return ""
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name: between them stand blanks, punctuation, or a capital after a small letter."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).casefold()
+    return [word for word in re.split(r"[\W_]+", parted) if word]
 
 
 def _alike(one: str, other: str) -> tuple[float, str]:
@@ -344,6 +434,4 @@ def _plain(name: str) -> str:
 
 def _meaning(name: str) -> str:
     """Return a name as other words of the same meaning have it too, word by word where it has several."""
-    words = [_plain(word) for word in re.split(r"[\W_]+", name.casefold()) if word]
-    whole = _plain(name)
-    return _MEANING.get(whole) or "".join(_MEANING.get(word, word) for word in words)
+    return _MEANING.get(_plain(name)) or "".join(_MEANING.get(word, word) for word in _words(name))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from async_loader import Format, Inspected, Source, Type
-from async_loader.contrib.django.inspection.fit import EXACT, IGNORED, LOOKUP, ColumnFit, Fit
+from async_loader.contrib.django.inspection.fit import EXACT, IGNORED, LOOKUP, MOMENTS, ColumnFit, Fit
 from async_loader.contrib.django.terminal.wording import shell_quoted
 
 # With more columns that are not loaded than these, all unknown ones are left out by one option.
@@ -54,11 +54,35 @@ class Proposal:
 
 def proposal_of(inspected: Inspected, fit: Fit, table: str) -> Proposal:
     """Return the way to load a file into a table that goes by a name."""
-    form = _with_booleans(inspected, fit, inspected.format(_named(fit), fit.types))
+    form = _without_useless_nulls(inspected, fit).format(_named(fit), fit.types)
+    form = _with_unread_dates(inspected, fit, _with_booleans(inspected, fit, form))
     form = replace(form, names={each.target: each.name for each in fit.columns if each.is_read and _is_mapped(each)})
     form = replace(form, ignore=tuple(_ignored(inspected, fit)))
     options = [*_reading(form), *_by_column(form, table), *_finding(fit, table)]
     return Proposal(table, inspected.path, form, tuple(_safe(table, option, value) for option, value in options))
+
+
+def _without_useless_nulls(inspected: Inspected, fit: Fit) -> Inspected:
+    """Return the inspection without texts for null in columns that may not be null: they would only make rejects."""
+    needed = {each.name for each in fit.columns if each.is_read and not each.nullable}
+    columns = [replace(each, null_texts={}) if each.name in needed else each for each in inspected.columns]
+    return replace(inspected, columns=tuple(columns))
+
+
+def _with_unread_dates(inspected: Inspected, fit: Fit, form: Format) -> Format:
+    """Return the format with that of dates which no column was found for, while the table has some left for them: the
+    user may name one. Where dates that are read are written otherwise, or there is a doubt, nothing is added.
+    """
+    is_open = any(each.type in MOMENTS and not each.name for each in fit.columns)
+    if form.date_format or not is_open or any(kind in MOMENTS for kind in fit.types.values()):
+        return form
+    read = set(fit.names.values())
+    left = [each for each in inspected.columns if each.type in MOMENTS and each.date_formats and each.name not in read]
+    formats = {each.date_formats for each in left}
+    doubts = [f" in {each.name} may begin with the day or the month" for each in left]
+    if len(formats) != 1 or any(doubt in line for doubt in doubts for line in inspected.ambiguous):
+        return form
+    return replace(form, date_format=next(iter(formats)))
 
 
 def _named(fit: Fit) -> dict[str, str]:

@@ -142,9 +142,18 @@ def _to_paste(report: InspectionReport) -> Iterator[str]:
         names = ", ".join(fit.target for fit in report.missing)
         yield ""
         yield f"The table needs {printable(names)}, for which nothing was taken: give each with --map or --set."
-    yield from ("", "To load it:", "", f"    {printable(report.command)}")
+    yield from ("", _heading(report.judged), "", f"    {printable(report.command)}")
     yield from ("", "The same as a format to declare, see ASYNC_LOADER_FORMATS:", "")
     yield from (f"    {printable(line)}" for line in report.form.splitlines())
+    if finding := [option for option in ("--match", "--append") if option in report.command.split()]:
+        yield f"  {finding[0]} is no part of a format: give it with the command."
+
+
+def _heading(judged: Judged | None) -> str:
+    """Return the line over the command, which does not promise a load that a dry run could not make."""
+    if judged is not None and judged.problem:
+        return "The command, which is refused too until what hinders the dry run is mended:"
+    return "To load it:"
 
 
 def _short(text: str) -> str:
