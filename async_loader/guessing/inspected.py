@@ -73,6 +73,8 @@ class InspectedColumn:
             "distinct": self.distinct,
             "examples": list(self.examples),
             "notes": list(self.notes),
+            "within": self.within,
+            "is_text": self.is_text,
         }
 
 
