@@ -54,6 +54,7 @@ from .rules import (
 from .run.cluster import Cluster
 from .run.deletions import Mark, Referrer
 from .run.loaded import Loaded
+from .run.mended import Mended
 from .run.plan import ON_CONFLICT, ON_MISSING, Options
 from .sources import Source
 from .stores import StoreLike, store_of
@@ -94,6 +95,7 @@ __all__ = [
     "LoaderError",
     "LockedError",
     "Mark",
+    "Mended",
     "Options",
     "Orphan",
     "OutputError",

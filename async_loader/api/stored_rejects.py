@@ -10,6 +10,7 @@ from pathlib import Path
 
 from async_loader.api.loading import Run
 from async_loader.effects import Result, Show, Steps, Tell
+from async_loader.errors import ConfigurationError
 from async_loader.ledger.reject_groups import RejectFilter, Selection
 from async_loader.ledger.report import Report
 from async_loader.modes.coroutines import Coroutines
@@ -20,8 +21,10 @@ from async_loader.rejects.listing import RejectingRun, StoredReject, list_runs, 
 from async_loader.rejects.retry import find_as_before, plan_retry
 from async_loader.rejects.selection import count_selections
 from async_loader.run.inspection import Inspection
+from async_loader.run.mended import Mended, find_mended
 from async_loader.run.plan import LOCK_TIMEOUT, Options
 from async_loader.run.state import RunState
+from async_loader.sources import Source
 from async_loader.stores import StoreLike, stores_of
 from async_loader.tables import Table
 
@@ -135,6 +138,16 @@ class StoredRejects:
         where there are none. Raises ConfigurationError where they do not fit into such a file.
         """
         return self._perform(export(self._inspection, wanted, Path(target)))
+
+    def mended(self, table: str, source: Source) -> Mended | None:
+        """Return how a file of rejects of a table is to be read: as the run that rejected them read its source. What is
+        said of the file comes first. None for a file that is none, or whose run is not known. Raises SourceError where
+        its rejects were read in different ways, or the file may be of several encodings.
+        """
+        found = next((each for each in self._inspection.tables if each.name == table), None)
+        if found is None:
+            raise ConfigurationError(f"no table is called {table!r}")
+        return self._perform(find_mended(self._inspection, found, source))
 
     def discard(self, wanted: RejectFilter, confirm: Callable[[dict[str | None, int]], bool]) -> int | None:
         """Delete rejects, unless `confirm`, given how many there are by table, returns false; None then. Returns how

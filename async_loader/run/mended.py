@@ -15,6 +15,7 @@ from async_loader.errors import SourceError
 from async_loader.formats import STANDARD_DIALECT, STANDARD_SPELLINGS
 from async_loader.ledger.layouts import Layout, layouts_by_path, layouts_by_table
 from async_loader.ledger.reject_groups import with_parsed_names
+from async_loader.run.inspection import Inspection
 from async_loader.run.plan import Options, Plan
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
@@ -43,6 +44,34 @@ class _Mended:
         return table.find_by(layout.match, append=layout.append, on_missing=on_missing or layout.on_missing or "insert")
 
 
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A file of rejects, as the run that rejected them read its source.
+
+    source: the file, with all that is to be said of how it is read. match, append, on_missing: how its records find
+        their rows, as in a `Table`.
+    """
+
+    run: str
+    source: Source
+    match: tuple[str, ...]
+    append: bool
+    on_missing: str
+
+
+def find_mended(inspection: Inspection, table: Table, source: Source) -> Steps[Mended | None]:
+    """Return how the run of a file of rejects read them; None for another file, and where the ledger does not say."""
+    file: FileOfRejects | None = yield Call(file_of_rejects, (source,))
+    if file is None:
+        return None
+    database = inspection.databases[table.database]
+    [found] = yield from _mended(database, inspection.options.lock_timeout, table, [file])
+    if found is None:
+        return None
+    as_before = found.found_as_before(table, None)
+    return Mended(found.run, found.source(), as_before.match, as_before.append, as_before.on_missing)
+
+
 def plan_with_mended(plan: Plan) -> Steps[Plan]:
     """Return the plan whose files of rejects are read as their runs read them; as it is where there is nothing to say
     of them.
@@ -53,7 +82,7 @@ def plan_with_mended(plan: Plan) -> Steps[Plan]:
         files: list[FileOfRejects | None] = yield Call(_files, (given,))
         if not any(files):
             continue
-        mended = yield from _mended(plan, table, files)
+        mended = yield from _mended(plan.databases[table.database], plan.options.lock_timeout, table, files)
         found = _found_as_before(plan.options, table, mended)
         read = [source if each is None else each.source() for source, each in zip(given, mended, strict=True)]
         for source, now, each in zip(given, read, mended, strict=True):
@@ -71,12 +100,13 @@ def _files(sources: Iterable[Source]) -> list[FileOfRejects | None]:
     return [file_of_rejects(source) for source in sources]
 
 
-def _mended(plan: Plan, table: Table, files: Iterable[FileOfRejects | None]) -> Steps[list[_Mended | None]]:
+def _mended(
+    database: Store, lock_timeout: float, table: Table, files: Iterable[FileOfRejects | None]
+) -> Steps[list[_Mended | None]]:
     """Ask the table's ledger how the rejects of each file were read; None for another source, and where it says
     nothing.
     """
-    database = plan.databases[table.database]
-    yield Connect(database, plan.options.lock_timeout, writable=False)
+    yield Connect(database, lock_timeout, writable=False)
     yield from database.begin_reading()
     yield from database.check(table)
     mended: list[_Mended | None] = []

@@ -54,6 +54,7 @@ class Options:
     max_deletes: how many rows that may be: a number of all tables together, or a percentage of each table's rows as
         text, such as "5%". With more, nothing is kept.
     referrers: columns of other tables than the run's that may name such rows, which are kept then.
+    rejects_as_given: read files of rejects with what is said of them alone, and not as their runs read their sources.
     """
 
     on_conflict: str = "reject"
@@ -72,6 +73,7 @@ class Options:
     delete_missing: Mapping[str, Mark | None] = field(default_factory=dict)
     max_deletes: int | str | None = None
     referrers: tuple[Referrer, ...] = ()
+    rejects_as_given: bool = False
 
     def __post_init__(self) -> None:
         if self.on_conflict not in ON_CONFLICT:

@@ -27,8 +27,9 @@ def open_sources(state: RunState) -> Steps[None]:
     """
     problem = yield from _open_all(state)
     # A source that cannot be read at all says nothing of itself.
-    if (problem is not None and problem[1].__cause__ is None) or any(
-        reader.is_rejects for readers in state.readers.values() for reader in readers
+    if not state.plan.options.rejects_as_given and (
+        (problem is not None and problem[1].__cause__ is None)
+        or any(reader.is_rejects for readers in state.readers.values() for reader in readers)
     ):
         from async_loader.run.mended import plan_with_mended
 

@@ -155,3 +155,18 @@ def test_a_file_of_rejects_that_may_be_two_encodings_is_refused(sales: Place, mo
     file.write_bytes(text.encode("gb18030"))
     with pytest.raises(SourceError, match="say which: --encoding utf-8, or --encoding gb18030"):
         sales.load(mode, {"sales": str(file)})
+
+
+def test_the_way_of_a_run_is_known_and_may_be_left_aside(sales: Place, mode: str) -> None:
+    file, text = exported_as(sales, mode, "cp1252")
+    file.write_bytes(text.encode("cp1252"))
+    rejects = StoredRejects((SALES,), sales.databases)
+    mended = rejects.mended("sales", Source(str(file)))
+    assert mended is not None
+    assert (mended.source.encoding, mended.source.names) == ("cp1252", {"name": "Bezeichnung"})
+    assert (mended.match, mended.append, mended.on_missing) == ((), False, "insert")
+    assert rejects.mended("sales", Source(sales.file("plain.csv", b"id,name\n1,x\n"))) is None
+    with pytest.raises(SourceError, match="name"):
+        sales.load(mode, {"sales": Source(str(file), Format(encoding="latin-1"))}, rejects_as_given=True)
+    sales.load(mode, {"sales": mended.source}, rejects_as_given=True)
+    assert stored(sales, "name") == [("Köln",)]

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 
-from core.models import User
+from core.models import Product, User
 from tests.admin.cases.base import SECTION, USERS, ConsoleTest
 
 LEDGER = "async_loader_admin.view_ledger"
@@ -65,6 +65,48 @@ class RejectsTest(ConsoleTest):
         assert (load.state, load.error) == ("complete", "")
         assert User.objects.get(id=2).name == "Ben"
         assert "ben@example.com" not in self.text(REJECTS, table="users")
+
+    def rejected_products(self, encoding: str = "cp1252") -> tuple[str, str]:
+        """Return the file of the rejects of a load with names and marks of its own, as downloaded; and the run."""
+        self.log_in("kim", "core.add_product", LEDGER)
+        content = "Nr;Ding;Kosten\n1;Säge;1.012,50\n2;Öl;k.A.\n3;Möhre;gratis\n".encode(encoding)
+        job = self.uploaded(content, "p.csv", "core.Product")
+        answers = {"column_0": "id", "column_1": "name", "column_2": "price", "encoding": encoding}
+        load = self.loaded(self.previewed(job, decimal=",", thousands=".", null="k.A.", **answers))
+        answer = self.client.get(f"{REJECTS}download/?table=products")
+        return answer.getvalue().decode(encoding), load.run
+
+    def test_a_file_of_rejects_is_read_as_its_run_read_its_file(self) -> None:
+        text, run = self.rejected_products()
+        content = text.replace("gratis", "2.000,25").replace("k.A.", "3,5")
+        job = self.uploaded(content.encode("cp1252"), "mended.csv", "core.Product")
+        page = self.client.get(f"{SECTION}{job.pk}/columns/")
+        assert f"a file of rejects of run {run}" in page.content.decode()
+        assert [field.label for field in page.context["columns"].selects] == ["Nr", "Ding", "Kosten"]
+        answers = self.proposed(job)
+        assert [answers[f"column_{place}"] for place in range(3)] == ["id", "name", "price"]
+        assert [answers[name] for name in ("encoding", "decimal", "thousands", "null")] == ["cp1252", ",", ".", "k.A."]
+        load = self.loaded(self.previewed(job))
+        assert (load.state, load.error) == ("complete", "")
+        prices = [(1, "Säge", 1012.5), (2, "Öl", 3.5), (3, "Möhre", 2000.25)]
+        assert list(Product.objects.order_by("id").values_list("id", "name", "price")) == prices
+        assert "gratis" not in self.text(REJECTS, table="products")
+
+    def test_what_a_person_says_of_a_file_of_rejects_is_how_it_is_read(self) -> None:
+        text, _run = self.rejected_products()
+        content = text.replace("gratis", "2000.25").replace("k.A.", "3.5")
+        job = self.uploaded(content.encode(), "mended.csv", "core.Product")
+        assert self.proposed(job)["encoding"] == "utf-8"
+        self.loaded(self.previewed(job, decimal=".", thousands=""))
+        assert list(Product.objects.order_by("id").values_list("name", "price"))[1:] == [
+            ("Öl", 3.5),
+            ("Möhre", 2000.25),
+        ]
+
+    def test_a_file_of_rejects_that_has_lost_letters_is_said_to_have(self) -> None:
+        text, _run = self.rejected_products()
+        job = self.uploaded(text.replace("ö", "\ufffd").encode(), "mended.csv", "core.Product")
+        assert "U+FFFD" in self.text(f"{SECTION}{job.pk}/columns/")
 
     def test_rejects_are_closed_to_other_people(self) -> None:
         wanted = {"table": "users"}

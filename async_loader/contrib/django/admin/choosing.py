@@ -76,13 +76,15 @@ class Choosing(Views):
             return self._columns(request, job, reading)
         plan = reading.plan()
         if "look" in request.POST:
-            job.plan = replace(plan, columns={}).as_json()
+            job.plan = replace(plan, columns=plan.columns if plan.rejects_of else {}).as_json()
             job.save(update_fields=["plan"])
             return self.led_to("columns", job)
         columns, rules = self._forms(request, job, plan, request.POST)
         if not (columns.is_valid() and rules.is_valid()):
             return self._columns(request, job, reading, (columns, rules), plan)
-        job.plan = rules.added_to(replace(plan, columns=columns.columns())).as_json()
+        # What a page cannot show of a file of rejects, such as names within objects, stays as its run had it.
+        hidden = plan.columns if plan.rejects_of else {}
+        job.plan = rules.added_to(replace(plan, columns={**hidden, **columns.columns()})).as_json()
         queue(job)
         return self.led_to("change", job)
 
@@ -103,6 +105,7 @@ class Choosing(Views):
             _("Columns of %(file)s") % {"file": job.upload.name},
             job=job,
             seen=seen,
+            plan=plan,
             columns=columns,
             matched=list(zip(columns.selects, seen.samples, strict=False)),
             reading=reading or self._reading(job, None),

@@ -106,10 +106,7 @@ class ReadingForm(forms.Form):
 
     def plan(self) -> Plan:
         """Return the plan with what is said here."""
-        said = {name: self.cleaned_data[name] for name in self.fields}
-        if said.get("encoding") == "utf-8":
-            said["encoding"] = ""
-        return replace(self._plan, **said)
+        return replace(self._plan, **{name: self.cleaned_data[name] for name in self.fields})
 
 
 def _unfitting(kind: str) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ class Plan:
     null, date_format: what the person has said of all columns.
     columns: by name in the file, the column or lookup of the table; empty for one that is ignored.
     finding: BY_KEY, BY_MATCH by the columns `match`, or APPEND.
+    constants, separators: as a `Source` has them.
+    rejects_of: of a file of rejects, the run whose rejects they are; the plan has all of how that run read its source.
+    problem: why a file of rejects cannot be read as its run read its source.
     existing, missing: what becomes of a record whose row is there with other values, and of one that finds none, as
         `Options` has it.
     """
@@ -59,6 +62,10 @@ class Plan:
     match: tuple[str, ...] = ()
     existing: str = "reject"
     missing: str = "insert"
+    constants: Mapping[str, str] = field(default_factory=dict)
+    separators: Mapping[str, str] = field(default_factory=dict)
+    rejects_of: str = ""
+    problem: str = ""
 
     @classmethod
     def of_json(cls, text: str) -> Self:
@@ -87,7 +94,9 @@ class Plan:
             self.address(path),
             self._format(path, {column.name: column.type for column in table.columns}),
             names={column: name for name, column in self.columns.items() if column},
+            constants=self.constants,
             aliases=aliases,
+            separators=self.separators,
             ignore=tuple(name for name, column in self.columns.items() if name and not column),
         )
 
@@ -99,6 +108,7 @@ class Plan:
             on_conflict=self.existing,
             on_missing=None if self.finding == APPEND else self.missing,
             dry_run=dry_run,
+            rejects_as_given=bool(self.rejects_of),
             lock_timeout=_LOCK_TIMEOUT,
         )
 

@@ -28,6 +28,8 @@ _LONGEST_LINE = 1 << 20
 # Kinds that are read as a whole to be inspected, and the bytes of the largest file of them that is.
 _READ_AS_A_WHOLE = ("json", "xlsx", "xlsm", "xlsb", "xls", "ods")
 _MOST_BYTES = 20_000_000
+# Columns of a file of rejects that the loader reads for itself.
+_OF_REJECTS = ("_line", "_reasons", "_reject")
 # The byte order marks of UTF-16.
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 _OPEN: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open}  # type: ignore[dict-item]
@@ -54,6 +56,15 @@ def look(path: str, plan: Plan) -> Seen:
     """Return what a file looks like under a plan. One that would have to be read as a whole, and is large, shows
     nothing.
     """
+    seen = _looked(path, plan)
+    if not plan.rejects_of:
+        return seen
+    places = [place for place, name in enumerate(seen.header) if name not in _OF_REJECTS]
+    rows = [tuple(row[place] for place in places if place < len(row)) for row in seen.rows]
+    return Seen(tuple(seen.header[place] for place in places), tuple(rows), seen.problem)
+
+
+def _looked(path: str, plan: Plan) -> Seen:
     kind = kind_of(path)
     if kind not in ("csv", "jsonl", "ndjson") or path.endswith(".zst"):
         return _inspected(path, plan, kind)
