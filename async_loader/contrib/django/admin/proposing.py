@@ -59,7 +59,7 @@ def proposed_plan(path: str, model: type[Model], *, adds_rows: bool) -> Plan:
 
 
 def _plan_of_rejects(path: str, model: type[Model]) -> Plan | None:
-    """Return the plan of a file of rejects: how the run of the rejects read its source; None for another file. Raises LoaderError."""
+    """Return the plan of a file of rejects: as their run read its source; None for another. Raises LoaderError."""
     project = ProjectTables()
     name = project.name(model._meta.label)
     tables = project.tables([name], with_links=True)
