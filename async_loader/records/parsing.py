@@ -16,8 +16,8 @@ from typing import Any
 import polars as pl
 
 from async_loader.columns import Column, Type
-from async_loader.records.spellings import IN_GAP, SPELLINGS
-from async_loader.records.times import duration_texts, time_texts
+from async_loader.records.spellings import IN_GAP, MANY_PLACES, SPECIAL_CODES, SPELLINGS
+from async_loader.records.times import FINE, duration_texts, time_texts
 
 # Reals hold every integer up to here; above, an integer may fall between two of them.
 EXACT_REAL = 2.0**53
@@ -85,23 +85,39 @@ def _spelled(text: pl.Series, column: Column) -> tuple[pl.Series, pl.DataFrame |
         codes.append(code if code is None else _unreadable(written, code))
     values = values.scatter(places, pl.Series(odd, dtype=column.dtype))
     all_codes = null_codes(len(text)).scatter(places, pl.Series(codes, dtype=pl.String))
-    return with_gaps(values, all_codes, lambda: shown_text(text), column)
+    return with_notes(values, all_codes, lambda: shown_text(text), column)
 
 
-def with_gaps(
+def with_notes(
     values: pl.Series, codes: pl.Series, shown: Callable[[], pl.Series], column: Column
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """Return values and faults as `with_faults` does. A time in a DST gap is none, and its message says why."""
-    in_gap = (codes == IN_GAP).fill_null(value=False)
-    if not in_gap.any():
+    """Return values and faults as `with_faults` does, with the code of each special fault, and a note that says why."""
+    special = codes.is_in(list(SPECIAL_CODES)).fill_null(value=False)
+    if not special.any():
         return with_faults(values, codes, shown)
-    codes = codes.zip_with(~in_gap, pl.Series(["not_datetime"]))
-    return with_faults(values, codes, lambda: shown().zip_with(~in_gap, shown() + gap_note(column)))
+    notes = codes.replace_strict(_notes(column), default="", return_dtype=pl.String)
+    codes = codes.replace(SPECIAL_CODES)
+    return with_faults(values, codes, lambda: shown() + notes)
 
 
-def gap_note(column: Column) -> str:
-    """Return what messages say after a time that clocks of the column's zone never showed."""
-    return f", which does not exist in time zone {column.zone} (a DST gap)"
+def _notes(column: Column) -> dict[str, str]:
+    """Return what messages say after values with special faults."""
+    places = f"{column.places} decimal place{'' if column.places == 1 else 's'}"
+    return {
+        IN_GAP: f", which does not exist in time zone {column.zone} (a DST gap)",
+        FINE: " (finer than a microsecond)",
+        MANY_PLACES: f" (at most {places})",
+    }
+
+
+def notes_of(fault: pl.DataFrame | None, column: Column, size: int) -> pl.Series:
+    """Return the notes at the ends of what messages show of that many values; empty where there is none."""
+    if fault is None:
+        return pl.Series([""], dtype=pl.String).new_from_index(0, size)
+    note = pl.lit("")
+    for each in _notes(column).values():
+        note = pl.when(fault["shown"].str.ends_with(each)).then(pl.lit(each)).otherwise(note)
+    return pl.select(pl.when(fault["code"].is_not_null()).then(note).otherwise(pl.lit(""))).to_series()
 
 
 def with_faults(

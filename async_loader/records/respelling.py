@@ -16,7 +16,7 @@ import polars as pl
 
 from async_loader.columns import Column, Type
 from async_loader.formats import STANDARD_SPELLINGS, Spellings
-from async_loader.records.parsing import null_codes, parse_text, shown_text, with_faults
+from async_loader.records.parsing import notes_of, null_codes, parse_text, shown_text, with_faults
 
 _NUMBERS = (Type.INTEGER, Type.REAL, Type.DECIMAL)
 # The types that formats of dates are about: the code of what is not of one, and how a value is written that is read.
@@ -62,7 +62,9 @@ def read_text(
     values, faults = parse_text(read.text, column, nul=nul)
     codes = null_codes(len(text)) if faults is None else faults["code"]
     written = shown_text(text)
-    shown = written if faults is None or column.convert is None else faults["shown"]
+    shown = (
+        written + notes_of(faults, column, len(text)) if column.convert is None or faults is None else faults["shown"]
+    )
     if read.is_fault is not None:
         codes = codes.zip_with(~read.is_fault, pl.Series([read.code]))
         shown = shown.zip_with(~read.is_fault, written + read.hint)

@@ -18,6 +18,7 @@ import polars as pl
 from async_loader.columns import MOST_DIGITS, Column, Type
 from async_loader.records.json_text import object_of, refuse_constant
 from async_loader.records.times import (
+    FINE,
     TOO_FINE,
     Read,
     odd_duration,
@@ -40,6 +41,10 @@ class Spelling:
 
 # In the place of a code: a time that clocks of the column's zone never showed.
 IN_GAP = "in a DST gap"
+# A decimal that has too many digits because of its decimal places.
+MANY_PLACES = "many places"
+# The codes that rejects have in the place of these.
+SPECIAL_CODES = {IN_GAP: "not_datetime", FINE: "out_of_range", MANY_PLACES: "too_many_digits"}
 
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|s?nan)", re.IGNORECASE)
 _DECIMAL = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
@@ -92,7 +97,7 @@ def _odd_decimal(text: str, column: Column) -> Read:
     if len(digits) > _MANY_DIGITS:
         return None, "too_many_digits"
     value = Decimal((int(sign == "-"), tuple(map(int, digits or "0")), _power(exponent) - len(fraction)))
-    code = digits_code(value, column)
+    code = digits_fault(value, column)
     return (None, code) if code else (_placed(value, column), None)
 
 
@@ -117,6 +122,16 @@ def digits_code(value: Decimal, column: Column) -> str | None:
     fits = digits <= column.digits and decimals <= column.places and digits - decimals <= column.digits - column.places
     kept = len("".join(map(str, significant)).strip("0"))
     return None if fits and kept <= column.significant else "too_many_digits"
+
+
+def digits_fault(value: Decimal, column: Column) -> str | None:
+    """Return what `digits_code` does, or that only the decimal places are too many."""
+    code = digits_code(value, column)
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if code is None or -exponent <= column.places or abs(value) >= Decimal(10) ** (column.digits - column.places):
+        return code
+    return MANY_PLACES
 
 
 def _boolean(text: pl.Series, column: Column) -> pl.Series:
@@ -178,7 +193,7 @@ def _within_years(stamps: pl.Series) -> pl.Series:
 
 def _odd_datetime(text: str, column: Column) -> Read:
     if TOO_FINE.search(text):
-        return None, "out_of_range"
+        return None, FINE
     try:
         value = datetime.fromisoformat(_padded(text))
     except ValueError:

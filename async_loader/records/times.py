@@ -17,6 +17,8 @@ from async_loader.columns import Column
 # What text is read as: a value, or the code of what is wrong with it.
 Read: TypeAlias = tuple[Any, str | None]
 
+# In the place of a code: a time or duration that is finer than a microsecond.
+FINE = "too fine"
 # The patterns are compiled when they are used, which few loads do.
 # A part of a second smaller than can be held.
 TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
@@ -52,7 +54,7 @@ def plain_time(text: pl.Series, _: Column) -> pl.Series:
 def odd_time(text: str, _: Column) -> Read:
     """Read a time of a day in another spelling."""
     if TOO_FINE.search(text):
-        return None, "out_of_range"
+        return None, FINE
     try:
         value = time.fromisoformat(_padded(text))
     except ValueError:
@@ -89,8 +91,10 @@ def odd_duration(text: str, _: Column) -> Read:
     sign = -1 if match.groupdict().get("sign") == "-" else 1
     days = parts.pop("days", Fraction(0)) * _DAY * (sign if match.re.pattern == _ISO else 1)
     total = days + sign * sum(part * _MICROSECONDS[name] for name, part in parts.items())
-    if total.denominator > 1 or not -_BOUND < total < _BOUND:
+    if not -_BOUND < total < _BOUND:
         return None, "out_of_range"
+    if total.denominator > 1:
+        return None, FINE
     return timedelta(microseconds=int(total)), None
 
 

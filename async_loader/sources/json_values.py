@@ -18,7 +18,7 @@ import polars as pl
 
 from async_loader.columns import Column, Type
 from async_loader.formats import STANDARD_SPELLINGS, Spellings
-from async_loader.records.parsing import EXACT_REAL, clipped, gap_note, null_codes, parse_text, real_code, with_faults
+from async_loader.records.parsing import EXACT_REAL, clipped, notes_of, null_codes, parse_text, real_code, with_faults
 from async_loader.records.respelling import is_respelled, read_text, trimmed
 from async_loader.sources.fields import Fields
 from async_loader.sources.flat_json import FlatLines
@@ -253,11 +253,9 @@ def _spelled(column: Column, read: list[Any], lines: Lines) -> tuple[pl.Series, 
     wrong = [_unspelled(column, value, text) for value, text in zip(read, texts, strict=True)]
     codes = pl.Series(wrong, dtype=pl.String).zip_with(known.is_null(), known).to_list()
     values, fault = _with_faults(values, codes, read, lines)
-    if fault is None or faults is None or column.zone is None:
+    if fault is None or faults is None:
         return values, fault
-    shown, note = fault["shown"], gap_note(column)
-    in_gap = faults["shown"].str.ends_with(note).fill_null(value=False)
-    return values, fault.with_columns(shown=shown.zip_with(~in_gap, shown + note))
+    return values, fault.with_columns(shown=fault["shown"] + notes_of(faults, column, len(read)))
 
 
 def _spelling(kind: Type, value: Any, lines: Lines, place: int) -> str | None:

@@ -23,17 +23,18 @@ from async_loader.records.batches import columns_as_json
 from async_loader.records.lists import in_lists, places_of, read_lists
 from async_loader.records.parsing import (
     EXACT_REAL,
+    notes_of,
     nul_codes,
     null_codes,
     parse_text,
     shown_text,
     text_of_bytes,
     with_faults,
-    with_gaps,
+    with_notes,
 )
 from async_loader.records.respelling import is_respelled, read_text, trimmed
-from async_loader.records.spellings import IN_GAP, digits_code
-from async_loader.records.times import duration_texts, time_texts
+from async_loader.records.spellings import IN_GAP, MANY_PLACES, digits_fault
+from async_loader.records.times import FINE, duration_texts, time_texts
 from async_loader.records.zones import all_in_utc
 from async_loader.sources.fields import Fields
 from async_loader.sources.parquet_types import _is_uuid, is_binary, is_list
@@ -183,10 +184,13 @@ def _as_it_is(column: Column, read: pl.Series, undecodable: pl.Series | None) ->
         codes = codes.zip_with(~undecodable, pl.Series(["invalid_utf8"]))
     if not column.nullable:
         codes = codes.zip_with(values.is_not_null() | codes.is_not_null(), pl.Series(["missing"]))
-    return with_gaps(values, codes, lambda: _shown_in_messages(column, read), column)
+    return with_notes(values, codes, lambda: _shown_in_messages(column, read), column)
 
 
 def _shown_in_messages(column: Column, read: pl.Series) -> pl.Series:
+    if read.dtype.is_float() and column.type is Type.DECIMAL:
+        faults = parse_text(_shortest(read), replace(column, nullable=True))[1]
+        return read.cast(pl.String) + notes_of(faults, column, len(read))
     if read.dtype != pl.String:
         return _as_text(shown(read))
     # What is wrong with a text may show with it.
@@ -302,12 +306,12 @@ def _shortest(read: pl.Series) -> pl.Series:
 def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     values = read.cast(column.dtype, strict=False)
     is_exact = values.cast(read.dtype, strict=False) == read
-    codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "too_many_digits")
+    codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), MANY_PLACES)
     whole = min(column.digits, column.significant) - column.places
     # No value has more digits than the most.
     if whole < MOST_DIGITS and len(doubtful := (values.abs() >= Decimal(10) ** whole).arg_true()):
         judged = [
-            digits_code(value, column) or code
+            digits_fault(value, column) or code
             for value, code in zip(values.gather(doubtful), codes.gather(doubtful), strict=True)
         ]
         codes = codes.scatter(doubtful, pl.Series(judged, dtype=pl.String))
@@ -317,12 +321,11 @@ def _decimal(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
 def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     if isinstance(read.dtype, pl.Struct):
         values, codes = _datetime(read.struct.field(_WHOLE), column)
-        return values, codes.zip_with(
-            (read.struct.field(_REST) == 0).fill_null(value=True), pl.Series(["out_of_range"])
-        )
+        return values, codes.zip_with((read.struct.field(_REST) == 0).fill_null(value=True), pl.Series([FINE]))
     assert isinstance(read.dtype, pl.Datetime)
     values = pl.select(pl.when(_of_our_years(read)).then(read)).to_series().dt.cast_time_unit("us")
     is_exact = values.dt.cast_time_unit(read.dtype.time_unit) == read
+    is_fine = ~is_exact.fill_null(value=True)
     in_gap: pl.Series | None = None
     if column.zone is not None and read.dtype.time_zone is None:
         local = pl.select(pl.when(is_exact).then(values)).to_series()
@@ -332,6 +335,7 @@ def _datetime(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
         values = values.dt.convert_time_zone("UTC")
     is_exact &= values.is_not_null()
     codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+    codes = codes.zip_with(~is_fine, pl.Series([FINE]))
     return values, codes if in_gap is None else codes.zip_with(~in_gap.fill_null(value=False), pl.Series([IN_GAP]))
 
 
@@ -339,9 +343,16 @@ def _counted(read: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     """Return times of a day, or durations, which are whole microseconds."""
     values = read.cast(column.dtype, strict=False)
     is_exact = values.cast(read.dtype, strict=False) == read
-    if column.type is Type.TIME:
-        is_exact &= values.to_physical() % _NANOSECONDS == 0
-    return values, _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+    codes = _codes(~is_exact.fill_null(value=False) & read.is_not_null(), "out_of_range")
+    if not _in_nanoseconds(read.dtype):
+        return values, codes
+    is_fine = read.to_physical() % _NANOSECONDS != 0
+    return values, codes.zip_with(~is_fine.fill_null(value=False), pl.Series([FINE]))
+
+
+def _in_nanoseconds(kind: pl.DataType) -> bool:
+    """Return whether times of a day, or durations, are counted in nanoseconds."""
+    return isinstance(kind, pl.Time) or (isinstance(kind, pl.Duration) and kind.time_unit == "ns")
 
 
 def _real(read: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -80,7 +80,7 @@ def test_reals_of_pandas_become_decimals_and_integers(tmp_path: Path, mode: str)
         (2, None, None),
     ]
     assert [(each.record, each.reasons[0].message) for each in report.tables["things"].rejects] == [
-        ({"id": 3.0, "price": 7.999, "stock": 4.0}, "price has too many digits: 7.999"),
+        ({"id": 3.0, "price": 7.999, "stock": 4.0}, "price has too many digits: 7.999 (at most 2 decimal places)"),
         ({"id": 4.0, "price": 5.0, "stock": 2.5}, "stock must be an integer, not 2.5"),
     ]
     [unmended] = (tmp_path / "rejects").rglob("*.parquet")

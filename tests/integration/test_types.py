@@ -149,8 +149,16 @@ def test_times_of_int96_are_read_right_in_all_years(tmp_path: Path, mode: str, s
     rejects = report.tables["things"].rejects
     assert [(each.line, each.record["x"], each.reasons[0].message) for each in rejects] == [
         (3, None, "x is missing"),
-        (2, "1970-01-01 00:00:00.000001001", "x is out of range: 1970-01-01 00:00:00.000001001"),
-        (3, "1969-12-31 23:59:59.999999999", "x is out of range: 1969-12-31 23:59:59.999999999"),
+        (
+            2,
+            "1970-01-01 00:00:00.000001001",
+            "x is out of range: 1970-01-01 00:00:00.000001001 (finer than a microsecond)",
+        ),
+        (
+            3,
+            "1969-12-31 23:59:59.999999999",
+            "x is out of range: 1969-12-31 23:59:59.999999999 (finer than a microsecond)",
+        ),
     ]
     [unmended] = (tmp_path / "rejects").rglob("*.parquet")
     again = place.load(mode, {"things": str(unmended)})
@@ -429,3 +437,32 @@ def test_messages_show_values_of_every_type(kind: Type, tmp_path: Path, mode: st
     ]
     [failed] = messages("strict", [f"1,{values[0]}"])
     assert failed.startswith(f"rule odd failed for {shown[0]}")
+
+
+FINE = " (finer than a microsecond)"
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "message"),
+    [
+        (PRICE, "7.999", "x has too many digits: {} (at most 2 decimal places)"),
+        (PRICE, "100.999", "x has too many digits: {}"),
+        (PRICE, "100", "x has too many digits: {}"),
+        (Column("x", Type.DECIMAL, digits=4, places=1), "1.25", "x has too many digits: {} (at most 1 decimal place)"),
+        (NAIVE, "2024-01-02 03:04:05.1234567", "x is out of range: {}" + FINE),
+        (BERLIN, "0001-01-01T00:00:00Z", None),
+        (BERLIN, "0001-01-01T00:00:00", "x is out of range: {}"),
+        (Column("x", Type.TIME), "03:04:05.1234567", "x is out of range: {}" + FINE),
+        (Column("x", Type.DURATION), "0.0000001", "x is out of range: {}" + FINE),
+    ],
+)
+def test_messages_say_what_of_a_value_is_too_fine(place: Place, column: Column, text: str, message: str | None) -> None:
+    place = Place(place.directory, (table_with(column),))
+    files = {
+        "things.csv": (f"id,x\n1,{text}\n", f"'{text}'"),
+        "things.jsonl": (json.dumps({"id": 2, "x": text}) + "\n", f'"{text}"'),
+    }
+    for name, (content, shown) in files.items():
+        report = place.load("sequential", {"things": place.file(name, content)})
+        said = [each.reasons[0].message for each in report.tables["things"].rejects]
+        assert said == ([] if message is None else [message.format(shown)])
