@@ -105,6 +105,12 @@ def test_a_byte_of_json_that_is_no_text_is_a_reject_that_names_it(sales: Place, 
     assert sales.query("sales", "SELECT count(*) FROM loader_rejects") == [(2,)]
 
 
+def test_json_that_is_none_says_where_in_plain_words(sales: Place, mode: str) -> None:
+    path = sales.file("s.jsonl", '{"id": 1, "name": "a\x01"}\n')
+    [reject] = sales.load(mode, {"sales": path}).tables["sales"].rejects
+    assert [reason.message for reason in reject.reasons] == ["invalid control character at character 21"]
+
+
 def test_a_byte_of_json_that_is_no_utf_8_is_named_as_well(sales: Place, mode: str) -> None:
     path = sales.file("s.jsonl", '{"id": 1, "name": "ü'.encode() + b'\xff"}\n')
     [reject] = sales.load(mode, {"sales": path}).tables["sales"].rejects

@@ -38,7 +38,7 @@ _DATES = [
     ("%d.%m.%y", "31.12.26"),
     ("%Y%m%d", "20261231"),
 ]
-_MEGABYTE = 1_000_000
+_MEBIBYTE = 1 << 20
 _MOST_LINES = 1_000
 
 
@@ -53,9 +53,9 @@ class UploadForm(forms.Form):
         named = sorted((str(capfirst(model._meta.verbose_name_plural)), model._meta.label) for model in models)
         field: Any = self.fields["model"]
         field.choices = [(label, f"{words} ({label})") for words, label in named]
-        limit = upload_limit() / _MEGABYTE
+        limit = f"{upload_limit() / _MEBIBYTE:,.0f}"
         kinds = gettext("CSV, JSON, JSON Lines, Parquet, Arrow, or a spreadsheet")
-        self.fields["file"].help_text = gettext("%(kinds)s; at most %(limit).0f MB.") % {"kinds": kinds, "limit": limit}
+        self.fields["file"].help_text = gettext("%(kinds)s; at most %(limit)s MiB.") % {"kinds": kinds, "limit": limit}
 
     def clean_file(self) -> Any:
         """Refuse a file whose name does not say a format that the loader reads."""

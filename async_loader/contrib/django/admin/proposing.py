@@ -42,6 +42,7 @@ def proposed_plan(path: str, model: type[Model], *, adds_rows: bool) -> Plan:
     except LoaderError:
         return Plan()
     form = inspected.form
+    needed = {each.name for each in fit.columns if each.is_read and not each.nullable}
     finding = BY_MATCH if fit.match else APPEND if fit.append and adds_rows else BY_KEY
     return Plan(
         **{name: getattr(form, name) for name in _ALIKE},
@@ -50,7 +51,11 @@ def proposed_plan(path: str, model: type[Model], *, adds_rows: bool) -> Plan:
         header=tuple(form.header),
         true=tuple(form.true),
         false=tuple(form.false),
-        nulls={column.name: tuple(column.null_texts) for column in inspected.columns if column.null_texts},
+        nulls={
+            column.name: tuple(column.null_texts)
+            for column in inspected.columns
+            if column.null_texts and column.name not in needed
+        },
         dates={column.name: column.date_formats for column in inspected.columns if column.date_formats},
         columns={each.name: each.target if each.is_read else "" for each in fit.columns if each.name},
         finding=finding,
