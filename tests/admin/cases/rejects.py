@@ -92,6 +92,18 @@ class RejectsTest(ConsoleTest):
         assert list(Product.objects.order_by("id").values_list("id", "name", "price")) == prices
         assert "gratis" not in self.text(REJECTS, table="products")
 
+    def test_a_file_of_rejects_of_json_is_read_as_its_run_read_its_file(self) -> None:
+        self.log_in("kim", "core.add_product", LEDGER)
+        content = '{"Nr": 1, "Ding": "Öl", "Kosten": "1,5x"}\n'.encode("cp1252")
+        job = self.uploaded(content, "p.jsonl", "core.Product")
+        answers = {"column_0": "id", "column_1": "name", "column_2": "price", "encoding": "cp1252"}
+        self.loaded(self.previewed(job, decimal=",", **answers))
+        text = self.client.get(f"{REJECTS}download/?table=products").getvalue().decode("cp1252")
+        job = self.uploaded(text.replace("1,5x", "1,5").encode(), "mended.jsonl", "core.Product")
+        load = self.loaded(self.previewed(job))
+        assert (load.state, load.error) == ("complete", "")
+        assert list(Product.objects.values_list("id", "name", "price")) == [(1, "Öl", 1.5)]
+
     def test_what_a_person_says_of_a_file_of_rejects_is_how_it_is_read(self) -> None:
         text, _run = self.rejected_products()
         content = text.replace("gratis", "2000.25").replace("k.A.", "3.5")

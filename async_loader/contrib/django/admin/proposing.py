@@ -29,6 +29,8 @@ def proposed_plan(path: str, model: type[Model], *, adds_rows: bool) -> Plan:
 
     adds_rows: whether the person may make new rows, so that a file without keys may be appended.
     """
+    if not can_be_inspected(path):
+        return Plan()
     try:
         try:
             if (as_before := _plan_of_rejects(path, model)) is not None:
@@ -36,8 +38,6 @@ def proposed_plan(path: str, model: type[Model], *, adds_rows: bool) -> Plan:
         except SourceError as error:
             # The page shows this, and leaves it to the person to say how the file is read.
             return Plan(problem=error.text.replace(f"{path}: ", ""))
-        if not can_be_inspected(path):
-            return Plan()
         inspected, fit = _fitted(path, model)
     except LoaderError:
         return Plan()
