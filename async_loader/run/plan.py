@@ -17,6 +17,7 @@ from async_loader.run.cluster import Cluster
 from async_loader.run.deletions import Mark, Referrer, check_asked, check_deletions
 from async_loader.sources import Source
 from async_loader.sources.fields import fields_of
+from async_loader.sources.headers import nearest_name
 from async_loader.sources.opening import STDIN
 from async_loader.stores.store import Store
 from async_loader.table_order import databases_in_commit_order, in_reference_order
@@ -124,7 +125,9 @@ class Plan:
         names = [table.name for table in self.tables]
         for name in self.sources:
             if name not in names:
-                raise ConfigurationError(f"no table is called {name!r}; there are {', '.join(sorted(names))}")
+                near = nearest_name(name, names)
+                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(names))}"
+                raise ConfigurationError(f"no table is called {name!r}; {hint}")
         check_databases(self.tables, self.databases)
         if any(table.parents for table in self.tables):
             from async_loader.stores.inherited import for_tables

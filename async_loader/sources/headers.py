@@ -120,7 +120,10 @@ def wrong_lookup(fields: Fields, header: Sequence[str], subject: str) -> str | N
 def _wrong_link(fields: Fields, name: str, subject: str) -> str | None:
     """Report a name that would look up rows to link by what is no column of theirs."""
     first, lookup, rest = name.partition(LOOKUP)
-    links = next((each for each in fields.table.links if lookup and each.name == first and not each.problem), None)
+    links = next((each for each in fields.table.links if lookup and each.name == first), None)
+    if links is not None and links.problem:
+        problem = f"{subject} has {name!r}, which cannot be loaded: {links.problem}"
+        return f"{problem}; --ignore {_argument(fields.table.name, name)} leaves it out"
     if links is None or links.name in fields.mapped_links or links.target is None:
         return None
     near = nearest_name(rest, [column.name for column in links.target.columns])

@@ -258,6 +258,19 @@ def test_a_header_that_gives_no_set_is_refused(press: Place, header: str, proble
     assert problem in str(caught.value)
 
 
+def test_names_of_rows_whose_table_is_not_declared_are_refused(press: Place) -> None:
+    press.tables = tuple(table for table in TABLES if table.name not in ("tags", "article_tags"))
+    problem = (
+        "'tags__name', which cannot be loaded: table tags, whose rows it names, is not declared; --ignore articles"
+    )
+    with pytest.raises(SourceError, match=problem):
+        press.load(
+            "sequential",
+            {"articles": press.file("a.csv", "title,tags__name\nOne,red\n")},
+            match={"articles": MATCH["articles"]},
+        )
+
+
 def test_an_unknown_name_of_a_separator_is_refused(press: Place) -> None:
     with pytest.raises(ConfigurationError, match="articles has no many-to-many field 'tag'; it has readers, tags"):
         press.load("sequential", {"articles": Source("a.csv", separators={"tag": ";"})}, match=MATCH)

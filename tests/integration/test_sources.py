@@ -94,6 +94,8 @@ def test_what_cannot_be_a_source_is_refused(path: str, kind: str, delimiter: str
 def test_what_does_not_fit_together_is_refused(place: Place) -> None:
     with pytest.raises(ConfigurationError, match="no table is called 'people'; there are orders, products, users"):
         place.load("async", {"people": "users.csv"})
+    with pytest.raises(ConfigurationError, match=r"no table is called 'shop\.User'; did you mean 'users'\?"):
+        place.load("async", {"shop.User": "users.csv"})
     with pytest.raises(ConfigurationError, match="stdin can be read for one source only"):
         place.load("async", {"users": "-", "products": "-"})
     for options in ({"batch_size": 0}, {"max_rejects": -1}, {"on_conflict": "ignore"}, {"lock_timeout": -1}):
