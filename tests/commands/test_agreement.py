@@ -187,7 +187,7 @@ def _as_django_reads(label: str, records: Sequence[dict[str, Value]]) -> list[di
     return [{name: "" if text is None and name in NOT_NULL else text for name, text in each.items()} for each in whole]
 
 
-@pytest.fixture(scope="module", params=["files", "server"])
+@pytest.fixture(scope="module", params=["files", pytest.param("server", marks=pytest.mark.wide)])
 def without_zones(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     """Give an oracle whose settings have USE_TZ = False."""
     directory = tmp_path_factory.mktemp("shop")

@@ -152,7 +152,8 @@ def test_a_file_is_of_one_table_one_format_and_new(place: Place) -> None:
     with pytest.raises(ConfigurationError, match="these are rejects of products, users: choose one with --table"):
         stored(place).export(ALL, target)
     with pytest.raises(
-        ConfigurationError, match=r"the file's name ends in \.csv, \.jsonl, \.json, \.parquet, \.xlsx, \.ndjson"
+        ConfigurationError,
+        match=r"the file's name must end in one of \.csv, \.jsonl, \.json, \.parquet, \.xlsx, \.ndjson",
     ):
         stored(place).export(RejectFilter("users"), place.directory / "bad.txt")
     found = stored(place).export(RejectFilter("users"), target)
