@@ -38,7 +38,17 @@ def write_rows(rows: pa.Table, path: Path, kind: str) -> None:
 
 def values_of(rows: pa.Table) -> dict[str, list[Any]]:
     """Return values by column; dates and times as text in ISO 8601."""
-    return {name: [_plain(value) for value in rows.column(name).to_pylist()] for name in rows.column_names}
+    return {name: [_plain(value) for value in _readable(rows.column(name)).to_pylist()] for name in rows.column_names}
+
+
+def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return moments as Python has them: it knows no nanoseconds."""
+    kind = column.type
+    if not pa.types.is_temporal(kind) or getattr(kind, "unit", "") != "ns":
+        return column
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    return column.cast(pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us"), safe=False)
 
 
 def _parquet(content: Any) -> tuple[pa.Table, int, bool]:

@@ -144,7 +144,7 @@ def inspect_columns(
     if is_json:
         texts = {look.name for look in looks if str in look.native}
         columns = [_without_integers_in_quotes(column) if column.name in texts else column for column in columns]
-    doubts = [doubt for doubt in (doubt_about(marks), _doubt_about_dates(dated)) if doubt]
+    doubts = [doubt for doubt in (doubt_about(marks), _doubt_about_dates(dated), _doubt_about_years(dated)) if doubt]
     return columns, marks, doubts
 
 
@@ -187,14 +187,25 @@ def _is_sure(dates: Moments | None) -> bool:
     )
 
 
+def _doubt_about_years(looks: Sequence[Look]) -> str:
+    """Return the line about years of two digits, whose century `strptime` chooses."""
+    names = [
+        look.name for look in looks if look.moments is not None and any("%y" in each for each in look.moments.formats)
+    ]
+    return (
+        f"years of two digits in {', '.join(names)}: 69 to 99 are read as 1969 to 1999, others as 20.." if names else ""
+    )
+
+
 def _doubt_about_dates(looks: Sequence[Look]) -> str:
-    sure = any(_is_sure(look.moments) for look in looks)
+    sure = next((look.name for look in looks if _is_sure(look.moments)), "")
     for look in looks:
-        if look.moments is not None and look.moments.doubt and not sure:
+        if look.moments is not None and look.moments.doubt and not (sure and "." in look.moments.doubt):
             form = look.moments.formats[0]
             order = "the day" if moments.day_comes_first(form) else "the month"
             doubt = f"{look.moments.doubt} in {look.name} may begin with the day or the month"
-            return f"{doubt}: no value of the sample shows which; taken for {order}, {form}"
+            shows = f"no value of it shows which, but {sure} does" if sure else "no value of the sample shows which"
+            return f"{doubt}: {shows}; taken for {order}, {form}"
     return ""
 
 

@@ -17,7 +17,7 @@ from async_loader.guessing.counting import count_of
 
 # Bytes that are looked at for single letters.
 _ENOUGH = 1 << 20
-_WESTERN = "äöüßÄÖÜéèêëàâçñóíáúìòùôîïåæøœÉÈÀÇÑÅØÆÁÍÓÚÊ"
+_WESTERN = "äöüßÄÖÜéèêëàâçñóíáúìòùôîïåæøœãõÉÈÀÇÑÅØÆÁÍÓÚÊÃÕ"
 _SIGNS = "€–—„“”‚‘’…°§²³µ½«»·®©™£¿¡ºª\u00a0"  # noqa: RUF001 - they are meant
 _EASTERN = "ąćęłńśźżĄĆĘŁŃŚŹŻčďěňřšťůžýČĎĚŇŘŠŤŮŽÝőűŐŰăîşţșțđĐ" + _WESTERN
 _CYRILLIC = "".join(map(chr, range(0x0410, 0x0450))) + "ёЁіїєґІЇЄҐ№"
@@ -26,6 +26,7 @@ _TURKISH = "şŞğĞıİ" + _WESTERN
 # By candidate, the letters that it would make; the likeliest first.
 _CANDIDATES = {
     "cp1252": _WESTERN,
+    "iso8859-15": _WESTERN,
     "cp1250": _EASTERN,
     "cp1251": _CYRILLIC,
     "cp1253": _GREEK,
@@ -47,6 +48,10 @@ _WIDE = {
 _HIGH, _LEAD = 0x80, 0xC0
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _BESIDE_ASCII = re.compile(rb"[A-Za-z][\x80-\xff]+|[\x80-\xff]+[A-Za-z]")
+# Letters and bytes that are no ASCII, and how many of them stand beside one that is within a word.
+_IN_WORDS = re.compile(rb"[A-Za-z\x80-\xff]")
+_WITHIN = 2
+_APOSTROPHE = "\u2019"
 # Letters that evidence names.
 _NAMED = 6
 
@@ -107,7 +112,8 @@ def _by_letters(text: bytes) -> Encoding:
     if (wide := _wide(text)) is not None:
         return wide
     high = Counter(byte for byte in text if byte >= _HIGH)
-    scores = {name: _score(high, name) for name in _candidates(text)}
+    places = _places(text)
+    scores = {name: _score(places, name) for name in _candidates(text)}
     if b"\r" in text and text.count(b"\n") <= 1:
         # Lines that end as they did on a Macintosh.
         scores["mac_roman"] = scores.get("mac_roman", 0.0) + 1
@@ -128,21 +134,31 @@ def _by_letters(text: bytes) -> Encoding:
 def _candidates(text: bytes) -> list[str]:
     """Return the encodings whose letters stand as the text's do: among ASCII letters, or in words of their own."""
     runs = _HIGH_RUN.findall(text)
-    is_latin = 2 * len(_BESIDE_ASCII.findall(text)) > len(runs)
+    is_latin = 2 * len(_BESIDE_ASCII.findall(text)) > len(runs) or 2 * sum(len(run) > 1 for run in runs) <= len(runs)
     return [name for name, letters in _CANDIDATES.items() if is_latin == (letters not in (_CYRILLIC, _GREEK))]
 
 
-def _score(high: Counter[int], name: str) -> float:
+def _places(text: bytes) -> Counter[tuple[int, int]]:
+    """Return how often each byte over 127 stands beside none, one and two letters."""
+    return Counter(
+        (run[0], sum(_IN_WORDS.match(text, place) is not None for place in (start - 1, start + 1) if place >= 0))
+        for match in _HIGH_RUN.finditer(text)
+        for start, run in ((place, text[place : place + 1]) for place in range(*match.span()))
+    )
+
+
+def _score(places: Counter[tuple[int, int]], name: str) -> float:
+    """Return what counts for an encoding: letters within words, and signs outside of them."""
     letters = _CANDIDATES[name]
     total = 0.0
-    for byte, count in high.items():
+    for (byte, beside), count in places.items():
         letter = _letter(byte, name)
-        if letter in letters:
+        if letter and letter in letters:
+            total += count if beside else count / 4
+        elif letter and (letter == _APOSTROPHE or (letter in _SIGNS and beside != _WITHIN)):
             total += count
-        elif letter in _SIGNS:
-            total += count / 2
         else:
-            total -= count * (3 if not letter or not letter.isprintable() else 1)
+            total -= count * (1 if letter and letter.isprintable() else 3)
     return total
 
 

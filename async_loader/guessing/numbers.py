@@ -118,7 +118,12 @@ def marks_of(columns: Iterable[Mapping[str, int]], delimiter: str) -> Marks:
     """
     decimals, thousands, unsure = Counter[str](), Counter[str](), Counter[str]()
     doubts: dict[str, str] = {}
+    # Of columns in which nothing decides: a text by its mark.
+    alone: dict[str, str] = {}
     for column in columns:
+        marks = {match[1] if (match := _UNSURE.fullmatch(text)) else "" for text in column}
+        if len(marks) == 1 and (mark := marks.pop()):
+            alone.setdefault(mark, next(iter(column)))
         for text, count in column.items():
             if (match := _UNSURE.fullmatch(text)) is not None:
                 unsure[match[1]] += count
@@ -128,7 +133,7 @@ def marks_of(columns: Iterable[Mapping[str, int]], delimiter: str) -> Marks:
             decimals[decimal] += count
             thousands[between] += count
     del decimals[""], thousands[""]
-    return _chosen(decimals, thousands, unsure, doubts, delimiter)
+    return _chosen(decimals, thousands, unsure, (doubts, alone), delimiter)
 
 
 def _sure(text: str) -> tuple[str, str]:
@@ -136,18 +141,22 @@ def _sure(text: str) -> tuple[str, str]:
 
 
 def _chosen(
-    decimals: Counter[str], thousands: Counter[str], unsure: Counter[str], doubts: Mapping[str, str], delimiter: str
+    decimals: Counter[str],
+    thousands: Counter[str],
+    unsure: Counter[str],
+    doubts: tuple[Mapping[str, str], Mapping[str, str]],
+    delimiter: str,
 ) -> Marks:
-    doubt = ""
+    anywhere, alone = doubts
     if decimals:
         decimal = max(decimals, key=lambda mark: decimals[mark])
     else:
         decimal = "," if unsure and delimiter == ";" else "."
-        doubt = next(iter(doubts.values()), "")
     between = next((mark for mark, _ in thousands.most_common() if mark != decimal), "")
     other = {",": ".", ".": ","}[decimal]
     if not between and unsure[other]:
         between = other
+    doubt = alone.get(between, "") if decimals else next(iter(anywhere.values()), "")
     seen = decimals[decimal] + unsure[other] + (thousands[between] if not decimals else 0)
     return Marks(decimal, between, seen, decimals.total() - decimals[decimal], doubt)
 
@@ -161,8 +170,8 @@ def doubt_about(marks: Marks) -> str:
     part = Decimal(marks.doubt.replace(mark, "."))
     taken = part if marks.decimal == mark else whole
     return (
-        f"{marks.doubt} may be {whole} or {part}: no value shows whether {_DOUBTS[mark]} divides thousands or begins "
-        f"decimals; taken for {taken}"
+        f"{marks.doubt} may be {whole} or {part}: no value like it shows whether {_DOUBTS[mark]} divides thousands or "
+        f"begins decimals; taken for {taken}"
     )
 
 

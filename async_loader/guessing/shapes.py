@@ -195,10 +195,9 @@ def _with_header(cut: _Cut, lines: Sequence[str], evidence: list[str], before: i
 
 
 def _comment(cut: _Cut) -> str:
-    """Return the number sign where lines begin with it that are not cut as the others are."""
+    """Return the number sign where lines begin with it, and none is cut as the others are: that may be a record."""
     marked = [row for _, row in cut.rows if row[0].startswith("#")]
-    others = [row for row in marked if len(row) != cut.width]
-    return "#" if others and (len(others) == len(marked) or len(others) > 1) else ""
+    return "#" if marked and all(len(row) != cut.width for row in marked) else ""
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
